@@ -1,0 +1,89 @@
+"""`TextBlueprint`: what the graph does to a string before the encoder sees ids, in order.
+
+Every step carries its evidence: the name of the graph node it was read from.
+Patterns are kept as the graph writes them (RE2 syntax, as used by TensorFlow's regex ops).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ReplacePattern:
+    """Every match of an RE2 `pattern` becomes `rewrite` (op `RegexReplace`, `StaticRegexReplace`)."""
+
+    pattern: str
+    rewrite: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class SplitScripts:
+    """Split where the ICU Script property changes; white space is dropped after the split is found
+    (op `UnicodeScriptTokenizeWithOffsets`, `keep_whitespace=false`)."""
+
+    evidence: str
+
+
+@dataclass(frozen=True)
+class SplitCharacters:
+    """A word that one of the RE2 `patterns` matches in full is cut into single code points
+    (ops `RegexFullMatch`/`StaticRegexFullMatch`, `LogicalOr`, `UnicodeDecode…`)."""
+
+    patterns: tuple[str, ...]
+    evidence: str
+
+
+@dataclass(frozen=True)
+class WordPiece:
+    """Greedy longest match first (op `WordpieceTokenizeWithOffsets`), attributes as the op names them.
+
+    `max_bytes_per_word` is in UTF-8 bytes; a longer word is one `unknown_token`.
+    """
+
+    suffix_indicator: str
+    unknown_token: str
+    max_bytes_per_word: int
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """[start_id] + the first `max_length - 2` pieces + [end_id], padded with `pad_id` to `max_length`."""
+
+    start_id: int
+    end_id: int
+    pad_id: int
+    max_length: int
+    evidence: str
+
+
+TextOperation = ReplacePattern | SplitScripts | SplitCharacters | WordPiece | Pack
+
+
+@dataclass(frozen=True)
+class TextBlueprint:
+    """The text side of a SavedModel.
+
+    Attributes:
+        operations: the text operations in the order the graph applies them; the last two are always
+            one `WordPiece` and one `Pack`.
+        vocabulary: the asset file, one piece a line; the id of a piece is its line number from 0.
+        vocabulary_evidence: the node that reads the asset.
+    """
+
+    operations: tuple[TextOperation, ...]
+    vocabulary: Path
+    vocabulary_evidence: str
+
+    @property
+    def wordpiece(self) -> WordPiece:
+        """The one WordPiece operation."""
+        return next(op for op in self.operations if isinstance(op, WordPiece))
+
+    @property
+    def pack(self) -> Pack:
+        """The one packing operation."""
+        return next(op for op in self.operations if isinstance(op, Pack))

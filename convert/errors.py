@@ -1,0 +1,41 @@
+"""The one family of errors: each says what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class Hub2HFError(Exception):
+    """Base of every error a user can cause or meet; the command prints it and exits with 2.
+
+    Args:
+        problem: what is wrong, naming the file, node, variable or key at fault.
+        next_step: what the reader can do about it, as a sentence.
+    """
+
+    def __init__(self, problem: str, next_step: str) -> None:
+        super().__init__(f"{problem} {next_step}")
+        self.problem = problem
+        self.next_step = next_step
+
+
+class SourceError(Hub2HFError):
+    """The source is not there, not a SavedModel, or a file of it is missing or unreadable."""
+
+
+class CheckpointError(Hub2HFError):
+    """The checkpoint (index, data shard, tensor) is truncated, corrupted or of an unsupported form."""
+
+
+class GraphError(Hub2HFError):
+    """The graph holds something that is not understood; never converted approximately."""
+
+
+class VocabularyError(Hub2HFError):
+    """The vocabulary asset is unreadable, ambiguous, or does not fit the word embeddings."""
+
+
+class MappingError(Hub2HFError):
+    """Variables and state-dict keys do not pair up one to one, or a shape is wrong."""
+
+
+class ExportError(Hub2HFError):
+    """The folder cannot be written where it was asked for."""
