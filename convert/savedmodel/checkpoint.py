@@ -109,6 +109,10 @@ class Checkpoint:
             )
         return found
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a variable of this name or key."""
+        return name in self.variables or name in self._by_key
+
     def read(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
         """Read a whole variable, put together from its slices, its CRC32C verified.
 

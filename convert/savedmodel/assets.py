@@ -1,0 +1,62 @@
+"""The asset files of a SavedModel, found without leaving its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from convert.errors import SourceError
+from convert.savedmodel import messages
+
+ASSETS_FOLDER: Final = "assets"  # kSavedModelAssetsDirectory, tensorflow/cc/saved_model/constants.h
+ASSETS_COLLECTION: Final = (
+    "saved_model_assets"  # kSavedModelAssetsKey, ibid.; TF Hub v1 modules list them here
+)
+_AGAIN: Final = "Fetch or copy the SavedModel again."
+
+
+def read_assets(folder: Path, meta_graph: Any) -> dict[str, Path]:
+    """Find the asset files that a MetaGraphDef names.
+
+    Returns:
+        Paths of existing files below ``folder/assets``, by the name of the tensor that holds them
+        (``"Const:0"``).
+
+    Raises:
+        SourceError: a file is missing, or its name leads out of the folder; a tensor has two files.
+    """
+    assets: dict[str, Path] = {}
+    for proto in _declared(folder, meta_graph):
+        tensor = str(proto.tensor_info.name)
+        path = _asset_path(folder, str(proto.filename))
+        if assets.setdefault(tensor, path) != path:
+            raise SourceError(f"{folder} gives the tensor {tensor} two assets.", _AGAIN)
+    return assets
+
+
+def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
+    yield from meta_graph.asset_file_def
+    collection = meta_graph.collection_def.get(ASSETS_COLLECTION)
+    for item in collection.any_list.value if collection is not None else ():
+        try:
+            yield messages.parse("AssetFileDef", item.value)
+        except messages.MalformedMessage as error:
+            raise SourceError(f"The list of assets of {folder} is malformed: {error}.", _AGAIN) from None
+
+
+def _asset_path(folder: Path, filename: str) -> Path:
+    parts = filename.replace("\\", "/").split("/")
+    if "\0" in filename or ":" in filename or any(part in ("", ".", "..") for part in parts):
+        raise SourceError(f"{folder} names the asset {filename!r}, which is no file of its assets.", _AGAIN)
+    path = folder / ASSETS_FOLDER / filename
+    try:
+        resolved, inside = path.resolve(), (folder / ASSETS_FOLDER).resolve()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        raise SourceError(f"The asset {path} cannot be read: {error}.", _AGAIN) from None
+    if not resolved.is_relative_to(inside):
+        raise SourceError(f"The asset {path} is a link to {resolved}, outside of {inside}.", _AGAIN)
+    if not found:
+        raise SourceError(f"The asset {path} is missing.", _AGAIN)
+    return path

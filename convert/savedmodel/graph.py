@@ -1,0 +1,295 @@
+"""A graph and its functions: nodes with their inputs resolved, checked once, and walked without recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from convert.errors import GraphError
+from convert.savedmodel import messages
+from convert.savedmodel.attributes import REPORT
+from convert.savedmodel.dtypes import DType, graph_dtype
+from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from convert.savedmodel.ops import OpRegistry
+
+Consumers = Mapping[TensorRef, list[tuple[Node, int]]]
+
+
+class Scope:
+    """Nodes that refer to each other: the main graph, or the body of a function.
+
+    Attributes:
+        name: of the function; empty for the main graph.
+        nodes: by name, in the order of the file; in a function, its arguments come first.
+    """
+
+    def __init__(self, name: str, nodes: Mapping[str, Node]) -> None:
+        """Check that every input is there.
+
+        Raises:
+            GraphError: a node names an input that does not exist.
+        """
+        self.name = name
+        self.nodes = nodes
+        for node in nodes.values():
+            for source in (*(ref.node for ref in node.inputs), *node.control_inputs):
+                if source not in nodes:
+                    raise GraphError(f"The {node} has the input {source}, which does not exist.", REPORT)
+
+    def node(self, name: str) -> Node:
+        """Return a node by name.
+
+        Raises:
+            GraphError: there is none.
+        """
+        if name not in self.nodes:
+            place = f"function {self.name}" if self.name else "graph"
+            raise GraphError(f"The {place} has no node {name}.", REPORT)
+        return self.nodes[name]
+
+    def producer(self, ref: TensorRef) -> Node:
+        """Return the node that gives a tensor (GraphError if there is none)."""
+        return self.node(ref.node)
+
+    @cached_property
+    def consumers(self) -> Consumers:
+        """Who takes each tensor: the nodes, with the position of their input."""
+        found: dict[TensorRef, list[tuple[Node, int]]] = {}
+        for node in self.nodes.values():
+            for position, ref in enumerate(node.inputs):
+                found.setdefault(ref, []).append((node, position))
+        return found
+
+    def upstream(self, names: Iterable[str], *, control: bool = False) -> Iterator[Node]:
+        """Yield the named nodes and all that they depend on, each once.
+
+        Args:
+            names: where to begin.
+            control: whether to follow control inputs too.
+        """
+        stack, seen = list(names), set()
+        while stack:
+            name = stack.pop()
+            if name not in seen:
+                seen.add(name)
+                node = self.node(name)
+                yield node
+                stack.extend(ref.node for ref in node.inputs)
+                stack.extend(node.control_inputs if control else ())
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a function: its name, and its dtype where that is fixed (else ``"invalid"``)."""
+
+    name: str
+    dtype: DType
+
+
+class Function(Scope):
+    """A function of the graph's library.
+
+    Attributes:
+        arguments: in the order of the call. Each is also a node of the op ``_Arg``, without inputs.
+        returns: the tensors it returns, in the order of the call.
+        return_names: their names.
+    """
+
+    def __init__(self, proto: Any, outputs: OpRegistry) -> None:
+        """Read a FunctionDef.
+
+        Raises:
+            GraphError: duplicate names, inputs or returns that do not exist.
+        """
+        name = str(proto.signature.name)
+        nodes: dict[str, Node] = {}
+        for arg in proto.signature.input_arg:
+            _add(nodes, Node(arg.name, ARGUMENT_OP, (), (), name, {}, {}))
+        self.arguments = tuple(Argument(arg.name, graph_dtype(arg.type)) for arg in proto.signature.input_arg)
+        resolve = _FunctionRefs(name, set(nodes), proto.node_def, outputs)
+        for node_def in proto.node_def:
+            _add(nodes, _node(node_def, name, resolve, outputs))
+        super().__init__(name, nodes)
+        self.return_names = tuple(str(arg.name) for arg in proto.signature.output_arg)
+        self.returns = tuple(self._return(proto.ret, key, resolve) for key in self.return_names)
+
+    def _return(self, ret: Mapping[str, str], key: str, resolve: _FunctionRefs) -> TensorRef:
+        if key not in ret:
+            raise GraphError(f"The function {self.name} does not tell what it returns as {key}.", REPORT)
+        ref = resolve(ret[key])
+        if ref.node not in self.nodes:
+            raise GraphError(f"The function {self.name} returns {ref}, which does not exist.", REPORT)
+        return ref
+
+
+class Graph(Scope):
+    """The main graph of a SavedModel, with its functions.
+
+    Attributes:
+        functions: by name. Those the main graph reaches are read and checked at once, others when asked for.
+    """
+
+    def __init__(self, graph_def: Any, op_list: Any = None) -> None:
+        """Read a GraphDef.
+
+        Args:
+            graph_def: the message.
+            op_list: the OpList that the SavedModel brings; empty if None.
+
+        Raises:
+            GraphError: duplicate names, inputs or functions that do not exist, or a cycle of calls.
+        """
+        self._library = _library(graph_def.library)
+        self._outputs = OpRegistry(op_list or messages.new("OpList"), self._library)
+        self._read: dict[str, Function] = {}
+        self._checked: set[str] = set()  # functions below which there is no cycle
+        nodes: dict[str, Node] = {}
+        for node_def in graph_def.node:
+            _add(nodes, _node(node_def, "", _graph_ref, self._outputs))
+        super().__init__("", nodes)
+        self._check_calls(self)
+        self.functions: Mapping[str, Function] = _Functions(self)
+
+    def function(self, name: str) -> Function:
+        """Return a function by name.
+
+        Raises:
+            GraphError: there is none, or it, or one that it calls, is malformed or calls itself.
+        """
+        function = self._read_function(name)
+        if name not in self._checked:
+            self._check_calls(function)
+        return function
+
+    def callees(self, scope: Scope) -> list[str]:
+        """Return the names of the functions that the nodes of a scope call, each once.
+
+        Raises:
+            GraphError: one of them does not exist.
+        """
+        found: dict[str, None] = {}
+        for node in scope.nodes.values():
+            if node.op in self._library:
+                found[node.op] = None
+            for name in (name for names in node.calls.values() for name in names if name):
+                if name in self._library:
+                    found[name] = None
+                elif not self._outputs.knows(name):
+                    raise GraphError(f"The {node} calls the function {name}, which does not exist.", REPORT)
+        return list(found)
+
+    def _read_function(self, name: str) -> Function:
+        if name not in self._library:
+            raise GraphError(f"The graph has no function {name}.", REPORT)
+        if name not in self._read:
+            self._read[name] = Function(self._library[name], self._outputs)
+        return self._read[name]
+
+    def _check_calls(self, scope: Scope) -> None:
+        """Read all functions below a scope, depth first, and refuse a cycle."""
+        path = {scope.name: iter(self.callees(scope))}  # the calls we are in, in order
+        while path:
+            caller = next(reversed(path))
+            callee = next(path[caller], None)
+            if callee is None:
+                del path[caller]
+                self._checked.add(caller)
+            elif callee in path:
+                raise GraphError(f"The function {callee} calls itself (through {caller}).", REPORT)
+            elif callee not in self._checked:
+                path[callee] = iter(self.callees(self._read_function(callee)))
+
+    @property
+    def function_names(self) -> tuple[str, ...]:
+        """Names of all functions of the library."""
+        return tuple(self._library)
+
+
+class _Functions(Mapping[str, Function]):
+    """The functions of a graph as a mapping that reads each when it is asked for."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __getitem__(self, name: str) -> Function:
+        if name not in self._graph.function_names:
+            raise KeyError(name)
+        return self._graph.function(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._graph.function_names)
+
+    def __len__(self) -> int:
+        return len(self._graph.function_names)
+
+
+class _FunctionRefs:
+    """Reads the inputs of a function body: ``argument``, ``argument:i``, ``node:output``,
+    ``node:output:i``."""
+
+    def __init__(self, function: str, arguments: set[str], node_defs: Any, outputs: OpRegistry) -> None:
+        self._function, self._arguments, self._outputs = function, arguments, outputs
+        self._nodes = {node_def.name: node_def for node_def in node_defs}
+
+    def __call__(self, text: str) -> TensorRef:
+        name, *rest = text.split(":")
+        if name in self._arguments and len(rest) <= 1:
+            return TensorRef(name, _index(rest[0], text) if rest else 0)
+        where = f"function {self._function}: node {name}"
+        if name not in self._nodes:
+            raise GraphError(f"The {where} does not exist, but {text} is an input.", REPORT)
+        if not 1 <= len(rest) <= 2:
+            raise GraphError(f"The {where} is referred to as {text}, which names no output.", REPORT)
+        index = _index(rest[1], text) if len(rest) == 2 else 0
+        flat = self._outputs.flat_index(self._nodes[name], rest[0], index, where)
+        return TensorRef(name, index, rest[0]) if flat is None else TensorRef(name, flat)
+
+
+def _graph_ref(text: str) -> TensorRef:
+    name, colon, index = text.partition(":")
+    return TensorRef(name, _index(index, text) if colon else 0)
+
+
+def parse_tensor_name(text: str) -> TensorRef:
+    """Read the name of a tensor of the main graph: ``node:1``, or ``node`` for its first output.
+
+    Raises:
+        GraphError: the output is not a number.
+    """
+    return _graph_ref(text)
+
+
+def _index(text: str, whole: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise GraphError(f"The input {whole} does not name an output by number.", REPORT)
+    return int(text)
+
+
+def _library(proto: Any) -> dict[str, Any]:
+    library: dict[str, Any] = {}
+    for function in proto.function:
+        name = str(function.signature.name)
+        if not name or (name in library and library[name] != function):
+            raise GraphError(f"The graph has two functions named {name!r}.", REPORT)
+        library[name] = function
+    return library
+
+
+def _add(nodes: dict[str, Node], node: Node) -> None:
+    if not node.name or node.name in nodes:
+        raise GraphError(f"The {node} has a name that is empty or that another has too.", REPORT)
+    nodes[node.name] = node
+
+
+def _node(proto: Any, function: str, resolve: Any, outputs: OpRegistry) -> Node:
+    inputs: list[TensorRef] = []
+    controls: list[str] = []
+    for text in proto.input:
+        if text.startswith("^"):
+            controls.append(text[1:])
+        else:
+            inputs.append(resolve(text))
+    defaults = outputs.defaults(proto.op)
+    return Node(proto.name, proto.op, tuple(inputs), tuple(controls), function, proto.attr, defaults)

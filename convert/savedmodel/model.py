@@ -1,0 +1,239 @@
+"""A SavedModel folder: its graph, signatures, checkpoint and assets, read without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from convert.errors import CheckpointError, GraphError, SourceError
+from convert.savedmodel import messages
+from convert.savedmodel.assets import read_assets
+from convert.savedmodel.attributes import REPORT, Shape, decode_shape
+from convert.savedmodel.checkpoint import Checkpoint, Variable
+from convert.savedmodel.dtypes import DType, graph_dtype
+from convert.savedmodel.graph import Graph, parse_tensor_name
+from convert.savedmodel.node import TensorRef
+from convert.savedmodel.variables import Binding, restored_variables, variable_node
+
+# tensorflow/cc/saved_model/constants.h and tag_constants.h
+SAVED_MODEL_FILE: Final = "saved_model.pb"
+VARIABLES_PREFIX: Final = "variables/variables"
+SERVE_TAG: Final = "serve"
+MAX_BYTES: Final = (1 << 31) - 1  # protobuf messages are no larger
+_GIVE_FOLDER: Final = "Give the folder that holds saved_model.pb and variables/."
+_AGAIN: Final = "Fetch or copy the SavedModel again."
+
+
+@dataclass(frozen=True)
+class SignatureTensor:
+    """An input or output of a signature.
+
+    Attributes:
+        ref: the tensor of the main graph.
+        dtype: numpy dtype, or ``"string"`` and the like.
+        shape: None for an unknown size, or None altogether for an unknown rank.
+    """
+
+    ref: TensorRef
+    dtype: DType
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An entry point of the model; its tensors by name. Sparse and composite ones are left out."""
+
+    name: str
+    method: str
+    inputs: Mapping[str, SignatureTensor]
+    outputs: Mapping[str, SignatureTensor]
+
+
+class SavedModel:
+    """A SavedModel folder; use :meth:`open`.
+
+    Attributes:
+        folder: where it is.
+        tags: those of the MetaGraph in use.
+        tensorflow_version: of the TensorFlow that wrote it; may be empty.
+        graph: its graph and functions.
+        signatures: its entry points, by name.
+        assets: its asset files, by the name of the tensor that holds their path (``"Const:0"``).
+    """
+
+    def __init__(self, folder: Path, meta_graph: Any) -> None:
+        """Read one MetaGraphDef of the folder; its checkpoint is opened when asked for."""
+        self.folder = folder
+        self.tags = tuple(sorted(meta_graph.meta_info_def.tags))
+        self.tensorflow_version = str(meta_graph.meta_info_def.tensorflow_version)
+        self.graph = Graph(meta_graph.graph_def, meta_graph.meta_info_def.stripped_op_list)
+        self.signatures = {
+            name: _signature(name, proto, self.graph)
+            for name, proto in sorted(meta_graph.signature_def.items())
+        }
+        self.assets: dict[str, Path] = read_assets(folder, meta_graph)
+        self._restore_op = str(meta_graph.saver_def.restore_op_name)
+
+    @classmethod
+    def open(cls, folder: Path) -> SavedModel:
+        """Read ``saved_model.pb`` and find the assets.
+
+        Args:
+            folder: the folder that holds it.
+
+        Raises:
+            SourceError: not a SavedModel, unreadable or damaged, an asset missing, or no MetaGraph to prefer.
+            GraphError: its graph is inconsistent.
+        """
+        proto = _parse(folder)
+        return cls(folder, _choose(folder, proto.meta_graphs))
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The variables (CheckpointError when missing, truncated or damaged)."""
+        return Checkpoint.open(self.folder / VARIABLES_PREFIX)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is an index of variables; a model without variables has none."""
+        return (self.folder / f"{VARIABLES_PREFIX}.index").is_file()
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that make up the model, sorted: saved_model.pb, index, data shards, assets."""
+        found = {self.folder / SAVED_MODEL_FILE, *self.assets.values()}
+        if self.has_checkpoint:
+            found.update(self.checkpoint.fingerprint_files())
+        return sorted(found)
+
+    def asset(self, name: str) -> Path:
+        """Return an asset by its tensor (``"Const:0"``), the node of that tensor, or its file name.
+
+        Raises:
+            SourceError: there is none.
+        """
+        for tensor, path in self.assets.items():
+            if name in (tensor, parse_tensor_name(tensor).node, path.name):
+                return path
+        known = ", ".join(path.name for path in self.assets.values()) or "none"
+        raise SourceError(f"{self.folder} has no asset {name}.", f"Its assets are: {known}.")
+
+    def variable_binding(self, node_name: str) -> Binding:
+        """Return the checkpoint key of a variable node, and its slice for a part of a partitioned variable.
+
+        Args:
+            node_name: a VariableV2 or VarHandleOp of the main graph, or a node that reads one.
+
+        Raises:
+            GraphError: it does not read a variable, or its value comes from nowhere.
+            CheckpointError: the checkpoint lacks it, or is damaged.
+        """
+        node = variable_node(self.graph, node_name)
+        if node.name in self._bindings:
+            binding = self._bindings[node.name]
+            self.checkpoint.variable(binding.key)
+            return binding
+        # No restore operation tells: the Saver saves a variable under its own name.
+        for name in (node.attr("shared_name", ""), node.name):
+            if isinstance(name, str) and self.checkpoint.has(name):
+                return Binding(self.checkpoint.variable(name).key)
+        raise CheckpointError(f"The checkpoint in {self.folder} has no value for the {node}.", _AGAIN)
+
+    def variable_key(self, node_name: str) -> str:
+        """Return the checkpoint key of a variable node (see :meth:`variable_binding`)."""
+        return self.variable_binding(node_name).key
+
+    def variable(self, node_name: str) -> Variable:
+        """Return the variable of the checkpoint that a node reads (see :meth:`variable_binding`)."""
+        return self.checkpoint.variable(self.variable_key(node_name))
+
+    @cached_property
+    def _bindings(self) -> Mapping[str, Binding]:
+        return restored_variables(self.graph, self._restore_op)
+
+
+def _parse(folder: Path) -> Any:
+    path = folder / SAVED_MODEL_FILE
+    data = _read(folder, path)
+    try:
+        proto = messages.parse("SavedModel", data)
+    except messages.MalformedMessage as error:
+        raise SourceError(f"{path} is not a SavedModel, or damaged: {error}.", _AGAIN) from None
+    if not proto.meta_graphs:
+        raise SourceError(f"{path} is not a SavedModel: it holds no MetaGraph.", _GIVE_FOLDER)
+    return proto
+
+
+def _read(folder: Path, path: Path) -> bytes:
+    size = -1
+    try:
+        if path.is_file():
+            size = path.stat().st_size
+            data = path.read_bytes() if size <= MAX_BYTES else b""
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read: {error}.", _GIVE_FOLDER) from None
+    except MemoryError:
+        raise SourceError(f"{path} does not fit in memory.", "Use a machine with more memory.") from None
+    if size < 0:
+        raise _not_there(folder)
+    if not data:
+        raise SourceError(f"{path} has {size} bytes, so it is not a SavedModel.", _AGAIN)
+    return data
+
+
+def _not_there(folder: Path) -> SourceError:
+    if not folder.is_dir():
+        return SourceError(f"{folder} is not a folder.", _GIVE_FOLDER)
+    if (folder / "saved_model.pbtxt").is_file():
+        return SourceError(
+            f"{folder} holds a SavedModel in text form (saved_model.pbtxt), which is not supported.",
+            "Load and save it again with TensorFlow, which writes saved_model.pb.",
+        )
+    if (folder / "saved_model.cpb").is_file():
+        return SourceError(
+            f"{folder} holds a SavedModel in chunks (saved_model.cpb), which is not supported.",
+            "Save it again with a model of less than 2 GB of graph, which writes saved_model.pb.",
+        )
+    return SourceError(f"{folder} is not a SavedModel: it has no {SAVED_MODEL_FILE}.", _GIVE_FOLDER)
+
+
+def _choose(folder: Path, meta_graphs: Any) -> Any:
+    """Return the only MetaGraph, the one tagged serve, or (TF Hub modules of TensorFlow 1) the untagged
+    one."""
+    if len(meta_graphs) == 1:
+        return meta_graphs[0]
+    tags = [tuple(sorted(set(meta_graph.meta_info_def.tags))) for meta_graph in meta_graphs]
+    for wanted in (lambda t: t == (SERVE_TAG,), lambda t: SERVE_TAG in t, lambda t: t == ()):
+        chosen = [i for i, tag_set in enumerate(tags) if wanted(tag_set)]
+        if len(chosen) == 1:
+            return meta_graphs[chosen[0]]
+    listed = "; ".join(",".join(tag_set) or "(none)" for tag_set in tags)
+    raise SourceError(
+        f"{folder} holds {len(tags)} MetaGraphs and not one is tagged {SERVE_TAG} alone: {listed}.",
+        "Save the model again with one MetaGraph, tagged serve.",
+    )
+
+
+def _signature(name: str, proto: Any, graph: Graph) -> Signature:
+    return Signature(
+        name=name,
+        method=str(proto.method_name),
+        inputs=_signature_tensors(f"signature {name}, input", proto.inputs, graph),
+        outputs=_signature_tensors(f"signature {name}, output", proto.outputs, graph),
+    )
+
+
+def _signature_tensors(where: str, infos: Any, graph: Graph) -> dict[str, SignatureTensor]:
+    found = {}
+    for key, info in sorted(infos.items()):
+        if info.WhichOneof("encoding") != "name":
+            continue
+        ref = parse_tensor_name(info.name)
+        if ref.node not in graph.nodes:
+            raise GraphError(f"The {where} {key} is {ref}, which the graph does not have.", REPORT)
+        shape = decode_shape(info.tensor_shape, f"{where} {key}")
+        found[key] = SignatureTensor(ref, graph_dtype(info.dtype), shape)
+    return found

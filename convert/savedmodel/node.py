@@ -1,0 +1,125 @@
+"""Nodes of a graph or function body, and the tensors between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from convert.errors import GraphError
+from convert.savedmodel.attributes import REPORT, Array, decode_attribute
+
+ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
+_REQUIRED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """One output of a node.
+
+    Attributes:
+        node: name of the node, in the same graph or function.
+        output: flat index of the output.
+        out_name: empty, but for a tensor of a function body whose op is not known: then the name of the
+            output, and ``output`` counts within that name.
+    """
+
+    node: str
+    output: int = 0
+    out_name: str = ""
+
+    def __str__(self) -> str:
+        """Return it as TensorFlow writes it: ``node:0``, or ``node:name:0``."""
+        return ":".join(part for part in (self.node, self.out_name, str(self.output)) if part)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A node.
+
+    Attributes:
+        name: unique in its graph or function.
+        op: name of its operation, or of the function it calls; ``_Arg`` for an argument of a function.
+        inputs: the tensors it takes, in order.
+        control_inputs: names of the nodes that must run before it.
+        function: name of the function it belongs to; empty in the main graph.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[TensorRef, ...]
+    control_inputs: tuple[str, ...]
+    function: str
+    _attrs: Any = field(repr=False)
+    _defaults: Mapping[str, Any] = field(repr=False)
+    _decoded: dict[str, Any] = field(repr=False, default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the node as messages name it."""
+        return f"node {self.name} ({self.op}{f', in function {self.function}' if self.function else ''})"
+
+    def attr(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return an attribute as a Python value.
+
+        Args:
+            name: the attribute. One left out because it has its default value is found in the OpDef that the
+                SavedModel brings.
+            default: what to return when it is in neither.
+
+        Returns:
+            See ``decode_attribute``.
+
+        Raises:
+            GraphError: no such attribute (and no default given), or malformed.
+        """
+        if name in self._decoded:
+            return self._decoded[name]
+        proto = self._attrs[name] if name in self._attrs else self._defaults.get(name)
+        if proto is None:
+            if default is _REQUIRED:
+                raise GraphError(f"The {self} has no attribute {name}.", REPORT)
+            return default
+        value = self._decoded[name] = decode_attribute(proto, f"attribute {name} of {self}")
+        return value
+
+    @property
+    def attr_names(self) -> tuple[str, ...]:
+        """Names of the attributes the node itself has, sorted."""
+        return tuple(sorted(self._attrs))
+
+    @property
+    def value(self) -> Array:
+        """The tensor of a Const, read-only; strings as an object array of bytes.
+
+        Raises:
+            GraphError: not a Const, or its tensor is malformed.
+        """
+        if self.op != "Const":
+            raise GraphError(f"The {self} is not a constant.", REPORT)
+        value = self.attr("value")
+        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+            raise GraphError(f"The value of {self} is not a tensor.", REPORT)
+        array: Array = value
+        return array
+
+    def input(self, position: int) -> TensorRef:
+        """Return an input.
+
+        Raises:
+            GraphError: the node has fewer.
+        """
+        if not 0 <= position < len(self.inputs):
+            raise GraphError(f"The {self} has {len(self.inputs)} inputs, not {position + 1}.", REPORT)
+        return self.inputs[position]
+
+    @property
+    def calls(self) -> Mapping[str, tuple[str, ...]]:
+        """Functions its attributes name: attribute -> names (several for a list)."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key, proto in self._attrs.items():
+            kind = proto.WhichOneof("value")
+            if kind == "func":
+                found[key] = (str(proto.func.name),)
+            elif kind == "list" and proto.list.func:
+                found[key] = tuple(str(func.name) for func in proto.list.func)
+        return {key: names for key, names in found.items() if any(names)}
