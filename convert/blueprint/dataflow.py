@@ -1,0 +1,130 @@
+"""Questions about the graph that reading a blueprint asks: who consumes a value, which constant is this, who calls."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convert.errors import GraphError
+from convert.interpreter.run import Body, order_of
+from convert.savedmodel.graph import Function, Graph
+from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from convert.savedmodel.variables import VARIABLE_OPS
+
+PASSED_ON = frozenset({"Identity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Reshape", "ExpandDims"})
+CALLS = {"While": "body", "StatelessWhile": "body", "PartitionedCall": "f", "StatefulPartitionedCall": "f"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """`node` takes a value as its input number `position`."""
+
+    node: Node
+    position: int
+
+
+class Dataflow:
+    """The part of the main graph that `output` depends on."""
+
+    def __init__(self, graph: Graph, output: TensorRef) -> None:
+        self.graph = graph
+        self.output = output
+        self.nodes = {node.name: node for node in order_of(graph, [output])}
+        self._uses: dict[str, list[Use]] = defaultdict(list)
+        for node in self.nodes.values():
+            for position, ref in enumerate(node.inputs):
+                self._uses[ref.node].append(Use(node, position))
+
+    def variables(self) -> list[Node]:
+        """Return the nodes of the variables that reach the output."""
+        return [node for node in self.nodes.values() if node.op in VARIABLE_OPS]
+
+    def uses(self, name: str) -> Iterator[Use]:
+        """Yield the uses of the value of node `name`, through ops that only pass it on."""
+        for use in self._uses[name]:
+            passed_on = use.node.op in PASSED_ON and use.position == 0
+            if passed_on or use.node.op == "ConcatV2":  # the slices of a partitioned variable are joined
+                yield from self.uses(use.node.name)
+            else:
+                yield use
+
+    def forward(self, start: Node, through: frozenset[str], until: frozenset[str]) -> Node | None:
+        """Return the nearest node with an op of `until` reached from `start` by nodes with ops of `through`."""
+        return _nearest(start, lambda node: [use.node for use in self._uses[node.name]], through, until)
+
+    def backward(self, start: Node, through: frozenset[str], until: frozenset[str]) -> Node | None:
+        """Return the nearest node with an op of `until` that `start` depends on by nodes with ops of `through`."""
+        return _nearest(start, lambda node: [self.nodes[ref.node] for ref in node.inputs], through, until)
+
+
+def _nearest(
+    start: Node, neighbours: Callable[[Node], Sequence[Node]], through: frozenset[str], until: frozenset[str]
+) -> Node | None:
+    """Breadth first; `start` itself counts when its op is in `until`."""
+    seen, level = {start.name}, [start]
+    while level:
+        for node in level:
+            if node.op in until:
+                return node
+        found = [n for node in level if node is start or node.op in through for n in neighbours(node)]
+        level = []
+        for node in found:
+            if node.name not in seen:
+                seen.add(node.name)
+                level.append(node)
+    return None
+
+
+class Bodies:
+    """All function bodies that the main graph reaches, and which node calls each."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.callers: dict[str, tuple[Body, Node]] = {}
+        stack: list[Body] = [graph]
+        while stack:
+            body = stack.pop()
+            for node in body.nodes.values():
+                name = node.attr(CALLS[node.op]) if node.op in CALLS else None
+                if name is not None and name not in self.callers:
+                    self.callers[name] = (body, node)
+                    stack.append(graph.functions[name])
+
+    def find(self, op: str) -> list[tuple[Body, Node]]:
+        """Return every node with `op`, with the body it stands in."""
+        bodies: list[Body] = [self.graph, *(self.graph.functions[name] for name in self.callers)]
+        return [(body, node) for body in bodies for node in body.nodes.values() if node.op == op]
+
+    def origin(self, body: Body, ref: TensorRef) -> tuple[Body, Node] | None:
+        """Return the node that makes the value `ref`, followed through identities and out of function arguments;
+        None when nothing in the main graph calls the function."""
+        while True:
+            node = body.node(ref.node)
+            if node.op == ARGUMENT_OP and isinstance(body, Function):
+                if body.name not in self.callers:
+                    return None
+                names = [argument.name for argument in body.arguments]
+                body, caller = self.callers[body.name]
+                ref = caller.input(names.index(node.name))
+            elif node.op in PASSED_ON:
+                ref = node.input(0)
+            else:
+                return body, node
+
+    def constant(self, body: Body, ref: TensorRef, reader: Node) -> np.ndarray[Any, Any]:
+        """Return the constant that `reader` takes as `ref`.
+
+        Raises:
+            GraphError: it is computed, not constant.
+        """
+        found = self.origin(body, ref)
+        if found is None or found[1].op != "Const":
+            raise GraphError(
+                f"Node '{reader.name}' ({reader.op}) takes '{ref.node}', which should be a constant.",
+                "Report the model, so that support can be added.",
+            )
+        return found[1].value

@@ -1,0 +1,56 @@
+"""`EncoderBlueprint`: what the graph computes from ids to embedding, each value with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from convert.state_dict import Mapped
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Read(Generic[T]):
+    """A value and the node or variable it was read from."""
+
+    value: T
+    evidence: str
+
+
+@dataclass(frozen=True)
+class EncoderBlueprint:
+    """An original (post-LayerNorm) BERT encoder with a pooler on the first token.
+
+    Attributes:
+        vocab_size, hidden_size, layers, heads, intermediate_size: counts.
+        positions: rows of the position embeddings; position p of a text uses row p.
+        type_vocab_size: rows of the token-type embeddings.
+        token_type_row: the one row the graph adds to every token.
+        hidden_activation, pooler_activation: a name of `convert.blueprint.activations.ACTIVATIONS`.
+        layer_norm_epsilon: added to the variance under the root, the same in every LayerNorm.
+        normalised: whether the embedding is divided by its L2 norm.
+        mapped: the variables with their state-dict keys, in state-dict order.
+        unused: variables of the checkpoint that do not reach the output.
+    """
+
+    vocab_size: Read[int]
+    hidden_size: Read[int]
+    layers: Read[int]
+    heads: Read[int]
+    intermediate_size: Read[int]
+    positions: Read[int]
+    type_vocab_size: Read[int]
+    token_type_row: Read[int]
+    hidden_activation: Read[str]
+    pooler_activation: Read[str]
+    layer_norm_epsilon: Read[float]
+    normalised: Read[bool]
+    mapped: tuple[Mapped, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """State-dict key → variable name."""
+        return {item.key: item.variable for item in self.mapped}

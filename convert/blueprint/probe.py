@@ -1,0 +1,94 @@
+"""Substitutes that let the interpreter run a graph without its weights and vocabulary, and the texts to run it on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+# A word-embedding table of a probe needs only the rows that its few pieces use.
+SPARE_ROWS = 2048
+
+# Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside words,
+# runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
+TEXTS: tuple[str, ...] = (
+    "dog",
+    "3,5% of n. 286",
+    "naïve café",
+    "x\u0301y e\u0301",
+    "私はコーヒーのみます。",
+    "犬dog犬",
+    "a😀b 👍🏽 ok☀",
+    "?! (a) «b» $5 a|b",
+    "| ¦ ©",
+    "soft\u00adhyphen zero\u200bwidth\u200dtab\there\nline",
+    "می\u200cروم که",
+    "ab\u3000cd  ef\u00a0gh\u1680ij",
+    "[CLS] [SEP] [MASK] [UNK] ##a",
+    "Ab É ß ς İ ﬁ Å",
+    "नमस्ते 안녕하세요 привет",
+    "unknownword\u0378x",
+    "\ue000\uffff\U0001f9ff\U000e0041",
+    "   ",
+)
+
+
+def probe_texts(max_bytes: int) -> tuple[str, ...]:
+    """Return the probe texts, with words around a limit of `max_bytes` UTF-8 bytes in one, two and three-byte letters."""
+    words = [c * (max_bytes // len(c.encode()) + extra) for c in ("a", "я", "ก") for extra in (0, 1)]
+    mixed = "é" + "a" * max(max_bytes - 2, 0)
+    return (*TEXTS, *words, mixed, mixed + "a", "1 " * (max_bytes // 2) + "2 3")
+
+
+def probe_vocabulary(texts: tuple[str, ...], suffix: str, reserved: Mapping[str, int]) -> dict[str, int]:
+    """Return piece → id: the reserved pieces, and most characters of `texts` alone, joined in pairs and as suffixes.
+
+    One character in seven is left out, so that some words are unknown.
+    """
+    pieces = dict(reserved)
+    taken = set(reserved.values())
+    fresh = (i for i in range(SPARE_ROWS) if i not in taken)
+    kept = [c for c in sorted(set("".join(texts))) if ord(c) % 7]
+    pairs = sorted({t[i : i + 2] for t in texts for i in range(len(t) - 1)} if texts else set())
+    for piece in (*kept, *(suffix + c for c in kept), *pairs, *(suffix + p for p in pairs[::2])):
+        if piece not in pieces and not piece.isspace() and "\n" not in piece:
+            number = next(fresh, None)
+            if number is None:
+                break
+            pieces[piece] = number
+    return pieces
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Random weights in place of a checkpoint's, the same for every run.
+
+    Attributes:
+        shapes: state-dict key → shape of the TensorFlow variable.
+        rows: rows that the word embeddings are cut to.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    rows: int
+
+    def __call__(self, key: str) -> np.ndarray:
+        """Return the substitute under `key`, float64: kernels keep the scale of their input, LayerNorm gammas are near 1."""
+        shape = self.shapes[key]
+        if key.endswith("word_embeddings.weight"):
+            shape = (min(shape[0], self.rows), shape[1])
+        draw = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
+        if len(shape) == 2 and "embeddings" not in key:
+            return draw / np.sqrt(shape[0])
+        return 0.1 * draw + ("LayerNorm.weight" in key)
+
+
+def by_node(weights: Weights, key_of: Mapping[str, tuple[str, tuple[slice, ...]]]) -> Callable[[str], np.ndarray]:
+    """Return the weights by the node name of the variable; a partitioned variable is given slice by slice."""
+
+    def variable(name: str) -> np.ndarray:
+        key, part = key_of[name]
+        return weights(key)[part]
+
+    return variable

@@ -1,0 +1,80 @@
+"""BERT in NumPy, float64, from an `EncoderBlueprint`: what the converted folder will compute, to hold the graph against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.blueprint.activations import ACTIVATIONS
+from convert.interpreter.arrays import softmax
+
+Weights = Callable[[str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What has been read of the encoder; see `EncoderBlueprint` for the meaning of each."""
+
+    layers: int
+    heads: int
+    token_type_row: int
+    hidden_activation: str
+    pooler_activation: str
+    layer_norm_epsilon: float
+    normalised: bool
+
+
+def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, value) of each stage of the computation.
+
+    Args:
+        ids: int [batch, length].
+        pad_id: the id that attention ignores.
+        weights: state-dict key → TensorFlow variable (kernels [inputs, outputs]), float64.
+        believed: the rest of the blueprint.
+
+    Yields:
+        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense" and "embedding" [batch, hidden].
+    """
+    batch, length = ids.shape
+
+    def dense(x: np.ndarray, key: str) -> np.ndarray:
+        return x @ weights(f"{key}.weight") + weights(f"{key}.bias")
+
+    def layer_norm(x: np.ndarray, key: str) -> np.ndarray:
+        centred = x - x.mean(-1, keepdims=True)
+        deviation = np.sqrt(np.square(centred).mean(-1, keepdims=True) + believed.layer_norm_epsilon)
+        return centred / deviation * weights(f"{key}.weight") + weights(f"{key}.bias")
+
+    def heads(x: np.ndarray) -> np.ndarray:
+        return x.reshape(batch, length, believed.heads, -1).swapaxes(1, 2)
+
+    table = weights("embeddings.word_embeddings.weight")
+    x = table[ids] + weights("embeddings.token_type_embeddings.weight")[believed.token_type_row]
+    x = (x + weights("embeddings.position_embeddings.weight")[:length]).reshape(batch * length, -1)
+    x = layer_norm(x, "embeddings.LayerNorm")
+    yield "embeddings", x
+    ignored = np.where(ids == pad_id, -np.inf, 0.0)[:, np.newaxis, np.newaxis]
+    activation = ACTIVATIONS[believed.hidden_activation].function
+    for i in range(believed.layers):
+        layer = f"encoder.layer.{i}"
+        query, key, value = (heads(dense(x, f"{layer}.attention.self.{n}")) for n in ("query", "key", "value"))
+        scores = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]) + ignored
+        context = (softmax(scores) @ value).swapaxes(1, 2).reshape(batch * length, -1)
+        x = layer_norm(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
+        middle = activation(dense(x, f"{layer}.intermediate.dense"))
+        x = layer_norm(x + dense(middle, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+        yield f"layer {i}", x
+    first = x.reshape(batch, length, -1)[:, 0]
+    yield "first token", first
+    pooled = dense(first, "pooler.dense")
+    yield "pooler.dense", pooled
+    pooled = ACTIVATIONS[believed.pooler_activation].function(pooled)
+    yield "embedding", normalise(pooled) if believed.normalised else pooled
+
+
+def normalise(x: np.ndarray) -> np.ndarray:
+    """Return x [batch, hidden] divided by its L2 norm."""
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)

@@ -1,0 +1,140 @@
+"""Write the Hugging Face folder of a SavedModel, file by file, each hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, is_dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from convert.blueprint.read import Blueprint
+from convert.errors import SourceError
+from convert.export.config import MODEL_FILE, bert_config, needs_model_class, sentence_transformers_files
+from convert.export.staging import staged
+from convert.export.weights import copy_tensors, write_safetensors
+from convert.savedmodel.model import SavedModel
+from convert.tokenizer import tokenizer_files
+
+MANIFEST = "hub2hf.json"
+MANIFEST_VERSION = 1
+CHUNK = 1 << 22
+
+Progress = Callable[[int], None]
+
+
+def write_folder(
+    model: SavedModel, blueprint: Blueprint, out: Path, *, force: bool = False, progress: Progress = lambda done: None
+) -> dict[str, Any]:
+    """Write the folder and return its manifest, the content of `hub2hf.json`.
+
+    Args:
+        model: the source.
+        blueprint: what was read of it.
+        out: the folder to make.
+        force: whether an existing folder is replaced.
+        progress: called with the number of weight bytes just written.
+
+    Raises:
+        CheckpointError, MappingError, VocabularyError: the source is damaged; nothing is left behind.
+        ExportError: `out` cannot be written; nothing is left behind.
+    """
+    with staged(out, force) as work, ThreadPoolExecutor(max_workers=1) as pool:
+        source = pool.submit(fingerprint, model)
+        _write_files(model, blueprint, work, progress)
+        manifest = _manifest(blueprint, source, work)
+        write_json(work / MANIFEST, manifest)
+    return manifest
+
+
+def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> None:
+    encoder, pack = blueprint.encoder, blueprint.text.pack
+    tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
+    dtypes = {model.checkpoint.variables[item.variable].dtype.name for item in encoder.mapped}
+    dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
+    write_json(work / "config.json", bert_config(encoder, pack, dtype))
+    for path, content in sentence_transformers_files(encoder, pack).items():
+        write_json(work / path, content)
+    if needs_model_class(encoder):
+        source = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
+        (work / MODEL_FILE).write_bytes(source)
+    weights = work / "model.safetensors"
+    write_safetensors(weights, model.checkpoint, encoder.mapped, progress)
+    names = {f"pooler.dense.{part}": f"linear.{part}" for part in ("weight", "bias")}
+    copy_tensors(weights, work / "2_Dense" / "model.safetensors", names)
+
+
+def _manifest(blueprint: Blueprint, source: Future[dict[str, Any]], work: Path) -> dict[str, Any]:
+    files = {
+        path.relative_to(work).as_posix(): hash_file(path)
+        for path in sorted(work.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    return {
+        "version": MANIFEST_VERSION,
+        "converter": {"name": "hub2hf", "version": metadata.version("hub2hf")},
+        "versions": {name: metadata.version(name) for name in ("numpy", "protobuf", "tokenizers")},
+        "source": source.result(),
+        "blueprint": as_json(blueprint_facts(blueprint)),
+        "files": files,
+    }
+
+
+def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
+    """Return the blueprint as plain data, each value with its evidence; `operation` names each text operation."""
+    encoder = blueprint.encoder
+    facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused")}
+    return {
+        "signature": {"name": blueprint.signature, "input": blueprint.input_name, "output": blueprint.output_name},
+        "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
+        "vocabulary": {"file": blueprint.text.vocabulary.name, "evidence": blueprint.text.vocabulary_evidence},
+        "encoder": facts,
+        "mapping": [asdict(item) for item in encoder.mapped],
+        "unused": list(encoder.unused),
+    }
+
+
+def as_json(value: Any) -> Any:
+    """Return `value` with dataclasses, tuples and paths turned into plain JSON data."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_json(vars(value))
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    return value.name if isinstance(value, Path) else value
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented UTF-8 JSON with a final newline."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def hash_file(path: Path) -> dict[str, Any]:
+    """Return the size in bytes and the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(CHUNK))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def fingerprint(model: SavedModel) -> dict[str, Any]:
+    """Return the SHA-256 of every file of the source, and one over all of them.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    try:
+        files = {path.relative_to(model.folder).as_posix(): hash_file(path) for path in model.files}
+    except OSError as error:
+        raise SourceError(f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again.") from error
+    lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
+    return {"fingerprint": hashlib.sha256(lines.encode()).hexdigest(), "files": files}

@@ -1,0 +1,96 @@
+"""Stream the variables of a checkpoint into `model.safetensors`, never holding the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convert.errors import MappingError
+from convert.savedmodel.checkpoint import Checkpoint
+from convert.state_dict import COPY, SWAP_ROWS, Mapped
+
+# Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
+DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+ALIGNMENT = 8
+
+Progress = Callable[[int], None]
+Entry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
+
+
+def write_safetensors(
+    path: Path, checkpoint: Checkpoint, mapped: Sequence[Mapped], progress: Progress = lambda done: None
+) -> None:
+    """Write every mapped variable under its key, in the order given.
+
+    Args:
+        path: the file to create.
+        checkpoint: where the variables are read from; each CRC32C is verified on the way.
+        mapped: variables, keys and operations.
+        progress: called with the bytes just written.
+
+    Raises:
+        CheckpointError: a variable is damaged.
+        MappingError: a variable is not of a floating dtype.
+    """
+    with path.open("xb") as file:
+        file.write(_header(_entries(checkpoint, mapped)))
+        for item in mapped:
+            for chunk in _tensor_bytes(checkpoint, item):
+                file.write(chunk)
+                progress(len(chunk))
+
+
+def _entries(checkpoint: Checkpoint, mapped: Sequence[Mapped]) -> Iterator[Entry]:
+    for item in mapped:
+        variable = checkpoint.variables[item.variable]
+        dtype = DTYPES.get(variable.dtype.name)
+        if dtype is None:
+            raise MappingError(
+                f"Variable '{item.variable}' is {variable.dtype.name}; a weight must be a float.",
+                "Quantised models are not supported.",
+            )
+        yield item.key, dtype, list(item.shape), variable.nbytes
+
+
+def _header(entries: Iterable[Entry]) -> bytes:
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for key, dtype, shape, size in entries:
+        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[memoryview]:
+    if item.operation == COPY:
+        yield from checkpoint.stream(item.variable)
+        return
+    value = checkpoint.read(item.variable)
+    if item.operation == SWAP_ROWS:
+        order = np.arange(len(value))
+        order[[0, item.row]] = item.row, 0
+        value = value[order]
+    else:
+        value = value.T
+    if value.size:
+        yield memoryview(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
+
+
+def copy_tensors(source: Path, target: Path, names: Mapping[str, str]) -> None:
+    """Write a few small tensors of safetensors file `source` to `target` under new names (old key → new key)."""
+    with source.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        entries: list[Entry] = []
+        content = b""
+        for old, new in names.items():
+            start, end = header[old]["data_offsets"]
+            entries.append((new, header[old]["dtype"], header[old]["shape"], end - start))
+            file.seek(8 + size + start)
+            content += file.read(end - start)
+    target.write_bytes(_header(entries) + content)

@@ -1,0 +1,220 @@
+"""Arithmetic ops: element by element, products, reductions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convert.errors import GraphError
+from convert.interpreter.registry import Value, bounded, elementary, operation
+from convert.savedmodel.node import Node
+
+if TYPE_CHECKING:
+    from convert.interpreter.run import Interpreter
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _truncated_division(x: Value, y: Value) -> Value:
+    """`Div` is real on floats and truncates on integers."""
+    if np.asarray(x).dtype.kind == "f":
+        return np.divide(x, y)
+    return np.trunc(np.divide(x, y)).astype(np.asarray(x).dtype)
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Return softmax over the last axis, same shape."""
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """Return the error function, float64, same shape."""
+    return np.asarray(_erf(x), dtype=np.float64)
+
+
+def _equal(x: Value, y: Value) -> Value:
+    return np.equal(x, y).astype(bool)
+
+
+elementary(
+    {
+        "Identity": lambda x: x,
+        "StopGradient": lambda x: x,
+        "PreventGradient": lambda x: x,
+        "Snapshot": lambda x: x,
+        "CheckNumerics": lambda x: x,
+        "Neg": np.negative,
+        "Abs": np.abs,
+        "Sign": np.sign,
+        "Square": np.square,
+        "Sqrt": np.sqrt,
+        "Rsqrt": lambda x: 1.0 / np.sqrt(x),
+        "Reciprocal": lambda x: 1.0 / x,
+        "Inv": lambda x: 1.0 / x,
+        "Exp": np.exp,
+        "Log": np.log,
+        "Log1p": np.log1p,
+        "Tanh": np.tanh,
+        "Sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
+        "Erf": erf,
+        "Erfc": lambda x: 1.0 - erf(x),
+        "Relu": lambda x: np.maximum(x, 0),
+        "Relu6": lambda x: np.clip(x, 0, 6),
+        "Softplus": lambda x: np.logaddexp(x, 0.0),
+        "Softmax": softmax,
+        "LogSoftmax": lambda x: np.log(softmax(x)),
+        "Floor": np.floor,
+        "Ceil": np.ceil,
+        "Round": np.round,
+        "Rint": np.rint,
+        "LogicalNot": np.logical_not,
+        "IsNan": np.isnan,
+        "IsFinite": np.isfinite,
+        "Add": np.add,
+        "AddV2": np.add,
+        "Sub": np.subtract,
+        "Mul": np.multiply,
+        "Div": _truncated_division,
+        "TruncateDiv": _truncated_division,
+        "RealDiv": np.divide,
+        "DivNoNan": lambda x, y: np.where(y == 0, 0.0, np.divide(x, np.where(y == 0, 1.0, y))),
+        "MulNoNan": lambda x, y: np.where(y == 0, 0.0, np.multiply(x, y)),
+        "FloorDiv": np.floor_divide,
+        "FloorMod": np.mod,
+        "Mod": np.fmod,
+        "TruncateMod": np.fmod,
+        "Pow": np.power,
+        "Maximum": np.maximum,
+        "Minimum": np.minimum,
+        "SquaredDifference": lambda x, y: np.square(x - y),
+        "Less": np.less,
+        "LessEqual": np.less_equal,
+        "Greater": np.greater,
+        "GreaterEqual": np.greater_equal,
+        "Equal": _equal,
+        "NotEqual": lambda x, y: ~_equal(x, y),
+        "LogicalAnd": np.logical_and,
+        "LogicalOr": np.logical_or,
+        "ClipByValue": np.clip,
+        "AddN": lambda *terms: sum(terms[1:], start=terms[0]),
+        "AccumulateNV2": lambda *terms: sum(terms[1:], start=terms[0]),
+        "Select": lambda c, x, y: np.where(np.reshape(c, c.shape + (1,) * (np.ndim(x) - np.ndim(c))), x, y),
+        "SelectV2": np.where,
+    }
+)
+
+
+@operation("BiasAdd", "BiasAddV1")
+def _bias_add(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    x, bias = inputs
+    if node.attr("data_format", "NHWC") != "NHWC":
+        raise GraphError(f"Node '{node.name}' adds a bias in channel-first order.", "No text encoder does.")
+    return (x + bias,)
+
+
+@operation("MatMul")
+def _matmul(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    a, b = inputs
+    a = a.T if node.attr("transpose_a", False) else a
+    return (a @ (b.T if node.attr("transpose_b", False) else b),)
+
+
+@operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
+def _batch_matmul(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    a, b = inputs
+    a = np.swapaxes(a, -1, -2) if node.attr("adj_x", False) else a
+    return (a @ (np.swapaxes(b, -1, -2) if node.attr("adj_y", False) else b),)
+
+
+@operation("Einsum")
+def _einsum(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.einsum(text_attr(node, "equation"), *inputs, optimize=True),)
+
+
+def text_attr(node: Node, name: str) -> str:
+    """Return a string attribute as text.
+
+    Raises:
+        GraphError: it is missing or is not UTF-8.
+    """
+    value = node.attr(name)
+    if not isinstance(value, str):
+        raise GraphError(f"Attribute '{name}' of the {node} is not UTF-8 text.", "Download the model again.")
+    return value
+
+
+def _reduction(function: Callable[..., Value]) -> Callable[..., tuple[Value, ...]]:
+    def reduce(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+        x, axes = inputs
+        keep = node.attr("keep_dims", False)
+        axis = tuple(int(a) for a in np.atleast_1d(axes))
+        kind: Any = {"dtype": x.dtype} if function in (np.sum, np.prod) else {}
+        return (np.asarray(function(x, axis=axis, keepdims=keep, **kind)),)
+
+    return reduce
+
+
+for _name, _function in {
+    "Mean": np.mean,
+    "Sum": np.sum,
+    "Prod": np.prod,
+    "Max": np.max,
+    "Min": np.min,
+    "Any": np.any,
+    "All": np.all,
+}.items():
+    operation(_name)(_reduction(_function))
+
+
+@operation("Cumsum")
+def _cumsum(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    x, axis = inputs[0], int(inputs[1])
+    x = np.flip(x, axis) if node.attr("reverse", False) else x
+    total = np.cumsum(x, axis, dtype=x.dtype)
+    total = total - x if node.attr("exclusive", False) else total
+    return (np.flip(total, axis) if node.attr("reverse", False) else total,)
+
+
+@operation("ArgMax", "ArgMin")
+def _arg_extreme(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    find = np.argmax if node.op == "ArgMax" else np.argmin
+    return (np.asarray(find(inputs[0], axis=int(inputs[1]))).astype(node.attr("output_type", np.int64)),)
+
+
+@operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    """Keras LayerNormalization reshapes so that batch statistics over N, H, W are those of one row."""
+    x, scale, offset = inputs[:3]
+    channels_first = node.attr("data_format", "NHWC") == "NCHW"
+    channel = 1 if channels_first else 3
+    axes = tuple(a for a in range(4) if a != channel)
+    shape = [1, 1, 1, 1]
+    shape[channel] = -1
+    epsilon = node.attr("epsilon", 1e-4)
+    if not node.attr("is_training", True):
+        mean, variance = (np.reshape(v, shape) for v in inputs[3:5])
+    else:
+        mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    y = (x - mean) / np.sqrt(variance + epsilon) * np.reshape(scale, shape) + np.reshape(offset, shape)
+    return (y, mean.ravel(), variance.ravel(), mean.ravel(), variance.ravel(), np.zeros(0))
+
+
+@operation("OneHot")
+def _one_hot(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    indices, depth, on, off = inputs
+    bounded(node, (*indices.shape, int(depth)))
+    hot = np.where(indices[..., np.newaxis] == np.arange(int(depth)), on, off)
+    axis = node.attr("axis", -1)
+    return (hot if axis == -1 else np.moveaxis(hot, -1, axis),)
+
+
+@operation("MatrixBandPart")
+def _band(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    x, lower, upper = inputs[0], int(inputs[1]), int(inputs[2])
+    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
+    keep = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
+    return (np.where(keep, x, np.zeros((), x.dtype)),)

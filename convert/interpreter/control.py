@@ -1,0 +1,40 @@
+"""Ops that call functions: loops, conditionals, calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convert.errors import GraphError
+from convert.interpreter.registry import Value, operation
+from convert.savedmodel.node import Node
+
+if TYPE_CHECKING:
+    from convert.interpreter.run import Interpreter
+
+# map_fn runs once a text, and a probe is a handful of texts.
+MAX_ITERATIONS = 100_000
+
+
+@operation("While", "StatelessWhile")
+def _while(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    condition, body = node.attr("cond"), node.attr("body")
+    state = tuple(inputs)
+    for _ in range(MAX_ITERATIONS):
+        if not bool(np.all(run.call(node, condition, state)[0])):
+            return state
+        state = run.call(node, body, state)
+    raise GraphError(f"The loop '{node.name}' does not end.", "The graph is damaged or hostile.")
+
+
+@operation("If", "StatelessIf")
+def _if(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    branch = "then_branch" if bool(np.all(inputs[0])) else "else_branch"
+    return run.call(node, node.attr(branch), inputs[1:])
+
+
+@operation("PartitionedCall", "StatefulPartitionedCall")
+def _call(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return run.call(node, node.attr("f"), inputs)

@@ -1,0 +1,178 @@
+"""Text ops, after TensorFlow's and TF.Text's kernels, one string at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Regex, normalizers
+
+from convert.errors import GraphError
+from convert.interpreter.arrays import text_attr
+from convert.interpreter.registry import Value, elementary, operation
+from convert.savedmodel.node import Node
+from convert.tokenizer.re2 import translate
+from convert.tokenizer.unicode_tables import icu_script, is_icu_whitespace
+
+if TYPE_CHECKING:
+    from convert.interpreter.run import Interpreter
+
+
+def _strings(values: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return bytes as an object array, of `shape` or flat."""
+    out = np.empty(len(values), dtype=object)
+    out[:] = list(values)
+    return out if shape is None else out.reshape(shape)
+
+
+def _map(function: Mapping[bytes, bytes] | object, array: Value) -> np.ndarray:
+    flat = [function(item) for item in np.ravel(array)]  # type: ignore[operator]
+    return _strings(flat, np.shape(array))
+
+
+def _text(value: Value) -> str:
+    item = np.asarray(value).item() if not isinstance(value, (str, bytes)) else value
+    return item.decode() if isinstance(item, bytes) else str(item)
+
+
+@lru_cache(maxsize=64)
+def _replacer(pattern: str, rewrite: str, evidence: str) -> normalizers.Replace:
+    return normalizers.Replace(Regex(translate(pattern, evidence)), rewrite)
+
+
+@lru_cache(maxsize=64)
+def _matcher(pattern: str, evidence: str) -> normalizers.Replace:
+    return normalizers.Replace(Regex(r"\A(?:" + translate(pattern, evidence) + r")\z"), "")
+
+
+def _full_match(text: bytes, pattern: str, evidence: str) -> bool:
+    word = text.decode()
+    if not word:
+        raise GraphError(f"Node '{evidence}' matches an empty word.", "Report the model.")
+    return not _matcher(pattern, evidence).normalize_str(word)
+
+
+@operation("RegexReplace", "StaticRegexReplace")
+def _regex_replace(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    if node.op == "RegexReplace":
+        pattern, rewrite = _text(inputs[1]), _text(inputs[2])
+    else:
+        pattern, rewrite = text_attr(node, "pattern"), text_attr(node, "rewrite")
+    replace = _replacer(pattern, rewrite, node.name)
+    return (_map(lambda text: replace.normalize_str(text.decode()).encode(), inputs[0]),)
+
+
+@operation("RegexFullMatch", "StaticRegexFullMatch")
+def _regex_full_match(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    pattern = _text(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
+    flat = [_full_match(item, pattern, node.name) for item in np.ravel(inputs[0])]
+    return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
+
+
+@operation("UnicodeDecode", "UnicodeDecodeWithOffsets")
+def _unicode_decode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    texts = [item.decode() for item in np.ravel(inputs[0])]
+    splits = np.cumsum([0, *map(len, texts)]).astype(node.attr("Tsplits", np.int64))
+    points = np.asarray([ord(c) for text in texts for c in text], np.int32)
+    starts = [len(text[:i].encode()) for text in texts for i in range(len(text))]
+    outputs = (splits, points, np.asarray(starts, np.int64))
+    return outputs if node.op.endswith("Offsets") else outputs[:2]
+
+
+@operation("UnicodeEncode")
+def _unicode_encode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    points, splits = inputs
+    words = ["".join(map(chr, points[a:b])) for a, b in zip(splits[:-1], splits[1:], strict=True)]
+    return (_strings([word.encode() for word in words]),)
+
+
+@operation("UnicodeScriptTokenizeWithOffsets")
+def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    if node.attr("keep_whitespace", False):
+        raise GraphError(f"Node '{node.name}' keeps white space as tokens, which is not supported.", "Report the model.")
+    points, splits = inputs
+    words: list[int] = []
+    inner, outer, starts, limits = [0], [0], [], []
+    for a, b in zip(splits[:-1], splits[1:], strict=True):
+        at, previous, fresh = 0, None, True
+        for point in map(int, points[a:b]):
+            script = icu_script(point)
+            fresh = fresh or script != previous
+            width = len(chr(point).encode())
+            if not is_icu_whitespace(point):
+                if fresh:
+                    inner.append(inner[-1])
+                    starts.append(at)
+                    limits.append(at)
+                words.append(point)
+                inner[-1] += 1
+                limits[-1] = at + width
+                fresh = False
+            previous, at = script, at + width
+        outer.append(len(inner) - 1)
+    kind = np.asarray(splits).dtype
+    return (
+        np.asarray(words, np.int32),
+        np.asarray(inner, kind),
+        np.asarray(starts, np.int64),
+        np.asarray(limits, np.int64),
+        np.asarray(outer, kind),
+    )
+
+
+def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[tuple[bytes, int, int]]:
+    """Return (piece, start byte, limit byte) of `word` by greedy longest match, as the op's kernel does."""
+    suffix = text_attr(node, "suffix_indicator")
+    unknown = text_attr(node, "unknown_token").encode()
+    size = len(word.encode())
+    whole = [(unknown if node.attr("use_unknown_token", True) else word.encode(), 0, size)]
+    if size > node.attr("max_bytes_per_word"):
+        return whole
+    pieces, start, at = [], 0, 0
+    while start < len(word):
+        for end in range(len(word), start, -1):
+            piece = (suffix * (start > 0) + word[start:end]).encode()
+            if piece in vocabulary:
+                width = len(word[start:end].encode())
+                pieces.append((piece, at, at + width))
+                start, at = end, at + width
+                break
+        else:
+            return whole
+    return pieces
+
+
+@operation("WordpieceTokenizeWithOffsets")
+def _wordpiece(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    words, vocabulary = inputs
+    rows = [wordpieces(word.decode(), vocabulary, node) for word in np.ravel(words)]
+    flat = [piece for row in rows for piece in row]
+    lengths = np.asarray([len(row) for row in rows], np.int64)
+    if node.attr("output_row_partition_type", "row_lengths") == "row_splits":
+        lengths = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts, limits = (np.asarray([piece[i] for piece in flat], np.int64) for i in (1, 2))
+    return (_strings([piece[0] for piece in flat]), lengths, starts, limits)
+
+
+@operation("LookupTableFind", "LookupTableFindV2")
+def _lookup(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    table, keys, default = inputs
+    ids = [table.get(key, default) for key in np.ravel(keys)]
+    return (np.asarray(ids, np.asarray(default).dtype).reshape(np.shape(keys)),)
+
+
+@operation("LookupTableSize", "LookupTableSizeV2")
+def _table_size(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.asarray(len(inputs[0]), np.int64),)
+
+
+@operation("StringLength")
+def _string_length(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    characters = node.attr("unit", "BYTE") == "UTF8_CHAR"
+    sizes = [len(item.decode()) if characters else len(item) for item in np.ravel(inputs[0])]
+    return (np.asarray(sizes, np.int32).reshape(np.shape(inputs[0])),)
+
+
+elementary({"StringJoin": lambda *parts: _strings([b"".join(p) for p in zip(*map(np.ravel, parts), strict=True)])})

@@ -1,0 +1,30 @@
+"""From what a person names to a SavedModel folder on this machine."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from convert.errors import SourceError
+
+EMBEDDED = ("lealla-mini",)
+
+
+def resolve(source: str | Path) -> Path:
+    """Return the SavedModel folder that `source` names.
+
+    Args:
+        source: a folder, or the name of a model embedded in the package (`lealla-mini`). A folder of that name wins.
+
+    Raises:
+        SourceError: there is no such folder or model.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if str(source) in EMBEDDED:
+        return Path(str(resources.files("convert").joinpath("models", str(source))))
+    if folder.is_file():
+        raise SourceError(f"{source} is a file.", "Name the folder that holds saved_model.pb; unpack an archive first.")
+    names = ", ".join(EMBEDDED)
+    raise SourceError(f"{source} is neither a folder nor a known model ({names}).", "Check the path or the name.")
