@@ -15,6 +15,7 @@ import numpy as np
 from convert.errors import CheckpointError
 from convert.savedmodel import messages
 from convert.savedmodel.entries import Entry, Piece, read_entries, read_header
+from convert.savedmodel.files import is_file
 from convert.savedmodel.shards import AGAIN, Shards
 from convert.savedmodel.table import read_table
 
@@ -86,7 +87,7 @@ class Checkpoint:
             CheckpointError: a file is missing, truncated or damaged, or something in it is not supported.
         """
         index = prefix.with_name(prefix.name + ".index")
-        if not index.is_file():
+        if not is_file(index):
             raise CheckpointError(f"The checkpoint index {index} is missing.", AGAIN)
         table = read_table(index)
         count = read_header(str(index), table)

@@ -144,7 +144,8 @@ class Graph(Scope):
         self._library = _library(graph_def.library)
         self._outputs = OpRegistry(op_list or messages.new("OpList"), self._library)
         self._read: dict[str, Function] = {}
-        self._checked: set[str] = set()  # functions below which there is no cycle
+        self._callees: dict[str, list[str]] = {}
+        self._checked: dict[str, None] = {}  # functions below which there is no cycle, callees first
         nodes: dict[str, Node] = {}
         for node_def in graph_def.node:
             _add(nodes, _node(node_def, "", _graph_ref, self._outputs))
@@ -169,6 +170,8 @@ class Graph(Scope):
         Raises:
             GraphError: one of them does not exist.
         """
+        if scope.name in self._callees:
+            return self._callees[scope.name]
         found: dict[str, None] = {}
         for node in scope.nodes.values():
             if node.op in self._library:
@@ -178,7 +181,11 @@ class Graph(Scope):
                     found[name] = None
                 elif not self._outputs.knows(name):
                     raise GraphError(f"The {node} calls the function {name}, which does not exist.", REPORT)
-        return list(found)
+        return self._callees.setdefault(scope.name, list(found))
+
+    def functions_bottom_up(self) -> list[Function]:
+        """Return the functions the main graph reaches, and others read so far, each after those it calls."""
+        return [self._read[name] for name in self._checked if name]
 
     def _read_function(self, name: str) -> Function:
         if name not in self._library:
@@ -195,7 +202,7 @@ class Graph(Scope):
             callee = next(path[caller], None)
             if callee is None:
                 del path[caller]
-                self._checked.add(caller)
+                self._checked[caller] = None
             elif callee in path:
                 raise GraphError(f"The function {callee} calls itself (through {caller}).", REPORT)
             elif callee not in self._checked:

@@ -14,9 +14,10 @@ from convert.savedmodel.assets import read_assets
 from convert.savedmodel.attributes import REPORT, Shape, decode_shape
 from convert.savedmodel.checkpoint import Checkpoint, Variable
 from convert.savedmodel.dtypes import DType, graph_dtype
+from convert.savedmodel.files import is_file
 from convert.savedmodel.graph import Graph, parse_tensor_name
 from convert.savedmodel.node import TensorRef
-from convert.savedmodel.variables import Binding, restored_variables, variable_node
+from convert.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
 
 # tensorflow/cc/saved_model/constants.h and tag_constants.h
 SAVED_MODEL_FILE: Final = "saved_model.pb"
@@ -99,7 +100,7 @@ class SavedModel:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there is an index of variables; a model without variables has none."""
-        return (self.folder / f"{VARIABLES_PREFIX}.index").is_file()
+        return is_file(self.folder / f"{VARIABLES_PREFIX}.index")
 
     @property
     def files(self) -> list[Path]:
@@ -125,12 +126,20 @@ class SavedModel:
         """Return the checkpoint key of a variable node, and its slice for a part of a partitioned variable.
 
         Args:
-            node_name: a VariableV2 or VarHandleOp of the main graph, or a node that reads one.
+            node_name: a VariableV2 or VarHandleOp of the main graph, a node that reads one, or one that joins
+                the parts of a partitioned variable.
 
         Raises:
             GraphError: it does not read a variable, or its value comes from nowhere.
             CheckpointError: the checkpoint lacks it, or is damaged.
         """
+        parts = joined_parts(self.graph, node_name)
+        if parts is not None:
+            names, axis = parts
+            return join(node_name, [self._part(name) for name in names], axis)
+        return self._part(node_name)
+
+    def _part(self, node_name: str) -> Binding:
         node = variable_node(self.graph, node_name)
         if node.name in self._bindings:
             binding = self._bindings[node.name]
@@ -187,12 +196,12 @@ def _read(folder: Path, path: Path) -> bytes:
 def _not_there(folder: Path) -> SourceError:
     if not folder.is_dir():
         return SourceError(f"{folder} is not a folder.", _GIVE_FOLDER)
-    if (folder / "saved_model.pbtxt").is_file():
+    if is_file(folder / "saved_model.pbtxt"):
         return SourceError(
             f"{folder} holds a SavedModel in text form (saved_model.pbtxt), which is not supported.",
             "Load and save it again with TensorFlow, which writes saved_model.pb.",
         )
-    if (folder / "saved_model.cpb").is_file():
+    if is_file(folder / "saved_model.cpb"):
         return SourceError(
             f"{folder} holds a SavedModel in chunks (saved_model.cpb), which is not supported.",
             "Save it again with a model of less than 2 GB of graph, which writes saved_model.pb.",

@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.errors import CheckpointError
 from convert.savedmodel.entries import Entry, Piece
+from convert.savedmodel.files import is_file
 from convert.savedmodel.table import VarintError, mask_crc, read_varint
 
 AGAIN: Final = "Fetch or copy the SavedModel again."
@@ -34,7 +35,7 @@ class Shards:
 
     def existing(self) -> list[Path]:
         """Return the shards that are there; one that holds no tensor need not be."""
-        return [path for path in self.paths if path.is_file()]
+        return [path for path in self.paths if is_file(path)]
 
     def check_sizes(self, entries: list[Entry]) -> None:
         """Check that every piece lies within its file.
@@ -158,9 +159,9 @@ class Shards:
 
 
 def _file_size(path: Path, key: str) -> int:
+    if not is_file(path):
+        raise CheckpointError(f"The data file {path}, which holds variable {key}, is missing.", AGAIN)
     try:
-        if not path.is_file():
-            raise CheckpointError(f"The data file {path}, which holds variable {key}, is missing.", AGAIN)
         return path.stat().st_size
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise CheckpointError(f"The data file {path} cannot be read: {error}.", AGAIN) from None

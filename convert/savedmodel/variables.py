@@ -3,7 +3,7 @@ operations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,19 +33,71 @@ class Binding:
     slice: SliceSpec | None = None
 
 
+def _source(scope: Scope, ref: TensorRef) -> TensorRef:
+    """Follow a tensor back through nodes that only pass it on."""
+    seen = set()
+    node = scope.producer(ref)
+    while node.op in _PASS_THROUGH and node.name not in seen:
+        seen.add(node.name)
+        ref = node.input(0)
+        node = scope.producer(ref)
+    return ref
+
+
 def variable_node(scope: Scope, name: str) -> Node:
     """Follow a node back to the variable it reads: through Identity, ReadVariableOp and the like.
 
     Raises:
         GraphError: it does not lead to a variable (or, in a function, to an argument).
     """
-    node, seen = scope.node(name), set()
-    while node.op not in VARIABLE_OPS and node.op != ARGUMENT_OP:
-        if node.op not in _PASS_THROUGH or node.name in seen:
-            raise GraphError(f"The {scope.node(name)} does not read a variable: it leads to {node}.", REPORT)
-        seen.add(node.name)
-        node = scope.producer(node.input(0))
+    node = scope.producer(_source(scope, TensorRef(name)))
+    if node.op not in VARIABLE_OPS and node.op != ARGUMENT_OP:
+        raise GraphError(f"The {scope.node(name)} does not read a variable: it leads to {node}.", REPORT)
     return node
+
+
+def joined_parts(graph: Graph, name: str) -> tuple[list[str], int] | None:
+    """Read the parts of a partitioned variable that a node joins again.
+
+    Args:
+        graph: the main graph.
+        name: a node.
+
+    Returns:
+        The nodes of the parts, and the axis along which ``ConcatV2`` joins them; None for another node.
+    """
+    node = graph.producer(_source(graph, TensorRef(name)))
+    if node.op != "ConcatV2" or len(node.inputs) < 2:
+        return None
+    axis = graph.producer(_source(graph, node.inputs[-1]))
+    if axis.op != "Const" or axis.value.size != 1 or axis.value.dtype.kind != "i":
+        return None
+    return [ref.node for ref in node.inputs[:-1]], int(axis.value.reshape(-1)[0])
+
+
+def join(name: str, bindings: Sequence[Binding], axis: int) -> Binding:
+    """Return the whole variable that parts make up when joined along an axis.
+
+    Raises:
+        GraphError: they are not all the parts of one variable, in order.
+    """
+    position = 0
+    whole = bindings[0].slice.full_shape if bindings[0].slice else ()
+    axis += len(whole) if axis < 0 else 0
+    for binding in bindings:
+        part = binding.slice
+        if part is None or binding.key != bindings[0].key or not 0 <= axis < len(whole):
+            break
+        expected = tuple(part.shape[axis] if i == axis else size for i, size in enumerate(whole))
+        starts = tuple(position if i == axis else 0 for i in range(len(whole)))
+        if (part.full_shape, part.shape, part.starts) != (whole, expected, starts):
+            break
+        position += part.shape[axis]
+    else:
+        if position == whole[axis]:
+            return Binding(bindings[0].key)
+    keys = ", ".join(sorted({binding.key for binding in bindings}))
+    raise GraphError(f"The node {name} joins parts of {keys}, but not all of one in order.", REPORT)
 
 
 def restored_variables(graph: Graph, restore_op: str = "") -> dict[str, Binding]:
@@ -80,7 +132,11 @@ class _RestoreReader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.bindings: dict[str, Binding] = {}
-        self._restores: dict[str, bool] = {}
+        self._restores: set[str] = set()  # functions that restore, or call one that does
+        for function in graph.functions_bottom_up():
+            restores = any(node.op == "RestoreV2" for node in function.nodes.values())
+            if restores or not self._restores.isdisjoint(graph.callees(function)):
+                self._restores.add(function.name)
 
     def read(self, scope: Scope, nodes: Iterable[Node], arguments: Mapping[str, str]) -> None:
         work: list[tuple[Scope, Iterable[Node], Mapping[str, str]]] = [(scope, nodes, arguments)]
@@ -90,33 +146,13 @@ class _RestoreReader:
             for node in nodes:
                 if node.op in _ASSIGNS:
                     self._assign(scope, node, arguments)
-                elif node.op in _CALLS and self._can_restore(str(node.attr("f"))):
+                elif node.op in _CALLS and node.attr("f", "") in self._restores:
                     calls += 1
                     if calls > _MAX_CALLS:
                         raise GraphError(f"The restore functions of {node} call too many others.", REPORT)
                     function = self.graph.function(str(node.attr("f")))
                     bound = self._bind(scope, node, [arg.name for arg in function.arguments], arguments)
                     work.append((function, function.nodes.values(), bound))
-
-    def _can_restore(self, name: str) -> bool:
-        """Whether a function, or one that it calls, restores from a checkpoint."""
-        order, stack = [], [name]
-        while stack:
-            current = stack.pop()
-            if current not in self._restores:
-                self._restores[current] = any(
-                    node.op == "RestoreV2" for node in self.graph.function(current).nodes.values()
-                )
-                order.append(current)
-                stack.extend(self.graph.callees(self.graph.function(current)))
-        changed = True
-        while changed:  # the calls have no cycles, so this ends
-            changed = False
-            for current in order:
-                callees = self.graph.callees(self.graph.function(current))
-                if not self._restores[current] and any(self._restores.get(callee) for callee in callees):
-                    self._restores[current] = changed = True
-        return self._restores[name]
 
     def _bind(
         self, scope: Scope, call: Node, names: list[str], arguments: Mapping[str, str]
@@ -158,19 +194,13 @@ class _RestoreReader:
 
     def _restored(self, scope: Scope, ref: TensorRef) -> tuple[Node, int] | None:
         """Follow a value back to the output of a RestoreV2; None if it comes from elsewhere."""
-        seen = set()
+        ref = _source(scope, ref)
         node = scope.producer(ref)
-        while node.op in _PASS_THROUGH and node.name not in seen:
-            seen.add(node.name)
-            ref = node.input(0)
-            node = scope.producer(ref)
         return (node, ref.output) if node.op == "RestoreV2" else None
 
     def _text(self, scope: Scope, restore: Node, position: int, output: int) -> str | None:
         """Return an element of a constant input of a RestoreV2; None when it is not a constant."""
-        source = scope.producer(restore.input(position))
-        while source.op == "Identity":
-            source = scope.producer(source.input(0))
+        source = scope.producer(_source(scope, restore.input(position)))
         if source.op != "Const":
             return None
         values: Any = source.value.reshape(-1)
