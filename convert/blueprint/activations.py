@@ -25,7 +25,7 @@ class Activation:
 # Hendrycks and Gimpel 2016 (arXiv:1606.08415) give GELU with erf and its tanh approximation.
 ACTIVATIONS: dict[str, Activation] = {
     "gelu_tanh": Activation(
-        lambda x: 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))),
+        lambda x: 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x * x * x))),
         "gelu_pytorch_tanh",
         "torch.nn.modules.activation.GELU",
     ),

@@ -78,7 +78,9 @@ class Weights:
         shape = self.shapes[key]
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
-        draw = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
+        draw = np.random.default_rng(zlib.crc32(key.encode())).random(shape)
+        draw -= 0.5
+        draw *= np.sqrt(12.0)  # unit variance
         if len(shape) == 2 and "embeddings" not in key:
             return draw / np.sqrt(shape[0])
         return 0.1 * draw + ("LayerNorm.weight" in key)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from convert.blueprint.dataflow import Dataflow
 from convert.blueprint.encoder import EncoderBlueprint, Read
@@ -61,7 +62,9 @@ def read_blueprint(model: SavedModel) -> Blueprint:
         GraphError: something that reaches the output is not understood, or computes something else than was read.
         MappingError: variables and state-dict keys do not pair up.
     """
-    return _Reading(model).blueprint()
+    # The products of a probe are small: threads that wait for each other cost more than they bring.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _Reading(model).blueprint()
 
 
 class _Reading:
@@ -136,7 +139,7 @@ class _Reading:
         self, vocabulary: Mapping[str, int], texts: Sequence[str], ids: np.ndarray, pad_id: int
     ) -> EncoderBlueprint:
         pieces = (ids != pad_id).sum(axis=1)
-        pick = [int(np.argsort(pieces)[len(texts) // 2]), len(texts) - 1]  # a usual text and a full one
+        pick = [int(np.argsort(pieces)[len(texts) // 2])]  # a usual text: some pieces, some padding
         run = _ObservedRun(self, [texts[i] for i in pick], self._substitutes(vocabulary))
         sizes = {name: Read(size.value, f"variable '{size.variable}'") for name, size in self.pairing.sizes.items()}
         reader, hidden = self.reader, sizes["hidden_size"].value

@@ -20,12 +20,15 @@ from convert.errors import ExportError
 LOCK = ".lock"
 
 
-def check_free(out: Path, force: bool) -> None:
+def check_free(out: Path, force: bool, source: Path | None = None) -> None:
     """Refuse an `out` that would lose something.
 
     Raises:
-        ExportError: `out` is a file, or a folder that is not empty and `force` is not given.
+        ExportError: `out` is a file, or a folder that is not empty and `force` is not given, or holds `source`.
     """
+    for kept in (Path.cwd(), *(() if source is None else (source.resolve(),))):
+        if out.resolve() in (kept, *kept.parents):
+            raise ExportError(f"{out} is or holds {kept}, which is in use.", "Name another folder.")
     if out.is_symlink() and not out.exists():
         raise ExportError(f"{out} is a broken link.", "Remove it, or name another folder.")
     if out.exists() and not out.is_dir():

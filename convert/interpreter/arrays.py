@@ -36,6 +36,11 @@ def erf(x: np.ndarray) -> np.ndarray:
     return np.asarray(_erf(x), dtype=np.float64)
 
 
+def _power(x: Value, y: Value) -> Value:
+    """A cube by multiplication, as in the tanh form of GELU: NumPy's general power is ten times slower."""
+    return x * x * x if np.ndim(y) == 0 and y == 3 else np.power(x, y)
+
+
 def _equal(x: Value, y: Value) -> Value:
     return np.equal(x, y).astype(bool)
 
@@ -87,7 +92,7 @@ elementary(
         "FloorMod": np.mod,
         "Mod": np.fmod,
         "TruncateMod": np.fmod,
-        "Pow": np.power,
+        "Pow": _power,
         "Maximum": np.maximum,
         "Minimum": np.minimum,
         "SquaredDifference": lambda x, y: np.square(x - y),

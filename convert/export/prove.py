@@ -1,0 +1,27 @@
+"""Hold the compiled tokenizer against what the graph itself made of the probe texts."""
+
+from __future__ import annotations
+
+from convert.blueprint.read import Blueprint
+from convert.errors import GraphError
+from convert.tokenizer import probe_tokenizer
+
+
+def prove_tokenizer(blueprint: Blueprint) -> None:
+    """Compile the text blueprint over the probe vocabulary and compare ids, text by text.
+
+    Raises:
+        GraphError: the graph computes other ids than its text operations, as they were read, give.
+    """
+    tokenizer = probe_tokenizer(blueprint.text, blueprint.probe_vocabulary)
+    pad_id = blueprint.text.pack.pad_id
+    for probe in blueprint.probes:
+        expected = [int(i) for i in probe.ids if i != pad_id]
+        found = tokenizer.encode(probe.text).ids
+        if found != expected:
+            at = next((i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), -1)
+            raise GraphError(
+                f"The text operations do not give the ids that the graph computes for {probe.text[:40]!r}: they part at "
+                f"piece {at} ({found[at]} for {expected[at]}).",
+                "The graph combines its text operations in a way that is not supported: report the model.",
+            )

@@ -1,0 +1,114 @@
+"""What the command prints for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import convert as verbs
+from convert.blueprint import Blueprint
+from convert.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitScripts, TextOperation, WordPiece
+from convert.export.config import needs_model_class
+
+LABELS = {
+    "vocab_size": "vocabulary size",
+    "hidden_size": "hidden size",
+    "layers": "layers",
+    "heads": "attention heads",
+    "intermediate_size": "intermediate size",
+    "positions": "positions",
+    "type_vocab_size": "token types",
+    "token_type_row": "token-type row used",
+    "hidden_activation": "hidden activation",
+    "layer_norm_epsilon": "LayerNorm epsilon",
+    "pooler_activation": "pooler activation",
+    "normalised": "L2 norm at the output",
+}
+
+
+def describe(operation: TextOperation) -> str:
+    """Return one text operation in words."""
+    match operation:
+        case ReplacePattern(pattern, rewrite, _):
+            return f"delete {_short(pattern)}" if not rewrite else f"replace {_short(pattern)} by {rewrite!r}"
+        case SplitScripts():
+            return "split where the Unicode script changes; drop white space"
+        case SplitCharacters(patterns, _):
+            return "cut into characters the words that match " + " or ".join(map(_short, patterns))
+        case WordPiece(suffix, unknown, limit, _):
+            return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
+        case Pack(start, end, pad, length, _):
+            return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
+
+
+def _short(pattern: str, width: int = 32) -> str:
+    return pattern if len(pattern) <= width else f"{pattern[: width - 1]}…"
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def print_blueprint(source: str, blueprint: Blueprint) -> None:
+    """Print what `source` is, what it will become, and what is unused."""
+    console, encoder = Console(), blueprint.encoder
+    console.print(
+        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; signature '{escape(blueprint.signature)}', "
+        f"{escape(blueprint.input_name)} (text) → {escape(blueprint.output_name)} \\[batch, {encoder.hidden_size.value}]"
+    )
+    encoder_table = _table("encoder", "value", "read from")
+    for name, label in LABELS.items():
+        read = getattr(encoder, name)
+        encoder_table.add_row(label, _value(read.value), escape(read.evidence))
+    console.print(encoder_table)
+    text = _table("text, in order", "read from")
+    for operation in blueprint.text.operations:
+        text.add_row(escape(describe(operation)), escape(operation.evidence))
+    text.add_row(escape(f"vocabulary {blueprint.text.vocabulary.name}"), escape(blueprint.text.vocabulary_evidence))
+    console.print(text)
+    console.print(
+        f"[bold]becomes[/bold] {len(encoder.mapped)} tensors of a BertModel"
+        + (
+            ", with a model class of its own: BertModel's pooler is a plain tanh"
+            if needs_model_class(encoder)
+            else ", whose pooler_output is the embedding"
+        )
+        + "; an exact tokenizer.json; sentence-transformers modules"
+    )
+    mapping = _table("variable", "state-dict key", "operation", "shape")
+    for item in encoder.mapped:
+        mapping.add_row(escape(item.variable), escape(item.key), item.operation, str(list(item.shape)).replace("[", "\\["))
+    console.print(mapping)
+    console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
+    console.print(f"proved by running the graph on {len(blueprint.probes)} probe texts, without TensorFlow")
+
+
+def _value(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def print_conversion(source: str, conversion: verbs.Conversion) -> None:
+    """Print what was written and how to load it."""
+    console, manifest = Console(), conversion.manifest
+    encoder = conversion.blueprint.encoder
+    size = sum(entry["bytes"] for entry in manifest["files"].values())
+    files = len(manifest["files"]) + 1
+    console.print(f"[bold]{escape(source)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes")
+    console.print(
+        f"{len(encoder.mapped)} tensors mapped; unused: {', '.join(map(escape, encoder.unused)) or 'none'}; "
+        f"pooler {encoder.pooler_activation.value}, {encoder.layers.value} layers, {encoder.heads.value} heads"
+    )
+    trust = ", trust_remote_code=True" if needs_model_class(encoder) else ""
+    console.print(
+        escape(
+            f"load it: AutoTokenizer.from_pretrained({str(conversion.out)!r}), "
+            f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
+        )
+    )
