@@ -1,0 +1,200 @@
+"""RE2 full matches as deterministic automata, written back as regexes that never look at a character twice.
+
+A graph's `.*(.*[E].*)$` is harmless to RE2, which runs automata, and exponential to a backtracking engine
+such as Oniguruma. So the patterns become one minimal automaton, and that becomes possessive classes: in a
+deterministic automaton the classes that leave a state are disjoint, so possessive matching loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .codepoints import CodePoints, regex_class, union
+from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat
+
+MOST_STATES = 4000
+MOST_CHARACTERS = 200_000  # of regex; a bigger one means the automaton is no chain of loops
+
+
+class TooComplexError(ValueError):
+    """The patterns need an automaton this module does not write as a regex; the message says why."""
+
+
+@dataclass
+class _Nfa:
+    """Thompson's construction. Edges: `empty[s]` lists (target, anchor or None), `step[s]` is (set, target)."""
+
+    empty: list[list[tuple[int, str | None]]] = field(default_factory=list)
+    step: list[tuple[CodePoints, int] | None] = field(default_factory=list)
+
+    def state(self) -> int:
+        if len(self.step) >= MOST_STATES:
+            raise TooComplexError("it is too long")
+        self.empty.append([])
+        self.step.append(None)
+        return len(self.step) - 1
+
+    def add(self, node: Node, start: int) -> int:
+        """Add `node` from `start`; returns the state it ends in."""
+        if isinstance(node, Concat):
+            for part in node.parts:
+                start = self.add(part, start)
+            return start
+        if isinstance(node, Repeat):
+            return self.repeat(node, start)
+        end = self.state()
+        if isinstance(node, Chars):
+            self.step[start] = (node.codes, end)
+            if self.empty[start]:
+                raise AssertionError("a state has either a character or empty edges")
+        elif isinstance(node, Anchor):
+            self.empty[start].append((end, node.at))
+        else:
+            self.alternate(node, start, end)
+        return end
+
+    def alternate(self, node: Alternate, start: int, end: int) -> None:
+        for option in node.options:
+            first = self.state()
+            self.empty[start].append((first, None))
+            self.empty[self.add(option, first)].append((end, None))
+
+    def repeat(self, node: Repeat, start: int) -> int:
+        for _ in range(node.low):
+            start = self.add(node.node, start)
+        end = self.state()
+        if node.high is None:
+            loop, first = self.state(), self.state()
+            self.empty[start].append((loop, None))
+            self.empty[loop] += [(first, None), (end, None)]
+            self.empty[self.add(node.node, first)].append((loop, None))
+            return end
+        for _ in range(node.high - node.low):
+            first = self.state()
+            self.empty[start] += [(first, None), (end, None)]
+            start = self.add(node.node, first)
+        self.empty[start].append((end, None))
+        return end
+
+    def closure(self, states: set[int], anchors: set[str]) -> frozenset[int]:
+        """Every state reachable without a character, passing only the anchors that hold here."""
+        found, todo = set(states), list(states)
+        while todo:
+            for target, anchor in self.empty[todo.pop()]:
+                if (anchor is None or anchor in anchors) and target not in found:
+                    found.add(target)
+                    todo.append(target)
+        return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Automaton:
+    """A minimal deterministic automaton; `edges[state]` maps each target to the set that leads there."""
+
+    start: int
+    accepting: frozenset[int]
+    edges: tuple[dict[int, CodePoints], ...]
+
+
+def full_match(patterns: tuple[Node, ...], alphabet: CodePoints) -> Automaton:
+    """The automaton of the words over `alphabet` that any of the patterns matches from end to end.
+
+    Raises:
+        TooComplexError: it would have too many states.
+    """
+    nfa = _Nfa()
+    first = nfa.state()
+    last = nfa.add(Alternate(patterns), first)
+    parts = _partition([step[0] for step in nfa.step if step], alphabet)
+    keys = {(True, frozenset({first})): 0}
+    table: list[list[int]] = []
+    accepting: set[int] = set()
+    todo = list(keys)
+    for initial, states in todo:  # `todo` grows while it is read
+        here = {"start"} if initial else set()
+        if last in nfa.closure(set(states), here | {"end"}):
+            accepting.add(len(table))
+        reach = nfa.closure(set(states), here)
+        row = []
+        for part in parts:
+            codes = part.ranges[0][0]
+            moved = {step[1] for state in reach if (step := nfa.step[state]) and codes in step[0]}
+            key = (False, frozenset(moved))
+            if key not in keys:
+                keys[key] = len(keys)
+                todo.append(key)
+            row.append(keys[key])
+        table.append(row)
+        if len(table) > MOST_STATES:
+            raise TooComplexError("its automaton is too large")
+    return _minimal(table, accepting, parts)
+
+
+def _partition(sets: list[CodePoints], alphabet: CodePoints) -> list[CodePoints]:
+    """The alphabet cut into parts that no set tells apart within."""
+    parts = [alphabet]
+    for codes in set(sets):
+        parts = [piece for part in parts for piece in (part & codes, part - codes) if piece]
+    return sorted(parts, key=lambda part: part.ranges)
+
+
+def _minimal(table: list[list[int]], accepting: set[int], parts: list[CodePoints]) -> Automaton:
+    """Moore's algorithm: states stay together until a character sends them to different groups."""
+    group = [int(state in accepting) for state in range(len(table))]
+    while True:
+        keys: dict[tuple[int, ...], int] = {}
+        rows = [(group[state], *(group[target] for target in row)) for state, row in enumerate(table)]
+        finer = [keys.setdefault(row, len(keys)) for row in rows]
+        if len(keys) == len(set(group)):
+            break
+        group = finer
+    edges: list[dict[int, CodePoints]] = [{} for _ in keys]
+    for state in range(len(table)):
+        if not edges[finer[state]]:
+            for part, target in zip(parts, table[state], strict=True):
+                known = edges[finer[state]].get(finer[target], CodePoints())
+                edges[finer[state]][finer[target]] = known | part
+    return Automaton(finer[0], frozenset(finer[state] for state in accepting), tuple(edges))
+
+
+def to_regex(automaton: Automaton, end: str) -> str | None:
+    """A linear-time Oniguruma regex for what `automaton` accepts, None if that is nothing.
+
+    Args:
+        automaton: over an alphabet without white space.
+        end: a regex for the end of a word.
+
+    Raises:
+        TooComplexError: a loop goes through more than one state, as in `(ab)+`.
+    """
+    return _state_regex(automaton, automaton.start, end, ())
+
+
+def _state_regex(automaton: Automaton, state: int, end: str, path: tuple[int, ...]) -> str | None:
+    if state in path:
+        raise TooComplexError("it repeats something longer than one character")
+    edges = automaton.edges[state]
+    accepts = state in automaton.accepting
+    if set(edges) == {state}:
+        return "" if accepts else None  # whatever follows, the answer is known
+    options = []
+    for target in sorted(edges.keys() - {state}):
+        rest = _state_regex(automaton, target, end, (*path, state))
+        if rest is not None:
+            options.append(regex_class(edges[target]) + rest)
+    options += [end] if accepts else []
+    if not options:
+        return None
+    loop = regex_class(edges[state]) + "*+" if state in edges else ""
+    regex = loop + (options[0] if len(options) == 1 else f"(?:{'|'.join(options)})")
+    if len(regex) > MOST_CHARACTERS:
+        raise TooComplexError("its regex is too long")
+    return regex
+
+
+def accepts_everything(automaton: Automaton) -> CodePoints:
+    """The code points that some accepted word may begin with (for tests and messages)."""
+    dead = {
+        state for state, edges in enumerate(automaton.edges) if set(edges) == {state}
+    } - automaton.accepting
+    return union(codes for target, codes in automaton.edges[automaton.start].items() if target not in dead)

@@ -1,0 +1,181 @@
+"""The tokenizer files of a Hugging Face folder. The vocabulary is streamed, so memory stays with its size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterator, Mapping
+from itertools import islice
+from json.encoder import encode_basestring
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from convert.blueprint.text import Pack, TextBlueprint
+from convert.errors import GraphError, VocabularyError
+
+from .codepoints import LAST
+from .pipeline import build_pipeline
+from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
+
+LINES_A_WRITE = 10_000
+PLACEHOLDER = "placeholder-of-the-vocabulary"
+
+
+def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path) -> None:
+    """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into `folder`.
+
+    Args:
+        text: the text side of the SavedModel, its vocabulary included.
+        vocab_size: rows of the word embeddings.
+        folder: an existing folder.
+
+    Raises:
+        GraphError: an operation or pattern of the graph that is not understood.
+        VocabularyError: the vocabulary is damaged or does not fit the graph or the embeddings.
+    """
+    vocabulary = read_vocabulary(text.vocabulary)
+    if len(vocabulary) != vocab_size:
+        raise VocabularyError(
+            f"{text.vocabulary} has {len(vocabulary)} pieces for {vocab_size} word embeddings.",
+            "One of the two is of another model or incomplete; fetch the model again.",
+        )
+    tokens = special_tokens(text, vocabulary)
+    write_tokenizer_json(text, vocabulary, folder / "tokenizer.json")
+    write_vocab_txt(vocabulary, folder / "vocab.txt")
+    _write_json(tokenizer_config(text, tokens), folder / "tokenizer_config.json")
+    _write_json(special_tokens_map(tokens), folder / "special_tokens_map.json")
+
+
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_tokenizer_json(text: TextBlueprint, vocabulary: Vocabulary, path: Path) -> None:
+    """Write `tokenizer.json`: stock parts of `tokenizers` that give exactly the ids the graph gives.
+
+    The library itself checks and serialises the parts, over a vocabulary of one piece, and the real one is
+    streamed into its place: 501,153 pieces in a `Tokenizer` would take ten times the memory of their text.
+    The same arguments give the same bytes.
+
+    Raises:
+        GraphError: an operation or pattern of the graph that is not understood.
+        VocabularyError: the vocabulary does not fit the graph.
+    """
+    tokens = special_tokens(text, vocabulary)
+    frame = _tokenizer(text, {PLACEHOLDER: 0}, _never_a_piece(vocabulary.ids), (tokens.cls, tokens.sep))
+    before, found, after = frame.to_str(pretty=True).partition(f'      "{PLACEHOLDER}": 0\n')
+    if not found or PLACEHOLDER in before + after:
+        raise AssertionError("tokenizers writes a vocabulary in a new way")
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(before)
+        entries = _entries(vocabulary)
+        while lines := list(islice(entries, LINES_A_WRITE)):
+            file.write("".join(lines))
+        file.write(after)
+
+
+def _entries(vocabulary: Vocabulary) -> Iterator[str]:
+    last = len(vocabulary) - 1
+    for index, piece in enumerate(vocabulary.pieces):
+        yield f"      {encode_basestring(piece)}: {index}{',' if index < last else ''}\n"
+
+
+def write_vocab_txt(vocabulary: Vocabulary, path: Path) -> None:
+    """Write `vocab.txt`, one piece a line, as `BertTokenizer` reads it."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for start in range(0, len(vocabulary), LINES_A_WRITE):
+            file.write("\n".join(vocabulary.pieces[start : start + LINES_A_WRITE]) + "\n")
+
+
+def probe_tokenizer(text: TextBlueprint, vocabulary: Mapping[str, int]) -> Tokenizer:
+    """The same tokenizer over a small vocabulary, whose ids need not follow each other nor hold the packed ones.
+
+    Raises:
+        GraphError: an operation or pattern of the graph that is not understood.
+    """
+    return _tokenizer(text, dict(vocabulary), _never_a_piece(vocabulary), ("[start]", "[end]"))
+
+
+def _tokenizer(
+    text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: str, ends: tuple[str, str]
+) -> Tokenizer:
+    """All parts, over a vocabulary that fits in memory twice.
+
+    No token is declared as added or special: the library would find it in a text before anything else,
+    and to the graph a literal `[CLS]` is a bracket, a word and a bracket.
+    """
+    model = text.wordpiece
+    tokenizer = Tokenizer(
+        models.WordPiece(
+            vocabulary,
+            unk_token=model.unknown_token,
+            max_input_chars_per_word=model.max_bytes_per_word,
+            continuing_subword_prefix=model.suffix_indicator,
+        )
+    )
+    pipeline = build_pipeline(text, never_a_piece)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Replace(Regex(pattern), content) for pattern, content in pipeline.replacements]
+    )
+    splits: list[pre_tokenizers.PreTokenizer] = [pre_tokenizers.WhitespaceSplit()]
+    if pipeline.characters is not None:
+        splits.append(pre_tokenizers.Split(Regex(pipeline.characters), "isolated"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
+    _pack(tokenizer, text.pack, ends)
+    return tokenizer
+
+
+def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:
+    """[CLS] … [SEP] around the pieces that fit. Padding is left to the caller, as everywhere in transformers."""
+    if pack.max_length < 2:
+        raise GraphError(
+            f"{pack.evidence} packs to {pack.max_length}.", "At least 2 is needed for the two ends."
+        )
+    for token in ends:
+        if any(char in token for char in " :$"):
+            raise VocabularyError(
+                f"The special token {token!r} cannot stand in a template.", "Report the model."
+            )
+    start, end = ends
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start}:0 $A:0 {end}:0",
+        pair=f"{start}:0 $A:0 {end}:0 $B:1 {end}:1",
+        special_tokens=list({start: pack.start_id, end: pack.end_id}.items()),
+    )
+    tokenizer.enable_truncation(pack.max_length)
+
+
+def _never_a_piece(vocabulary: Container[str]) -> str:
+    """A character that is no piece, so that it is unknown as a word: the last such code point.
+
+    It is looked for downwards from the noncharacter U+10FFFF, which no real vocabulary holds.
+    """
+    return next(chr(code) for code in range(LAST, 0, -1) if chr(code) not in vocabulary)
+
+
+def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens) -> dict[str, Any]:
+    """`tokenizer_config.json`.
+
+    `PreTrainedTokenizerFast` is the class that obeys `tokenizer.json` in transformers 4 and 5.
+    `split_special_tokens` makes a literal `[CLS]` in a text plain text, as it is to the graph.
+    """
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": text.pack.max_length,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "padding_side": "right",
+        "truncation_side": "right",
+        "clean_up_tokenization_spaces": False,
+        "split_special_tokens": True,
+        "do_lower_case": False,
+        "strip_accents": False,
+        "tokenize_chinese_chars": True,
+        **dict(tokens.items()),
+    }
+
+
+def special_tokens_map(tokens: SpecialTokens) -> dict[str, str]:
+    """`special_tokens_map.json`."""
+    return dict(tokens.items())

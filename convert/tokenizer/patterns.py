@@ -1,0 +1,80 @@
+"""RE2 search patterns as Oniguruma regexes, for `tokenizers.normalizers.Replace`."""
+
+from __future__ import annotations
+
+from convert.blueprint.text import ReplacePattern
+
+from .codepoints import regex_class
+from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported
+
+MOST_PATHS = 1  # unbounded repetitions inside one another are exponential in a backtracking engine
+
+
+def replacement(operation: ReplacePattern) -> tuple[str, str]:
+    """The regex and the literal content that do what `operation` does.
+
+    RE2 and Oniguruma agree on which match wins (the leftmost, then the first alternative, then the
+    longest or, when lazy, shortest repetition); what they disagree on is refused.
+
+    Raises:
+        GraphError: the pattern is not understood, can match the empty string, or the rewrite has groups.
+    """
+    node = parse(operation.pattern, operation.evidence)
+    problem = None
+    if _may_be_empty(node):
+        problem = "it matches the empty string"
+    elif _nested(node) > MOST_PATHS:
+        problem = "it has a repetition inside a repetition"
+    elif _slow(node):
+        problem = "it could take quadratic time"
+    if problem:
+        raise unsupported(operation.pattern, operation.evidence, problem)
+    return _regex(node), _literal(operation)
+
+
+def _literal(operation: ReplacePattern) -> str:
+    """RE2's rewrite syntax: a backslash and a digit is a group, two backslashes are one."""
+    pieces = operation.rewrite.split("\\\\")
+    if any("\\" in piece for piece in pieces):
+        why = f"its rewrite {operation.rewrite!r} refers to a group"
+        raise unsupported(operation.pattern, operation.evidence, why)
+    return "\\".join(pieces)
+
+
+def _may_be_empty(node: Node) -> bool:
+    if isinstance(node, Chars):
+        return False
+    if isinstance(node, Anchor):
+        return True
+    if isinstance(node, Repeat):
+        return node.low == 0 or _may_be_empty(node.node)
+    found = [_may_be_empty(child) for child in children(node)]
+    return any(found) if isinstance(node, Alternate) else all(found)
+
+
+def _nested(node: Node) -> int:
+    """How deep unbounded repetitions sit in one another."""
+    inner = max((_nested(child) for child in children(node)), default=0)
+    return inner + (isinstance(node, Repeat) and node.high is None)
+
+
+def _slow(node: Node) -> bool:
+    """Whether something that can fail follows an unbounded repetition."""
+    if isinstance(node, Concat):
+        followed = node.parts[:-1]
+        return any(_nested(part) for part in followed) or _slow(node.parts[-1])
+    return any(_slow(child) for child in children(node))
+
+
+def _regex(node: Node) -> str:
+    if isinstance(node, Chars):
+        return regex_class(node.codes)
+    if isinstance(node, Anchor):
+        return r"\A" if node.at == "start" else r"\z"
+    if isinstance(node, Concat):
+        return "".join(map(_regex, node.parts))
+    if isinstance(node, Alternate):
+        return f"(?:{'|'.join(map(_regex, node.options))})"
+    high = "" if node.high is None else str(node.high)
+    lazy = "?" if node.lazy else ""
+    return f"(?:{_regex(node.node)}){{{node.low},{high}}}{lazy}"

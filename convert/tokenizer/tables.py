@@ -1,0 +1,54 @@
+"""The Unicode tables of TensorFlow (RE2's) and TensorFlow Text (ICU's), read from `unicode_tables.txt`.
+
+The file is written by `scripts/build_unicode_tables.py`, which asks TensorFlow about every code point.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from .codepoints import CodePoints, union
+
+UNLISTED_SCRIPT = "Unknown"
+
+
+@cache
+def _lines() -> dict[str, dict[str, str]]:
+    text = resources.files(__package__).joinpath("unicode_tables.txt").read_text(encoding="ascii")
+    kinds: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            kind, name, ranges = line.split(" ", 2)
+            kinds.setdefault(kind, {})[name] = ranges
+    return kinds
+
+
+@cache
+def re2_class(name: str) -> CodePoints | None:
+    """What `\\p{name}` means to RE2: a general category (`Lu`), a group of them (`L`), a script, or `Any`.
+
+    Surrogates (`Cs`) are left out: UTF-8 text has none. None when RE2 has no such class.
+    """
+    if name == "Any":
+        return ~CodePoints()
+    lines = _lines()
+    if name in lines["re2_script"]:
+        return CodePoints.parse(lines["re2_script"][name])
+    if name == "Cs":
+        return CodePoints()
+    categories = [ranges for key, ranges in lines["re2_category"].items() if key in (name, name + key[1:])]
+    return union(map(CodePoints.parse, categories)) if categories else None
+
+
+@cache
+def whitespace() -> CodePoints:
+    """What `UnicodeScriptTokenizer(keep_whitespace=False)` drops: ICU's `u_isUWhiteSpace`."""
+    return CodePoints.parse(_lines()["icu_whitespace"]["-"])
+
+
+@cache
+def scripts() -> dict[str, CodePoints]:
+    """ICU's Script property as TensorFlow Text has it: a partition of all code points, white space included."""
+    known = {name: CodePoints.parse(ranges) for name, ranges in _lines()["icu_script"].items()}
+    return known | {UNLISTED_SCRIPT: ~union(known.values())}
