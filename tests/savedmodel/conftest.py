@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -63,18 +64,22 @@ def sliced_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 tf1.get_variable(f"whole{i}", (3, 2))
                 words = tf.constant([["a", "bc"], ["", "d"], ["e", "f" * 300]])
                 with tf1.variable_scope("", partitioner=parts(2, axis=1)):
-                    tf1.get_variable(
-                        f"words{i}", (3, 2), tf.string, initializer=lambda *a, w=words, **k: _cut(w, **k)
-                    )
+                    tf1.get_variable(f"words{i}", (3, 2), tf.string, initializer=Columns(words))
         config = tf1.ConfigProto(device_count={"CPU": 3})
         with tf1.Session(config=config) as session:
             session.run(tf1.global_variables_initializer())
             return Path(tf1.train.Saver(sharded=True).save(session, str(folder / "model")))
 
 
-def _cut(words: tf.Tensor, partition_info: object = None, **_: object) -> tf.Tensor:
-    (offset,) = {getattr(partition_info, "var_offset", (0, 0))[1]}
-    return words[:, offset : offset + 1]
+class Columns:
+    """An initializer that gives each part its columns."""
+
+    def __init__(self, whole: tf.Tensor) -> None:
+        self.whole = whole
+
+    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> tf.Tensor:
+        offset = partition_info.var_offset[1]
+        return self.whole[:, offset : offset + shape[1]]
 
 
 class Encoder(tf.Module):

@@ -30,7 +30,7 @@ def assert_equal_to_tensorflow(prefix: Path) -> Checkpoint:
         got = ours.read(name)
         if variable.is_string and variable.slice_count:  # TensorFlow's reader does not put strings together
             continue
-        expected = np.asarray(theirs.get_tensor(variable.key))
+        expected = np.asarray(theirs.get_tensor(variable.key), dtype=object if variable.is_string else None)
         assert variable.name == name
         assert (got.shape, variable.shape) == (expected.shape, expected.shape), name
         assert got.dtype == variable.dtype == expected.dtype, name
@@ -70,7 +70,7 @@ def test_slices_and_shards(sliced_prefix: Path) -> None:
         4,
         0,
     )
-    assert (counts["one_part1"], counts["words1"]) == (1, 2)
+    assert (counts["one_part1"], counts["words1"]) == (0, 2)
     assert checkpoint.read("words1").tolist() == [[b"a", b"bc"], [b"", b"d"], [b"e", b"f" * 300]]
     assert len(checkpoint.fingerprint_files()) == 4
 
