@@ -104,9 +104,10 @@ class Checkpoint:
         """
         found = self.variables.get(name) or self._by_key.get(name)
         if found is None:
+            some = ", ".join(list(self.variables)[:3]) or "none"
             raise CheckpointError(
                 f"The checkpoint {self.prefix} has no variable {name}.",
-                f"It has {len(self.variables)}, beginning with {', '.join(list(self.variables)[:3])}.",
+                f"It has {len(self.variables)}; the first are: {some}.",
             )
         return found
 
@@ -158,6 +159,19 @@ class Checkpoint:
         if all(piece.slice is None or piece.slice.rows_only for piece in pieces):
             return self._stream_pieces(variable, size)
         return _chunks(self.read(name), size)
+
+    def verify(self, name: str, chunk_bytes: int = 4 << 20) -> None:
+        """Read a variable in bounded memory (strings: whole) only to check its CRC32C.
+
+        Raises:
+            CheckpointError: no such variable, unreadable or damaged.
+        """
+        variable = self.variable(name)
+        if variable.is_string:
+            self.read(name)
+            return
+        for _ in self._stream_pieces(variable, max(1, chunk_bytes)):
+            pass
 
     def fingerprint_files(self) -> list[Path]:
         """Return the files that make up the checkpoint: the index and the data shards."""

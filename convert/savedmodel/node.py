@@ -11,6 +11,7 @@ from convert.savedmodel.attributes import REPORT, Array, decode_attribute
 
 ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
 _REQUIRED: Final = object()
+_KEEP_BYTES: Final = 1 << 20  # larger constants are decoded anew each time rather than held twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ class Node:
             if default is _REQUIRED:
                 raise GraphError(f"The {self} has no attribute {name}.", REPORT)
             return default
-        value = self._decoded[name] = decode_attribute(proto, f"attribute {name} of {self}")
+        value = decode_attribute(proto, f"attribute {name} of {self}")
+        if getattr(value, "nbytes", 0) <= _KEEP_BYTES:
+            self._decoded[name] = value
         return value
 
     @property

@@ -115,9 +115,8 @@ def check_tiling(slices: Sequence[SliceSpec], shape: tuple[int, ...]) -> None:
     order = np.argsort(starts[:, 0], kind="stable")
     starts, ends = starts[order], ends[order]
     for i in range(len(pieces) - 1):
-        stop = int(
-            np.searchsorted(starts[:, 0], ends[i, 0])
-        )  # later pieces begin below this one along axis 0
+        # Later pieces that begin below the end of this one along axis 0, the only ones that can meet it.
+        stop = int(np.searchsorted(starts[:, 0], ends[i, 0]))
         later = slice(i + 1, stop)
         if bool(np.any(np.all((starts[later] < ends[i]) & (ends[later] > starts[i]), axis=1))):
             raise SliceError("its slices overlap")

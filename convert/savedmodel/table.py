@@ -23,9 +23,8 @@ FOOTER_SIZE: Final = (
     48  # Footer::kEncodedLength: two block handles of at most 20 bytes, padded, and the magic
 )
 TRAILER_SIZE: Final = 5  # kBlockTrailerSize: one byte of compression type, four of masked CRC32C
-MAX_INDEX_BYTES: Final = (
-    1 << 30
-)  # far above any real index (a few hundred bytes a variable); bounds the memory
+# Of the file and of its keys: far above any real index (a few hundred bytes a variable); bounds the memory.
+MAX_INDEX_BYTES: Final = 1 << 28
 _MASK_DELTA: Final = 0xA282EAD8  # kMaskDelta, tensorflow/core/lib/hash/crc32c.h
 _SNAPPY_MAX_RATIO: Final = 64  # a snappy copy element of 2 or more bytes gives at most 64 bytes
 _NO_COMPRESSION, _SNAPPY = 0, 1
@@ -96,6 +95,8 @@ def read_table(path: Path) -> dict[bytes, bytes]:
         raise CheckpointError(f"The checkpoint index {path} cannot be read: {error}.", _RESTORE) from None
     try:
         return _read_entries(data)
+    except MemoryError:
+        raise CheckpointError(f"{path} does not fit in memory.", "Use a machine with more memory.") from None
     except (_TableError, VarintError) as error:
         reason = str(error) or "a number in it is malformed"
         raise CheckpointError(f"The checkpoint index {path} is damaged: {reason}.", _RESTORE) from None
@@ -110,7 +111,7 @@ def _read_entries(data: bytes) -> dict[bytes, bytes]:
     if _read_block(data, metaindex):
         raise _TableError("its metaindex names filters, which checkpoints do not have")
     entries: dict[bytes, bytes] = {}
-    position, previous = 0, None
+    position, previous, key_bytes = 0, None, 0
     for last_key, value in _read_block(data, index):
         handle = _read_handle(value, 0, len(value))[0]
         if handle.offset != position:
@@ -121,6 +122,9 @@ def _read_entries(data: bytes) -> dict[bytes, bytes]:
                 raise _TableError(f"key {key!r} is repeated or out of order")
             entries[key] = entry
             previous = key
+            key_bytes += len(key)
+        if key_bytes > MAX_INDEX_BYTES:
+            raise _TableError("its keys are absurdly long")
         if previous is not None and previous > last_key:
             raise _TableError(f"key {previous!r} lies outside the bounds of its block")
         position = handle.end
@@ -189,7 +193,7 @@ def _decode_block(block: bytes, offset: int) -> list[tuple[bytes, bytes]]:
     restarts = struct.unpack_from(f"<{count}I", block, end)
     entries: list[tuple[bytes, bytes]] = []
     full_keys = {0} if end == 0 else set()
-    key, position = b"", 0
+    key, position, key_bytes = b"", 0, 0
     while position < end:
         start = position
         shared, position = read_varint(block, position, end)
@@ -203,6 +207,9 @@ def _decode_block(block: bytes, offset: int) -> list[tuple[bytes, bytes]]:
         if entries and key[:shared] + suffix <= key:
             raise _TableError(f"key {key[:shared] + suffix!r} is repeated or out of order")
         key = key[:shared] + suffix
+        key_bytes += len(key)
+        if key_bytes > MAX_INDEX_BYTES:
+            raise _TableError(f"the keys of the block at byte {offset} are absurdly long")
         position += unshared + length
         entries.append((key, block[position - length : position]))
     if restarts[0] != 0 or sorted(set(restarts)) != list(restarts) or not full_keys.issuperset(restarts):

@@ -72,6 +72,8 @@ def test_slices_and_shards(sliced_prefix: Path) -> None:
     )
     assert (counts["one_part1"], counts["words1"]) == (0, 2)
     assert checkpoint.read("words1").tolist() == [[b"a", b"bc"], [b"", b"d"], [b"e", b"f" * 300]]
+    for name in checkpoint.variables:
+        checkpoint.verify(name, 100)
     assert len(checkpoint.fingerprint_files()) == 4
 
 

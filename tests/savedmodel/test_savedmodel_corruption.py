@@ -82,6 +82,10 @@ def test_flips_are_found_while_streaming(small: Path, tmp_path: Path) -> None:
     for name in ("a", "rows"):
         with pytest.raises(CheckpointError, match="CRC32C"):
             list(checkpoint.stream(name, 7))
+    for name in ("a", "rows", "text"):
+        Checkpoint.open(small).verify(name, 3)
+        with pytest.raises(CheckpointError, match="damaged"):
+            checkpoint.verify(name, 3)
     path.write_bytes(b"")
     for name in ("a", "rows"):
         with pytest.raises(CheckpointError, match="ends within"):

@@ -147,6 +147,16 @@ def test_missing_and_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         read_table(path)
 
 
+def test_keys_that_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.index"
+    for per_block in (100, 1000):  # too long together, and within one block
+        entries = [(b"x" * i, b"") for i in range(1000)]
+        path.write_bytes(encode_table(entries, per_block=per_block, restart_interval=1000))
+        monkeypatch.setattr(table_module, "MAX_INDEX_BYTES", 120_000)
+        with pytest.raises(CheckpointError, match="absurdly long"):
+            read_table(path)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\x00", b"\xff" * 9 + b"\x02", b"\xff" * 11])
 def test_bad_varints(data: bytes) -> None:
     with pytest.raises(VarintError):
