@@ -42,14 +42,17 @@ def probe_texts(max_bytes: int) -> tuple[str, ...]:
     return (*TEXTS, *words, mixed, mixed + "a", "1 " * (max_bytes // 2) + "2 3")
 
 
-def probe_vocabulary(texts: tuple[str, ...], suffix: str, reserved: Mapping[str, int]) -> dict[str, int]:
+def probe_vocabulary(
+    texts: tuple[str, ...], suffix: str, reserved: Mapping[str, int], taken: frozenset[int]
+) -> dict[str, int]:
     """Return piece → id: the reserved pieces, and most characters of `texts` alone, joined in pairs and as suffixes.
+
+    No id of `taken` is given to a piece: the graph packs with them.
 
     One character in seven is left out, so that some words are unknown.
     """
     pieces = dict(reserved)
-    taken = set(reserved.values())
-    fresh = (i for i in range(SPARE_ROWS) if i not in taken)
+    fresh = (i for i in range(SPARE_ROWS) if i not in taken and i not in reserved.values())
     kept = [c for c in sorted(set("".join(texts))) if ord(c) % 7]
     pairs = sorted({t[i : i + 2] for t in texts for i in range(len(t) - 1)} if texts else set())
     for piece in (*kept, *(suffix + c for c in kept), *pairs, *(suffix + p for p in pairs[::2])):

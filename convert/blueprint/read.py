@@ -110,7 +110,10 @@ class _Reading:
         texts = probe_texts(wordpiece.max_bytes_per_word)
         path = self.text.vocabulary()
         unknown = wordpiece.unknown_token
-        vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, {unknown: line_of(path, unknown)})
+        known = {unknown: line_of(path, unknown)}
+        packing, _ = self._ids(Interpreter(self.model.graph, self._substitutes(known)), [""])
+        taken = frozenset(int(i) for i in packing.ravel())
+        vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, known, taken)
         longest = self.pairing.sizes["max_position_embeddings"].value
         return (*texts, "", "a " * longest), vocabulary
 

@@ -1,4 +1,4 @@
-"""The small JSON files of a converted folder: `config.json` and the sentence-transformers modules."""
+"""`config.json`, and whether the folder needs a model class of its own."""
 
 from __future__ import annotations
 
@@ -39,36 +39,3 @@ def bert_config(encoder: EncoderBlueprint, pack: Pack, dtype: str) -> dict[str, 
         config["pooler_normalize"] = encoder.normalised.value
         config["auto_map"] = {"AutoModel": MODEL_CLASS}
     return config
-
-
-def sentence_transformers_files(encoder: EncoderBlueprint, pack: Pack) -> dict[str, Any]:
-    """Return path → JSON content of the modules: transformer, CLS pooling, dense, and L2 norm where the graph has it."""
-    hidden = encoder.hidden_size.value
-    kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")]
-    kinds += [("3_Normalize", "Normalize")] if encoder.normalised.value else []
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (path, kind) in enumerate(kinds)
-    ]
-    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
-    return {
-        "modules.json": modules,
-        "sentence_bert_config.json": {"max_seq_length": pack.max_length, "do_lower_case": False},
-        "config_sentence_transformers.json": {
-            "model_type": "SentenceTransformer",
-            "prompts": {},
-            "default_prompt_name": None,
-            "similarity_fn_name": "cosine",
-        },
-        "1_Pooling/config.json": {
-            "word_embedding_dimension": hidden,
-            **{f"pooling_mode_{mode}": mode == "cls_token" for mode in modes},
-            "include_prompt": True,
-        },
-        "2_Dense/config.json": {
-            "in_features": hidden,
-            "out_features": hidden,
-            "bias": True,
-            "activation_function": ACTIVATIONS[encoder.pooler_activation.value].torch_class,
-        },
-    }

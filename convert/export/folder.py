@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, is_dataclass
@@ -12,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from convert.blueprint.read import Blueprint
-from convert.errors import SourceError
-from convert.export.config import MODEL_FILE, bert_config, needs_model_class, sentence_transformers_files
+from convert.errors import SourceError, VocabularyError
+from convert.export.config import MODEL_FILE, bert_config, needs_model_class
+from convert.export.json_files import write_json
+from convert.export.sentence_transformers import write_modules
 from convert.export.staging import staged
-from convert.export.weights import copy_tensors, write_safetensors
+from convert.export.weights import write_safetensors
 from convert.savedmodel.model import SavedModel
-from convert.tokenizer import tokenizer_files
+from convert.tokenizer import (
+    read_vocabulary,
+    special_tokens,
+    special_tokens_map,
+    tokenizer_config,
+    write_tokenizer_json,
+    write_vocab_txt,
+)
 
 MANIFEST = "hub2hf.json"
 MANIFEST_VERSION = 1
@@ -52,19 +60,31 @@ def write_folder(
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> None:
     encoder, pack = blueprint.encoder, blueprint.text.pack
-    tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
+    _write_tokenizer(blueprint, work)
     dtypes = {model.checkpoint.variables[item.variable].dtype.name for item in encoder.mapped}
     dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
     write_json(work / "config.json", bert_config(encoder, pack, dtype))
-    for path, content in sentence_transformers_files(encoder, pack).items():
-        write_json(work / path, content)
+    write_modules(work, model.checkpoint, encoder, pack)
     if needs_model_class(encoder):
         source = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
         (work / MODEL_FILE).write_bytes(source)
-    weights = work / "model.safetensors"
-    write_safetensors(weights, model.checkpoint, encoder.mapped, progress)
-    names = {f"pooler.dense.{part}": f"linear.{part}" for part in ("weight", "bias")}
-    copy_tensors(weights, work / "2_Dense" / "model.safetensors", names)
+    write_safetensors(work / "model.safetensors", model.checkpoint, encoder.mapped, progress)
+
+
+def _write_tokenizer(blueprint: Blueprint, work: Path) -> None:
+    text, size = blueprint.text, blueprint.encoder.vocab_size
+    vocabulary = read_vocabulary(text.vocabulary)
+    if len(vocabulary) != size.value:
+        raise VocabularyError(
+            f"{text.vocabulary} has {len(vocabulary)} pieces, but the word embeddings have {size.value} rows "
+            f"({size.evidence}).",
+            "The vocabulary does not belong to this checkpoint; download the model again.",
+        )
+    tokens = special_tokens(text, vocabulary)
+    write_tokenizer_json(text, vocabulary, work / "tokenizer.json")
+    write_vocab_txt(vocabulary, work / "vocab.txt")
+    write_json(work / "tokenizer_config.json", tokenizer_config(text, tokens))
+    write_json(work / "special_tokens_map.json", special_tokens_map(tokens))
 
 
 def _manifest(blueprint: Blueprint, source: Future[dict[str, Any]], work: Path) -> dict[str, Any]:
@@ -106,12 +126,6 @@ def as_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [as_json(item) for item in value]
     return value.name if isinstance(value, Path) else value
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented UTF-8 JSON with a final newline."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def hash_file(path: Path) -> dict[str, Any]:

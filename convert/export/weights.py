@@ -81,16 +81,8 @@ def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[memoryview]:
         yield memoryview(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
 
 
-def copy_tensors(source: Path, target: Path, names: Mapping[str, str]) -> None:
-    """Write a few small tensors of safetensors file `source` to `target` under new names (old key → new key)."""
-    with source.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        entries: list[Entry] = []
-        content = b""
-        for old, new in names.items():
-            start, end = header[old]["data_offsets"]
-            entries.append((new, header[old]["dtype"], header[old]["shape"], end - start))
-            file.seek(8 + size + start)
-            content += file.read(end - start)
-    target.write_bytes(_header(entries) + content)
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a few small arrays of floating dtype to the file `path`, each under its key."""
+    entries = [(key, DTYPES[array.dtype.name], list(array.shape), array.nbytes) for key, array in arrays.items()]
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
+    path.write_bytes(_header(entries) + content)

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Regex, normalizers
 
+from convert.blueprint.text import ReplacePattern
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
 from convert.interpreter.registry import Value, elementary, operation
 from convert.savedmodel.node import Node
-from convert.tokenizer.re2 import translate
-from convert.tokenizer.unicode_tables import icu_script, is_icu_whitespace
+from convert.tokenizer.automaton import Automaton, full_match
+from convert.tokenizer.codepoints import EVERYTHING
+from convert.tokenizer.patterns import replacement
+from convert.tokenizer.re2 import parse
+from convert.tokenizer.tables import UNLISTED_SCRIPT, scripts, whitespace
 
 if TYPE_CHECKING:
     from convert.interpreter.run import Interpreter
@@ -39,19 +43,27 @@ def _text(value: Value) -> str:
 
 @lru_cache(maxsize=64)
 def _replacer(pattern: str, rewrite: str, evidence: str) -> normalizers.Replace:
-    return normalizers.Replace(Regex(translate(pattern, evidence)), rewrite)
+    regex, literal = replacement(ReplacePattern(pattern, rewrite, evidence))
+    return normalizers.Replace(Regex(regex), literal)
 
 
 @lru_cache(maxsize=64)
-def _matcher(pattern: str, evidence: str) -> normalizers.Replace:
-    return normalizers.Replace(Regex(r"\A(?:" + translate(pattern, evidence) + r")\z"), "")
+def _matcher(pattern: str, evidence: str) -> Automaton:
+    return full_match((parse(pattern, evidence),), EVERYTHING)
 
 
-def _full_match(text: bytes, pattern: str, evidence: str) -> bool:
-    word = text.decode()
-    if not word:
-        raise GraphError(f"Node '{evidence}' matches an empty word.", "Report the model.")
-    return not _matcher(pattern, evidence).normalize_str(word)
+def _accepts(automaton: Automaton, word: str) -> bool:
+    state: int | None = automaton.start
+    for point in map(ord, word):
+        if state is None:
+            return False
+        state = next((target for target, points in automaton.edges[state].items() if point in points), None)
+    return state in automaton.accepting
+
+
+@lru_cache(maxsize=1 << 12)
+def _script(point: int) -> str:
+    return next((name for name, points in scripts().items() if point in points), UNLISTED_SCRIPT)
 
 
 @operation("RegexReplace", "StaticRegexReplace")
@@ -67,7 +79,8 @@ def _regex_replace(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 @operation("RegexFullMatch", "StaticRegexFullMatch")
 def _regex_full_match(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     pattern = _text(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
-    flat = [_full_match(item, pattern, node.name) for item in np.ravel(inputs[0])]
+    matcher = _matcher(pattern, node.name)
+    flat = [_accepts(matcher, item.decode()) for item in np.ravel(inputs[0])]
     return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
 
 
@@ -98,10 +111,10 @@ def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> t
     for a, b in zip(splits[:-1], splits[1:], strict=True):
         at, previous, fresh = 0, None, True
         for point in map(int, points[a:b]):
-            script = icu_script(point)
+            script = _script(point)
             fresh = fresh or script != previous
             width = len(chr(point).encode())
-            if not is_icu_whitespace(point):
+            if point not in whitespace():
                 if fresh:
                     inner.append(inner[-1])
                     starts.append(at)

@@ -1,0 +1,13 @@
+"""The files of `configs/`: beside the package in a checkout, inside it when installed."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.abc import Traversable
+from pathlib import Path
+
+
+def config_file(name: str) -> Traversable:
+    """Return the file `name` of `configs/`."""
+    installed = resources.files("convert").joinpath("config_files", name)
+    return installed if installed.is_file() else Path(__file__).parents[1] / "configs" / name

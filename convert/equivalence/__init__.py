@@ -1,0 +1,1 @@
+"""Both sides embed the same sentences; the differences are measured."""
