@@ -26,11 +26,11 @@ TABLES = Path(__file__).parent.parent / "convert" / "tokenizer" / "unicode_table
 
 # RE2's two-letter general categories (re2/unicode_groups.cc, `unicode_groups`). The one-letter ones are
 # their unions. Cs has no UTF-8 form, so no string tensor holds one; Cn is not a class RE2 knows.
-CATEGORIES = (
-    "Cc Cf Co Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs"
-).split()  # fmt: skip
+CATEGORIES = """
+Cc Cf Co Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs
+""".split()  # noqa: SIM905: a table reads better
 
-# Every script name of Unicode 16 (PropertyValueAliases.txt, property sc). RE2 refuses those it is too old for.
+# Every script name of Unicode 16 (PropertyValueAliases.txt, property sc); RE2 refuses those newer than it.
 SCRIPT_NAMES = """
 Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
 Bopomofo Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee
@@ -48,7 +48,7 @@ Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian S
 Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana
 Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi
 Zanabazar_Square
-""".split()
+""".split()  # noqa: SIM905
 
 Codes = npt.NDArray[np.int64]
 CODES: Codes = np.array([*range(0xD800), *range(0xE000, 0x110000)])
@@ -143,7 +143,7 @@ def build() -> str:
     sections += [("re2_category", name, re2_class(name)) for name in CATEGORIES]
     sections += [("re2_script", name, re2[name]) for name in sorted(re2)]
     lines = [
-        "# Code points as TensorFlow's own ops see them; written by scripts/build_unicode_tables.py, not by hand.",
+        "# Code points as TensorFlow's ops see them; written by scripts/build_unicode_tables.py, not by hand.",
         "# One table a line: kind, name, inclusive ranges in hexadecimal. Surrogates are in none.",
         "# icu_script Unknown is whatever no other icu_script line holds, so it is not listed.",
     ]

@@ -2,10 +2,12 @@
 
     tokenizer_files(text, vocab_size, folder)
 
-writes every tokenizer file of a Hugging Face folder; `probe_tokenizer` gives the same over any small vocabulary.
+writes every tokenizer file of a Hugging Face folder; `probe_tokenizer` gives the same tokenizer over any small
+vocabulary.
 
 Rooms: `tables` and `codepoints` (what a class means to TensorFlow), `re2` (the graph's patterns), `automaton`
-and `patterns` (the same in Oniguruma, in linear time), `pipeline` (the operations), `files` (what is written).
+and `patterns` (the same in Oniguruma, in linear time), `pipeline` (the operations), `vocabulary`, `files` (what
+is written).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .codepoints import CodePoints, regex_class, union
+from .codepoints import CodePoints, regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat
 
 MOST_STATES = 4000
@@ -22,7 +22,7 @@ class TooComplexError(ValueError):
 
 @dataclass
 class _Nfa:
-    """Thompson's construction. Edges: `empty[s]` lists (target, anchor or None), `step[s]` is (set, target)."""
+    """Thompson's construction: `empty[s]` lists (target, anchor or None), `step[s]` is (set, target)."""
 
     empty: list[list[tuple[int, str | None]]] = field(default_factory=list)
     step: list[tuple[CodePoints, int] | None] = field(default_factory=list)
@@ -190,11 +190,3 @@ def _state_regex(automaton: Automaton, state: int, end: str, path: tuple[int, ..
     if len(regex) > MOST_CHARACTERS:
         raise TooComplexError("its regex is too long")
     return regex
-
-
-def accepts_everything(automaton: Automaton) -> CodePoints:
-    """The code points that some accepted word may begin with (for tests and messages)."""
-    dead = {
-        state for state, edges in enumerate(automaton.edges) if set(edges) == {state}
-    } - automaton.accepting
-    return union(codes for target, codes in automaton.edges[automaton.start].items() if target not in dead)

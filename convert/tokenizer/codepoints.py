@@ -46,26 +46,33 @@ class CodePoints:
         return cls.of(*((int(low, 16), int(high or low, 16)) for low, _, high in pairs))
 
     def __or__(self, other: CodePoints) -> CodePoints:
+        """The union."""
         return CodePoints(_merge(self.ranges + other.ranges))
 
     def __invert__(self) -> CodePoints:
+        """Every other code point."""
         edges = [-1, *(edge for pair in self.ranges for edge in pair), LAST + 1]
         gaps = zip(edges[::2], edges[1::2], strict=True)
         return CodePoints(tuple((low + 1, high - 1) for low, high in gaps if low + 1 <= high - 1))
 
     def __and__(self, other: CodePoints) -> CodePoints:
+        """The intersection."""
         return ~(~self | ~other)
 
     def __sub__(self, other: CodePoints) -> CodePoints:
+        """What is in this set only."""
         return ~(~self | other)
 
     def __bool__(self) -> bool:
+        """Whether the set holds anything."""
         return bool(self.ranges)
 
     def __contains__(self, code: int) -> bool:
+        """Whether the set holds `code`."""
         return any(low <= code <= high for low, high in self.ranges)
 
     def __len__(self) -> int:
+        """How many code points the set holds."""
         return sum(high - low + 1 for low, high in self.ranges)
 
 

@@ -23,7 +23,7 @@ PLACEHOLDER = "placeholder-of-the-vocabulary"
 
 
 def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path) -> None:
-    """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json` into `folder`.
+    """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json` into `folder`.
 
     Args:
         text: the text side of the SavedModel, its vocabulary included.
@@ -90,7 +90,7 @@ def write_vocab_txt(vocabulary: Vocabulary, path: Path) -> None:
 
 
 def probe_tokenizer(text: TextBlueprint, vocabulary: Mapping[str, int]) -> Tokenizer:
-    """The same tokenizer over a small vocabulary, whose ids need not follow each other nor hold the packed ones.
+    """The same tokenizer over a small vocabulary; ids may have gaps, and the packed ids need no piece.
 
     Raises:
         GraphError: an operation or pattern of the graph that is not understood.
@@ -128,11 +128,9 @@ def _tokenizer(
 
 
 def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:
-    """[CLS] … [SEP] around the pieces that fit. Padding is left to the caller, as everywhere in transformers."""
+    """[CLS] … [SEP] around the pieces that fit. Padding is left to the caller, as usual in transformers."""
     if pack.max_length < 2:
-        raise GraphError(
-            f"{pack.evidence} packs to {pack.max_length}.", "At least 2 is needed for the two ends."
-        )
+        raise GraphError(f"{pack.evidence} packs to {pack.max_length}.", "The two ends need 2.")
     for token in ends:
         if any(char in token for char in " :$"):
             raise VocabularyError(

@@ -36,8 +36,9 @@ from .tables import scripts, whitespace
 
 # Oniguruma tries alternatives in order, so the scripts most text is in come first. Only speed depends on it.
 FREQUENT_SCRIPTS = (
-    "Latin Common Cyrillic Arabic Han Hiragana Katakana Devanagari Hangul Inherited Greek Hebrew Thai Bengali"
-).split()  # fmt: skip
+    *("Latin", "Common", "Cyrillic", "Arabic", "Han", "Hiragana", "Katakana"),
+    *("Devanagari", "Hangul", "Inherited", "Greek", "Hebrew", "Thai", "Bengali"),
+)
 LONGEST_UTF8 = 4  # bytes in one character
 MOST_BYTES = 100_000  # ONIG_MAX_REPEAT_NUM in Oniguruma's regint.h: the largest n in {n}
 END_OF_WORD = "(?![^ ])"
@@ -86,7 +87,7 @@ def check_order(operations: tuple[TextOperation, ...]) -> None:
         if stage < previous or (stage == previous and isinstance(operation, SplitScripts | WordPiece | Pack)):
             raise GraphError(
                 f"{operation.evidence}: {type(operation).__name__} is not understood in this place.",
-                "Text operations are read in the order replacements, scripts, characters, WordPiece, packing.",
+                "The order known is: replacements, scripts, characters, WordPiece, packing.",
             )
     for stage, kind in enumerate(order):
         if kind in (SplitScripts, WordPiece, Pack) and stage not in stages:
@@ -109,7 +110,7 @@ def cut_condition(operations: list[SplitCharacters]) -> str | None:
 
 
 def script_steps() -> Iterator[tuple[str, str]]:
-    """White space inside a script goes; then one space in front of the text and after every run of one script.
+    """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
     The first space comes in a step of its own: an empty match at the start would be found twice and make
     the library skip a character.

@@ -49,6 +49,6 @@ def whitespace() -> CodePoints:
 
 @cache
 def scripts() -> dict[str, CodePoints]:
-    """ICU's Script property as TensorFlow Text has it: a partition of all code points, white space included."""
+    """ICU's Script property as TensorFlow Text has it: every code point, white space too, in one script."""
     known = {name: CodePoints.parse(ranges) for name, ranges in _lines()["icu_script"].items()}
     return known | {UNLISTED_SCRIPT: ~union(known.values())}

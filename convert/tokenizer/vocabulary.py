@@ -1,4 +1,4 @@
-"""Reading the vocabulary asset as TensorFlow's text-file table initialiser does, and naming special tokens."""
+"""The vocabulary asset, read as TensorFlow's text-file table initialiser reads it, and its special tokens."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Vocabulary:
         return {piece: index for index, piece in enumerate(self.pieces)}
 
     def __len__(self) -> int:
+        """How many pieces there are."""
         return len(self.pieces)
 
 
@@ -65,9 +66,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise VocabularyError(
-            f"{path}: {error.strerror}.", "The vocabulary is an asset of the model."
-        ) from error
+        raise VocabularyError(f"{path}: {error.strerror}.", "It is an asset of the model.") from error
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,0 +1,356 @@
+"""Compare the compiled tokenizer with TensorFlow, id by id, on as many odd texts as one sitting allows.
+
+    python scripts/fuzz_tokenizer.py                       # everything, small and full vocabulary
+    python scripts/fuzz_tokenizer.py --sample 50           # every 50th text
+    python scripts/fuzz_tokenizer.py --saved-model FOLDER  # against that graph, with its own vocabulary
+
+Prints texts and differences for each family; exits with 1 on any difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_text as tf_text
+from fetch_vocabulary import fetch_vocabulary
+from tokenizers import Tokenizer
+
+from convert.blueprint.text import (
+    Pack,
+    ReplacePattern,
+    SplitCharacters,
+    SplitScripts,
+    TextBlueprint,
+    WordPiece,
+)
+from convert.tokenizer import read_vocabulary, tokenizer_files
+from convert.tokenizer.codepoints import CodePoints
+from convert.tokenizer.tables import UNLISTED_SCRIPT, scripts, whitespace
+
+Ids = npt.NDArray[np.int32]
+Family = tuple[str, Callable[[], Iterable[str]]]
+
+SEED = 20240229
+GENERATED = 200_000
+BATCH = 4096
+SHOWN = 10
+LITERALS = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "##", "##a", "[unused1]", "<pad>", "¦", "|")
+EMOJI = "☀⚖✍‼ℹ↔⌚Ⓜ▪〰㊗🀄🅰🆎🇮🇹🈁🌀😀👍👩🏽🚀🟠🤌🧿🩰🪐🫂🫖🛸🫠🪿"
+NEIGHBOURS = ("{}", "a{}b", "1{}2", "{0}{0}", "日{}", "x{} 3", "é1 {}+ ")
+
+
+def standard_operations(max_bytes: int = 100) -> TextBlueprint:
+    """The text side of the LEALLA modules, without a graph."""
+    shapes = tf_text.WordShape
+    cut = (r"\p{Han}+", shapes.HAS_EMOJI.value, shapes.IS_PUNCT_OR_SYMBOL.value)
+    operations = (
+        ReplacePattern(r"\p{Cc}|\p{Cf}", "", "delete"),
+        SplitScripts("scripts"),
+        SplitCharacters(cut, "characters"),
+        WordPiece("##", "[UNK]", max_bytes, "wordpiece"),
+        Pack(101, 102, 0, 128, "pack"),
+    )
+    return TextBlueprint(operations, Path("vocab.txt"), "vocabulary")
+
+
+class TensorFlowSide:
+    """A blueprint's operations, run by the real ops: the oracle when there is no SavedModel."""
+
+    def __init__(self, text: TextBlueprint) -> None:
+        """Load the vocabulary into a TensorFlow table, as a graph does."""
+        self.text = text
+        rows = tf.lookup.TextFileIndex
+        source = tf.lookup.TextFileInitializer(
+            str(text.vocabulary), tf.string, rows.WHOLE_LINE, tf.int64, rows.LINE_NUMBER
+        )
+        self.table = tf.lookup.StaticVocabularyTable(source, 1)
+        self.scripts = tf_text.UnicodeScriptTokenizer(keep_whitespace=False)
+        model = text.wordpiece
+        self.wordpiece = tf_text.WordpieceTokenizer(
+            self.table,
+            suffix_indicator=model.suffix_indicator,
+            max_bytes_per_word=model.max_bytes_per_word,
+            unknown_token=model.unknown_token,
+        )
+        self.run = tf.function(self._ids, input_signature=[tf.TensorSpec([None], tf.string)])
+
+    def _ids(self, texts: tf.Tensor) -> tf.Tensor:
+        operations = self.text.operations
+        for operation in operations:
+            if isinstance(operation, ReplacePattern):
+                texts = tf.strings.regex_replace(texts, operation.pattern, operation.rewrite)
+        words = self.scripts.tokenize(texts)
+        flat = words.flat_values
+        cut = tf.zeros_like(flat, tf.bool)
+        for operation in operations:
+            for pattern in operation.patterns if isinstance(operation, SplitCharacters) else ():
+                cut = tf.logical_or(cut, tf.strings.regex_full_match(flat, pattern))
+        characters = tf.strings.unicode_split(tf.where(cut, flat, ""), "UTF-8")
+        uncut = tf.logical_not(cut)
+        whole = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(flat, uncut), tf.cast(uncut, tf.int64))
+        pieces = self.wordpiece.tokenize(tf.concat([characters, whole], 1)).merge_dims(1, 2)
+        rows = words.with_flat_values(pieces).merge_dims(1, 2)
+        pack = self.text.pack
+        rows = tf.cast(rows[:, : pack.max_length - 2], tf.int32)
+        ends = tf.ones([rows.nrows(), 1], tf.int32)
+        packed = tf.concat([ends * pack.start_id, rows, ends * pack.end_id], 1)
+        return packed.to_tensor(pack.pad_id, shape=[None, pack.max_length])
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Ids, int32 [texts, max_length]."""
+        return np.asarray(self.run(tf.constant([text.encode() for text in texts])).numpy())
+
+
+def graph_ids(folder: Path) -> Callable[[list[str]], Ids]:
+    """The oracle that runs a SavedModel."""
+    from convert.equivalence.tensorflow_side import token_ids
+
+    return lambda texts: np.asarray(token_ids(folder, texts), np.int32)
+
+
+class CompiledSide:
+    """The folder's `tokenizer.json`, read by `tokenizers` alone."""
+
+    def __init__(self, text: TextBlueprint, folder: Path) -> None:
+        """Write the tokenizer files into `folder` and load them."""
+        self.pack = text.pack
+        tokenizer_files(text, len(read_vocabulary(text.vocabulary)), folder)
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Ids, int32 [texts, max_length], padded as the graph pads."""
+        ids = np.full((len(texts), self.pack.max_length), self.pack.pad_id, np.int32)
+        for row, encoding in zip(ids, self.tokenizer.encode_batch_fast(texts), strict=True):
+            row[: len(encoding.ids)] = encoding.ids
+        return ids
+
+
+def members(codes: CodePoints) -> list[str]:
+    """The characters of a set."""
+    return [chr(code) for low, high in codes.ranges for code in range(low, high + 1)]
+
+
+def characters() -> list[str]:
+    """Every code point that Python, RE2 or ICU knows as assigned, private use, and every 97th of the rest."""
+    unlisted = scripts()[UNLISTED_SCRIPT]
+    found = []
+    for code in itertools.chain(range(0xD800), range(0xE000, 0x110000)):
+        known = unicodedata.category(chr(code)) != "Cn" or code % 97 == 0
+        if known:
+            found.append(chr(code))
+    return sorted({*found, *members(~unlisted)} - {chr(code) for code in range(0xD800, 0xE000)})
+
+
+def single_characters() -> Iterator[str]:
+    """Every character alone, between letters, between digits, doubled, and beside other scripts."""
+    for char in characters():
+        for frame in NEIGHBOURS:
+            yield frame.format(char)
+
+
+def _pools() -> list[tuple[int, list[str]]]:
+    """(weight, texts to draw from)."""
+    table = {
+        name: members(codes - whitespace()) for name, codes in scripts().items() if name != UNLISTED_SCRIPT
+    }
+    common = ["Latin", "Cyrillic", "Arabic", "Han", "Hiragana", "Katakana", "Hangul", "Devanagari", "Thai"]
+    pools = [(3, table[name]) for name in [*common, "Common", "Inherited", "Greek", "Hebrew"]]
+    pools += [(1, table[random.Random(name).choice(sorted(table))]) for name in map(str, range(40))]
+    pools += [
+        (20, [chr(code) for code in range(0x61, 0x7B)]),
+        (6, list("0123456789.,;:!?-()'\"%$€|+=/«»、。")),
+        (12, [*members(whitespace()), *" " * 40]),
+        (3, list(EMOJI) + ["\ufe0f", "\u200d", "\u20e3"]),
+        (2, [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]),
+        (2, list("\u00ad\u200b\u200c\u200d\u200e\u061c\u180e\u2060\ufeff\U000e0041\ufff9\u08e2\u0600")),
+        (1, [chr(code) for code in (*range(0xE000, 0xE020), 0xF0000, 0x10FFFD, 0xFFFE, 0x10FFFF, 0xFDD0)]),
+        (1, ["\u0378", "\u0530", "\u2fff", "\U0001fbff", "\U000e0fff", "\U0003ffff", "\U0001f8ff"]),
+        (3, list(LITERALS)),
+        (2, list("äéñßøÅçığşßﬁªº²³µ\u0301\u0308\u0327")),
+    ]
+    return pools
+
+
+def generated(count: int = GENERATED, pieces: tuple[str, ...] = ()) -> Iterator[str]:
+    """Seeded strings of runs drawn from all pools, some of them long, with vocabulary pieces among them."""
+    source = random.Random(SEED)
+    pools = _pools()
+    weights, choices = zip(*pools, strict=True)
+    for _ in range(count):
+        runs = []
+        for pool in source.choices(choices, weights, k=source.choice((1, 2, 3, 5, 8, 13, 21))):
+            length = (
+                source.choice((1, 1, 1, 2, 3, 5, 8)) if source.random() < 0.99 else source.randint(20, 120)
+            )
+            runs.append("".join(source.choices(pool, k=length)))
+            if pieces and source.random() < 0.2:
+                runs.append(source.choice(pieces).removeprefix("##"))
+        yield "".join(runs)
+
+
+def byte_limit_words(limit: int) -> Iterator[str]:
+    """Words around the limit in every script: one width of character, then mixed widths, alone and in a text."""
+    source = random.Random(SEED)
+    for codes in scripts().values():
+        by_width: dict[int, list[str]] = {}
+        for char in members(codes - whitespace() - CodePoints.parse("D800-DFFF")):
+            by_width.setdefault(len(char.encode()), []).append(char)
+        mixes = [[chars] for chars in by_width.values()] + [list(by_width.values())] * (
+            8 * (len(by_width) > 1)
+        )
+        for mix, size in itertools.product(mixes, range(limit - 2, limit + 3)):
+            word = ""
+            while len(word.encode()) < size:
+                word += source.choice(source.choice(mix))
+            yield from (word, f"a{word} {word}.", f"\u3000{word}日本{word}")
+        letter = next(iter(by_width.values()))[0]
+        for size in range(limit - 2, limit + 3):
+            yield " ".join(letter * (size // len(letter.encode())))
+
+
+def long_texts() -> Iterator[str]:
+    """Past the packed length, and the empty string."""
+    source = random.Random(SEED)
+    yield from ("", " ", "\t", "\u1680", "\ufeff", "\u200b \u200b")
+    for count in range(115, 140):
+        yield from (
+            "a " * count,
+            "日" * count,
+            "a" * count,
+            "1 " * count,
+            "😀" * count,
+            "x." * count,
+            "é́" * count,
+        )
+    texts = list(generated(400))
+    for _ in range(1000):
+        yield "".join(source.choices(texts, k=20))
+
+
+def families(text: TextBlueprint, pieces: tuple[str, ...]) -> list[Family]:
+    """Everything that is compared, by name."""
+    return [
+        ("characters", single_characters),
+        ("generated", lambda: generated(pieces=pieces)),
+        ("byte limit", lambda: byte_limit_words(text.wordpiece.max_bytes_per_word)),
+        ("long and empty", long_texts),
+    ]
+
+
+def compare(
+    texts: Iterable[str], oracle: Callable[[list[str]], Ids], compiled: Callable[[list[str]], Ids]
+) -> tuple[int, list[str]]:
+    """How many texts there were, and those that differ."""
+    count, different = 0, []
+    waiting = iter(texts)
+    while batch := list(itertools.islice(waiting, BATCH)):
+        count += len(batch)
+        wrong = (oracle(batch) != compiled(batch)).any(axis=1)
+        different += [batch[index] for index in np.flatnonzero(wrong)]
+    return count, different
+
+
+def loaders_differ(folder: Path, texts: list[str]) -> dict[str, int]:
+    """In how many texts transformers gives other ids than the raw `tokenizer.json`, by the class that loads it."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    expected = [encoding.ids for encoding in raw.encode_batch(texts)]
+    differences = {}
+    for loader in (AutoTokenizer, PreTrainedTokenizerFast):
+        found = loader.from_pretrained(folder)(texts, truncation=True)["input_ids"]
+        differences[loader.__name__] = sum(a != b for a, b in zip(expected, found, strict=True))
+    return differences
+
+
+def small_vocabulary(folder: Path) -> Path:
+    """Some thousand pieces: special tokens at their ids, a third of the characters in use, and pairs of them."""
+    source = random.Random(SEED)
+    texts = list(generated(3000))
+    singles = sorted(
+        {char for text in texts for char in text if not unicodedata.category(char).startswith("C")}
+    )
+    singles = sorted({*source.sample(singles, len(singles) // 3), *map(chr, range(0x21, 0x7F))})
+    pairs = sorted({text[i : i + 2] for text in texts for i in range(0, len(text) - 1, 7)})
+    pairs = [pair for pair in source.sample(pairs, 2000) if "\n" not in pair and "\r" not in pair]
+    pieces = ["[PAD]", *(f"[unused{i}]" for i in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces += [*singles, *("##" + char for char in singles), *pairs, *("##" + pair for pair in pairs[::2])]
+    path = folder / "small.txt"
+    path.write_text("\n".join(dict.fromkeys(pieces)) + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def fuzz(
+    name: str, text: TextBlueprint, oracle: Callable[[list[str]], Ids], sample: int
+) -> list[dict[str, object]]:
+    """Compare all families for one vocabulary; prints and returns a row for each."""
+    rows: list[dict[str, object]] = []
+    pieces = read_vocabulary(text.vocabulary).pieces
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = CompiledSide(text, Path(scratch))
+        for family, texts in families(text, pieces):
+            start = time.monotonic()
+            step = sample if family in ("characters", "generated") else min(sample, 5)
+            count, different = compare(itertools.islice(texts(), None, None, step), oracle, compiled)
+            seconds = round(time.monotonic() - start, 1)
+            row = {"vocabulary": name, "family": family, "texts": count, "differences": len(different)}
+            rows.append(row | {"seconds": seconds, "shown": different[:SHOWN]})
+            print(
+                f"{name:8} {family:16} {count:9,} texts {len(different):6,} differences {seconds:7.1f} s",
+                file=sys.stderr,
+            )
+            for wrong in different[:SHOWN]:
+                print("    " + " ".join(f"{ord(char):04X}" for char in wrong), ascii(wrong), file=sys.stderr)
+        for loader, wrong_count in loaders_differ(Path(scratch), list(generated(500, pieces))).items():
+            rows.append({"vocabulary": name, "family": loader, "texts": 500, "differences": wrong_count})
+            print(f"{name:8} {loader:24} 500 texts {wrong_count} differences", file=sys.stderr)
+    return rows
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sample", type=int, default=1, metavar="N", help="compare every Nth text only")
+    parser.add_argument(
+        "--saved-model", type=Path, metavar="FOLDER", help="a SavedModel to run as the oracle"
+    )
+    parser.add_argument("--vocabulary", choices=("small", "full", "both"), default="both")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON on standard output")
+    arguments = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.saved_model:
+            from convert.blueprint import read_blueprint
+            from convert.savedmodel.model import SavedModel
+
+            text = read_blueprint(SavedModel.open(arguments.saved_model)).text
+            rows += fuzz("graph", text, graph_ids(arguments.saved_model), arguments.sample)
+        else:
+            for name in ("small", "full") if arguments.vocabulary == "both" else (arguments.vocabulary,):
+                path = small_vocabulary(Path(scratch)) if name == "small" else fetch_vocabulary()
+                text = TextBlueprint(standard_operations().operations, path, "vocabulary")
+                rows += fuzz(name, text, TensorFlowSide(text), arguments.sample)
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    return int(any(row["differences"] for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
