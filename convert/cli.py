@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -21,6 +20,7 @@ from convert.errors import Hub2HFError
 from convert.report import print_blueprint, print_conversion
 
 EXIT_ERROR = 2
+EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
 
 app = typer.Typer(
     help="Turn a text encoder published as a TensorFlow SavedModel into an exact Hugging Face folder.",
@@ -84,26 +84,27 @@ def _progress(*, enabled: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+class _Stopped(BaseException):
+    """Ctrl-C or a polite kill; unwinds everything, so that what was half written is removed."""
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Leave as on Ctrl-C, so that what was half written is removed."""
-    raise KeyboardInterrupt
+    raise _Stopped
 
 
 def main() -> None:
     """Run the command; an error of the user's is one sentence on standard error and exit code 2."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        sys.exit(app(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app()
     except Hub2HFError as error:
         _fail(str(error))
-    except (KeyboardInterrupt, click.Abort):
+    except _Stopped:
         print("hub2hf: stopped; nothing was left behind.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(EXIT_STOPPED)
     except BrokenPipeError:
         sys.exit(EXIT_ERROR)
     except MemoryError:

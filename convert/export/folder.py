@@ -69,6 +69,8 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
         source = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
         (work / MODEL_FILE).write_bytes(source)
     write_safetensors(work / "model.safetensors", model.checkpoint, encoder.mapped, progress)
+    for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
+        model.checkpoint.verify(name)
 
 
 def _write_tokenizer(blueprint: Blueprint, work: Path) -> None:

@@ -1,0 +1,154 @@
+"""The command: exit codes, JSON, and one clear sentence for every bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import EMBEDDED
+
+import convert
+from convert.cli import main
+
+
+@pytest.fixture
+def hub2hf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hub2hf", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_inspect_tells_people_and_programs(hub2hf: Run) -> None:
+    code, out, _ = hub2hf("inspect", "lealla-mini")
+    assert code == 0
+    for said in ("gelu_tanh", "token_type_embeddings_real", "attention heads", r"\p{Cc}|\p{Cf}", "126 pieces"):
+        assert said in out
+    code, out, _ = hub2hf("inspect", "lealla-mini", "--json")
+    assert (code, json.loads(out)["encoder"]["heads"]["value"]) == (0, 4)
+
+
+def test_convert_tells_people_and_programs(hub2hf: Run, tmp_path: Path) -> None:
+    code, out, _ = hub2hf("convert", "lealla-mini", tmp_path / "a")
+    assert code == 0
+    assert "AutoModel" in out
+    code, out, _ = hub2hf("convert", "lealla-mini", tmp_path / "b", "--json")
+    assert (code, json.loads(out)["files"]["config.json"]["bytes"] > 0) == (0, True)
+
+
+def test_usage_errors_have_code_2(hub2hf: Run) -> None:
+    assert hub2hf("convert", "lealla-mini")[0] == 2
+    assert hub2hf("inspect", "lealla-mini", "--nonsense")[0] == 2
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def cut(name: str, share: float) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: int(len(data) * share)])
+
+    return change
+
+
+def flip(name: str, share: float) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        data = bytearray((folder / name).read_bytes())
+        data[int(len(data) * share)] ^= 0x10
+        (folder / name).write_bytes(data)
+
+    return change
+
+
+def shorter_vocabulary(folder: Path) -> None:
+    path = folder / "assets/vocab.txt"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def repeated_piece(folder: Path) -> None:
+    path = folder / "assets/vocab.txt"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:-1], lines[-2]]))
+
+
+INDEX, DATA = "variables/variables.index", "variables/variables.data-00000-of-00001"
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no graph": (remove("saved_model.pb"), "saved_model.pb"),
+    "no index": (remove(INDEX), "variables.index"),
+    "no data": (remove(DATA), "variables.data"),
+    "no vocabulary": (remove("assets/vocab.txt"), "vocab.txt"),
+    "cut graph": (cut("saved_model.pb", 0.7), "saved_model.pb"),
+    "cut index": (cut(INDEX, 0.9), "variables.index"),
+    "cut data": (cut(DATA, 0.99), "variables.data"),
+    "empty data": (cut(DATA, 0.0), "variables.data"),
+    "flip in the index": (flip(INDEX, 0.4), "variables.index"),
+    "flip in the data": (flip(DATA, 0.5), "student_bert/"),
+    "vocabulary shorter than the embedding": (shorter_vocabulary, "rows"),
+    "repeated piece": (repeated_piece, "repeats"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence(hub2hf: Run, model: Path, tmp_path: Path, name: str) -> None:
+    damage, said = BAD[name]
+    damage(model)
+    code, out, error = hub2hf("convert", model, tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert said in error
+    assert error.startswith("hub2hf: ")
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_every_part_of_the_data_is_guarded(hub2hf: Run, model: Path, tmp_path: Path) -> None:
+    """A flip in any variable, converted or not, is found; which one is told."""
+    whole = (model / DATA).read_bytes()
+    for share in (0.0, 0.03, 0.2, 0.5, 0.8, 0.999):
+        flip(DATA, share)(model)
+        code, _, error = hub2hf("convert", model, tmp_path / "out")
+        assert (code, "student_bert/" in error) == (2, True)
+        (model / DATA).write_bytes(whole)
+
+
+def test_a_folder_without_model_and_an_unknown_name(hub2hf: Run, tmp_path: Path) -> None:
+    for source in (tmp_path, tmp_path / "absent", "lealla-giant"):
+        code, _, error = hub2hf("inspect", source)
+        assert (code, str(source) in error) == (2, True)
+
+
+def test_errors_are_json_for_programs(hub2hf: Run, tmp_path: Path) -> None:
+    code, out, _ = hub2hf("inspect", tmp_path, "--json")
+    assert (code, "saved_model.pb" in json.loads(out)["error"]) == (2, True)
+
+
+def test_neither_tensorflow_nor_torch_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys, convert; convert.inspect('lealla-mini'); convert.convert('lealla-mini', sys.argv[1]);"
+        "import convert.cli; print([m for m in ('tensorflow', 'torch', 'transformers', 'keras') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "out"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_functions_of_the_package_are_typed_and_documented() -> None:
+    for name in convert.__all__:
+        assert getattr(convert, name).__doc__

@@ -1,0 +1,184 @@
+"""The folder: complete or absent, the same bytes every time, readable by the libraries it is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import EMBEDDED, Reference
+
+import convert
+from convert.blueprint.activations import ACTIVATIONS
+from convert.errors import CheckpointError, ExportError
+from convert.export.sentence_transformers import COEFFICIENTS, SCALES
+from convert.export.weights import write_arrays
+
+CONVERT = "import sys, convert; convert.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "convert.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_two_runs_give_the_same_bytes(variant: Reference, tmp_path: Path) -> None:
+    first, second = (contents(convert.convert(variant.folder, tmp_path / n).out) for n in ("a", "b"))
+    assert first == second
+
+
+def test_the_manifest_has_every_file_and_the_source(tmp_path: Path) -> None:
+    files = contents(convert.convert(EMBEDDED, tmp_path / "out").out)
+    manifest = json.loads(files.pop("hub2hf.json"))
+    listed = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    source = {name: hashlib.sha256(data).hexdigest() for name, data in contents(EMBEDDED).items()}
+    assert {name: entry["sha256"] for name, entry in manifest["source"]["files"].items()} == source
+    assert {"mapping", "encoder", "text", "unused"} <= manifest["blueprint"].keys()
+    assert manifest["converter"]["name"] == "hub2hf"
+
+
+def test_safetensors_reads_the_weights(variant: Reference, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    out = convert.convert(variant.folder, tmp_path / "out").out
+    for path in out.rglob("*.safetensors"):
+        with safe_open(path, "np") as file:
+            assert all(np.isfinite(file.get_tensor(key)).all() for key in file.keys())  # noqa: SIM118
+            assert file.metadata() == {"format": "pt"}
+
+
+def test_write_arrays_is_what_safetensors_reads(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.zeros(0, np.float16)}
+    write_arrays(tmp_path / "x.safetensors", arrays)
+    found = load_file(tmp_path / "x.safetensors")
+    assert all(np.array_equal(found[key], value) and found[key].dtype == value.dtype for key, value in arrays.items())
+
+
+def test_the_sum_of_erf_gelus_is_the_tanh_gelu() -> None:
+    x = np.linspace(-50.0, 50.0, 200_001)
+    fitted = sum(c * ACTIVATIONS["gelu_erf"].function(a * x) for a, c in zip(SCALES, COEFFICIENTS, strict=True))
+    assert 1e-7 < np.abs(fitted - ACTIVATIONS["gelu_tanh"].function(x)).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["gelu_tanh", "gelu_erf", "relu", "tanh"])
+def test_activations_are_those_of_transformers(name: str) -> None:
+    import torch
+    from transformers.activations import ACT2FN
+
+    x = torch.linspace(-8.0, 8.0, 4001, dtype=torch.float64)
+    expected = ACT2FN[ACTIVATIONS[name].transformers_name](x).numpy()
+    assert np.abs(ACTIVATIONS[name].function(x.numpy()) - expected).max() < 1e-12
+
+
+def test_an_existing_folder_is_kept_without_force(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ExportError, match="not empty"):
+        convert.convert(EMBEDDED, tmp_path)
+    assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_force_replaces_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    convert.convert(EMBEDDED, out)
+    (out / "stale.txt").write_text("old")
+    convert.convert(EMBEDDED, out, force=True)
+    assert not (out / "stale.txt").exists()
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_force_keeps_the_old_folder_when_the_source_is_damaged(tmp_path: Path, damaged: Path) -> None:
+    out = tmp_path / "out"
+    before = contents(convert.convert(EMBEDDED, out).out)
+    with pytest.raises(CheckpointError):
+        convert.convert(damaged, out, force=True)
+    assert contents(out) == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_the_source_is_never_replaced(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(EMBEDDED, tmp_path / "model")
+    for out in (tmp_path, tmp_path / "model"):
+        with pytest.raises(ExportError, match="in use"):
+            convert.convert(tmp_path / "model", out, force=True)
+    assert contents(tmp_path / "model") == contents(EMBEDDED)
+
+
+@pytest.fixture
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model with one bit of the last weight flipped."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("damaged") / "model"
+    shutil.copytree(EMBEDDED, folder)
+    shard = next((folder / "variables").glob("*.data-*"))
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1
+    shard.write_bytes(data)
+    return folder
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of a file stands for the disk: writing fails half-way through the weights."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    result = run("convert", EMBEDDED, tmp_path / "out", preexec_fn=limit)
+    assert result.returncode == 2
+    assert "cannot be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("convert", EMBEDDED, tmp_path / "file" / "out")
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_leaves_nothing(tmp_path: Path, number: int) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "convert.cli", "convert", str(EMBEDDED), str(tmp_path / "out")])
+    while not any(tmp_path.iterdir()) and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(number)
+    code = process.wait()
+    assert code == 130 or (code == 0 and (tmp_path / "out").is_dir())
+    assert [name for name in os.listdir(tmp_path) if name != "out"] == []
+
+
+def test_a_kill_leaves_the_folder_absent_or_complete(tmp_path: Path) -> None:
+    out, rng = tmp_path / "out", random.Random(7)
+    complete = contents(convert.convert(EMBEDDED, tmp_path / "complete").out)
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", CONVERT, str(EMBEDDED), str(tmp_path / "timed")], check=True)
+    whole = time.monotonic() - start
+    for _ in range(12):
+        process = subprocess.Popen([sys.executable, "-c", CONVERT, str(EMBEDDED), str(out), "--force"])
+        time.sleep(rng.uniform(0.5, 1.1) * whole)
+        process.kill()
+        process.wait()
+        assert not out.exists() or contents(out) == complete
+    convert.convert(EMBEDDED, out, force=True)
+    assert sorted(os.listdir(tmp_path)) == ["complete", "out", "timed"], "the next run removes what a killed one left"

@@ -1,0 +1,71 @@
+"""The mapping against TensorFlow's own checkpoint reader and the loaded Hugging Face class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Reference
+
+import convert
+from convert.errors import MappingError
+from convert.savedmodel import SavedModel
+from convert.state_dict import pair
+
+
+def shapes(reference: Reference) -> dict[str, tuple[int, ...]]:
+    variables = SavedModel.open(reference.folder).checkpoint.variables
+    return {name: v.shape for name, v in variables.items() if not name.endswith("_real")}
+
+
+def test_every_tensor_is_that_of_the_checkpoint(variant: Reference, tmp_path: Path) -> None:
+    import tensorflow as tf
+    from transformers import BertModel
+
+    conversion = convert.convert(variant.folder, tmp_path / "out")
+    model, loading = BertModel.from_pretrained(conversion.out, output_loading_info=True)
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+    state = model.state_dict()
+    reader = tf.train.load_checkpoint(str(variant.folder / "variables" / "variables"))
+    mapped = {item.variable: item for item in conversion.blueprint.encoder.mapped}
+    for name in reader.get_variable_to_shape_map():
+        if name.endswith("_real"):
+            assert name not in mapped
+            continue
+        expected, item = reader.get_tensor(name), mapped.pop(name)
+        expected = expected.T if name.endswith("kernel") else expected
+        assert np.array_equal(state.pop(item.key).numpy(), expected)
+    assert not mapped
+    assert not state
+
+
+def test_a_missing_variable_is_named(reference) -> None:  # noqa: ANN001
+    variables = shapes(reference("plain"))
+    del variables["student_bert/encoder/layer_1/output/dense/bias"]
+    with pytest.raises(MappingError, match=r"fills encoder\.layer\.1\.output\.dense\.bias"):
+        pair(variables)
+
+
+def test_a_variable_without_rule_is_named(reference) -> None:  # noqa: ANN001
+    with pytest.raises(MappingError, match="'student_bert/adapter/kernel' reaches the output and has no rule"):
+        pair({**shapes(reference("plain")), "student_bert/adapter/kernel": (2, 2)})
+
+
+def test_two_variables_for_one_key_are_named(reference) -> None:  # noqa: ANN001
+    with pytest.raises(MappingError, match="'student_bert/pooler/dense/bias' and 'teacher/pooler/dense/bias' both"):
+        pair({**shapes(reference("plain")), "teacher/pooler/dense/bias": (32,)})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("pooler/dense/bias", (33,), "hidden_size should be 32, as read from 'student_bert/embeddings/word"),
+        ("encoder/layer_2/intermediate/dense/kernel", (32, 65), "intermediate_size should be 64"),
+        ("encoder/layer_0/attention/self/query/kernel", (32, 4, 8), r"has shape \[32, 4, 8\]"),
+    ],
+)
+def test_a_wrong_shape_is_named(reference, name: str, shape: tuple[int, ...], said: str) -> None:  # noqa: ANN001
+    with pytest.raises(MappingError, match=said):
+        pair({**shapes(reference("plain")), f"student_bert/{name}": shape})
