@@ -59,7 +59,7 @@ class Pipeline:
     @property
     def characters(self) -> str | None:
         """The regex that finds every single character of a word to be cut."""
-        return rf"(?:\A(?={self.cut})|\G(?!\A))(?m:.)" if self.cut is not None else None
+        return rf"\G(?:(?!\A)|(?={self.cut}))(?m:.)" if self.cut is not None else None
 
 
 def build_pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
@@ -120,7 +120,8 @@ def script_steps() -> Iterator[tuple[str, str]]:
     for codes in table.values():
         if codes & blank:
             word = regex_class(codes - blank)
-            inside.append(f"(?<={word}){regex_class(codes & blank)}++(?={word})")
+            gap = regex_class(codes & blank)
+            inside.append(f"{gap}(?<={word}{gap}){gap}*+(?={word})")
     yield "|".join(inside), ""
     yield r"\A", " "
     names = [*FREQUENT_SCRIPTS, *sorted(table.keys() - set(FREQUENT_SCRIPTS))]
@@ -137,8 +138,8 @@ def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str) -> I
             f"Limits from {LONGEST_UTF8} to {MOST_BYTES} can be converted.",
         )
     spared = f"(?!{cut})" if cut is not None else ""
-    suspect = f" (?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){spared}"
-    yield rf"(?:{suspect}|\G[^ ])\K(?=[^ ])", "\t"  # a tab before each character
+    yield rf" \K(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){spared}", "\t"  # before words that may be too long
+    yield r"\G(?:(?<=[^ ])[^ ]|[^\t]*+\t[^ ])\K(?=[^ ])", "\t"  # before each other character of theirs
     yield r"\t\K(?=[\x{80}-\x{10FFFF}])", "\t"  # a second one for two bytes
     yield r"\t\K(?=[\x{800}-\x{10FFFF}])", "\t"
     yield r"\t\K(?=[\x{10000}-\x{10FFFF}])", "\t"
