@@ -11,13 +11,14 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convert.blueprint import Blueprint, read_blueprint
 from convert.errors import Hub2HFError
-from convert.export import as_json, blueprint_facts, check_free, prove_tokenizer, write_folder
+from convert.export import as_json, blueprint_facts, check_free, fingerprint, prove_tokenizer, write_folder
 from convert.savedmodel import SavedModel
 from convert.sources import resolve
 
@@ -77,18 +78,21 @@ def convert(
     folder, target = resolve(source), Path(out)
     check_free(target, force, folder)
     model = SavedModel.open(folder)
-    blueprint = read_blueprint(model)
-    prove_tokenizer(blueprint)
-    total = sum(model.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
-    done = 0
+    # Hashing the source takes as long as all the reading: it goes on beside it.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        source_hash = pool.submit(fingerprint, model)
+        blueprint = read_blueprint(model)
+        prove_tokenizer(blueprint)
+        total = sum(model.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
+        done = 0
 
-    def report(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(done, total)
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total)
 
-    manifest = write_folder(model, blueprint, target, force=force, progress=report)
+        manifest = write_folder(model, blueprint, source_hash, target, force=force, progress=report)
     return Conversion(target, blueprint, manifest)
 
 

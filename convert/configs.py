@@ -9,5 +9,5 @@ from pathlib import Path
 
 def config_file(name: str) -> Traversable:
     """Return the file `name` of `configs/`."""
-    installed = resources.files("convert").joinpath("config_files", name)
+    installed = resources.files("convert").joinpath("config_files").joinpath(name)
     return installed if installed.is_file() else Path(__file__).parents[1] / "configs" / name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
 from rich import box
@@ -11,7 +13,14 @@ from rich.table import Table
 
 import convert as verbs
 from convert.blueprint import Blueprint
-from convert.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitScripts, TextOperation, WordPiece
+from convert.blueprint.text import (
+    Pack,
+    ReplacePattern,
+    SplitCharacters,
+    SplitScripts,
+    TextOperation,
+    WordPiece,
+)
 from convert.export.config import needs_model_class
 
 LABELS = {
@@ -83,11 +92,24 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         + "; an exact tokenizer.json; sentence-transformers modules"
     )
     mapping = _table("variable", "state-dict key", "operation", "shape")
-    for item in encoder.mapped:
-        mapping.add_row(escape(item.variable), escape(item.key), item.operation, str(list(item.shape)).replace("[", "\\["))
+    for row, count in _mapping_rows(blueprint).items():
+        mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
     console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
     console.print(f"proved by running the graph on {len(blueprint.probes)} probe texts, without TensorFlow")
+
+
+def _mapping_rows(blueprint: Blueprint) -> Counter[tuple[str, str, str, str]]:
+    """Return (variable, key, operation, shape) of each rule with the number of its layers, the layer number as {i}."""
+    rows: Counter[tuple[str, str, str, str]] = Counter()
+    for item in blueprint.encoder.mapped:
+        key, variable = item.key, item.variable
+        layer = re.search(r"encoder\.layer\.(\d+)\.", key)
+        if layer:
+            key = key.replace(f"layer.{layer[1]}.", "layer.{i}.")
+            variable = re.sub(rf"(layer\D?){layer[1]}(?=/)", r"\1{i}", variable)
+        rows[variable, key, item.operation, str(list(item.shape))] += 1
+    return rows
 
 
 def _value(value: Any) -> str:
@@ -100,7 +122,9 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
     encoder = conversion.blueprint.encoder
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     files = len(manifest["files"]) + 1
-    console.print(f"[bold]{escape(source)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes")
+    console.print(
+        f"[bold]{escape(source)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes"
+    )
     console.print(
         f"{len(encoder.mapped)} tensors mapped; unused: {', '.join(map(escape, encoder.unused)) or 'none'}; "
         f"pooler {encoder.pooler_activation.value}, {encoder.layers.value} layers, {encoder.heads.value} heads"

@@ -23,7 +23,7 @@ def resolve(source: str | Path) -> Path:
     if folder.is_dir():
         return folder
     if str(source) in EMBEDDED:
-        return Path(str(resources.files("convert").joinpath("models", str(source))))
+        return Path(str(resources.files("convert").joinpath("models").joinpath(str(source))))
     if folder.is_file():
         raise SourceError(f"{source} is a file.", "Name the folder that holds saved_model.pb; unpack an archive first.")
     names = ", ".join(EMBEDDED)

@@ -28,9 +28,24 @@ MAX_BYTES = 2_000_000
 
 # Blocks of letters, marks, digits and signs (first, limit), after unicode.org/Public/UNIDATA/Blocks.txt.
 BLOCKS = (
-    *((0x21, 0x7F), (0xA1, 0x180), (0x2B0, 0x370), (0x370, 0x400), (0x400, 0x460), (0x531, 0x590), (0x5D0, 0x5EB)),
+    *(
+        (0x21, 0x7F),
+        (0xA1, 0x180),
+        (0x2B0, 0x370),
+        (0x370, 0x400),
+        (0x400, 0x460),
+        (0x531, 0x590),
+        (0x5D0, 0x5EB),
+    ),
     *((0x60C, 0x700), (0x900, 0x980), (0x980, 0xA00), (0xE01, 0xE5C), (0xE81, 0xEE0), (0x1000, 0x104A)),
-    *((0x10D0, 0x1100), (0x1200, 0x1250), (0x1780, 0x17DA), (0x2010, 0x2030), (0x20A0, 0x20C0), (0x3001, 0x3100)),
+    *(
+        (0x10D0, 0x1100),
+        (0x1200, 0x1250),
+        (0x1780, 0x17DA),
+        (0x2010, 0x2030),
+        (0x20A0, 0x20C0),
+        (0x3001, 0x3100),
+    ),
     *((0x4E00, 0x4E80), (0xAC00, 0xAC80), (0x1F600, 0x1F650)),
 )
 
@@ -38,13 +53,20 @@ BLOCKS = (
 def vocabulary() -> Iterator[str]:
     """Yield the pieces in id order; the special ones have the ids of LEALLA's vocabulary."""
     special = ["[PAD]", *(f"[unused{i}]" for i in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = {chr(c) for first, limit in BLOCKS for c in range(first, limit) if unicodedata.category(chr(c))[0] in "LMNPS"}
+    letters = {
+        chr(c) for first, limit in BLOCKS for c in range(first, limit) if unicodedata.category(chr(c))[0] in "LMNPS"
+    }
     text = " ".join(sentence.text for sentence in sentences())
     words = {word for word in text.split() if len(word.encode()) <= 100}
     letters |= {c for c in text if not c.isspace() and unicodedata.category(c)[0] != "C"}
     starts = {word[:n] for word in words for n in range(2, min(len(word), 6))} | words
     ends = {f"##{word[-n:]}" for word in words for n in range(2, min(len(word), 5))}
-    pieces = [*sorted(letters), *(f"##{letter}" for letter in sorted(letters)), *sorted(starts), *sorted(ends)]
+    pieces = [
+        *sorted(letters),
+        *(f"##{letter}" for letter in sorted(letters)),
+        *sorted(starts),
+        *sorted(ends),
+    ]
     yield from dict.fromkeys([*special, *pieces])
 
 

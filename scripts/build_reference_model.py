@@ -48,7 +48,7 @@ class Options:
     seed: int = 1
     shards: int = 1
     slices: int = 1
-    resource_variables: bool = False
+    resource_variables: bool = True  # tensorflow_hub.load lists no others
     attention: str = "reshape"
     layer_norm: str = "moments"
     token_types: str = "one_hot"

@@ -43,7 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "layer_norm": "plain",
         "token_types": "row",
         "cut_select": "gather",
-        "resource_variables": True,
+        "resource_variables": False,
         "heads": 2,
     },
     "sliced": {"slices": 3, "shards": 2, "token_types": "gather", "batched_text": True, "tags": ()},

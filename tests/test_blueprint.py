@@ -85,7 +85,9 @@ def test_an_activation_of_another_kind_is_refused_by_node(
         convert.inspect(build(activation="swish").folder)
 
 
-def test_layers_that_differ_are_refused_by_stage(build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_that_differ_are_refused_by_stage(
+    build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import build_reference_model as reference
 
     original, calls = reference.attention, []

@@ -39,7 +39,13 @@ Run = Callable[..., tuple[int, str, str]]
 def test_inspect_tells_people_and_programs(hub2hf: Run) -> None:
     code, out, _ = hub2hf("inspect", "lealla-mini")
     assert code == 0
-    for said in ("gelu_tanh", "token_type_embeddings_real", "attention heads", r"\p{Cc}|\p{Cf}", "126 pieces"):
+    for said in (
+        "gelu_tanh",
+        "token_type_embeddings_real",
+        "attention heads",
+        r"\p{Cc}|\p{Cf}",
+        "126 pieces",
+    ):
         assert said in out
     code, out, _ = hub2hf("inspect", "lealla-mini", "--json")
     assert (code, json.loads(out)["encoder"]["heads"]["value"]) == (0, 4)

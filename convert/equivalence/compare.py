@@ -46,9 +46,7 @@ def compare(golden: Golden, found: Mapping[str, Embedded]) -> list[Comparison]:
         other = [a != b for a, b in zip(embedded.ids, golden.ids, strict=True)]
         for language in languages:
             at = [i for i, sentence in enumerate(golden.sentences) if sentence.language == language]
-            rows.append(
-                Comparison(surface, language, len(at), sum(other[i] for i in at), float(distance[at].max()))
-            )
+            rows.append(Comparison(surface, language, len(at), sum(other[i] for i in at), float(distance[at].max())))
     return rows
 
 
@@ -56,7 +54,11 @@ def print_comparison(rows: list[Comparison], tolerances: Mapping[str, float | No
     """Print languages × surfaces and a line for each surface; return whether all are within their tolerance."""
     console = Console()
     surfaces = list(dict.fromkeys(row.surface for row in rows))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="largest difference of unit embeddings (sentences with other ids)")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title="largest difference of unit embeddings (sentences with other ids)",
+    )
     table.add_column("language")
     for surface in surfaces:
         table.add_column(surface, justify="right")
@@ -64,7 +66,12 @@ def print_comparison(rows: list[Comparison], tolerances: Mapping[str, float | No
         cells = {row.surface: row for row in rows if row.language == language}
         table.add_row(language, *(_cell(cells[surface]) for surface in surfaces))
     console.print(table)
-    return all([_print_summary(console, [row for row in rows if row.surface == name], tolerances.get(name)) for name in surfaces])
+    return all(
+        [
+            _print_summary(console, [row for row in rows if row.surface == name], tolerances.get(name))
+            for name in surfaces
+        ]
+    )
 
 
 def _cell(row: Comparison) -> str:

@@ -49,7 +49,9 @@ def sentence_transformers(folder: Path, texts: Sequence[str]) -> Embedded:
     """Embed through sentence-transformers, without trust_remote_code."""
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     features = model.preprocess(list(texts)) if hasattr(model, "preprocess") else model.tokenize(list(texts))
-    ids = [row[mask.bool()].tolist() for row, mask in zip(features["input_ids"], features["attention_mask"], strict=True)]
+    ids = [
+        row[mask.bool()].tolist() for row, mask in zip(features["input_ids"], features["attention_mask"], strict=True)
+    ]
     embeddings = np.asarray(model.encode(list(texts), normalize_embeddings=True), np.float32)
     return Embedded(ids, embeddings)
 

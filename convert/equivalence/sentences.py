@@ -1,4 +1,4 @@
-"""The project's sentences, by language."""
+"""Sentences by language: those of the demonstration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Sentence(NamedTuple):
 
 
 def sentences() -> list[Sentence]:
-    """Return the sentences of `configs/sentences.tsv`, in order."""
-    content = config_file("sentences.tsv").read_text(encoding="utf-8")
+    """Return the sentences of `configs/demo_sentences.tsv`, in order."""
+    content = config_file("demo_sentences.tsv").read_text(encoding="utf-8")
     lines = [line for line in content.splitlines() if line and not line.startswith("#")]
     return [Sentence(*line.split("\t", 1)) for line in lines]

@@ -15,7 +15,7 @@ from convert.errors import SourceError, VocabularyError
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
 from convert.export.json_files import write_json
 from convert.export.sentence_transformers import write_modules
-from convert.export.staging import staged
+from convert.export.staging import LOCK, staged
 from convert.export.weights import write_safetensors
 from convert.savedmodel.model import SavedModel
 from convert.tokenizer import (
@@ -28,6 +28,7 @@ from convert.tokenizer import (
 )
 
 MANIFEST = "hub2hf.json"
+WEIGHTS = "model.safetensors"
 MANIFEST_VERSION = 1
 CHUNK = 1 << 22
 
@@ -35,42 +36,52 @@ Progress = Callable[[int], None]
 
 
 def write_folder(
-    model: SavedModel, blueprint: Blueprint, out: Path, *, force: bool = False, progress: Progress = lambda done: None
+    model: SavedModel,
+    blueprint: Blueprint,
+    source: Future[dict[str, Any]],
+    out: Path,
+    *,
+    force: bool = False,
+    progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
     """Write the folder and return its manifest, the content of `hub2hf.json`.
 
     Args:
         model: the source.
         blueprint: what was read of it.
+        source: its `fingerprint`, perhaps still being taken.
         out: the folder to make.
         force: whether an existing folder is replaced.
         progress: called with the number of weight bytes just written.
 
     Raises:
-        CheckpointError, MappingError, VocabularyError: the source is damaged; nothing is left behind.
+        CheckpointError, MappingError, SourceError, VocabularyError: the source is damaged; nothing is left behind.
         ExportError: `out` cannot be written; nothing is left behind.
     """
-    with staged(out, force) as work, ThreadPoolExecutor(max_workers=1) as pool:
-        source = pool.submit(fingerprint, model)
-        _write_files(model, blueprint, work, progress)
-        manifest = _manifest(blueprint, source, work)
+    with staged(out, force) as work:
+        weights = _write_files(model, blueprint, work, progress)
+        manifest = _manifest(blueprint, source.result(), work, {WEIGHTS: weights})
         write_json(work / MANIFEST, manifest)
     return manifest
 
 
-def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> None:
+def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
+    """Write all but the manifest; return the SHA-256 of the weights, which are written beside the tokenizer's files."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
-    _write_tokenizer(blueprint, work)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        weights = pool.submit(write_safetensors, work / WEIGHTS, model.checkpoint, encoder.mapped, progress)
+        _write_tokenizer(blueprint, work)
+        digest = weights.result()
+    for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
+        model.checkpoint.verify(name)
     dtypes = {model.checkpoint.variables[item.variable].dtype.name for item in encoder.mapped}
     dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
     write_json(work / "config.json", bert_config(encoder, pack, dtype))
     write_modules(work, model.checkpoint, encoder, pack)
     if needs_model_class(encoder):
-        source = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
-        (work / MODEL_FILE).write_bytes(source)
-    write_safetensors(work / "model.safetensors", model.checkpoint, encoder.mapped, progress)
-    for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
-        model.checkpoint.verify(name)
+        code = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
+        (work / MODEL_FILE).write_bytes(code)
+    return digest
 
 
 def _write_tokenizer(blueprint: Blueprint, work: Path) -> None:
@@ -89,17 +100,19 @@ def _write_tokenizer(blueprint: Blueprint, work: Path) -> None:
     write_json(work / "special_tokens_map.json", special_tokens_map(tokens))
 
 
-def _manifest(blueprint: Blueprint, source: Future[dict[str, Any]], work: Path) -> dict[str, Any]:
-    files = {
-        path.relative_to(work).as_posix(): hash_file(path)
-        for path in sorted(work.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }
+def _manifest(blueprint: Blueprint, source: dict[str, Any], work: Path, hashed: dict[str, str]) -> dict[str, Any]:
+    """Return the manifest of what stands in `work`; `hashed` has the SHA-256 of files that need no second reading."""
+    files = {}
+    for path in sorted(work.rglob("*")):
+        name = path.relative_to(work).as_posix()
+        if path.is_file() and name != LOCK:
+            known = hashed.get(name)
+            files[name] = {"bytes": path.stat().st_size, "sha256": known} if known else hash_file(path)
     return {
         "version": MANIFEST_VERSION,
         "converter": {"name": "hub2hf", "version": metadata.version("hub2hf")},
         "versions": {name: metadata.version(name) for name in ("numpy", "protobuf", "tokenizers")},
-        "source": source.result(),
+        "source": source,
         "blueprint": as_json(blueprint_facts(blueprint)),
         "files": files,
     }
@@ -110,9 +123,16 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
     encoder = blueprint.encoder
     facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused")}
     return {
-        "signature": {"name": blueprint.signature, "input": blueprint.input_name, "output": blueprint.output_name},
+        "signature": {
+            "name": blueprint.signature,
+            "input": blueprint.input_name,
+            "output": blueprint.output_name,
+        },
         "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
-        "vocabulary": {"file": blueprint.text.vocabulary.name, "evidence": blueprint.text.vocabulary_evidence},
+        "vocabulary": {
+            "file": blueprint.text.vocabulary.name,
+            "evidence": blueprint.text.vocabulary_evidence,
+        },
         "encoder": facts,
         "mapping": [asdict(item) for item in encoder.mapped],
         "unused": list(encoder.unused),
@@ -151,6 +171,8 @@ def fingerprint(model: SavedModel) -> dict[str, Any]:
     try:
         files = {path.relative_to(model.folder).as_posix(): hash_file(path) for path in model.files}
     except OSError as error:
-        raise SourceError(f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again.") from error
+        raise SourceError(
+            f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."
+        ) from error
     lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
     return {"fingerprint": hashlib.sha256(lines.encode()).hexdigest(), "files": files}

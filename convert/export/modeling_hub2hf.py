@@ -1,7 +1,9 @@
 """BERT with the pooler of the TensorFlow Hub module it was converted from; see hub2hf.json beside this file."""
 
+from typing import Any
+
 import torch
-from transformers import BertModel
+from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
 
@@ -11,12 +13,12 @@ class HubEncoderModel(BertModel):
     `config.pooler_act` names the pooler's activation; `config.pooler_normalize` asks for unit length.
     """
 
-    def __init__(self, config, add_pooling_layer=True):
+    def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)
         if self.pooler is not None:
             self.pooler.activation = ACT2FN[config.pooler_act]
 
-    def forward(self, *args, **kwargs):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Take what `BertModel.forward` takes and return what it returns."""
         outputs = super().forward(*args, **kwargs)
         pooled = outputs[1] if self.pooler is not None else None

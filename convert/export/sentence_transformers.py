@@ -87,7 +87,14 @@ def write_modules(work: Path, checkpoint: Checkpoint, encoder: EncoderBlueprint,
 
 def _configurations(encoder: EncoderBlueprint, pack: Pack, folders: list[tuple[str, str]]) -> dict[str, Any]:
     """Return path → JSON content of everything but the dense modules."""
-    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+    modes = (
+        "cls_token",
+        "mean_tokens",
+        "max_tokens",
+        "mean_sqrt_len_tokens",
+        "weightedmean_tokens",
+        "lasttoken",
+    )
     return {
         "modules.json": [
             {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}

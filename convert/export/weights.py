@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,8 @@ Entry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
 
 def write_safetensors(
     path: Path, checkpoint: Checkpoint, mapped: Sequence[Mapped], progress: Progress = lambda done: None
-) -> None:
-    """Write every mapped variable under its key, in the order given.
+) -> str:
+    """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.
 
     Args:
         path: the file to create.
@@ -35,12 +37,23 @@ def write_safetensors(
         CheckpointError: a variable is damaged.
         MappingError: a variable is not of a floating dtype.
     """
-    with path.open("xb") as file:
-        file.write(_header(_entries(checkpoint, mapped)))
-        for item in mapped:
-            for chunk in _tensor_bytes(checkpoint, item):
-                file.write(chunk)
-                progress(len(chunk))
+    digest = hashlib.sha256()
+    hashed: Future[None] | None = None
+    # Hashing takes as long as writing: another thread hashes a chunk while the next is read and written.
+    with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
+        for chunk in _contents(checkpoint, mapped):
+            file.write(chunk)
+            if hashed is not None:
+                hashed.result()
+            hashed = hasher.submit(digest.update, bytes(chunk))
+            progress(len(chunk))
+    return digest.hexdigest()
+
+
+def _contents(checkpoint: Checkpoint, mapped: Sequence[Mapped]) -> Iterator[bytes | memoryview]:
+    yield _header(_entries(checkpoint, mapped))
+    for item in mapped:
+        yield from _tensor_bytes(checkpoint, item)
 
 
 def _entries(checkpoint: Checkpoint, mapped: Sequence[Mapped]) -> Iterator[Entry]:
@@ -66,7 +79,7 @@ def _header(entries: Iterable[Entry]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[memoryview]:
+def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[bytes | memoryview]:
     if item.operation == COPY:
         yield from checkpoint.stream(item.variable)
         return
@@ -78,7 +91,7 @@ def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[memoryview]:
     else:
         value = value.T
     if value.size:
-        yield memoryview(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
+        yield np.ascontiguousarray(value).tobytes()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

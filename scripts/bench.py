@@ -1,0 +1,228 @@
+"""Speed and memory on a SavedModel of LEALLA-large's size with the full vocabulary, as ratios within one run.
+
+Run: python scripts/bench.py [--rounds 5] [--json FILE]
+Conversion is timed as whole processes, in turn with its floor (`cp` and `sync` of the data file) and with the usual way
+(scripts/usual_way.py). The exact tokenizer is timed in turn with `BertTokenizerFast` over the same vocabulary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fetch_vocabulary import fetch_vocabulary
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[1]
+CACHE = ROOT / ".cache"
+MODEL = CACHE / "lealla-large-size"
+WORK = CACHE / "bench"
+MEGABYTE = 1_000_000
+
+# What the project promises: ratios of the medians, and bytes at most.
+BARS = {
+    "convert / cp+sync": ("at most", 8.0),
+    "convert peak memory, MB": ("at most", 300.0),
+    "usual way / convert": ("at least", 6.0),
+    "usual way memory / convert memory": ("at least", 10.0),
+    "exact tokenizer rate / BertTokenizerFast rate, one thread": ("at least", 0.5),
+    "exact tokenizer rate / BertTokenizerFast rate, batched": ("at least", 0.5),
+}
+
+
+def run(command: Sequence[str | Path]) -> tuple[float, float]:
+    """Run a whole process; return its wall-clock seconds and peak memory in bytes (the largest single process)."""
+    start = time.perf_counter()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    messages = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{messages.decode(errors='replace')}")
+    return seconds, usage.ru_maxrss * 1024.0
+
+
+def reference_model() -> Path:
+    """Return the SavedModel to convert, built once."""
+    if not MODEL.is_dir():
+        vocabulary = fetch_vocabulary()
+        print("building a SavedModel of LEALLA-large's size …", file=sys.stderr)
+        builder = ROOT / "scripts" / "build_reference_model.py"
+        part = MODEL.with_suffix(".part")
+        run([sys.executable, builder, part, "--size", "large", "--vocabulary", vocabulary, "--force"])
+        part.rename(MODEL)
+    return MODEL
+
+
+def fresh() -> Path:
+    """Return a path where nothing is, on the disk of the cache."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    return WORK / "out"
+
+
+def conversion(rounds: int) -> dict[str, Any]:
+    """Time the floor, the conversion and the usual way; the usual way once in three rounds, as it is slow."""
+    model = reference_model()
+    shard = next((model / "variables").glob("*.data-*"))
+    hub2hf = Path(sys.executable).with_name("hub2hf")
+    commands: dict[str, Callable[[Path], Sequence[str | Path]]] = {
+        "cp+sync": lambda out: ["sh", "-c", f"cp '{shard}' '{out}' && sync '{out}'"],
+        "convert": lambda out: [hub2hf, "convert", model, out],
+        "usual way": lambda out: [sys.executable, ROOT / "scripts" / "usual_way.py", model, out],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    memory: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            if name == "usual way" and number % 3 != 1:
+                continue
+            print(f"round {number} of {rounds}: {name}", file=sys.stderr)
+            taken, peak = run(command(fresh()))
+            if number:  # the first round warms the disk cache
+                seconds[name].append(taken)
+                memory[name].append(peak)
+    shutil.rmtree(WORK, ignore_errors=True)
+    return {"bytes": shard.stat().st_size, "seconds": seconds, "memory": memory}
+
+
+PHASES = {
+    "read the graph": "convert.SavedModel.open",
+    "blueprint, proved on probes": "convert.read_blueprint",
+    "tokenizer proved on probes": "convert.prove_tokenizer",
+    "beside the weights: vocabulary and tokenizer files": "convert.export.folder._write_tokenizer",
+    "weights: read, check CRC32C, transpose, hash, write": "convert.export.folder.write_safetensors",
+    "manifest": "convert.export.folder._manifest",
+    "fsync of every file": "convert.export.staging._sync",
+}
+
+
+def phases() -> dict[str, float]:
+    """Return the seconds of each part of one conversion in a process of its own."""
+    code = (
+        "import json, sys, time; start = time.perf_counter()\n"
+        "import convert, convert.cli, convert.export.folder as folder, convert.export.staging as staging\n"
+        "spent = {'start Python and import': time.perf_counter() - start}\n"
+        "def timed(name, path):\n"
+        "    owner, _, attribute = path.rpartition('.')\n"
+        "    owner = eval(owner); function = getattr(owner, attribute)\n"
+        "    def wrapper(*a, **k):\n"
+        "        begin = time.perf_counter()\n"
+        "        try: return function(*a, **k)\n"
+        "        finally: spent[name] = time.perf_counter() - begin\n"
+        "    setattr(owner, attribute, wrapper)\n"
+        f"for name, path in {PHASES!r}.items(): timed(name, path)\n"
+        "begin = time.perf_counter(); convert.convert(sys.argv[1], sys.argv[2]); whole = time.perf_counter() - begin\n"
+        "spent['whole'] = whole + spent['start Python and import']\n"
+        "print(json.dumps(spent))"
+    )
+    command = [sys.executable, "-c", code, str(reference_model()), str(fresh())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    shutil.rmtree(WORK, ignore_errors=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def tokenizers(rounds: int) -> dict[str, list[float]]:
+    """Return texts per second of both tokenizers, one by one on one thread and in batches on all."""
+    import convert
+    from convert.equivalence.sentences import sentences
+
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    from transformers import AutoTokenizer, BertTokenizerFast
+
+    out = fresh()
+    convert.convert(reference_model(), out)
+    exact = AutoTokenizer.from_pretrained(out)
+    stock = BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=False)
+    stock.model_max_length = exact.model_max_length
+    texts = [sentence.text for sentence in sentences()] * 400
+    ways: dict[str, Callable[[Any], object]] = {
+        "one thread": lambda tokenizer: tokenizer(texts, truncation=True),
+        "batched": lambda tokenizer: tokenizer(texts, truncation=True),
+    }
+    rates: dict[str, list[float]] = {}
+    for way, encode in ways.items():
+        os.environ["TOKENIZERS_PARALLELISM"] = "false" if way == "one thread" else "true"
+        for _ in range(rounds):
+            for name, tokenizer in (("exact tokenizer", exact), ("BertTokenizerFast", stock)):
+                start = time.perf_counter()
+                encode(tokenizer)
+                rates.setdefault(f"{name}, {way}", []).append(len(texts) / (time.perf_counter() - start))
+    shutil.rmtree(WORK, ignore_errors=True)
+    return rates
+
+
+def ratios(times: dict[str, Any], rates: dict[str, list[float]]) -> dict[str, float]:
+    """Return the figures that `BARS` judges, from medians of one run."""
+    seconds = {name: median(values) for name, values in times["seconds"].items()}
+    memory = {name: median(values) for name, values in times["memory"].items()}
+    rate = {name: median(values) for name, values in rates.items()}
+    return {
+        "convert / cp+sync": seconds["convert"] / seconds["cp+sync"],
+        "convert peak memory, MB": memory["convert"] / MEGABYTE,
+        "usual way / convert": seconds["usual way"] / seconds["convert"],
+        "usual way memory / convert memory": memory["usual way"] / memory["convert"],
+        **{
+            f"exact tokenizer rate / BertTokenizerFast rate, {way}": rate[f"exact tokenizer, {way}"]
+            / rate[f"BertTokenizerFast, {way}"]
+            for way in ("one thread", "batched")
+        },
+    }
+
+
+def show(result: dict[str, Any]) -> bool:
+    """Print the tables; return whether every bar is met."""
+    console = Console()
+    whole = Table("whole process", "median s", "min – max s", "peak MB", box=box.SIMPLE_HEAD)
+    for name, values in result["conversion"]["seconds"].items():
+        peak = median(result["conversion"]["memory"][name]) / MEGABYTE
+        whole.add_row(name, f"{median(values):.2f}", f"{min(values):.2f} – {max(values):.2f}", f"{peak:.0f}")
+    console.print(whole)
+    parts = Table("where one conversion spends its time", "s", box=box.SIMPLE_HEAD)
+    for name, value in result["phases"].items():
+        parts.add_row(name, f"{value:.2f}")
+    console.print(parts)
+    rates = Table("tokenizer", "texts per second", box=box.SIMPLE_HEAD)
+    for name, values in result["tokenizers"].items():
+        rates.add_row(name, f"{median(values):,.0f}")
+    console.print(rates)
+    bars = Table("ratio of medians", "measured", "bar", "", box=box.SIMPLE_HEAD)
+    met = []
+    for name, value in result["ratios"].items():
+        kind, bar = BARS[name]
+        met.append(value <= bar if kind == "at most" else value >= bar)
+        bars.add_row(name, f"{value:.2f}", f"{kind} {bar:g}", "met" if met[-1] else "[red]MISSED")
+    console.print(bars)
+    return all(met)
+
+
+def main() -> int:
+    """Run the benchmark; return 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, default=CACHE / "bench.json")
+    arguments = parser.parse_args()
+    times = conversion(arguments.rounds)
+    rates = tokenizers(arguments.rounds)
+    result = {"conversion": times, "phases": phases(), "tokenizers": rates, "ratios": ratios(times, rates)}
+    arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    met = show(result)
+    print(f"written to {arguments.json}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
