@@ -117,12 +117,18 @@ class Pairing:
     sizes: Mapping[str, Size]
 
 
-def pair(variables: Mapping[str, tuple[int, ...]], rules: Iterable[Rule] = BERT_TF1) -> Pairing:
+def pair(
+    variables: Mapping[str, tuple[int, ...]],
+    rules: Iterable[Rule] = BERT_TF1,
+    also_called: Mapping[str, str] | None = None,
+) -> Pairing:
     """Pair every variable with a state-dict key.
 
     Args:
         variables: name → shape of each variable that reaches the output.
         rules: the table of the model family.
+        also_called: name → another name, for a variable whose own has no rule: a Saver may keep one under a name of its
+            choice, such as that of its moving average.
 
     Raises:
         MappingError: a variable has no rule, a key has no or two variables, or a shape does not fit; lists the names.
@@ -131,12 +137,13 @@ def pair(variables: Mapping[str, tuple[int, ...]], rules: Iterable[Rule] = BERT_
     found: dict[str, tuple[str, Rule]] = {}
     layers = 0
     for name in variables:
-        rule, layer = _rule_of(name, rules)
+        rule, layer = _rule_of(name, rules, (also_called or {}).get(name, name))
         key = rule.key.replace("{i}", str(layer))
         layers = max(layers, layer + 1)
         if key in found:
             raise MappingError(
-                f"Variables '{found[key][0]}' and '{name}' both map to '{key}'.", "The graph uses two encoders at once."
+                f"Variables '{found[key][0]}' and '{name}' both map to '{key}'.",
+                "The graph uses two encoders at once.",
             )
         found[key] = (name, rule)
     wanted = list(_expected(rules, layers))
@@ -151,11 +158,12 @@ def pair(variables: Mapping[str, tuple[int, ...]], rules: Iterable[Rule] = BERT_
     return Pairing(tuple(_checked(key, *found[key], variables, sizes) for key in wanted), sizes)
 
 
-def _rule_of(name: str, rules: tuple[Rule, ...]) -> tuple[Rule, int]:
-    for rule in rules:
-        match = rule.pattern.fullmatch(name)
-        if match:
-            return rule, int(match.groupdict().get("i") or 0)
+def _rule_of(name: str, rules: tuple[Rule, ...], other: str) -> tuple[Rule, int]:
+    for called in (name, other):
+        for rule in rules:
+            match = rule.pattern.fullmatch(called)
+            if match:
+                return rule, int(match.groupdict().get("i") or 0)
     raise MappingError(
         f"Variable '{name}' reaches the output and has no rule.",
         "The model is not a plain BERT encoder, or names its variables in an unknown way: report it.",

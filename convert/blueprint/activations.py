@@ -14,8 +14,13 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation: its NumPy function, float64 in and out; its name in `transformers.activations.ACT2FN` (None when the
-    identity); and its class in `torch.nn` for a sentence-transformers module, which takes no arguments there."""
+    """One activation.
+
+    Attributes:
+        function: in NumPy, float64 in and out.
+        transformers_name: its name in `transformers.activations.ACT2FN`; None when the identity.
+        torch_class: its class in `torch.nn` for a sentence-transformers module, which takes no arguments there.
+    """
 
     function: Function
     transformers_name: str | None

@@ -1,22 +1,24 @@
-"""Questions about the graph that reading a blueprint asks: who consumes a value, which constant is this, who calls."""
+"""Questions about the graph that reading a blueprint asks: who consumes a value, who makes it, who calls."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from convert.errors import GraphError
 from convert.interpreter.run import Body, order_of
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
 
 PASSED_ON = frozenset({"Identity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Reshape", "ExpandDims"})
-CALLS = {"While": "body", "StatelessWhile": "body", "PartitionedCall": "f", "StatefulPartitionedCall": "f"}
+
+# Op → the attributes that name the functions it calls, and the position of its first input that is their argument.
+CALLS = {
+    **dict.fromkeys(("While", "StatelessWhile"), (("cond", "body"), 0)),
+    **dict.fromkeys(("If", "StatelessIf"), (("then_branch", "else_branch"), 1)),
+    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall"), (("f",), 0)),
+}
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,30 @@ def _nearest(
     return None
 
 
+@dataclass(frozen=True)
+class Caller:
+    """`node` of `body` calls a function, whose first argument is input number `offset` of the node."""
+
+    body: Body
+    node: Node
+    offset: int
+
+
 class Bodies:
-    """All function bodies that the main graph reaches, and which node calls each."""
+    """All function bodies that the main graph reaches, and which nodes call each."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.callers: dict[str, tuple[Body, Node]] = {}
+        self.callers: dict[str, list[Caller]] = defaultdict(list)
         stack: list[Body] = [graph]
         while stack:
             body = stack.pop()
             for node in body.nodes.values():
-                name = node.attr(CALLS[node.op]) if node.op in CALLS else None
-                if name is not None and name not in self.callers:
-                    self.callers[name] = (body, node)
-                    stack.append(graph.functions[name])
+                attributes, offset = CALLS.get(node.op, ((), 0))
+                for name in map(node.attr, attributes):
+                    if name not in self.callers:
+                        stack.append(graph.functions[name])
+                    self.callers[name].append(Caller(body, node, offset))
 
     def find(self, op: str) -> list[tuple[Body, Node]]:
         """Return every node with `op`, with the body it stands in."""
@@ -101,30 +113,17 @@ class Bodies:
 
     def origin(self, body: Body, ref: TensorRef) -> tuple[Body, Node] | None:
         """Return the node that makes the value `ref`, followed through identities and out of function arguments;
-        None when nothing in the main graph calls the function."""
+        None when nothing in the main graph calls the function, or several nodes do."""
         while True:
             node = body.node(ref.node)
             if node.op == ARGUMENT_OP and isinstance(body, Function):
-                if body.name not in self.callers:
+                callers = self.callers.get(body.name, [])
+                if len(callers) != 1:
                     return None
                 names = [argument.name for argument in body.arguments]
-                body, caller = self.callers[body.name]
-                ref = caller.input(names.index(node.name))
+                ref = callers[0].node.input(names.index(node.name) + callers[0].offset)
+                body = callers[0].body
             elif node.op in PASSED_ON:
                 ref = node.input(0)
             else:
                 return body, node
-
-    def constant(self, body: Body, ref: TensorRef, reader: Node) -> np.ndarray[Any, Any]:
-        """Return the constant that `reader` takes as `ref`.
-
-        Raises:
-            GraphError: it is computed, not constant.
-        """
-        found = self.origin(body, ref)
-        if found is None or found[1].op != "Const":
-            raise GraphError(
-                f"Node '{reader.name}' ({reader.op}) takes '{ref.node}', which should be a constant.",
-                "Report the model, so that support can be added.",
-            )
-        return found[1].value

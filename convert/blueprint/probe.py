@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
 
-# Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside words,
-# runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
+# Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside
+# words, runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
 TEXTS: tuple[str, ...] = (
     "dog",
     "3,5% of n. 286",
@@ -36,7 +36,7 @@ TEXTS: tuple[str, ...] = (
 
 
 def probe_texts(max_bytes: int) -> tuple[str, ...]:
-    """Return the probe texts, with words around a limit of `max_bytes` UTF-8 bytes in one, two and three-byte letters."""
+    """Return the probe texts, with words around `max_bytes` UTF-8 bytes in one, two and three-byte letters."""
     words = [c * (max_bytes // len(c.encode()) + extra) for c in ("a", "я", "ก") for extra in (0, 1)]
     mixed = "é" + "a" * max(max_bytes - 2, 0)
     return (*TEXTS, *words, mixed, mixed + "a", "1 " * (max_bytes // 2) + "2 3")
@@ -64,6 +64,29 @@ def probe_vocabulary(
     return pieces
 
 
+class AskedVocabulary(Mapping[bytes, int]):
+    """A vocabulary that remembers what it was asked for and does not have.
+
+    Attributes:
+        missing: the pieces, as text; those that are not UTF-8 are in no vocabulary.
+    """
+
+    def __init__(self, known: Mapping[str, int]) -> None:
+        self._known = {piece.encode(): number for piece, number in known.items()}
+        self.missing: set[str] = set()
+
+    def __getitem__(self, piece: bytes) -> int:
+        if piece not in self._known:
+            self.missing.add(piece.decode(errors="replace"))
+        return self._known[piece]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 @dataclass(frozen=True)
 class Weights:
     """Random weights in place of a checkpoint's, the same for every run.
@@ -77,7 +100,7 @@ class Weights:
     rows: int
 
     def __call__(self, key: str) -> np.ndarray:
-        """Return the substitute under `key`, float64: kernels keep the scale of their input, LayerNorm gammas are near 1."""
+        """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
         shape = self.shapes[key]
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
@@ -85,8 +108,8 @@ class Weights:
         draw -= 0.5
         draw *= np.sqrt(12.0)  # unit variance
         if len(shape) == 2 and "embeddings" not in key:
-            return draw / np.sqrt(shape[0])
-        return 0.1 * draw + ("LayerNorm.weight" in key)
+            return np.asarray(draw / np.sqrt(shape[0]))
+        return np.asarray(0.1 * draw + ("LayerNorm.weight" in key))
 
 
 def by_node(weights: Weights, key_of: Mapping[str, tuple[str, tuple[slice, ...]]]) -> Callable[[str], np.ndarray]:

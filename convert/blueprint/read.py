@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,22 @@ from threadpoolctl import threadpool_limits
 
 from convert.blueprint.dataflow import Dataflow
 from convert.blueprint.encoder import EncoderBlueprint, Read
-from convert.blueprint.probe import Weights, by_node, probe_texts, probe_vocabulary
+from convert.blueprint.inline import inlined
+from convert.blueprint.probe import AskedVocabulary, Weights, by_node, probe_texts, probe_vocabulary
 from convert.blueprint.read_encoder import REPORT, SAME, EncoderReader, identify_activation
-from convert.blueprint.read_text import TextReader, read_pack
+from convert.blueprint.read_text import TextReader, TextTrace, read_pack
 from convert.blueprint.reference import Hypothesis, stages
-from convert.blueprint.text import TextBlueprint, TextOperation, WordPiece
+from convert.blueprint.text import TextBlueprint
 from convert.errors import GraphError, VocabularyError
 from convert.interpreter import Interpreter, Substitutes
-from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.model import SavedModel, Signature
+from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import Binding
 from convert.state_dict import COPY, SWAP_ROWS, Mapped, Pairing, pair
 
 GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
 WORDS = "embeddings.word_embeddings.weight"
+PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the slices so
 TYPES = "embeddings.token_type_embeddings.weight"
 
 
@@ -76,8 +79,9 @@ class _Reading:
         self.input_name, source = next(iter(self.signature.inputs.items()))
         self.output_name, target = next(iter(self.signature.outputs.items()))
         self.source, self.output = source.ref, target.ref
-        self.flow = Dataflow(model.graph, self.output)
-        self.text = TextReader(model)
+        self.graph = inlined(model.graph, self.output)
+        self.flow = Dataflow(self.graph, self.output)
+        self.text = TextReader(model, self.graph)
         self.keys, self.pairing = self._pair()
         nodes = {key: self.flow.nodes[name] for name, (key, _) in reversed(self.keys.items())}
         self.reader = EncoderReader(self.flow, nodes)
@@ -86,36 +90,48 @@ class _Reading:
         """Return variable node → (state-dict key, part of the whole variable), and the pairing."""
         bindings = {node.name: self.model.variable_binding(node.name) for node in self.flow.variables()}
         variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
-        pairing = pair({variable.name: variable.shape for variable in variables.values()})
+        called = {variable.name: PART.sub("", node) for node, variable in variables.items()}
+        pairing = pair({variable.name: variable.shape for variable in variables.values()}, also_called=called)
         key_of = {item.variable: item.key for item in pairing.mapped}
         return {name: (key_of[variables[name].name], _part(bindings[name])) for name in bindings}, pairing
 
     def blueprint(self) -> Blueprint:
-        operations = self.text.operations()
-        texts, vocabulary = self._probe_vocabulary(operations)
-        interpreter = Interpreter(self.model.graph, self._substitutes(vocabulary))
-        ids, gather = self._ids(interpreter, texts)
-        made = self.text.bodies.origin(self.model.graph, gather.inputs[1])
+        texts, vocabulary = self._probe_vocabulary()
+        trace = TextTrace()
+        ids, gather = self._ids(Interpreter(self.graph, self._substitutes(vocabulary), trace.observe), texts)
+        made = self.text.bodies.origin(self.graph, gather.inputs[1])
         pack = read_pack(ids[-2], ids[-1], made[1].name if made else gather.name)
-        text = self.text.blueprint(pack)
+        text = self.text.blueprint(trace, pack, self.pairing.sizes["vocab_size"].value)
         encoder = self._encoder(vocabulary, texts, ids, pack.pad_id)
         probes = tuple(ProbedText(t, row) for t, row in zip(texts, ids, strict=True))
-        return Blueprint(
-            self.signature_name, self.input_name, self.output_name, text, encoder, vocabulary, probes
-        )
+        return Blueprint(self.signature_name, self.input_name, self.output_name, text, encoder, vocabulary, probes)
 
-    def _probe_vocabulary(self, operations: Sequence[TextOperation]) -> tuple[tuple[str, ...], dict[str, int]]:
+    def _probe_vocabulary(self) -> tuple[tuple[str, ...], dict[str, int]]:
         """Return the probe texts, the last two being empty and too long to fit, and a vocabulary for them."""
-        wordpiece = next(step for step in operations if isinstance(step, WordPiece))
+        wordpiece = self.text.wordpiece
         texts = probe_texts(wordpiece.max_bytes_per_word)
-        path = self.text.vocabulary()
-        unknown = wordpiece.unknown_token
-        known = {unknown: line_of(path, unknown)}
-        packing, _ = self._ids(Interpreter(self.model.graph, self._substitutes(known)), [""])
+        known, packing = self._reserved(wordpiece.unknown_token)
         taken = frozenset(int(i) for i in packing.ravel())
         vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, known, taken)
         longest = self.pairing.sizes["max_position_embeddings"].value
         return (*texts, "", "a " * longest), vocabulary
+
+    def _reserved(self, unknown: str) -> tuple[dict[str, int], np.ndarray]:
+        """Return the pieces that the graph itself looks up, with their real ids, and what it packs for no text."""
+        path, _ = self.text.vocabulary()
+        known = lines_of(path, {unknown})
+        if unknown not in known:
+            raise VocabularyError(
+                f"{path} lacks the piece '{unknown}', which the graph uses.", "Download the model again."
+            )
+        while True:
+            asked = AskedVocabulary(known)
+            substitutes = replace(self._substitutes(known), vocabulary=asked)
+            packing, _ = self._ids(Interpreter(self.graph, substitutes), [""])
+            found = lines_of(path, asked.missing) if asked.missing else {}
+            if not found:
+                return known, packing
+            known |= found
 
     def _substitutes(self, vocabulary: Mapping[str, int]) -> Substitutes:
         pieces = {piece.encode(): number for piece, number in vocabulary.items()}
@@ -185,7 +201,7 @@ class _ObservedRun:
     """One run of the whole graph that keeps the input of every dense layer that starts or ends a stage."""
 
     def __init__(self, reading: _Reading, texts: Sequence[str], substitutes: Substitutes) -> None:
-        self.graph, self.output, reader = reading.model.graph, reading.output, reading.reader
+        self.graph, self.output, reader = reading.graph, reading.output, reading.reader
         self.substitutes = substitutes
         self.layers = reading.pairing.sizes["num_hidden_layers"].value
         self.operands: dict[str, Sequence[np.ndarray]] = {}
@@ -201,6 +217,8 @@ class _ObservedRun:
         (self.embedding,) = interpreter.run([self.output], reading._feed(texts))
 
     def _observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
+        if node.function:
+            return
         self.shapes[node.name] = np.shape(outputs[0]) if outputs else ()
         if node.name in self._kept:
             self.operands[node.name] = tuple(inputs)
@@ -220,14 +238,14 @@ class _ObservedRun:
         Raises:
             GraphError: names the first stage where the graph computes something else.
         """
-        rows = weights.shapes[TYPES][0]
-        for row in range(rows):
+        departed: tuple[str, str] | None = ("embeddings", TYPES)
+        for row in range(weights.shapes[TYPES][0]):
             departed = self._departure(replace(believed, token_type_row=row), ids, pad_id, weights)
             if departed is None:
                 return row
             if departed[0] != "embeddings":
                 break
-        stage, where = departed
+        stage, where = departed or ("", "")
         raise GraphError(
             f"What was read of the encoder does not hold: the stage '{stage}', which ends at node '{where}', computes "
             "something else.",
@@ -292,18 +310,22 @@ def _text_signature(model: SavedModel) -> tuple[str, Signature]:
     )
 
 
-def line_of(path: Path, piece: str) -> int:
-    """Return the line number, from 0, of `piece` in the vocabulary file.
+def lines_of(path: Path, pieces: Collection[str]) -> dict[str, int]:
+    """Return the line number, from 0, of each of `pieces` that the vocabulary file has.
 
     Raises:
-        VocabularyError: it is not there, or the file cannot be read.
+        VocabularyError: the file cannot be read.
     """
-    wanted = piece.encode()
+    wanted = {piece.encode(): piece for piece in pieces}
+    found: dict[str, int] = {}
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines):
-                if line.rstrip(b"\r\n") == wanted:
-                    return number
+                piece = wanted.get(line.rstrip(b"\r\n"))
+                if piece is not None:
+                    found.setdefault(piece, number)
+                    if len(found) == len(wanted):
+                        break
     except OSError as error:
         raise VocabularyError(f"{path} cannot be read: {error.strerror}.", "Download the model again.") from error
-    raise VocabularyError(f"{path} lacks the piece '{piece}', which the graph uses.", "Download the model again.")
+    return found

@@ -104,7 +104,7 @@ def _shortest(value: float) -> float:
 
 
 def _contracted(product: Node, operands: Sequence[np.ndarray]) -> int:
-    a, b = operands[:2]
+    a = operands[0]
     if product.op == "Einsum":
         left, right = text_attr(product, "equation").replace(" ", "").split("->")
         first, second = left.split(",")

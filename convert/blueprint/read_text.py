@@ -1,8 +1,10 @@
-"""Read a `TextBlueprint`: the text operations before WordPiece, from the function body they stand in."""
+"""Read a `TextBlueprint`: the text operations of a run over probes, and the vocabulary."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +20,17 @@ from convert.blueprint.text import (
 )
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
-from convert.interpreter.registry import OPERATIONS
-from convert.interpreter.run import TABLE_OPS, Body, order_of
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from convert.interpreter.run import TABLE_OPS
+from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
+from convert.savedmodel.node import Node
 
 REPLACE = frozenset({"RegexReplace", "StaticRegexReplace"})
 FULL_MATCH = frozenset({"RegexFullMatch", "StaticRegexFullMatch"})
 WORDPIECE = "WordpieceTokenizeWithOffsets"
 SCRIPTS = "UnicodeScriptTokenizeWithOffsets"
+TEXT_OPS = REPLACE | FULL_MATCH | {WORDPIECE, SCRIPTS}
+DYNAMIC = frozenset({"RegexReplace", "RegexFullMatch"})  # the pattern and the rewrite are inputs
 TABLE_INITIALISERS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 UNSUPPORTED = (
     "Only text that is split by script and cut by TF.Text's WordPiece op is supported; report the model and this op."
@@ -36,96 +40,139 @@ UNSUPPORTED = (
 WHOLE_LINE, LINE_NUMBER = -2, -1
 
 
-class TextReader:
-    """Reads the text side of one SavedModel."""
+class TextTrace:
+    """What a run did to texts: give `observe` to the interpreter.
 
-    def __init__(self, model: SavedModel) -> None:
+    Attributes:
+        steps: the text operations in the order they were first done; each pattern that a node was given is one.
+        tables: the lookup tables that were read.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[TextOperation] = []
+        self.tables: dict[str, Node] = {}
+        self._seen: set[tuple[str, ...]] = set()
+
+    def observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
+        """Take note of one step of a run."""
+        if node.op in TABLE_OPS:
+            self.tables[node.name] = node
+        elif node.op in TEXT_OPS:
+            dynamic = tuple(_utf8(value, node) for value in inputs[1:]) if node.op in DYNAMIC else ()
+            identity = (node.function, node.name, *dynamic)
+            if identity not in self._seen:
+                self._seen.add(identity)
+                self.steps.append(_step(node, dynamic))
+
+    def operations(self) -> tuple[TextOperation, ...]:
+        """Return the operations from the raw text to WordPiece, in order, questions about words as one.
+
+        Raises:
+            GraphError: words are not split by script once, or text is changed after WordPiece.
+        """
+        steps = list(self.steps)
+        cuts = [step for step in steps if isinstance(step, SplitCharacters)]
+        if cuts:
+            patterns = tuple(pattern for step in cuts for pattern in step.patterns)
+            evidence = ", ".join(dict.fromkeys(step.evidence for step in cuts))
+            at = steps.index(cuts[-1])
+            kept = [step for step in steps[:at] if not isinstance(step, SplitCharacters)]
+            steps = [*kept, SplitCharacters(patterns, evidence), *steps[at + 1 :]]
+        if not steps or not isinstance(steps[-1], WordPiece):
+            where = steps[-1].evidence if steps else "none"
+            raise GraphError(f"The last text operation of the graph is not {WORDPIECE} (node '{where}').", UNSUPPORTED)
+        if sum(isinstance(step, SplitScripts) for step in steps) != 1:
+            raise GraphError(f"Node '{steps[-1].evidence}' takes words that {SCRIPTS} did not split once.", UNSUPPORTED)
+        return tuple(steps)
+
+
+def _step(node: Node, dynamic: tuple[str, ...]) -> TextOperation:
+    """Return the operation of a node of TEXT_OPS, given the values of its pattern inputs if it has such."""
+    if node.op == WORDPIECE:
+        return read_wordpiece(node)
+    if node.op == SCRIPTS:
+        return SplitScripts(node.name)
+    pattern = dynamic[0] if dynamic else text_attr(node, "pattern")
+    if node.op in FULL_MATCH:
+        return SplitCharacters((pattern,), node.name)
+    if not node.attr("replace_global", True):
+        raise GraphError(f"Node '{node.name}' replaces the first match only.", UNSUPPORTED)
+    return ReplacePattern(pattern, dynamic[1] if dynamic else text_attr(node, "rewrite"), node.name)
+
+
+def read_wordpiece(node: Node) -> WordPiece:
+    """Return the operation of a WordPiece node.
+
+    Raises:
+        GraphError: it does something that a plain WordPiece model does not.
+    """
+    if not node.attr("use_unknown_token", True) or node.attr("split_unknown_characters", False):
+        raise GraphError(f"Node '{node.name}' keeps unknown words or splits their characters.", UNSUPPORTED)
+    if node.attr("max_chars_per_token", 0) > 0:
+        raise GraphError(f"Node '{node.name}' bounds the characters of a piece.", UNSUPPORTED)
+    return WordPiece(
+        text_attr(node, "suffix_indicator"),
+        text_attr(node, "unknown_token"),
+        int(node.attr("max_bytes_per_word")),
+        node.name,
+    )
+
+
+class TextReader:
+    """Reads the text side of one SavedModel, whose graph is given with its calls inlined."""
+
+    def __init__(self, model: SavedModel, graph: Graph) -> None:
         self.model = model
-        self.bodies = Bodies(model.graph)
+        self.bodies = Bodies(graph)
         found = self.bodies.find(WORDPIECE)
         if len(found) != 1:
             names = ", ".join(f"'{node.name}'" for _, node in found) or "none"
             raise GraphError(f"The graph should have one {WORDPIECE} node and has {names}.", UNSUPPORTED)
         self.body, self.node = found[0]
+        self.wordpiece = read_wordpiece(self.node)
 
-    def operations(self) -> tuple[TextOperation, ...]:
-        """Return the operations from the raw text to WordPiece, in order.
+    def vocabulary(self) -> tuple[Path, Node]:
+        """Return the vocabulary asset, and the node that fills the lookup table of the WordPiece op from it.
 
         Raises:
-            GraphError: an op is unknown or is used in a way that is not understood; names the node.
+            GraphError: the table is filled in another way than one piece a line.
         """
-        order = order_of(self.body, self.node.inputs[:1], self._arguments())
-        steps: list[TextOperation] = []
-        matches = [node for node in order if node.op in FULL_MATCH]
-        for node in order:
-            if node.op not in OPERATIONS and node.op != "Const":
-                raise GraphError(f"Node '{node.name}' has op '{node.op}', which is not understood.", UNSUPPORTED)
-            if node.op in REPLACE:
-                steps.append(self._replace(node))
-            elif node.op == SCRIPTS:
-                steps.append(SplitScripts(node.name))
-            elif matches and node is matches[-1]:
-                patterns = tuple(self._pattern(match) for match in matches)
-                steps.append(SplitCharacters(patterns, ", ".join(match.name for match in matches)))
-        if sum(isinstance(step, SplitScripts) for step in steps) != 1:
-            raise GraphError(f"Node '{self.node.name}' takes words that {SCRIPTS} did not split once.", UNSUPPORTED)
-        return (*steps, self._wordpiece())
-
-    def _arguments(self) -> frozenset[TensorRef]:
-        return frozenset(TensorRef(node.name) for node in self.body.nodes.values() if node.op == ARGUMENT_OP)
-
-    def _pattern(self, node: Node) -> str:
-        if node.op.startswith("Static"):
-            return text_attr(node, "pattern")
-        return _utf8(self.bodies.constant(self.body, node.inputs[1], node), node)
-
-    def _replace(self, node: Node) -> ReplacePattern:
-        if not node.attr("replace_global", True):
-            raise GraphError(f"Node '{node.name}' replaces the first match only.", UNSUPPORTED)
-        if node.op.startswith("Static"):
-            rewrite = text_attr(node, "rewrite")
-        else:
-            rewrite = _utf8(self.bodies.constant(self.body, node.inputs[2], node), node)
-        return ReplacePattern(self._pattern(node), rewrite, node.name)
-
-    def _wordpiece(self) -> WordPiece:
-        node = self.node
-        if not node.attr("use_unknown_token", True) or node.attr("split_unknown_characters", False):
-            raise GraphError(f"Node '{node.name}' keeps unknown words or splits their characters.", UNSUPPORTED)
-        if node.attr("max_chars_per_token", 0) > 0:
-            raise GraphError(f"Node '{node.name}' bounds the characters of a piece.", UNSUPPORTED)
-        return WordPiece(
-            text_attr(node, "suffix_indicator"),
-            text_attr(node, "unknown_token"),
-            int(node.attr("max_bytes_per_word")),
-            node.name,
-        )
-
-    def vocabulary_node(self) -> tuple[Body, Node]:
-        """Return the node that fills the lookup table of the WordPiece op from the vocabulary asset."""
         table = self.bodies.origin(self.body, self.node.inputs[1])
         if table is None or table[1].op not in TABLE_OPS:
             raise GraphError(f"The vocabulary of node '{self.node.name}' is not a plain lookup table.", UNSUPPORTED)
+        return self._filled_from(table[1])
+
+    def _filled_from(self, table: Node) -> tuple[Path, Node]:
         for body, node in (pair for op in TABLE_INITIALISERS for pair in self.bodies.find(op)):
             filled = self.bodies.origin(body, node.inputs[0])
-            if filled is not None and filled[1] is table[1]:
-                return body, node
-        raise GraphError(f"The lookup table '{table[1].name}' is not filled from a text file.", UNSUPPORTED)
+            if filled is None or filled[1].name != table.name:
+                continue
+            form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
+            if form != (WHOLE_LINE, LINE_NUMBER, 0):
+                raise GraphError(
+                    f"Node '{node.name}' reads the vocabulary in another form than one piece a line.", UNSUPPORTED
+                )
+            name = self.bodies.origin(body, node.inputs[1])
+            if name is None:
+                raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
+            return self.model.asset(name[1].name), node
+        raise GraphError(f"The lookup table '{table.name}' is not filled from a text file.", UNSUPPORTED)
 
-    def vocabulary(self) -> Path:
-        """Return the vocabulary asset."""
-        body, node = self.vocabulary_node()
-        name = self.bodies.origin(body, node.inputs[1])
-        if name is None:
-            raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
-        return self.model.asset(name[1].name)
+    def blueprint(self, trace: TextTrace, pack: Pack, pieces: int) -> TextBlueprint:
+        """Return the whole blueprint, given what a run did to texts, how it packed ids, and how many pieces there are.
 
-    def blueprint(self, pack: Pack) -> TextBlueprint:
-        """Return the whole blueprint, given how the ids are packed."""
-        _, node = self.vocabulary_node()
-        if (node.attr("key_index"), node.attr("value_index")) != (WHOLE_LINE, LINE_NUMBER) or node.attr("offset", 0):
-            raise GraphError(f"Node '{node.name}' reads the vocabulary in another form than one piece a line.", UNSUPPORTED)
-        return TextBlueprint((*self.operations(), pack), self.vocabulary(), node.name)
+        Raises:
+            GraphError: a text operation is not understood, or a lookup table holds something else than the vocabulary.
+        """
+        path, evidence = self.vocabulary()
+        for table in trace.tables.values():
+            other, filler = self._filled_from(table)
+            count = filler.attr("vocab_size", -1)
+            if other != path or count not in (-1, pieces):
+                held = f"{count} lines of {other.name}" if count != -1 else other.name
+                wanted = f"the {pieces} pieces of {path.name}"
+                raise GraphError(f"The lookup table '{table.name}' holds {held}, not {wanted}.", UNSUPPORTED)
+        return TextBlueprint((*trace.operations(), pack), path, evidence.name)
 
 
 def read_pack(empty: np.ndarray, full: np.ndarray, evidence: str) -> Pack:
@@ -148,8 +195,8 @@ def read_pack(empty: np.ndarray, full: np.ndarray, evidence: str) -> Pack:
     return Pack(start, end, pad, length, evidence)
 
 
-def _utf8(value: np.ndarray, node: Node) -> str:
+def _utf8(value: Any, node: Node) -> str:
     try:
-        return bytes(value.item()).decode()
+        return bytes(np.asarray(value).item()).decode()
     except (ValueError, TypeError, UnicodeDecodeError) as error:
         raise GraphError(f"A pattern of node '{node.name}' is not text.", "Download the model again.") from error

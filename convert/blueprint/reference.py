@@ -1,4 +1,4 @@
-"""BERT in NumPy, float64, from an `EncoderBlueprint`: what the converted folder will compute, to hold the graph against."""
+"""BERT in NumPy, float64: what the converted folder will compute, to hold the graph against."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis)
         believed: the rest of the blueprint.
 
     Yields:
-        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense" and "embedding" [batch, hidden].
+        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense", "embedding" [batch, hidden].
     """
     batch, length = ids.shape
 
     def dense(x: np.ndarray, key: str) -> np.ndarray:
-        return x @ weights(f"{key}.weight") + weights(f"{key}.bias")
+        return np.asarray(x @ weights(f"{key}.weight") + weights(f"{key}.bias"))
 
     def layer_norm(x: np.ndarray, key: str) -> np.ndarray:
         centred = x - x.mean(-1, keepdims=True)
         deviation = np.sqrt(np.square(centred).mean(-1, keepdims=True) + believed.layer_norm_epsilon)
-        return centred / deviation * weights(f"{key}.weight") + weights(f"{key}.bias")
+        return np.asarray(centred / deviation * weights(f"{key}.weight") + weights(f"{key}.bias"))
 
     def heads(x: np.ndarray) -> np.ndarray:
-        return x.reshape(batch, length, believed.heads, -1).swapaxes(1, 2)
+        return np.asarray(x.reshape(batch, length, believed.heads, -1).swapaxes(1, 2))
 
     table = weights("embeddings.word_embeddings.weight")
     x = table[ids] + weights("embeddings.token_type_embeddings.weight")[believed.token_type_row]
@@ -77,4 +77,4 @@ def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis)
 
 def normalise(x: np.ndarray) -> np.ndarray:
     """Return x [batch, hidden] divided by its L2 norm."""
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(x / np.linalg.norm(x, axis=-1, keepdims=True))

@@ -28,7 +28,7 @@ def _truncated_division(x: Value, y: Value) -> Value:
 def softmax(x: np.ndarray) -> np.ndarray:
     """Return softmax over the last axis, same shape."""
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def erf(x: np.ndarray) -> np.ndarray:
@@ -113,6 +113,11 @@ elementary(
 )
 
 
+@operation("IdentityN")
+def _identity_n(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return tuple(inputs)
+
+
 @operation("BiasAdd", "BiasAddV1")
 def _bias_add(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     x, bias = inputs
@@ -152,18 +157,27 @@ def text_attr(node: Node, name: str) -> str:
     return value
 
 
+def _extreme(dtype: np.dtype[Any], lowest: bool) -> Any:
+    """Return what TensorFlow gives as the maximum (`lowest`) or minimum of no elements."""
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min if lowest else np.iinfo(dtype).max
+    return -np.inf if lowest else np.inf
+
+
 def _reduction(function: Callable[..., Value]) -> Callable[..., tuple[Value, ...]]:
     def reduce(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
         x, axes = inputs
         keep = node.attr("keep_dims", False)
         axis = tuple(int(a) for a in np.atleast_1d(axes))
         kind: Any = {"dtype": x.dtype} if function in (np.sum, np.prod) else {}
+        if function in (np.max, np.min):
+            kind = {"initial": _extreme(x.dtype, function is np.max)}
         return (np.asarray(function(x, axis=axis, keepdims=keep, **kind)),)
 
     return reduce
 
 
-for _name, _function in {
+_REDUCTIONS: dict[str, Callable[..., Value]] = {
     "Mean": np.mean,
     "Sum": np.sum,
     "Prod": np.prod,
@@ -171,7 +185,8 @@ for _name, _function in {
     "Min": np.min,
     "Any": np.any,
     "All": np.all,
-}.items():
+}
+for _name, _function in _REDUCTIONS.items():
     operation(_name)(_reduction(_function))
 
 
@@ -212,7 +227,7 @@ def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Interpreter) -> 
 def _one_hot(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     indices, depth, on, off = inputs
     bounded(node, (*indices.shape, int(depth)))
-    hot = np.where(indices[..., np.newaxis] == np.arange(int(depth)), on, off)
+    hot: Any = np.where(indices[..., np.newaxis] == np.arange(int(depth)), on, off)
     axis = node.attr("axis", -1)
     return (hot if axis == -1 else np.moveaxis(hot, -1, axis),)
 

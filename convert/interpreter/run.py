@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import arrays, control, shapes, strings  # noqa: F401  (fill OPERATIONS)
+from convert.interpreter import arrays, control, lists, ragged, shapes, strings  # noqa: F401  (fill OPERATIONS)
 from convert.interpreter.registry import OPERATIONS, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
@@ -45,7 +45,7 @@ class Interpreter:
     Args:
         graph: the main graph, with its functions.
         substitutes: values for variables and vocabulary.
-        observe: called after every step of the main graph with the node, its inputs and its outputs.
+        observe: called after every step, in functions too, with the node, its inputs and its outputs.
     """
 
     def __init__(self, graph: Graph, substitutes: Substitutes, observe: Observer | None = None) -> None:
@@ -65,7 +65,7 @@ class Interpreter:
         """
         self._steps = 0
         with np.errstate(all="ignore"):
-            return self._evaluate(self.graph, tuple(fetches), feeds, self._observe)
+            return self._evaluate(self.graph, tuple(fetches), feeds)
 
     def call(self, node: Node, name: str, arguments: Sequence[Value]) -> tuple[Value, ...]:
         """Return the outputs of function `name` called by `node` with `arguments`."""
@@ -75,13 +75,11 @@ class Interpreter:
         feeds = {TensorRef(a.name, 0): v for a, v in zip(function.arguments, arguments, strict=True)}
         self._depth += 1
         try:
-            return tuple(self._evaluate(function, tuple(function.returns), feeds, None))
+            return tuple(self._evaluate(function, tuple(function.returns), feeds))
         finally:
             self._depth -= 1
 
-    def _evaluate(
-        self, body: Body, fetches: tuple[TensorRef, ...], feeds: Feeds, observe: Observer | None
-    ) -> list[Value]:
+    def _evaluate(self, body: Body, fetches: tuple[TensorRef, ...], feeds: Feeds) -> list[Value]:
         order = self._order(body, fetches, frozenset(feeds))
         uses = Counter(ref.node for node in order for ref in node.inputs)
         uses.update(ref.node for ref in fetches)
@@ -98,8 +96,8 @@ class Interpreter:
         for node in order:
             inputs = [get(ref) for ref in node.inputs]
             values[node.name] = self._step(body, node, inputs)
-            if observe:
-                observe(node, inputs, values[node.name])
+            if self._observe:
+                self._observe(node, inputs, values[node.name])
             for ref in node.inputs:
                 uses[ref.node] -= 1
                 if not uses[ref.node]:
@@ -164,7 +162,7 @@ def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef]
             continue
         node = body.nodes.get(name)
         if node is None:
-            raise GraphError(f"The output depends on '{name}', which is not fed and not in the graph.", "Download it again.")
+            raise GraphError(f"The output depends on '{name}', which is not in the graph.", "Download it again.")
         pending = [r.node for r in node.inputs if r not in fed and not state.get(r.node)]
         if name in state and pending:
             raise GraphError(f"Node '{name}' depends on itself.", "TensorFlow 1 loops are not supported.")

@@ -1,4 +1,4 @@
-"""Ops that move elements about: shapes, slices, gathers, ragged rows, tensor lists."""
+"""Ops that move elements about: shapes, slices, gathers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ if TYPE_CHECKING:
     from convert.interpreter.run import Interpreter
 
 
-def _ints(value: Value) -> tuple[int, ...]:
+def ints(value: Value) -> tuple[int, ...]:
+    """Return the elements of an integer tensor, such as a shape."""
     return tuple(int(v) for v in np.atleast_1d(value))
-
-
-def _rows(splits: Value) -> list[tuple[int, int]]:
-    """Return (start, limit) of each row of a ragged tensor from its row splits [rows + 1]."""
-    return [(int(a), int(b)) for a, b in zip(splits[:-1], splits[1:], strict=True)]
 
 
 elementary(
     {
         "ExpandDims": lambda x, axis: np.expand_dims(x, int(np.ravel(axis)[0])),
-        "Transpose": lambda x, order: np.transpose(x, _ints(order)) if np.size(order) else x,
+        "Transpose": lambda x, order: np.transpose(x, ints(order)) if np.size(order) else x,
         "Concat": lambda axis, *parts: np.concatenate(parts, axis=int(axis)),
         "ConcatV2": lambda *parts: np.concatenate(parts[:-1], axis=int(parts[-1])),
         "ZerosLike": np.zeros_like,
@@ -35,8 +31,8 @@ elementary(
         "InvertPermutation": lambda x: np.argsort(x).astype(x.dtype),
         "Where": lambda x: np.argwhere(x).astype(np.int64),
         "GatherNd": lambda x, indices: x[tuple(np.moveaxis(indices, -1, 0))],
-        "ReverseV2": lambda x, axes: np.flip(x, _ints(axes)) if np.size(axes) else x,
-        "BroadcastArgs": lambda a, b: np.asarray(np.broadcast_shapes(_ints(a), _ints(b)), a.dtype),
+        "ReverseV2": lambda x, axes: np.flip(x, ints(axes)) if np.size(axes) else x,
+        "BroadcastArgs": lambda a, b: np.asarray(np.broadcast_shapes(ints(a), ints(b)), a.dtype),
         "EnsureShape": lambda x: x,
     }
 )
@@ -55,8 +51,10 @@ def _shape_n(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Val
 
 @operation("Cast")
 def _cast(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (as_float64(np.asarray(inputs[0]).astype(node.attr("DstT"))),) if not _keeps_float(node, inputs[0]) else (
-        inputs[0],
+    return (
+        (as_float64(np.asarray(inputs[0]).astype(node.attr("DstT"))),)
+        if not _keeps_float(node, inputs[0])
+        else (inputs[0],)
     )
 
 
@@ -68,7 +66,7 @@ def _keeps_float(node: Node, value: Value) -> bool:
 
 @operation("Reshape")
 def _reshape(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.reshape(inputs[0], _ints(inputs[1]) if np.size(inputs[1]) else ()),)
+    return (np.reshape(inputs[0], ints(inputs[1]) if np.size(inputs[1]) else ()),)
 
 
 @operation("Squeeze")
@@ -92,7 +90,7 @@ def _unpack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
 def _split(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     if node.op == "Split":
         return tuple(np.split(inputs[1], node.attr("num_split"), axis=int(inputs[0])))
-    x, sizes, axis = inputs[0], list(_ints(inputs[1])), int(inputs[2])
+    x, sizes, axis = inputs[0], list(ints(inputs[1])), int(inputs[2])
     if -1 in sizes:
         sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
     return tuple(np.split(x, np.cumsum(sizes)[:-1], axis=axis))
@@ -101,16 +99,17 @@ def _split(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 @operation("Slice")
 def _slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     x, begin, size = inputs
-    ends = [b + s if s >= 0 else None for b, s in zip(_ints(begin), _ints(size), strict=True)]
-    return (x[tuple(slice(b, e) for b, e in zip(_ints(begin), ends, strict=True))],)
+    ends = [b + s if s >= 0 else None for b, s in zip(ints(begin), ints(size), strict=True)]
+    return (x[tuple(slice(b, e) for b, e in zip(ints(begin), ends, strict=True))],)
 
 
 @operation("StridedSlice")
 def _strided_slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     x, begin, end, strides = inputs
-    masks = {name: int(node.attr(f"{name}_mask", 0)) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    masks = {name: int(node.attr(f"{name}_mask", 0)) for name in names}
     index: list[Any] = []
-    for i, (b, e, s) in enumerate(zip(_ints(begin), _ints(end), _ints(strides), strict=True)):
+    for i, (b, e, s) in enumerate(zip(ints(begin), ints(end), ints(strides), strict=True)):
         bit = 1 << i
         if masks["ellipsis"] & bit:
             index.append(Ellipsis)
@@ -135,20 +134,20 @@ def _gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
 
 @operation("Tile")
 def _tile(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    counts = _ints(inputs[1])
+    counts = ints(inputs[1])
     bounded(node, [a * b for a, b in zip(np.shape(inputs[0]), counts, strict=True)])
     return (np.tile(inputs[0], counts),)
 
 
 @operation("Fill")
 def _fill(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    shape = bounded(node, _ints(inputs[0]) if np.size(inputs[0]) else ())
+    shape = bounded(node, ints(inputs[0]) if np.size(inputs[0]) else ())
     return (np.full(shape, inputs[1], dtype=np.asarray(inputs[1]).dtype),)
 
 
 @operation("BroadcastTo")
 def _broadcast_to(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.broadcast_to(inputs[0], bounded(node, _ints(inputs[1]))),)
+    return (np.broadcast_to(inputs[0], bounded(node, ints(inputs[1]))),)
 
 
 @operation("Range")
@@ -161,7 +160,7 @@ def _range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 
 @operation("Pad", "PadV2", "MirrorPad")
 def _pad(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    x, paddings = inputs[0], [_ints(pair) for pair in inputs[1]]
+    x, paddings = inputs[0], [ints(pair) for pair in inputs[1]]
     bounded(node, [size + sum(pair) for size, pair in zip(np.shape(x), paddings, strict=True)])
     if node.op == "MirrorPad":
         mode = "reflect" if node.attr("mode", "REFLECT") == "REFLECT" else "symmetric"
@@ -174,48 +173,6 @@ def _unique(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
     values, first, inverse = np.unique(inputs[0], return_index=True, return_inverse=True)
     order = np.argsort(first)
     return (values[order], np.argsort(order)[inverse].astype(node.attr("out_idx", np.int32)))
-
-
-@operation("RaggedGather")
-def _ragged_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    *splits, values, indices = inputs
-    outputs = []
-    pick = np.ravel(indices)
-    for level in splits:
-        spans = [_rows(level)[int(i)] for i in pick]
-        outputs.append(np.cumsum([0, *(b - a for a, b in spans)]).astype(level.dtype))
-        pick = np.concatenate([np.arange(a, b) for a, b in spans] or [np.zeros(0, np.int64)])
-    return (*outputs, values[pick.astype(np.int64)])
-
-
-@operation("RaggedRange")
-def _ragged_range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    starts, limits, deltas = np.broadcast_arrays(*inputs)
-    rows = [np.arange(a, b, d) for a, b, d in zip(*map(np.atleast_1d, (starts, limits, deltas)), strict=True)]
-    lengths = [0, *(len(row) for row in rows)]
-    values = np.concatenate(rows or [np.zeros(0)]).astype(np.asarray(inputs[0]).dtype)
-    return (np.cumsum(lengths).astype(node.attr("Tsplits", np.int64)), values)
-
-
-@operation("RaggedTensorToTensor")
-def _ragged_to_tensor(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    """One ragged dimension, given as row splits, row lengths or value row ids; longer rows are cut."""
-    shape, values, default, *partitions = inputs
-    kinds = [k.decode() if isinstance(k, bytes) else k for k in node.attr("row_partition_types")]
-    if kinds[0] == "FIRST_DIM_SIZE":
-        count = int(partitions[0])
-        lengths = np.bincount(partitions[1].astype(np.int64), minlength=count)
-        splits = np.concatenate([[0], np.cumsum(lengths)])
-    else:
-        splits = partitions[0] if kinds[0] == "ROW_SPLITS" else np.concatenate([[0], np.cumsum(partitions[0])])
-    rows = _rows(splits)
-    wanted = _ints(shape) if np.size(shape) > 1 else (-1, -1)
-    height = wanted[0] if wanted[0] >= 0 else len(rows)
-    width = wanted[1] if wanted[1] >= 0 else max((b - a for a, b in rows), default=0)
-    out = np.full(bounded(node, (height, width, *values.shape[1:])), default, dtype=values.dtype)
-    for row, (a, b) in zip(out, rows, strict=False):
-        row[: b - a] = values[a : min(b, a + width)]
-    return (out,)
 
 
 @operation("SegmentSum", "SegmentMax", "SegmentMin", "UnsortedSegmentSum")
@@ -244,55 +201,3 @@ def _dynamic_stitch(node: Node, inputs: Sequence[Value], run: Interpreter) -> tu
     for index, part in zip(indices, parts, strict=True):
         out[index] = part
     return (out,)
-
-
-# Tensor lists carry the per-element results of map_fn; they are never changed in place.
-
-
-@operation("TensorListFromTensor")
-def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (list(inputs[0]),)
-
-
-@operation("TensorListReserve")
-def _list_reserve(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return ([None] * bounded(node, [int(inputs[1])])[0],)
-
-
-@operation("EmptyTensorList")
-def _list_empty(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return ([],)
-
-
-@operation("TensorListGetItem")
-def _list_get(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.asarray(inputs[0][int(inputs[1])]),)
-
-
-@operation("TensorListSetItem")
-def _list_set(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    items, index = list(inputs[0]), int(inputs[1])
-    if index == len(items) and node.attr("resize_if_index_out_of_bounds", False):
-        items.append(None)
-    items[index] = inputs[2]
-    return (items,)
-
-
-@operation("TensorListPushBack")
-def _list_push(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return ([*inputs[0], inputs[1]],)
-
-
-@operation("TensorListLength")
-def _list_length(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.asarray(len(inputs[0]), np.int32),)
-
-
-@operation("TensorListStack")
-def _list_stack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.stack(inputs[0]),)
-
-
-@operation("TensorListConcat", "TensorListConcatV2")
-def _list_concat(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
-    return (np.concatenate(inputs[0]), np.asarray([len(item) for item in inputs[0]], np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,18 +98,18 @@ def _unicode_decode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tu
 @operation("UnicodeEncode")
 def _unicode_encode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     points, splits = inputs
-    words = ["".join(map(chr, points[a:b])) for a, b in zip(splits[:-1], splits[1:], strict=True)]
+    words = ["".join(map(chr, points[a:b])) for a, b in pairwise(splits)]
     return (_strings([word.encode() for word in words]),)
 
 
 @operation("UnicodeScriptTokenizeWithOffsets")
 def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     if node.attr("keep_whitespace", False):
-        raise GraphError(f"Node '{node.name}' keeps white space as tokens, which is not supported.", "Report the model.")
+        raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
     points, splits = inputs
     words: list[int] = []
     inner, outer, starts, limits = [0], [0], [], []
-    for a, b in zip(splits[:-1], splits[1:], strict=True):
+    for a, b in pairwise(splits):
         at, previous, fresh = 0, None, True
         for point in map(int, points[a:b]):
             script = _script(point)
@@ -174,6 +175,14 @@ def _lookup(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
     table, keys, default = inputs
     ids = [table.get(key, default) for key in np.ravel(keys)]
     return (np.asarray(ids, np.asarray(default).dtype).reshape(np.shape(keys)),)
+
+
+@operation("StringToHashBucketFast")
+def _hash_bucket(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    """The one bucket that a vocabulary table usually has for unknown keys needs no hash."""
+    if node.attr("num_buckets") != 1:
+        raise GraphError(f"Node '{node.name}' spreads unknown pieces over several buckets.", "Report the model.")
+    return (np.zeros(np.shape(inputs[0]), np.int64),)
 
 
 @operation("LookupTableSize", "LookupTableSizeV2")

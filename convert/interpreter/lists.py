@@ -1,0 +1,80 @@
+"""Tensor lists, which carry the per-element results of map_fn; they are never changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convert.interpreter.registry import Value, as_float64, bounded, operation
+from convert.interpreter.shapes import ints
+from convert.savedmodel.node import Node
+
+if TYPE_CHECKING:
+    from convert.interpreter.run import Interpreter
+
+
+def _blank(node: Node, shape: Sequence[int]) -> np.ndarray:
+    """Return zeros (or empty strings) of the list's dtype and of `shape`."""
+    kind = node.attr("element_dtype")
+    blank = np.zeros(bounded(node, shape), object if isinstance(kind, str) else as_float64(np.zeros(0, kind)).dtype)
+    if isinstance(kind, str):
+        blank.fill(b"")
+    return blank
+
+
+def _item(item: Value, node: Node, shape: Value) -> Value:
+    """Return an element of a list; one that was never set is zeros of `shape`."""
+    return _blank(node, ints(shape)) if item is None else item
+
+
+@operation("TensorListFromTensor")
+def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (list(inputs[0]),)
+
+
+@operation("TensorListReserve")
+def _list_reserve(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return ([None] * bounded(node, [int(inputs[1])])[0],)
+
+
+@operation("EmptyTensorList")
+def _list_empty(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return ([],)
+
+
+@operation("TensorListGetItem")
+def _list_get(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.asarray(_item(inputs[0][int(inputs[1])], node, inputs[2] if len(inputs) > 2 else ())),)
+
+
+@operation("TensorListSetItem")
+def _list_set(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    items, index = list(inputs[0]), int(inputs[1])
+    if index == len(items) and node.attr("resize_if_index_out_of_bounds", False):
+        items.append(None)
+    items[index] = inputs[2]
+    return (items,)
+
+
+@operation("TensorListPushBack")
+def _list_push(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return ([*inputs[0], inputs[1]],)
+
+
+@operation("TensorListLength")
+def _list_length(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.asarray(len(inputs[0]), np.int32),)
+
+
+@operation("TensorListStack")
+def _list_stack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    if inputs[0]:
+        return (np.stack([_item(item, node, inputs[1]) for item in inputs[0]]),)
+    return (_blank(node, (0, *ints(inputs[1]))),)
+
+
+@operation("TensorListConcat", "TensorListConcatV2")
+def _list_concat(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.concatenate(inputs[0]), np.asarray([len(item) for item in inputs[0]], np.int64))
