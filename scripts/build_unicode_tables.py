@@ -26,9 +26,7 @@ TABLES = Path(__file__).parent.parent / "convert" / "tokenizer" / "unicode_table
 
 # RE2's two-letter general categories (re2/unicode_groups.cc, `unicode_groups`). The one-letter ones are
 # their unions. Cs has no UTF-8 form, so no string tensor holds one; Cn is not a class RE2 knows.
-CATEGORIES = """
-Cc Cf Co Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs
-""".split()  # noqa: SIM905: a table reads better
+CATEGORIES = "Cc Cf Co Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs"
 
 # Every script name of Unicode 16 (PropertyValueAliases.txt, property sc); RE2 refuses those newer than it.
 SCRIPT_NAMES = """
@@ -48,7 +46,7 @@ Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian S
 Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana
 Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi
 Zanabazar_Square
-""".split()  # noqa: SIM905
+"""
 
 Codes = npt.NDArray[np.int64]
 CODES: Codes = np.array([*range(0xD800), *range(0xE000, 0x110000)])
@@ -57,16 +55,20 @@ _encoded = tf.constant([text.encode() for text in TEXTS])
 _tokenizer = tf_text.UnicodeScriptTokenizer(keep_whitespace=False)
 
 
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+def _count_words(texts: tf.Tensor) -> tf.Tensor:
+    return _tokenizer.tokenize(texts).row_lengths()
+
+
 def words(texts: Iterable[str]) -> Codes:
     """How many words `UnicodeScriptTokenizer` finds in each text."""
-    encoded = tf.constant([text.encode() for text in texts])
-    return np.asarray(_tokenizer.tokenize(encoded).row_lengths().numpy())
+    return np.asarray(_count_words(tf.constant([text.encode() for text in texts])))
 
 
 def re2_class(name: str) -> Codes:
     """The code points that `\\p{name}` matches; InvalidArgumentError when RE2 has no such class."""
     matches = tf.strings.regex_full_match(_encoded, rf"\p{{{name}}}")
-    return CODES[matches.numpy()]
+    return np.asarray(CODES[np.asarray(matches)])
 
 
 def _add(code: int, same: Codes, members: list[list[int]], tried: int) -> None:
@@ -106,12 +108,14 @@ def icu_scripts(whitespace: set[int]) -> list[Codes]:
 
 def script_labels(scripts: list[Codes], re2: dict[str, Codes]) -> list[str]:
     """A name for each ICU script: that of the RE2 script it shares most with, else its first code point."""
+    owner = np.full(0x110000, len(re2))
+    for number, codes in enumerate(re2.values()):
+        owner[codes] = number
     labels = []
     for group in scripts:
-        shared = {name: len(np.intersect1d(group, codes)) for name, codes in re2.items()}
-        best = max(shared, key=lambda name: shared[name])
-        if shared[best] > 0:
-            labels.append(best)
+        shared = np.bincount(owner[group], minlength=len(re2))[: len(re2)]
+        if shared.any():
+            labels.append(list(re2)[int(shared.argmax())])
         else:
             labels.append("Unknown" if len(group) > 100_000 else f"From_{group[0]:X}")
     if len(set(labels)) != len(labels):
@@ -131,7 +135,7 @@ def build() -> str:
     """The whole file, as text."""
     whitespace = CODES[words(TEXTS) == 0]
     re2 = {}
-    for name in SCRIPT_NAMES:
+    for name in SCRIPT_NAMES.split():
         try:
             re2[name] = re2_class(name)
         except tf.errors.InvalidArgumentError:
@@ -140,7 +144,7 @@ def build() -> str:
     labels = script_labels(scripts, re2)
     sections = [("icu_whitespace", "", whitespace)]
     sections += [("icu_script", label, scripts[labels.index(label)]) for label in sorted(labels)]
-    sections += [("re2_category", name, re2_class(name)) for name in CATEGORIES]
+    sections += [("re2_category", name, re2_class(name)) for name in CATEGORIES.split()]
     sections += [("re2_script", name, re2[name]) for name in sorted(re2)]
     lines = [
         "# Code points as TensorFlow's ops see them; written by scripts/build_unicode_tables.py, not by hand.",

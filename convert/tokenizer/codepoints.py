@@ -100,8 +100,7 @@ def regex_class(codes: CodePoints) -> str:
 
 def _body(codes: CodePoints) -> str:
     return "".join(
-        _character(low) if low == high else f"{_character(low)}-{_character(high)}"
-        for low, high in codes.ranges
+        _character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in codes.ranges
     )
 
 

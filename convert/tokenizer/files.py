@@ -98,9 +98,7 @@ def probe_tokenizer(text: TextBlueprint, vocabulary: Mapping[str, int]) -> Token
     return _tokenizer(text, dict(vocabulary), _never_a_piece(vocabulary), ("[start]", "[end]"))
 
 
-def _tokenizer(
-    text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: str, ends: tuple[str, str]
-) -> Tokenizer:
+def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: str, ends: tuple[str, str]) -> Tokenizer:
     """All parts, over a vocabulary that fits in memory twice.
 
     No token is declared as added or special: the library would find it in a text before anything else,
@@ -133,9 +131,7 @@ def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:
         raise GraphError(f"{pack.evidence} packs to {pack.max_length}.", "The two ends need 2.")
     for token in ends:
         if any(char in token for char in " :$"):
-            raise VocabularyError(
-                f"The special token {token!r} cannot stand in a template.", "Report the model."
-            )
+            raise VocabularyError(f"The special token {token!r} cannot stand in a template.", "Report the model.")
     start, end = ends
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start}:0 $A:0 {end}:0",

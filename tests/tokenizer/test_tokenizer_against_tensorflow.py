@@ -1,0 +1,134 @@
+"""Ids against TensorFlow running the same operations: the standard ones, and others a graph might hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from fetch_vocabulary import fetch_vocabulary
+from fuzz_tokenizer import CompiledSide, TensorFlowSide, byte_limit_words, compare, families, standard_operations
+
+from convert.blueprint.text import (
+    Pack,
+    ReplacePattern,
+    SplitCharacters,
+    SplitScripts,
+    TextBlueprint,
+    TextOperation,
+    WordPiece,
+)
+from convert.errors import GraphError
+from convert.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
+from convert.tokenizer.pipeline import build_pipeline
+
+SAMPLE, SMALL_SAMPLE = 100, 500
+
+
+@pytest.mark.parametrize("name", ["small", "full"])
+def test_sample_of_the_fuzz(name: str, small_vocabulary: Path, tmp_path: Path) -> None:
+    path = small_vocabulary if name == "small" else fetch_vocabulary()
+    text = replace(standard_operations(), vocabulary=path)
+    oracle, compiled = TensorFlowSide(text), CompiledSide(text, tmp_path)
+    for family, texts in families(text, read_vocabulary(path).pieces, SAMPLE):
+        count, different = compare(texts(), oracle, compiled)
+        print(f"{name} vocabulary, {family}: {count} texts, {len(different)} differences")
+        assert not different, family
+
+
+WORDS, PACK = WordPiece("##", "[UNK]", 100, "w"), Pack(101, 102, 0, 128, "p")
+SCRIPTS = SplitScripts("s")
+OTHERS: dict[str, tuple[TextOperation, ...]] = {
+    "scripts only": (SCRIPTS, WORDS, PACK),
+    "no replacement": (SCRIPTS, SplitCharacters((r"\p{Han}+",), "c"), WORDS, PACK),
+    "two replacements": (
+        ReplacePattern(r"\p{M}+", "", "a"),
+        ReplacePattern(r"[\x{2000}-\x{206F}]|\d", " ", "b"),
+        *(SCRIPTS, WORDS, PACK),
+    ),
+    "other words cut": (SCRIPTS, SplitCharacters((r"[\p{Hiragana}\p{Katakana}]+|.{1,3}\d",), "c"), WORDS, PACK),
+    "cut twice": (SCRIPTS, SplitCharacters((r"\d+",), "c"), SplitCharacters((r"\p{Thai}*",), "d"), WORDS, PACK),
+    "no suffix indicator": (SCRIPTS, WordPiece("", "[UNK]", 100, "w"), PACK),
+    "small limit": (*standard_operations(10).operations[:-1], Pack(101, 102, 0, 7, "p")),
+    "least limit": (SCRIPTS, WordPiece("##", "[UNK]", 4, "w"), Pack(2, 3, 1, 64, "p")),
+    "large limit": (*standard_operations(301).operations[:-1], Pack(103, 100, 0, 512, "p")),
+    "other unknown": (SCRIPTS, WordPiece("##", "[MASK]", 100, "w"), PACK),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> None:
+    text = TextBlueprint(OTHERS[name], small_vocabulary, "v")
+    oracle, compiled = TensorFlowSide(text), CompiledSide(text, tmp_path)
+    for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, SMALL_SAMPLE):
+        _, different = compare(texts(), oracle, compiled)
+        assert not different, family
+
+
+@pytest.mark.parametrize("limit", [5, 37, 99, 102])
+def test_byte_limits(limit: int, small_vocabulary: Path, tmp_path: Path) -> None:
+    text = replace(standard_operations(limit), vocabulary=small_vocabulary)
+    texts = islice(byte_limit_words(limit), 0, None, 4)
+    _, different = compare(texts, TensorFlowSide(text), CompiledSide(text, tmp_path))
+    assert not different
+
+
+@pytest.mark.parametrize(
+    ("operations", "said"),
+    [
+        ((WORDS, PACK), "no SplitScripts"),
+        ((SCRIPTS, ReplacePattern("a", "", "late"), WORDS, PACK), "late: ReplacePattern"),
+        ((SCRIPTS, SCRIPTS, WORDS, PACK), "s: SplitScripts"),
+        ((SCRIPTS, SplitCharacters((r"(?:ab)+",), "shape"), WORDS, PACK), r"shape.*\(\?:ab\)\+"),
+        ((SCRIPTS, WordPiece("##", "[UNK]", 3, "narrow"), PACK), "narrow"),
+    ],
+)
+def test_not_understood(operations: tuple[TextOperation, ...], said: str) -> None:
+    with pytest.raises(GraphError, match=said):
+        build_pipeline(TextBlueprint(operations, Path("v"), "v"), "\U0010ffff")
+
+
+def test_same_bytes_twice(small_vocabulary: Path, tmp_path: Path) -> None:
+    text = replace(standard_operations(), vocabulary=small_vocabulary)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        tokenizer_files(text, len(read_vocabulary(small_vocabulary)), folder)
+    names = sorted(path.name for path in folders[0].iterdir())
+    assert names == ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+    assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
+
+
+def test_probe_vocabulary_may_have_gaps() -> None:
+    tokenizer = probe_tokenizer(standard_operations(), {"[UNK]": 100, "a": 7, "##b": 2000, "日": 3})
+    assert tokenizer.encode("ab 日日 [CLS]").ids == [101, 7, 2000, 3, 3, 100, 100, 100, 102]
+
+
+LENGTH = 100_000
+HARD: dict[str, Callable[[int], str]] = {
+    "thai and a space": lambda n: "ก" * n + " ",
+    "spaces": lambda n: "1" + " " * n + "a",
+    "marks": lambda n: "\u0301" * n,
+    "emoji": lambda n: "😀" * n,
+    "emoji at the end": lambda n: "1" * n + "😀",
+    "punctuation, then not": lambda n: "." * n + "1",
+    "digits and spaces": lambda n: "1 " * (n // 2),
+    "alternating scripts": lambda n: "aя" * (n // 2),
+    "rare scripts": lambda n: "\U0001e900\U00010d40" * (n // 2),
+    "words just suspect": lambda n: ("a" * 26 + " ") * (n // 27),
+    "joiners": lambda n: "a\u200d" * (n // 2),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_time_is_linear(name: str) -> None:
+    tokenizer = probe_tokenizer(standard_operations(), {"[UNK]": 100, "a": 7, "1": 8, "##1": 9})
+    tokenizer.no_truncation()
+    # A quadratic step would take minutes; the slowest of these takes a third of a second.
+    from time import monotonic
+
+    start = monotonic()
+    tokenizer.encode(HARD[name](LENGTH))
+    assert monotonic() - start < 5

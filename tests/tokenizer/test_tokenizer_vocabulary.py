@@ -1,0 +1,97 @@
+"""Reading a vocabulary file by TensorFlow's rules, and refusing what no vocab.txt could hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from fuzz_tokenizer import standard_operations
+
+from convert.blueprint.text import Pack, TextBlueprint
+from convert.errors import VocabularyError
+from convert.tokenizer import read_vocabulary, special_tokens, tokenizer_files
+
+
+def tensorflow_table(path: Path) -> tf.lookup.StaticHashTable:
+    rows = tf.lookup.TextFileIndex
+    source = tf.lookup.TextFileInitializer(str(path), tf.string, rows.WHOLE_LINE, tf.int64, rows.LINE_NUMBER)
+    return tf.lookup.StaticHashTable(source, -1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a\nb\n",
+        b"a\nb",
+        b"a\r\nb\r\n",
+        b"\xef\xbb\xbfa\nb",
+        b" a\nb \n",
+        b"a\x00c\nb\n",
+        "\u00a0\n\u2028\n\x85".encode(),
+    ],
+)
+def test_same_ids_as_tensorflow(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(data)
+    pieces = read_vocabulary(path).pieces
+    table = tensorflow_table(path)
+    assert table.size().numpy() == len(pieces)
+    found = table.lookup(tf.constant([piece.encode() for piece in pieces])).numpy()
+    assert found.tolist() == list(range(len(pieces)))
+
+
+@pytest.mark.parametrize("data", [b"", b"a\n\nb\n", b"a\nb\n\n", b"a\nb\na\n"])
+def test_refused_as_by_tensorflow(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(data)
+    with pytest.raises(tf.errors.OpError):
+        tensorflow_table(path)
+    with pytest.raises(VocabularyError, match=r"vocabulary\.txt"):
+        read_vocabulary(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "line"), [(b"a\n\nb", 2), (b"a\nb\nc\nb\n", 4), (b"a\n\xff\n", 2), (b"a\nb\rc\n", 2), (b"a\nb\r", 2)]
+)
+def test_errors_name_the_line(tmp_path: Path, data: bytes, line: int) -> None:
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(data)
+    with pytest.raises(VocabularyError, match=f"line {line} "):
+        read_vocabulary(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match=r"none\.txt"):
+        read_vocabulary(tmp_path / "none.txt")
+
+
+def blueprint(path: Path) -> TextBlueprint:
+    return replace(standard_operations(), vocabulary=path)
+
+
+def test_special_tokens_come_from_ids(small_vocabulary: Path) -> None:
+    tokens = dict(special_tokens(blueprint(small_vocabulary), read_vocabulary(small_vocabulary)).items())
+    assert tokens == {
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+    }
+
+
+def test_vocabulary_of_another_model(tmp_path: Path, small_vocabulary: Path) -> None:
+    with pytest.raises(VocabularyError, match="word embeddings"):
+        tokenizer_files(blueprint(small_vocabulary), 501_153, tmp_path)
+    short = tmp_path / "short.txt"
+    short.write_bytes(b"[PAD]\n[UNK]\na\n")
+    with pytest.raises(VocabularyError, match="packs with id 101"):
+        tokenizer_files(blueprint(short), 3, tmp_path)
+    text = blueprint(short)
+    ended = replace(text, operations=(*text.operations[:-1], Pack(0, 0, 0, 8, "pack")))
+    short.write_bytes(b"[PAD]\na\n")
+    with pytest.raises(VocabularyError, match=r"no '\[UNK\]'"):
+        tokenizer_files(ended, 2, tmp_path)
+    assert not (tmp_path / "tokenizer.json").exists()
