@@ -53,11 +53,9 @@ CODES: Codes = np.array([*range(0xD800), *range(0xE000, 0x110000)])
 TEXTS = [chr(code) for code in CODES]
 _encoded = tf.constant([text.encode() for text in TEXTS])
 _tokenizer = tf_text.UnicodeScriptTokenizer(keep_whitespace=False)
-
-
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-def _count_words(texts: tf.Tensor) -> tf.Tensor:
-    return _tokenizer.tokenize(texts).row_lengths()
+_count_words = tf.function(
+    lambda texts: _tokenizer.tokenize(texts).row_lengths(), input_signature=[tf.TensorSpec([None], tf.string)]
+)
 
 
 def words(texts: Iterable[str]) -> Codes:

@@ -119,10 +119,11 @@ class TensorFlowSide:
 
 
 def graph_ids(folder: Path) -> Callable[[list[str]], Ids]:
-    """The oracle that runs a SavedModel."""
-    from convert.equivalence.tensorflow_side import token_ids
+    """The oracle that runs a SavedModel, text by text as its own loop does."""
+    from convert.equivalence.tensorflow_side import ReferenceGraph
 
-    return lambda texts: np.asarray(token_ids(folder, texts), np.int32)
+    graph = ReferenceGraph(folder)
+    return lambda texts: np.asarray(graph.token_ids(texts), np.int32)
 
 
 class CompiledSide:
