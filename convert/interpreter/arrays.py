@@ -172,7 +172,8 @@ def _reduction(function: Callable[..., Value]) -> Callable[..., tuple[Value, ...
         kind: Any = {"dtype": x.dtype} if function in (np.sum, np.prod) else {}
         if function in (np.max, np.min):
             kind = {"initial": _extreme(x.dtype, function is np.max)}
-        return (np.asarray(function(x, axis=axis, keepdims=keep, **kind)),)
+        result = np.asarray(function(x, axis=axis, keepdims=keep, **kind))
+        return (np.trunc(result).astype(x.dtype) if function is np.mean and x.dtype.kind in "iu" else result,)
 
     return reduce
 

@@ -126,10 +126,15 @@ def _strided_slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 def _gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     x, indices = inputs[:2]
     axis = int(inputs[2]) if len(inputs) > 2 else 0
-    if not node.attr("batch_dims", 0):
+    batched = int(node.attr("batch_dims", 0))
+    batched += np.ndim(indices) if batched < 0 else 0
+    if not batched:
         return (np.take(x, indices, axis=axis),)
-    rows = np.arange(x.shape[0]).reshape(-1, *([1] * (np.ndim(indices) - 1)))
-    return (np.moveaxis(x, axis, 1)[rows, indices],)
+    bounded(node, (*np.shape(indices), *np.shape(x)[batched:]))
+    axis += np.ndim(x) if axis < 0 else 0
+    shape = np.shape(x)[:batched]
+    rows = [np.take(x[at], indices[at], axis=axis - batched) for at in np.ndindex(*shape)]
+    return (np.stack(rows).reshape(*shape, *rows[0].shape),)
 
 
 @operation("Tile")
@@ -181,7 +186,7 @@ def _segment(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Val
     count = int(inputs[2]) if len(inputs) > 2 else (int(ids.max()) + 1 if ids.size else 0)
     combine: Any = {"SegmentMax": np.max, "SegmentMin": np.min}.get(node.op, np.sum)
     out = np.zeros(bounded(node, (count, *x.shape[1:])), x.dtype)
-    for i in np.unique(ids):
+    for i in np.unique(ids[ids >= 0]):
         out[i] = combine(x[ids == i], axis=0)
     return (out,)
 

@@ -114,7 +114,6 @@ def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> t
         for point in map(int, points[a:b]):
             script = _script(point)
             fresh = fresh or script != previous
-            width = len(chr(point).encode())
             if point not in whitespace():
                 if fresh:
                     inner.append(inner[-1])
@@ -122,9 +121,9 @@ def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> t
                     limits.append(at)
                 words.append(point)
                 inner[-1] += 1
-                limits[-1] = at + width
+                limits[-1] = at + 1
                 fresh = False
-            previous, at = script, at + width
+            previous, at = script, at + 1
         outer.append(len(inner) - 1)
     kind = np.asarray(splits).dtype
     return (
@@ -141,9 +140,10 @@ def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[t
     suffix = text_attr(node, "suffix_indicator")
     unknown = text_attr(node, "unknown_token").encode()
     size = len(word.encode())
-    whole = [(unknown if node.attr("use_unknown_token", True) else word.encode(), 0, size)]
+    piece = unknown if node.attr("use_unknown_token", True) else word.encode()
     if size > node.attr("max_bytes_per_word"):
-        return whole
+        return [(piece, 0, len(piece))]  # the kernel's limit is that of the piece here, and of the word below
+    whole = [(piece, 0, size)]
     pieces, start, at = [], 0, 0
     while start < len(word):
         for end in range(len(word), start, -1):
