@@ -12,7 +12,7 @@ from pathlib import Path
 import convert
 from convert.equivalence.compare import compare, print_comparison
 from convert.equivalence.golden import Golden
-from convert.equivalence.pytorch_side import SURFACES
+from convert.equivalence.pytorch_side import SURFACES, embed
 from convert.report import print_conversion
 from convert.sources import resolve
 
@@ -28,7 +28,7 @@ def main() -> int:
     golden = Golden.load(resolve(SOURCE).with_suffix(".golden.json"))
     texts = [sentence.text for sentence in golden.sentences]
     print(f"\nembedding {len(texts)} sentences as people load the folder, against TensorFlow {golden.tensorflow} …\n")
-    found = {name: embed(out, texts) for name, embed in SURFACES.items()}
+    found = {name: embed(name, out, texts) for name in SURFACES}
     return 0 if print_comparison(compare(golden, found)) else 1
 
 

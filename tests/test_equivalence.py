@@ -12,7 +12,7 @@ import convert
 from convert.blueprint.probe import TEXTS
 from convert.equivalence.compare import TOLERANCES, compare
 from convert.equivalence.golden import Golden
-from convert.equivalence.pytorch_side import SURFACES
+from convert.equivalence.pytorch_side import embed
 from convert.equivalence.sentences import sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
 
@@ -30,7 +30,7 @@ def test_every_surface_agrees_with_tensorflow(variant: Reference, texts: list[st
         expected, ids = graph.embed(texts), graph.token_ids(texts)
     expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
     for name in ("automodel", "sentence-transformers"):
-        embedded = SURFACES[name](out, texts)
+        embedded = embed(name, out, texts)
         assert embedded.ids == [[int(i) for i in row if i] for row in ids]
         tolerance = TOLERANCES[name]
         assert tolerance is not None
@@ -73,7 +73,7 @@ def test_the_published_snippet_runs_and_its_difference_is_told(
 
     out = convert.convert(EMBEDDED, tmp_path / "out").out
     golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    embedded = SURFACES["card"](out, [sentence.text for sentence in golden.sentences])
+    embedded = embed("card", out, [sentence.text for sentence in golden.sentences])
     rows = compare(golden, {"card": embedded})
     assert print_comparison(rows)
     worst = max(row.difference for row in rows)
@@ -89,7 +89,7 @@ def test_a_fault_is_outside_the_tolerance(tmp_path: Path) -> None:
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu"}))
     golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    embedded = SURFACES["automodel"](out, [sentence.text for sentence in golden.sentences])
+    embedded = embed("automodel", out, [sentence.text for sentence in golden.sentences])
     tolerance = TOLERANCES["automodel"]
     assert tolerance is not None
     assert min(row.difference for row in compare(golden, {"automodel": embedded})) > tolerance

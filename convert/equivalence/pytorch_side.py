@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizerFast
+from transformers.utils import logging
+
+# Sentences of like length go through the model together, so that little of a batch is padding.
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -25,39 +30,87 @@ class Embedded:
     embeddings: np.ndarray
 
 
-def _pooled(tokenizer: object, model: object, texts: Sequence[str]) -> Embedded:
-    """Tokenise at most 128 pieces (as the folder says), take `pooler_output`, divide by the L2 norm."""
-    inputs = tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True)  # type: ignore[operator]
-    with torch.no_grad():
-        pooled = model.eval()(**inputs).pooler_output  # type: ignore[attr-defined]
-    ids = [row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
-    return Embedded(ids, torch.nn.functional.normalize(pooled, p=2, dim=-1).numpy())
+class Pooled:
+    """A tokenizer and a model whose `pooler_output` is the embedding."""
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self.tokenizer = tokenizer
+        self.model = model.eval()
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return ids and unit embeddings of `texts`, cut at the length that the folder states."""
+        ids, stages = self._run(texts, stages=False)
+        return Embedded(ids, _unit(stages["embedding"]))
+
+    def stages(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """Return the first token after every stage, float32 [texts, hidden], by the names of `reference.stages`."""
+        return self._run(texts, stages=True)[1]
+
+    def _run(self, texts: Sequence[str], *, stages: bool) -> tuple[list[list[int]], dict[str, np.ndarray]]:
+        rows = self.tokenizer(list(texts), truncation=True)["input_ids"]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        parts: dict[str, list[np.ndarray]] = {}
+        for start in range(0, len(order), BATCH):
+            batch = [rows[i] for i in order[start : start + BATCH]]
+            for name, value in self._forward(batch, stages=stages).items():
+                parts.setdefault(name, []).append(value)
+        back = np.argsort(order)
+        return rows, {name: np.concatenate(values)[back] for name, values in parts.items()}
+
+    def _forward(self, rows: list[list[int]], *, stages: bool) -> dict[str, np.ndarray]:
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
+        mask = torch.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        with torch.inference_mode():
+            outputs = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=stages)
+        found = {}
+        if stages:
+            first = [hidden[:, 0].numpy() for hidden in outputs.hidden_states]
+            found = {"embeddings": first[0]} | {f"layer {i}": value for i, value in enumerate(first[1:])}
+        return found | {"embedding": outputs.pooler_output.numpy()}
 
 
-def automodel(folder: Path, texts: Sequence[str]) -> Embedded:
-    """Embed through `AutoTokenizer` and `AutoModel` with the model class that the folder ships."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    return _pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=True), texts)
+class Stock:
+    """sentence-transformers, without trust_remote_code."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return ids and unit embeddings of `texts`."""
+        tokenize = getattr(self.model, "preprocess", None) or self.model.tokenize  # the name before version 5.5
+        features = tokenize(list(texts))
+        masks = features["attention_mask"].bool()
+        ids = [row[mask].tolist() for row, mask in zip(features["input_ids"], masks, strict=True)]
+        return Embedded(ids, _unit(np.asarray(self.model.encode(list(texts), batch_size=BATCH), np.float32)))
 
 
-def card(folder: Path, texts: Sequence[str]) -> Embedded:
-    """Embed through `BertTokenizerFast` and `BertModel.pooler_output`, the snippet of the published card."""
-    return _pooled(BertTokenizerFast.from_pretrained(folder), BertModel.from_pretrained(folder), texts)
+def _unit(embeddings: np.ndarray) -> np.ndarray:
+    return embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
 
 
-def sentence_transformers(folder: Path, texts: Sequence[str]) -> Embedded:
-    """Embed through sentence-transformers, without trust_remote_code."""
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    features = model.preprocess(list(texts)) if hasattr(model, "preprocess") else model.tokenize(list(texts))
-    ids = [
-        row[mask.bool()].tolist() for row, mask in zip(features["input_ids"], features["attention_mask"], strict=True)
-    ]
-    embeddings = np.asarray(model.encode(list(texts), normalize_embeddings=True), np.float32)
-    return Embedded(ids, embeddings)
+def automodel(folder: Path) -> Pooled:
+    """Load through `AutoTokenizer` and `AutoModel`, with the model class that the folder ships."""
+    return Pooled(AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder, trust_remote_code=True))
 
 
-SURFACES: dict[str, Callable[[Path, Sequence[str]], Embedded]] = {
+def card(folder: Path) -> Pooled:
+    """Load through `BertTokenizerFast` and `BertModel`, as the snippet of the published card does."""
+    return Pooled(BertTokenizerFast.from_pretrained(folder), BertModel.from_pretrained(folder))
+
+
+SURFACES: dict[str, Callable[[Path], Pooled | Stock]] = {
     "automodel": automodel,
-    "sentence-transformers": sentence_transformers,
+    "sentence-transformers": Stock,
     "card": card,
 }
+
+
+def embed(surface: str, folder: Path, texts: Sequence[str]) -> Embedded:
+    """Load `folder` as `surface` does, quietly, and embed `texts`."""
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    return SURFACES[surface](folder).embed(texts)
