@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import interpreter_cases
+import interpreter_text_cases
 import numpy as np
 import pytest
 import tensorflow as tf
-from interpreter_cases import VOCABULARY, cases
 
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
@@ -19,7 +20,7 @@ from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import TensorRef
 
 v1 = tf.compat.v1
-CASES = cases()
+CASES = interpreter_cases.cases() | interpreter_text_cases.cases()
 
 # Registered under a name that TensorFlow 2 no longer writes, or run with a whole SavedModel in tests/foreign.
 ELSEWHERE = {
@@ -44,7 +45,7 @@ def read(graph: tf.Graph) -> Graph:
 
 
 def interpreter(graph: Graph) -> Interpreter:
-    return Interpreter(graph, Substitutes(lambda name: np.zeros(()), VOCABULARY))
+    return Interpreter(graph, Substitutes(lambda name: np.zeros(()), interpreter_text_cases.VOCABULARY))
 
 
 @pytest.fixture(scope="module")

@@ -21,19 +21,21 @@ MAX_NODES = 200_000
 
 
 class FlatGraph(Graph):
-    """A graph whose main graph calls no functions.
+    """A main graph rewritten, with its functions.
 
-    The node `n` of the function that node `c` called is named `c/n`; `c` itself is left as an IdentityN of the results.
+    Where calls were inlined, the node `n` of the function that node `c` called is named `c/n`, and `c` itself is left
+    as an IdentityN of the results.
     """
 
-    def __init__(self, graph: Graph, nodes: Mapping[str, Node]) -> None:
+    def __init__(self, nodes: Mapping[str, Node], functions: Mapping[str, Function]) -> None:
         Scope.__init__(self, "", nodes)
-        self.functions = graph.functions
-        self._graph = graph
+        self.functions = functions
 
     def function(self, name: str) -> Function:
         """Return a function by name; see `Graph.function`."""
-        return self._graph.function(name)
+        if name not in self.functions:
+            raise GraphError(f"The graph has no function {name}.", "The graph is damaged.")
+        return self.functions[name]
 
 
 def inlined(graph: Graph, output: TensorRef) -> Graph:
@@ -47,7 +49,7 @@ def inlined(graph: Graph, output: TensorRef) -> Graph:
         called = [node for node in order_of(graph, [output]) if node.op in CALL_OPS or node.op in names]
         if not called:
             return graph
-        graph = FlatGraph(graph, _Inlining(graph, called).nodes())
+        graph = FlatGraph(_Inlining(graph, called).nodes(), graph.functions)
 
 
 class _Inlining:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from convert.blueprint.dataflow import Dataflow
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.inline import inlined
+from convert.blueprint.loops import raised
 from convert.blueprint.probe import AskedVocabulary, Weights, by_node, probe_texts, probe_vocabulary
 from convert.blueprint.read_encoder import REPORT, SAME, EncoderReader, identify_activation
 from convert.blueprint.read_text import TextReader, TextTrace, read_pack
@@ -79,7 +80,7 @@ class _Reading:
         self.input_name, source = next(iter(self.signature.inputs.items()))
         self.output_name, target = next(iter(self.signature.outputs.items()))
         self.source, self.output = source.ref, target.ref
-        self.graph = inlined(model.graph, self.output)
+        self.graph = inlined(raised(model.graph), self.output)
         self.flow = Dataflow(self.graph, self.output)
         self.text = TextReader(model, self.graph)
         self.keys, self.pairing = self._pair()

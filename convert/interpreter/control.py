@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convert.errors import GraphError
-from convert.interpreter.registry import Value, operation
+from convert.interpreter.registry import DEAD, Value, operation
 from convert.savedmodel.node import Node
 
 if TYPE_CHECKING:
@@ -33,6 +33,21 @@ def _while(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 def _if(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     branch = "then_branch" if bool(np.all(inputs[0])) else "else_branch"
     return run.call(node, node.attr(branch), inputs[1:])
+
+
+@operation("Switch")
+def _switch(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    """The conditionals of TensorFlow 1: the side that is not taken gets no value, nor does what depends on it."""
+    value, taken = inputs[0], bool(np.all(inputs[1]))
+    return (DEAD, value) if taken else (value, DEAD)
+
+
+@operation("Merge")
+def _merge(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    for index, value in enumerate(inputs):
+        if value is not DEAD:
+            return (value, np.asarray(index, np.int32))
+    return (DEAD, DEAD)
 
 
 @operation("PartitionedCall", "StatefulPartitionedCall")

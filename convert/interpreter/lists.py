@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from convert.interpreter.run import Interpreter
 
 
-def _blank(node: Node, shape: Sequence[int]) -> np.ndarray:
+def _blank(node: Node, shape: Sequence[int], attribute: str = "element_dtype") -> np.ndarray:
     """Return zeros (or empty strings) of the list's dtype and of `shape`."""
-    kind = node.attr("element_dtype")
+    kind = node.attr(attribute)
     blank = np.zeros(bounded(node, shape), object if isinstance(kind, str) else as_float64(np.zeros(0, kind)).dtype)
     if isinstance(kind, str):
         blank.fill(b"")
@@ -78,3 +78,49 @@ def _list_stack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[
 @operation("TensorListConcat", "TensorListConcatV2")
 def _list_concat(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
     return (np.concatenate(inputs[0]), np.asarray([len(item) for item in inputs[0]], np.int64))
+
+
+# The tensor arrays of TensorFlow 1: the list travels as the flow, and the handle is the node that made it.
+
+
+@operation("TensorArrayV3")
+def _array(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (node, [None] * bounded(node, [int(inputs[0])])[0])
+
+
+@operation("TensorArrayScatterV3")
+def _array_scatter(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    _, indices, values, flow = inputs
+    items = list(flow)
+    for index, value in zip(np.ravel(indices), values, strict=True):
+        items[int(index)] = value
+    return (items,)
+
+
+@operation("TensorArrayReadV3")
+def _array_read(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.asarray(inputs[2][int(inputs[1])]),)
+
+
+@operation("TensorArrayWriteV3")
+def _array_write(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    _, index, value, flow = inputs
+    items = list(flow)
+    if int(index) == len(items) and inputs[0].attr("dynamic_size", False):
+        items.append(None)
+    items[int(index)] = value
+    return (items,)
+
+
+@operation("TensorArrayGatherV3")
+def _array_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    _, indices, flow = inputs
+    if np.size(indices):
+        return (np.stack([flow[int(index)] for index in np.ravel(indices)]),)
+    shape = [0 if size is None else size for size in node.attr("element_shape", ()) or ()]
+    return (_blank(node, (0, *shape), "dtype"),)
+
+
+@operation("TensorArraySizeV3")
+def _array_size(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    return (np.asarray(len(inputs[1]), np.int32),)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Value = Any  # np.ndarray, or a TensorList, or a resource
 Operation = Callable[[Node, Sequence[Value], "Interpreter"], tuple[Value, ...]]
 
+DEAD = object()  # in place of a value on the side of a Switch that is not taken
+
 OPERATIONS: dict[str, Operation] = {}
 
 # A probe needs no larger tensor; a hostile graph must not fill the memory.

@@ -10,7 +10,7 @@ import numpy as np
 
 from convert.errors import GraphError, Hub2HFError
 from convert.interpreter import arrays, control, lists, ragged, shapes, strings  # noqa: F401  (fill OPERATIONS)
-from convert.interpreter.registry import OPERATIONS, Value, as_float64
+from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -19,6 +19,7 @@ from convert.savedmodel.variables import VARIABLE_OPS
 MAX_STEPS = 5_000_000
 MAX_CALL_DEPTH = 50
 
+NO_VALUES = (DEAD,)  # all outputs of a node that takes a dead value
 TABLE_OPS = frozenset({"HashTable", "HashTableV2"})
 
 Observer = Callable[[Node, Sequence[Value], tuple[Value, ...]], None]
@@ -89,6 +90,8 @@ class Interpreter:
             if ref in feeds:
                 return feeds[ref]
             outputs = values[ref.node]
+            if outputs is NO_VALUES:
+                return DEAD
             if ref.output >= len(outputs):
                 raise GraphError(f"Node '{ref.node}' has no output {ref.output}.", "The graph is damaged.")
             return outputs[ref.output]
@@ -115,6 +118,8 @@ class Interpreter:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise GraphError(f"The graph takes too many steps, at node '{node.name}'.", "It is damaged or hostile.")
+        if node.op != "Merge" and any(value is DEAD for value in inputs):
+            return NO_VALUES
         if node.op == "Const":
             return (self._constant(body, node),)
         if node.op in VARIABLE_OPS:

@@ -27,6 +27,7 @@ def packed(texts: Any, vocabulary: str, r: Any) -> tuple[Any, Any]:
     cut = STYLES[r.text]
     pack = PACKERS.get(r.text, pack_pad)
 
+    @tf.autograph.experimental.do_not_convert
     def one(text: Any) -> Any:
         ids = tf.cast(pack(pieces(cut(prepared(text, r), r), table, r), table, r), r.ids_dtype)
         ids = tf.ensure_shape(ids, [r.max_length])
