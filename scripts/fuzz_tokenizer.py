@@ -1,6 +1,6 @@
 """Compare the compiled tokenizer with TensorFlow, id by id, on as many odd texts as one sitting allows.
 
-    python scripts/fuzz_tokenizer.py                       # everything, small and full vocabulary
+    python scripts/fuzz_tokenizer.py                       # everything, with each vocabulary
     python scripts/fuzz_tokenizer.py --sample 50           # one text in 50
     python scripts/fuzz_tokenizer.py --saved-model FOLDER  # against that graph, with its own vocabulary
 
@@ -161,10 +161,14 @@ def characters() -> list[str]:
 
 
 def single_characters(sample: int = 1) -> Iterator[str]:
-    """Every character alone, between letters, between digits, doubled, and beside other scripts."""
+    """Every character alone, between letters, digits and characters of its own script, doubled, and so on."""
+    own = {}
+    for codes in scripts().values():
+        own |= dict.fromkeys(members(codes), chr((codes - whitespace()).ranges[0][0]))
     for char in characters()[::sample]:
         for frame in NEIGHBOURS:
             yield frame.format(char)
+        yield f"{own[char]}{char}{own[char]} {own[char]}"
 
 
 @cache
@@ -204,13 +208,20 @@ def generated(count: int = GENERATED, pieces: tuple[str, ...] = ()) -> Iterator[
         yield "".join(runs)
 
 
-def byte_limit_words(limit: int) -> Iterator[str]:
-    """Words around the limit in every script: one width of character, then mixed widths, alone and in a text."""
+def byte_limit_words(limit: int, pieces: tuple[str, ...]) -> Iterator[str]:
+    """Words around the limit in every script: one width of character, then mixed widths, alone and in a text.
+
+    Where the vocabulary covers characters of that script and width, only those are drawn: a word with an
+    uncoverable part is unknown at any length, so it would show nothing.
+    """
     source = random.Random(SEED)
+    known = set(pieces)
     for codes in scripts().values():
         by_width: dict[int, list[str]] = {}
         for char in members(codes - whitespace() - CodePoints.parse("D800-DFFF")):
             by_width.setdefault(len(char.encode()), []).append(char)
+        for width, chars in by_width.items():
+            by_width[width] = [char for char in chars if {char, "##" + char} <= known] or chars
         mixes = [[chars] for chars in by_width.values()] + [list(by_width.values())] * (8 * (len(by_width) > 1))
         for mix, size in itertools.product(mixes, range(limit - 2, limit + 3)):
             word = ""
@@ -247,7 +258,7 @@ def families(text: TextBlueprint, pieces: tuple[str, ...], sample: int) -> list[
     return [
         ("characters", lambda: single_characters(sample)),
         ("generated", lambda: generated(GENERATED // sample, pieces)),
-        ("byte limit", lambda: islice(byte_limit_words(text.wordpiece.max_bytes_per_word), 0, None, few)),
+        ("byte limit", lambda: islice(byte_limit_words(text.wordpiece.max_bytes_per_word, pieces), 0, None, few)),
         ("long and empty", lambda: islice(long_texts(), 0, None, few)),
     ]
 
@@ -294,6 +305,27 @@ def small_vocabulary(folder: Path) -> Path:
     return path
 
 
+def alphabet_vocabulary(folder: Path) -> Path:
+    """Every character alone and as a suffix: only the byte limit and unassigned ones leave a word unknown.
+
+    So each wrong cut, join or deletion shows, where other vocabularies give `[UNK]` either way.
+    """
+    pieces = ["[PAD]", *(f"[unused{i}]" for i in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    for char in characters():
+        if char not in "\n\r" and ord(char) % 97:
+            pieces += [char, "##" + char]
+    path = folder / "alphabet.txt"
+    path.write_text("\n".join(pieces) + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+VOCABULARIES: dict[str, Callable[[Path], Path]] = {
+    "small": small_vocabulary,
+    "alphabet": alphabet_vocabulary,
+    "full": lambda folder: fetch_vocabulary(),
+}
+
+
 def fuzz(name: str, text: TextBlueprint, oracle: Callable[[list[str]], Ids], sample: int) -> list[dict[str, object]]:
     """Compare all families for one vocabulary; prints and returns a row for each."""
     rows: list[dict[str, object]] = []
@@ -323,7 +355,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="compare one text in N only")
     parser.add_argument("--saved-model", type=Path, metavar="FOLDER", help="a SavedModel to run as the oracle")
-    parser.add_argument("--vocabulary", choices=("small", "full", "both"), default="both")
+    parser.add_argument("--vocabulary", choices=VOCABULARIES, action="append", help="default: each")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON on standard output")
     arguments = parser.parse_args()
     rows: list[dict[str, object]] = []
@@ -335,8 +367,8 @@ def main() -> int:
             text = read_blueprint(SavedModel.open(arguments.saved_model)).text
             rows += fuzz("graph", text, graph_ids(arguments.saved_model), arguments.sample)
         else:
-            for name in ("small", "full") if arguments.vocabulary == "both" else (arguments.vocabulary,):
-                path = small_vocabulary(Path(scratch)) if name == "small" else fetch_vocabulary()
+            for name in arguments.vocabulary or VOCABULARIES:
+                path = VOCABULARIES[name](Path(scratch))
                 text = TextBlueprint(standard_operations().operations, path, "vocabulary")
                 rows += fuzz(name, text, TensorFlowSide(text), arguments.sample)
     if arguments.json:

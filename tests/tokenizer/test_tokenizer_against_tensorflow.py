@@ -27,9 +27,9 @@ from convert.tokenizer.pipeline import build_pipeline
 SAMPLE, SMALL_SAMPLE = 100, 500
 
 
-@pytest.mark.parametrize("name", ["small", "full"])
-def test_sample_of_the_fuzz(name: str, small_vocabulary: Path, tmp_path: Path) -> None:
-    path = small_vocabulary if name == "small" else fetch_vocabulary()
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_sample_of_the_fuzz(name: str, tmp_path: Path) -> None:
+    path = VOCABULARIES[name](tmp_path)
     text = replace(standard_operations(), vocabulary=path)
     oracle, compiled = TensorFlowSide(text), CompiledSide(text, tmp_path)
     for family, texts in families(text, read_vocabulary(path).pieces, SAMPLE):
