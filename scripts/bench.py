@@ -138,7 +138,7 @@ def phases() -> dict[str, float]:
 def tokenizers(rounds: int) -> dict[str, list[float]]:
     """Return texts per second of both tokenizers, one by one on one thread and in batches on all."""
     import convert
-    from convert.equivalence.sentences import sentences
+    from convert.equivalence.sentences import language_sentences
 
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     from transformers import AutoTokenizer, BertTokenizerFast
@@ -148,7 +148,7 @@ def tokenizers(rounds: int) -> dict[str, list[float]]:
     exact = AutoTokenizer.from_pretrained(out)
     stock = BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=False)
     stock.model_max_length = exact.model_max_length
-    texts = [sentence.text for sentence in sentences()] * 400
+    texts = [sentence.text for sentence in language_sentences()] * 20
     ways: dict[str, Callable[[Any], object]] = {
         "one thread": lambda tokenizer: tokenizer(texts, truncation=True),
         "batched": lambda tokenizer: tokenizer(texts, truncation=True),

@@ -17,7 +17,7 @@ import build_reference_model as reference
 import tensorflow as tf
 
 from convert.equivalence.golden import Golden
-from convert.equivalence.sentences import sentences
+from convert.equivalence.sentences import demo_sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
 from convert.export.folder import fingerprint
 from convert.savedmodel import SavedModel
@@ -56,7 +56,7 @@ def vocabulary() -> Iterator[str]:
     letters = {
         chr(c) for first, limit in BLOCKS for c in range(first, limit) if unicodedata.category(chr(c))[0] in "LMNPS"
     }
-    text = " ".join(sentence.text for sentence in sentences())
+    text = " ".join(sentence.text for sentence in demo_sentences())
     words = {word for word in text.split() if len(word.encode()) <= 100}
     letters |= {c for c in text if not c.isspace() and unicodedata.category(c)[0] != "C"}
     starts = {word[:n] for word in words for n in range(2, min(len(word), 6))} | words
@@ -72,12 +72,12 @@ def vocabulary() -> Iterator[str]:
 
 def record() -> Golden:
     """Return what TensorFlow makes of the project's sentences with the embedded model."""
-    texts = [sentence.text for sentence in sentences()]
+    texts = [sentence.text for sentence in demo_sentences()]
     with ReferenceGraph(MODEL) as graph:
         embeddings, ids = graph.embed(texts), graph.token_ids(texts)
     rows = [[int(i) for i in row if i] for row in ids]
     source = fingerprint(SavedModel.open(MODEL))["fingerprint"]
-    return Golden(tf.__version__, source, sentences(), rows, embeddings)
+    return Golden(tf.__version__, source, demo_sentences(), rows, embeddings)
 
 
 def main() -> None:

@@ -13,15 +13,17 @@ from convert.blueprint.probe import TEXTS
 from convert.equivalence.compare import TOLERANCES, compare
 from convert.equivalence.golden import Golden
 from convert.equivalence.pytorch_side import embed
-from convert.equivalence.sentences import sentences
+from convert.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
 
-LONG = " ".join(sentence.text for sentence in sentences())
+LONG = " ".join(sentence.text for sentence in demo_sentences())
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    return [*(sentence.text for sentence in sentences()), *TEXTS, "", LONG]
+    """Every language of the card, every trap, every probe, and a text of far more than 128 pieces."""
+    all_sentences = [*demo_sentences(), *language_sentences(), *trap_sentences()]
+    return [*(sentence.text for sentence in all_sentences), *TEXTS, "", LONG]
 
 
 def test_every_surface_agrees_with_tensorflow(variant: Reference, texts: list[str], tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_pooler_output_is_the_graphs_own_output(variant: Reference, tmp_path: Pa
     from transformers import AutoModel, AutoTokenizer
 
     out = convert.convert(variant.folder, tmp_path / "out").out
-    texts = [sentence.text for sentence in sentences()]
+    texts = [sentence.text for sentence in demo_sentences()]
     with ReferenceGraph(variant.folder) as graph:
         expected = graph.embed(texts)
     inputs = AutoTokenizer.from_pretrained(out)(texts, return_tensors="pt", padding=True, truncation=True)
@@ -54,7 +56,7 @@ def test_pooler_output_is_the_graphs_own_output(variant: Reference, tmp_path: Pa
 
 def test_the_recording_is_what_tensorflow_computes_now() -> None:
     golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    assert golden.sentences == sentences()
+    assert golden.sentences == demo_sentences()
     with ReferenceGraph(EMBEDDED) as graph:
         texts = [sentence.text for sentence in golden.sentences]
         assert np.abs(graph.embed(texts) - golden.embeddings).max() < 1e-6

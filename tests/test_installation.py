@@ -21,6 +21,6 @@ def test_the_core_install_converts(tmp_path: Path) -> None:
     command = [tmp_path / "venv" / "bin" / "hub2hf", "convert", "lealla-mini", tmp_path / "out", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert len(json.loads(done.stdout)["files"]) == len([p for p in (tmp_path / "out").rglob("*") if p.is_file()]) - 1
-    code = "from convert.equivalence.sentences import sentences; print(len(sentences()))"
+    code = "from convert.equivalence.sentences import demo_sentences; print(len(demo_sentences()))"
     done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert int(done.stdout) >= 17

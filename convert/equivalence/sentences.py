@@ -1,10 +1,17 @@
-"""Sentences by language: those of the demonstration."""
+"""Sentences by language: the project's own, its traps, and a person's own file."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from convert.configs import config_file
+from convert.errors import SourceError
+
+TRAPS = "traps"  # stands in the place of a language
+UNKNOWN = "und"  # undetermined, ISO 639-2
 
 
 class Sentence(NamedTuple):
@@ -14,8 +21,43 @@ class Sentence(NamedTuple):
     text: str
 
 
-def sentences() -> list[Sentence]:
-    """Return the sentences of `configs/demo_sentences.tsv`, in order."""
-    content = config_file("demo_sentences.tsv").read_text(encoding="utf-8")
-    lines = [line for line in content.splitlines() if line and not line.startswith("#")]
-    return [Sentence(*line.split("\t", 1)) for line in lines]
+def demo_sentences() -> list[Sentence]:
+    """Return the few sentences of the demonstration, in order."""
+    return [Sentence(*row) for row in _rows("demo_sentences.tsv")]
+
+
+def language_sentences() -> list[Sentence]:
+    """Return the sentences of the 109 languages of LEALLA's card, at least four each, in the card's order."""
+    return [Sentence(*row) for row in _rows("sentences.tsv")]
+
+
+def trap_sentences() -> list[Sentence]:
+    """Return texts that ports get wrong, under the language `TRAPS`."""
+    return [Sentence(TRAPS, json.loads(text)) for _, text in _rows("traps.tsv")]
+
+
+def _rows(name: str) -> Iterator[tuple[str, str]]:
+    for line in config_file(name).read_text(encoding="utf-8").split("\n"):
+        if line and not line.startswith("# "):
+            first, _, second = line.partition("\t")
+            yield first, second
+
+
+def read_sentences(path: Path) -> Iterator[Sentence]:
+    """Yield the sentences of a person's file, one a line, as `sentence` or `language<TAB>sentence`; never held whole.
+
+    Raises:
+        SourceError: it cannot be read, or a line is not UTF-8; names the line.
+    """
+    number = 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                text = line.decode("utf-8").rstrip("\r\n")
+                language, tab, rest = text.partition("\t")
+                if text:
+                    yield Sentence(language, rest) if tab else Sentence(UNKNOWN, text)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: line {number} is not UTF-8.", "Save the file as UTF-8.") from error

@@ -1,0 +1,115 @@
+"""What TensorFlow makes of some sentences: ids, embedding, and the first token at every stage between.
+
+A recording lives as one safetensors file: `ids` int32 [pieces of all sentences], `lengths` int32 [sentences], `embedding`
+and one tensor a stage, float32 [sentences, hidden]; its metadata holds the sentences as JSON and where all this came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convert.equivalence.sentences import Sentence
+from convert.errors import SourceError
+
+FORMAT = "hub2hf recording 1"
+EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What TensorFlow made of some sentences.
+
+    Attributes:
+        tensorflow: its version.
+        fingerprint: of the SavedModel, as in `hub2hf.json`.
+        max_length: ids that the graph packs a sentence into.
+        sentences: language and text of each.
+        ids: the ids of each, without padding.
+        stages: name of a stage → its first token, float32 [sentences, hidden], in the order of the computation; the last is
+            "embedding", the output of the graph.
+    """
+
+    tensorflow: str
+    fingerprint: str
+    max_length: int
+    sentences: list[Sentence]
+    ids: list[list[int]]
+    stages: Mapping[str, np.ndarray]
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        """The output of the graph, float32 [sentences, hidden]."""
+        return self.stages[EMBEDDING]
+
+    def chunks(self, size: int) -> Iterator[Recording]:
+        """Yield it in parts of at most `size` sentences."""
+        for start in range(0, len(self.sentences), size):
+            part = slice(start, start + size)
+            stages = {name: value[part] for name, value in self.stages.items()}
+            yield Recording(
+                self.tensorflow, self.fingerprint, self.max_length, self.sentences[part], self.ids[part], stages
+            )
+
+    def save(self, path: Path) -> None:
+        """Write it; the same recording gives the same bytes."""
+        from safetensors.numpy import save
+
+        arrays = {
+            "ids": np.asarray([i for row in self.ids for i in row], np.int32),
+            "lengths": np.asarray([len(row) for row in self.ids], np.int32),
+            **{f"stage.{name}": np.ascontiguousarray(value) for name, value in self.stages.items()},
+        }
+        about = {
+            "tensorflow": self.tensorflow,
+            "fingerprint": self.fingerprint,
+            "max_length": self.max_length,
+            "stages": list(self.stages),
+            "sentences": self.sentences,
+            "sha256": _digest(arrays),
+        }
+        metadata = {"format": FORMAT, "recording": json.dumps(about, ensure_ascii=False)}
+        path.write_bytes(save(arrays, metadata))
+
+    @classmethod
+    def load(cls, path: Path) -> Recording:
+        """Read what `save` wrote.
+
+        Raises:
+            SourceError: it is not there, is no recording, or is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "np") as file:
+                metadata = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            if metadata.get("format") != FORMAT:
+                raise SourceError(f"{path} is not a recording of hub2hf.", "Make one with hub2hf record.")
+            about = json.loads(metadata["recording"])
+            if about["sha256"] != _digest(arrays):
+                raise SourceError(f"{path} is damaged: its numbers are not those recorded.", "Record it again.")
+            ends = np.cumsum(arrays["lengths"])
+            return cls(
+                about["tensorflow"],
+                about["fingerprint"],
+                about["max_length"],
+                [Sentence(*pair) for pair in about["sentences"]],
+                [row.tolist() for row in np.split(arrays["ids"], ends[:-1])] if len(ends) else [],
+                {name: arrays[f"stage.{name}"] for name in about["stages"]},
+            )
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise SourceError(f"{path} is not a recording: {error}.", "Record it again with hub2hf record.") from error
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
