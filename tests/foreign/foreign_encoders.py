@@ -137,14 +137,17 @@ def _mask(ids: Any, mask: Any, r: Any) -> Any:
         return mask
     if r.mask == "sequence":
         return tf.sequence_mask(tf.reduce_sum(tf.cast(ids > 0, tf.int32), 1), r.max_length)
-    if r.mask == "ones_like":
+    if r.mask in ("ones_like", "outer"):
         return tf.where(tf.equal(ids, 0), tf.zeros_like(ids), tf.ones_like(ids))
     return tf.sign(ids)
 
 
 def _additive(batch: Any, length: Any, mask: Any, r: Any) -> Any:
     to_mask = tf.cast(tf.reshape(mask, [batch, 1, length]), tf.float32)
-    whole = tf.ones(shape=[batch, length, 1], dtype=tf.float32) * to_mask
+    ones = tf.ones(shape=[batch, length, 1], dtype=tf.float32)
+    whole = (tf.reshape(tf.cast(mask, tf.float32), [batch, length, 1]) if r.mask == "outer" else ones) * to_mask
+    if "causal" in r.twists:
+        whole = tf.linalg.band_part(whole, -1, 0)
     scale = 0.0 if "no_mask" in r.twists else -10000.0
     return (1.0 - tf.expand_dims(whole, axis=[1])) * scale
 

@@ -73,6 +73,7 @@ GOOD = {
     "wrapped": Recipe(encoder="wrapped", attention="einsum", trained=True),
     "averaged": Recipe(averaged=True, slices=3),
     "legacy-loops": Recipe(legacy_loops=True, text="word_loop", mask="carried", tags=("serve", "tpu")),
+    "outer-mask": twisted(mask="outer", slices=4),
     "second-type-row": twisted("type_row_1", encoder="modern"),
 }
 
@@ -87,6 +88,7 @@ HOPELESS = {
     "swap_names": (lost("swap_names"), "layer 0"),
     "no_scale": (lost("no_scale"), "layer 0"),
     "no_mask": (lost("no_mask"), "layer 0"),
+    "causal": (lost("causal"), "layer 0"),
     "relative": (lost("relative"), "layer 0"),
     "unknown_op": (lost("unknown_op"), "Selu"),
     "string_lower": (lost("string_lower"), "StringLower"),
