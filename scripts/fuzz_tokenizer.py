@@ -162,7 +162,7 @@ def characters() -> list[str]:
 
 def single_characters(sample: int = 1) -> Iterator[str]:
     """Every character alone, between letters, digits and characters of its own script, doubled, and so on."""
-    own = {}
+    own: dict[str, str] = {}
     for codes in scripts().values():
         own |= dict.fromkeys(members(codes), chr((codes - whitespace()).ranges[0][0]))
     for char in characters()[::sample]:

@@ -8,8 +8,16 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from fetch_vocabulary import fetch_vocabulary
-from fuzz_tokenizer import CompiledSide, TensorFlowSide, byte_limit_words, compare, families, standard_operations
+from fuzz_tokenizer import (
+    VOCABULARIES,
+    CompiledSide,
+    TensorFlowSide,
+    alphabet_vocabulary,
+    byte_limit_words,
+    compare,
+    families,
+    standard_operations,
+)
 
 from convert.blueprint.text import (
     Pack,
@@ -68,11 +76,19 @@ def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("limit", [5, 37, 99, 102])
-def test_byte_limits(limit: int, small_vocabulary: Path, tmp_path: Path) -> None:
-    text = replace(standard_operations(limit), vocabulary=small_vocabulary)
-    texts = islice(byte_limit_words(limit), 0, None, 4)
+def test_byte_limits(limit: int, tmp_path: Path) -> None:
+    text = replace(standard_operations(limit), vocabulary=alphabet_vocabulary(tmp_path))
+    texts = islice(byte_limit_words(limit, read_vocabulary(text.vocabulary).pieces), 0, None, 4)
     _, different = compare(texts, TensorFlowSide(text), CompiledSide(text, tmp_path))
     assert not different
+
+
+@pytest.mark.parametrize("off_by", [-1, 1])
+def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> None:
+    text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path))
+    wrong = replace(standard_operations(100 + off_by), vocabulary=text.vocabulary)
+    texts = byte_limit_words(100, read_vocabulary(text.vocabulary).pieces)
+    assert compare(texts, TensorFlowSide(text), CompiledSide(wrong, tmp_path))[1]
 
 
 @pytest.mark.parametrize(
