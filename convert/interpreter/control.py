@@ -14,8 +14,8 @@ from convert.savedmodel.node import Node
 if TYPE_CHECKING:
     from convert.interpreter.run import Interpreter
 
-# map_fn runs once a text, and a probe is a handful of texts.
-MAX_ITERATIONS = 100_000
+# A loop runs once a text or once a word, and the longest probe has a few thousand words.
+MAX_ITERATIONS = 20_000
 
 
 @operation("While", "StatelessWhile")

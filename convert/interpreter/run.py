@@ -16,7 +16,7 @@ from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
 
 # A probe of a 24-layer encoder takes about 10,000 steps, each probe text about 2,000 more.
-MAX_STEPS = 5_000_000
+MAX_STEPS = 2_000_000
 MAX_CALL_DEPTH = 50
 
 NO_VALUES = (DEAD,)  # all outputs of a node that takes a dead value

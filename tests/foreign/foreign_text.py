@@ -64,6 +64,9 @@ def pieces(words: Any, table: Any, r: Any) -> Any:
 
 def _cuts(words: Any, r: Any) -> Any:
     matches = [tf.strings.regex_full_match(words, pattern) for pattern in CUT]
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (0, 2, 1)):
+        if f"and_{i}_{j}" in r.twists:
+            return tf.logical_or(tf.logical_and(matches[i], matches[j]), matches[k])
     if "and_patterns" in r.twists:
         return tf.logical_and(tf.logical_or(matches[0], matches[1]), matches[2])
     return tf.reduce_any(tf.stack(matches), axis=0) if r.text == "masked" else matches[0] | matches[1] | matches[2]
