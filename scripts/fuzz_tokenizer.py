@@ -143,6 +143,7 @@ class CompiledSide:
         return ids
 
 
+@cache
 def members(codes: CodePoints) -> list[str]:
     """The characters of a set."""
     return [chr(code) for low, high in codes.ranges for code in range(low, high + 1)]
@@ -160,11 +161,18 @@ def characters() -> list[str]:
     return sorted({*found, *members(~unlisted)} - {chr(code) for code in range(0xD800, 0xE000)})
 
 
-def single_characters(sample: int = 1) -> Iterator[str]:
-    """Every character alone, between letters, digits and characters of its own script, doubled, and so on."""
+@cache
+def _anchors() -> dict[str, str]:
+    """A character of the same script for each character."""
     own: dict[str, str] = {}
     for codes in scripts().values():
         own |= dict.fromkeys(members(codes), chr((codes - whitespace()).ranges[0][0]))
+    return own
+
+
+def single_characters(sample: int = 1) -> Iterator[str]:
+    """Every character alone, between letters, digits and characters of its own script, doubled, and so on."""
+    own = _anchors()
     for char in characters()[::sample]:
         for frame in NEIGHBOURS:
             yield frame.format(char)
@@ -305,13 +313,14 @@ def small_vocabulary(folder: Path) -> Path:
     return path
 
 
-def alphabet_vocabulary(folder: Path) -> Path:
-    """Every character alone and as a suffix: only the byte limit and unassigned ones leave a word unknown.
+def alphabet_vocabulary(folder: Path, sample: int = 1) -> Path:
+    """Every character (or one in `sample`) alone and as a suffix.
 
-    So each wrong cut, join or deletion shows, where other vocabularies give `[UNK]` either way.
+    Only the byte limit and unassigned characters leave a word unknown, so each wrong cut, join or deletion
+    shows, where other vocabularies give `[UNK]` either way.
     """
     pieces = ["[PAD]", *(f"[unused{i}]" for i in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    for char in characters():
+    for char in characters()[::sample]:
         if char not in "\n\r" and ord(char) % 97:
             pieces += [char, "##" + char]
     path = folder / "alphabet.txt"

@@ -32,7 +32,7 @@ from convert.errors import GraphError
 from convert.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
 from convert.tokenizer.pipeline import build_pipeline
 
-SAMPLE, SMALL_SAMPLE = 100, 500
+SAMPLE, SMALL_SAMPLE = 100, 1500
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
@@ -77,7 +77,7 @@ def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("limit", [5, 37, 99, 102])
 def test_byte_limits(limit: int, tmp_path: Path) -> None:
-    text = replace(standard_operations(limit), vocabulary=alphabet_vocabulary(tmp_path))
+    text = replace(standard_operations(limit), vocabulary=alphabet_vocabulary(tmp_path, 11))
     texts = islice(byte_limit_words(limit, read_vocabulary(text.vocabulary).pieces), 0, None, 4)
     _, different = compare(texts, TensorFlowSide(text), CompiledSide(text, tmp_path))
     assert not different
@@ -85,7 +85,7 @@ def test_byte_limits(limit: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("off_by", [-1, 1])
 def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> None:
-    text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path))
+    text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path, 11))
     wrong = replace(standard_operations(100 + off_by), vocabulary=text.vocabulary)
     texts = byte_limit_words(100, read_vocabulary(text.vocabulary).pieces)
     assert compare(texts, TensorFlowSide(text), CompiledSide(wrong, tmp_path))[1]
