@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -33,15 +34,19 @@ Source = Annotated[str, typer.Argument(help="A SavedModel folder, or lealla-mini
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-@app.callback()
-def _version_option(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"hub2hf {installed('hub2hf')}")
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"hub2hf {metadata.version('hub2hf')}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Turn a text encoder published as a TensorFlow SavedModel into an exact Hugging Face folder."""
 
 
 @app.command()

@@ -5,7 +5,7 @@ follow different Unicode versions, and neither is Python's, Oniguruma's, or even
 `tf.strings.unicode_script`. So every table is observed: each code point goes through the very op that a
 graph would use.
 
-    python scripts/build_unicode_tables.py           # rewrite convert/tokenizer/unicode_tables.txt
+    python scripts/build_unicode_tables.py           # rewrite convert/unicode/unicode_tables.txt
     python scripts/build_unicode_tables.py --check   # exit 1 if TensorFlow and the file differ
 """
 

@@ -41,8 +41,8 @@ from convert.blueprint.text import (
     WordPiece,
 )
 from convert.tokenizer import read_vocabulary, tokenizer_files
-from convert.tokenizer.codepoints import CodePoints
-from convert.tokenizer.tables import UNLISTED_SCRIPT, scripts, whitespace
+from convert.unicode.codepoints import CodePoints
+from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
 Ids = npt.NDArray[np.int32]
 Family = tuple[str, Callable[[], Iterable[str]]]

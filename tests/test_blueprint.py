@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import EMBEDDED, Reference
+from references import EMBEDDED, Reference
 
 import convert
 from convert.blueprint.text import ReplacePattern, SplitCharacters

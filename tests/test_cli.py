@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import EMBEDDED
+from references import EMBEDDED
 
 import convert
 from convert.cli import main
@@ -57,6 +57,12 @@ def test_convert_tells_people_and_programs(hub2hf: Run, tmp_path: Path) -> None:
     assert "AutoModel" in out
     code, out, _ = hub2hf("convert", "lealla-mini", tmp_path / "b", "--json")
     assert (code, json.loads(out)["files"]["config.json"]["bytes"] > 0) == (0, True)
+
+
+def test_the_version_is_told(hub2hf: Run) -> None:
+    from importlib.metadata import version
+
+    assert hub2hf("--version")[:2] == (0, f"hub2hf {version('hub2hf')}\n")
 
 
 def test_usage_errors_have_code_2(hub2hf: Run) -> None:
@@ -108,7 +114,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty data": (cut(DATA, 0.0), "variables.data"),
     "flip in the index": (flip(INDEX, 0.4), "variables.index"),
     "flip in the data": (flip(DATA, 0.5), "student_bert/"),
-    "vocabulary shorter than the embedding": (shorter_vocabulary, "rows"),
+    "vocabulary shorter than the embedding": (shorter_vocabulary, "5515"),
     "repeated piece": (repeated_piece, "repeats"),
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import EMBEDDED, Reference
+from references import EMBEDDED, Reference
 
 import convert
 from convert.blueprint.activations import ACTIVATIONS

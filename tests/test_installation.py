@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
+from references import ROOT
 
 
 def test_the_core_install_converts(tmp_path: Path) -> None:

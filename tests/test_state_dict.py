@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Reference
+from references import Reference
 
 import convert
 from convert.errors import MappingError

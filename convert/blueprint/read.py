@@ -48,6 +48,8 @@ class Blueprint:
     Attributes:
         probe_vocabulary: piece → id, in place of the real vocabulary while probing.
         probes: what the graph itself made of the probe texts; the compiled tokenizer must make the same.
+        stages: "embeddings" and "layer i" → the tensor of the graph that holds that stage, [batch * length, hidden] or
+            [batch, length, hidden], for the last layer only the first token, [batch, hidden].
     """
 
     signature: str
@@ -57,6 +59,7 @@ class Blueprint:
     encoder: EncoderBlueprint
     probe_vocabulary: Mapping[str, int]
     probes: tuple[ProbedText, ...]
+    stages: Mapping[str, str]
 
 
 def read_blueprint(model: SavedModel) -> Blueprint:
@@ -105,7 +108,22 @@ class _Reading:
         text = self.text.blueprint(trace, pack, self.pairing.sizes["vocab_size"].value)
         encoder = self._encoder(vocabulary, texts, ids, pack.pad_id)
         probes = tuple(ProbedText(t, row) for t, row in zip(texts, ids, strict=True))
-        return Blueprint(self.signature_name, self.input_name, self.output_name, text, encoder, vocabulary, probes)
+        return Blueprint(
+            self.signature_name,
+            self.input_name,
+            self.output_name,
+            text,
+            encoder,
+            vocabulary,
+            probes,
+            self._stages(encoder.layers.value),
+        )
+
+    def _stages(self, layers: int) -> dict[str, str]:
+        at = _stage_inputs(self.reader, layers)
+        tensors = {stage: str(node.inputs[position]) for stage, (node, position) in at.items()}
+        tensors[f"layer {layers - 1}"] = tensors.pop("first token")
+        return tensors
 
     def _probe_vocabulary(self) -> tuple[tuple[str, ...], dict[str, int]]:
         """Return the probe texts, the last two being empty and too long to fit, and a vocabulary for them."""
@@ -207,11 +225,7 @@ class _ObservedRun:
         self.layers = reading.pairing.sizes["num_hidden_layers"].value
         self.operands: dict[str, Sequence[np.ndarray]] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self.at: dict[str, tuple[Node, int]] = {}
-        for i in range(self.layers):
-            stage = f"layer {i - 1}" if i else "embeddings"
-            self.at[stage] = reader.dense_input(f"encoder.layer.{i}.attention.self.query")
-        self.at["first token"] = reader.dense_input("pooler.dense")
+        self.at = _stage_inputs(reader, self.layers)
         product = reader.attention_product().name
         self._kept = {node.name for node, _ in self.at.values()} | {product}
         interpreter = Interpreter(self.graph, substitutes, self._observe)
@@ -273,6 +287,15 @@ class _ObservedRun:
             if not difference.max() < SAME:  # NaN is not the same either
                 return stage, where
         return None
+
+
+def _stage_inputs(reader: EncoderReader, layers: int) -> dict[str, tuple[Node, int]]:
+    """Return stage → the node that takes it, and as which of its inputs."""
+    at = {}
+    for i in range(layers):
+        at[f"layer {i - 1}" if i else "embeddings"] = reader.dense_input(f"encoder.layer.{i}.attention.self.query")
+    at["first token"] = reader.dense_input("pooler.dense")
+    return at
 
 
 def _part(binding: Binding) -> tuple[slice, ...]:

@@ -15,7 +15,7 @@ from convert.equivalence.pytorch_side import Embedded
 
 # Largest absolute difference of unit embeddings that is allowed; None is shown, not judged. The first two differ by float32
 # round-off. The snippet of the published card has a tanh pooler and, in transformers 5, other token ids.
-TOLERANCES: Mapping[str, float | None] = {"automodel": 2e-6, "sentence-transformers": 2e-6, "card": None}
+TOLERANCES: Mapping[str, float | None] = {"automodel": 2e-6, "sentence-transformers": 2e-6, "bert": None, "card": None}
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,10 @@ def print_comparison(rows: list[Comparison], tolerances: Mapping[str, float | No
         cells = {row.surface: row for row in rows if row.language == language}
         table.add_row(language, *(_cell(cells[surface]) for surface in surfaces))
     console.print(table)
-    return all(
-        [
-            _print_summary(console, [row for row in rows if row.surface == name], tolerances.get(name))
-            for name in surfaces
-        ]
-    )
+    judged = [
+        _print_summary(console, [row for row in rows if row.surface == name], tolerances.get(name)) for name in surfaces
+    ]
+    return all(judged)
 
 
 def _cell(row: Comparison) -> str:

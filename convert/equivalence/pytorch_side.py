@@ -89,28 +89,40 @@ class Stock:
 
 
 def _unit(embeddings: np.ndarray) -> np.ndarray:
-    return embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
+    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True))
 
 
-def automodel(folder: Path) -> Pooled:
-    """Load through `AutoTokenizer` and `AutoModel`, with the model class that the folder ships."""
-    return Pooled(AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder, trust_remote_code=True))
+def automodel(folder: Path, trusted: bool) -> Pooled:
+    """Load through `AutoTokenizer` and `AutoModel`, with the model class that the folder ships where it is trusted."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return Pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=trusted))
 
 
-def card(folder: Path) -> Pooled:
+def bert(folder: Path, trusted: bool) -> Pooled:
+    """Load through `AutoTokenizer` and the plain `BertModel`."""
+    return Pooled(AutoTokenizer.from_pretrained(folder), BertModel.from_pretrained(folder))
+
+
+def card(folder: Path, trusted: bool) -> Pooled:
     """Load through `BertTokenizerFast` and `BertModel`, as the snippet of the published card does."""
     return Pooled(BertTokenizerFast.from_pretrained(folder), BertModel.from_pretrained(folder))
 
 
-SURFACES: dict[str, Callable[[Path], Pooled | Stock]] = {
+SURFACES: dict[str, Callable[[Path, bool], Pooled | Stock]] = {
     "automodel": automodel,
-    "sentence-transformers": Stock,
+    "sentence-transformers": lambda folder, trusted: Stock(folder),
+    "bert": bert,
     "card": card,
 }
 
 
-def embed(surface: str, folder: Path, texts: Sequence[str]) -> Embedded:
-    """Load `folder` as `surface` does, quietly, and embed `texts`."""
+def quiet() -> None:
+    """Keep transformers from drawing bars and giving advice."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    return SURFACES[surface](folder).embed(texts)
+
+
+def embed(surface: str, folder: Path, texts: Sequence[str], *, trusted: bool = True) -> Embedded:
+    """Load `folder` as `surface` does, quietly, and embed `texts`."""
+    quiet()
+    return SURFACES[surface](folder, trusted).embed(texts)

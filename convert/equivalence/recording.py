@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +47,20 @@ class Recording:
         """The output of the graph, float32 [sentences, hidden]."""
         return self.stages[EMBEDDING]
 
+    def part(self, at: Sequence[int]) -> Recording:
+        """Return the sentences number `at`, in that order."""
+        return replace(
+            self,
+            sentences=[self.sentences[i] for i in at],
+            ids=[self.ids[i] for i in at],
+            stages={name: value[np.asarray(at, int)] for name, value in self.stages.items()},
+        )
+
     def chunks(self, size: int) -> Iterator[Recording]:
         """Yield it in parts of at most `size` sentences."""
-        for start in range(0, len(self.sentences), size):
-            part = slice(start, start + size)
-            stages = {name: value[part] for name, value in self.stages.items()}
-            yield Recording(
-                self.tensorflow, self.fingerprint, self.max_length, self.sentences[part], self.ids[part], stages
-            )
+        count = len(self.sentences)
+        for start in range(0, count, size):
+            yield self.part(range(start, min(start + size, count)))
 
     def save(self, path: Path) -> None:
         """Write it; the same recording gives the same bytes."""

@@ -52,7 +52,7 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     number = 0
     try:
         with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(lines, 1):  # noqa: B007  (named in the error)
                 text = line.decode("utf-8").rstrip("\r\n")
                 language, tab, rest = text.partition("\t")
                 if text:

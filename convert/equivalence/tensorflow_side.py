@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -13,8 +14,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the text ops)
 
-from convert.blueprint import read_blueprint
+from convert.blueprint import Blueprint, read_blueprint
+from convert.equivalence.recording import EMBEDDING, Recording
+from convert.equivalence.sentences import Sentence
+from convert.errors import GraphError
+from convert.export import fingerprint
 from convert.savedmodel import SavedModel
+
+# Every text is padded to the same length: a larger batch takes more memory and no less time.
+BATCH = 32
 
 
 class ReferenceGraph:
@@ -30,27 +38,73 @@ class ReferenceGraph:
     """
 
     def __init__(self, folder: Path) -> None:
-        model = SavedModel.open(folder)
-        blueprint = read_blueprint(model)
-        signature = model.signatures[blueprint.signature]
-        self._source = str(signature.inputs[blueprint.input_name].ref)
-        self._output = str(signature.outputs[blueprint.output_name].ref)
-        self._ids = f"{blueprint.text.pack.evidence}:0"
-        self._max_length = blueprint.text.pack.max_length
+        self.model = SavedModel.open(folder)
+        self.blueprint: Blueprint = read_blueprint(self.model)
+        signature = self.model.signatures[self.blueprint.signature]
+        self._source = str(signature.inputs[self.blueprint.input_name].ref)
+        self._output = str(signature.outputs[self.blueprint.output_name].ref)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
-            tf.compat.v1.saved_model.load(self._session, list(model.tags), str(folder))
+            tf.compat.v1.saved_model.load(self._session, list(self.model.tags), str(folder))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return the embeddings of `texts`, float32 [texts, hidden]."""
-        return np.asarray(self._run(self._output, texts), np.float32)
+        return self._run({EMBEDDING: self._output}, texts)[EMBEDDING]
 
     def token_ids(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the packed, padded ids of `texts`, int32 [texts, max_length]."""
-        return np.asarray(self._run(self._ids, texts), np.int32).reshape(len(texts), self._max_length)
+        """Return the packed, padded ids of `texts`, int32 [texts, max_length].
 
-    def _run(self, tensor: str, texts: Sequence[str]) -> np.ndarray:
-        return np.asarray(self._session.run(tensor, {self._source: [text.encode() for text in texts]}))
+        Raises:
+            GraphError: the ids are made inside a traced function, where TensorFlow does not let them be fetched.
+        """
+        tensor = f"{self.blueprint.text.pack.evidence}:0"
+        if not self._has(tensor):
+            raise GraphError(
+                f"The ids, '{tensor}', are inside a function and cannot be fetched.", "Compare embeddings."
+            )
+        return self._run({"ids": tensor}, texts)["ids"].astype(np.int32).reshape(len(texts), -1)
+
+    def record(self, sentences: Sequence[Sentence], *, stages: bool = True) -> Recording:
+        """Return what the graph makes of `sentences`; `stages` as well, where the graph lets them be fetched."""
+        fetches = {EMBEDDING: self._output, "ids": f"{self.blueprint.text.pack.evidence}:0"}
+        if stages:
+            fetches |= {name: tensor for name, tensor in self.blueprint.stages.items() if self._has(tensor)}
+        found = self._run(fetches, [sentence.text for sentence in sentences])
+        pad_id = self.blueprint.text.pack.pad_id
+        ids = found.pop("ids").reshape(len(sentences), -1)
+        embedding = found.pop(EMBEDDING)
+        return Recording(
+            tf.__version__,
+            self.fingerprint,
+            self.blueprint.text.pack.max_length,
+            list(sentences),
+            [[int(i) for i in row if i != pad_id] for row in ids],
+            {name: found[name] for name in self.blueprint.stages if name in found} | {EMBEDDING: embedding},
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the SavedModel, as in `hub2hf.json`."""
+        return str(fingerprint(self.model)["fingerprint"])
+
+    def _has(self, tensor: str) -> bool:
+        try:
+            self._session.graph.get_tensor_by_name(tensor)
+        except (KeyError, ValueError):
+            return False
+        return True
+
+    def _run(self, fetches: dict[str, str], texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return each fetched tensor, float32 or integer; of a stage with all tokens only the first of each text."""
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in fetches}
+        for start in range(0, len(texts), BATCH):
+            batch = [text.encode() for text in texts[start : start + BATCH]]
+            for name, value in self._session.run(fetches, {self._source: batch}).items():
+                array = np.asarray(value)
+                if name in self.blueprint.stages:
+                    array = array.reshape(len(batch), -1, self.blueprint.encoder.hidden_size.value)[:, 0]
+                parts[name].append(array.reshape(len(batch), -1))
+        return {name: np.concatenate(values) for name, values in parts.items()}
 
     def __enter__(self) -> ReferenceGraph:
         return self

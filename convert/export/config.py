@@ -17,7 +17,7 @@ def needs_model_class(encoder: EncoderBlueprint) -> bool:
     return encoder.pooler_activation.value != "tanh" or encoder.normalised.value
 
 
-def bert_config(encoder: EncoderBlueprint, pack: Pack, dtype: str) -> dict[str, Any]:
+def bert_config(encoder: EncoderBlueprint, pack: Pack) -> dict[str, Any]:
     """Return `config.json` for `transformers.BertConfig`; dropout is not in the graph and is left to the default."""
     config: dict[str, Any] = {
         "architectures": ["BertModel"],
@@ -32,7 +32,7 @@ def bert_config(encoder: EncoderBlueprint, pack: Pack, dtype: str) -> dict[str, 
         "max_position_embeddings": encoder.positions.value,
         "type_vocab_size": encoder.type_vocab_size.value,
         "pad_token_id": pack.pad_id,
-        "dtype": dtype,
+        "dtype": "float32",  # what the graph computes in, however its variables are stored
     }
     if needs_model_class(encoder):
         config["pooler_act"] = ACTIVATIONS[encoder.pooler_activation.value].transformers_name or "linear"

@@ -11,21 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from convert.blueprint.read import Blueprint
-from convert.errors import SourceError, VocabularyError
+from convert.errors import SourceError
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
 from convert.export.json_files import write_json
 from convert.export.sentence_transformers import write_modules
 from convert.export.staging import LOCK, staged
 from convert.export.weights import write_safetensors
 from convert.savedmodel.model import SavedModel
-from convert.tokenizer import (
-    read_vocabulary,
-    special_tokens,
-    special_tokens_map,
-    tokenizer_config,
-    write_tokenizer_json,
-    write_vocab_txt,
-)
+from convert.tokenizer import tokenizer_files
 
 MANIFEST = "hub2hf.json"
 WEIGHTS = "model.safetensors"
@@ -70,34 +63,16 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     encoder, pack = blueprint.encoder, blueprint.text.pack
     with ThreadPoolExecutor(max_workers=1) as pool:
         weights = pool.submit(write_safetensors, work / WEIGHTS, model.checkpoint, encoder.mapped, progress)
-        _write_tokenizer(blueprint, work)
+        tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
         digest = weights.result()
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
-    dtypes = {model.checkpoint.variables[item.variable].dtype.name for item in encoder.mapped}
-    dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
-    write_json(work / "config.json", bert_config(encoder, pack, dtype))
+    write_json(work / "config.json", bert_config(encoder, pack))
     write_modules(work, model.checkpoint, encoder, pack)
     if needs_model_class(encoder):
         code = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
         (work / MODEL_FILE).write_bytes(code)
     return digest
-
-
-def _write_tokenizer(blueprint: Blueprint, work: Path) -> None:
-    text, size = blueprint.text, blueprint.encoder.vocab_size
-    vocabulary = read_vocabulary(text.vocabulary)
-    if len(vocabulary) != size.value:
-        raise VocabularyError(
-            f"{text.vocabulary} has {len(vocabulary)} pieces, but the word embeddings have {size.value} rows "
-            f"({size.evidence}).",
-            "The vocabulary does not belong to this checkpoint; download the model again.",
-        )
-    tokens = special_tokens(text, vocabulary)
-    write_tokenizer_json(text, vocabulary, work / "tokenizer.json")
-    write_vocab_txt(vocabulary, work / "vocab.txt")
-    write_json(work / "tokenizer_config.json", tokenizer_config(text, tokens))
-    write_json(work / "special_tokens_map.json", special_tokens_map(tokens))
 
 
 def _manifest(blueprint: Blueprint, source: dict[str, Any], work: Path, hashed: dict[str, str]) -> dict[str, Any]:

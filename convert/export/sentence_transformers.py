@@ -59,9 +59,10 @@ def dense_modules(weight: np.ndarray, bias: np.ndarray, activation: str) -> list
         bias: [hidden].
         activation: a name of `ACTIVATIONS`.
     """
+    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
     if activation != "gelu_tanh":
         return [Dense(weight, bias, ACTIVATIONS[activation].torch_class)]
-    dtype, hidden = weight.dtype, len(bias)
+    dtype, hidden = np.float32, len(bias)
     scales = np.asarray(SCALES)
     wide = (scales[:, np.newaxis, np.newaxis] * weight).reshape(-1, weight.shape[1]).astype(dtype)
     wide_bias = (scales[:, np.newaxis] * bias).reshape(-1).astype(dtype)

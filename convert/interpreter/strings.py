@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Regex, normalizers
 
-from convert.blueprint.text import ReplacePattern
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
 from convert.interpreter.registry import Value, elementary, operation
 from convert.savedmodel.node import Node
-from convert.tokenizer.automaton import Automaton, full_match
-from convert.tokenizer.codepoints import EVERYTHING
-from convert.tokenizer.patterns import replacement
-from convert.tokenizer.re2 import parse
-from convert.tokenizer.tables import UNLISTED_SCRIPT, scripts, whitespace
+from convert.unicode.automaton import Automaton, full_match
+from convert.unicode.codepoints import EVERYTHING
+from convert.unicode.patterns import replacement
+from convert.unicode.re2 import parse
+from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
 if TYPE_CHECKING:
     from convert.interpreter.run import Interpreter
@@ -44,7 +43,7 @@ def _text(value: Value) -> str:
 
 @lru_cache(maxsize=64)
 def _replacer(pattern: str, rewrite: str, evidence: str) -> normalizers.Replace:
-    regex, literal = replacement(ReplacePattern(pattern, rewrite, evidence))
+    regex, literal = replacement(pattern, rewrite, evidence)
     return normalizers.Replace(Regex(regex), literal)
 
 

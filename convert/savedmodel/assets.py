@@ -10,9 +10,7 @@ from convert.errors import SourceError
 from convert.savedmodel import messages
 
 ASSETS_FOLDER: Final = "assets"  # kSavedModelAssetsDirectory, tensorflow/cc/saved_model/constants.h
-ASSETS_COLLECTION: Final = (
-    "saved_model_assets"  # kSavedModelAssetsKey, ibid.; TF Hub v1 modules list them here
-)
+ASSETS_COLLECTION: Final = "saved_model_assets"  # kSavedModelAssetsKey, ibid.; TF Hub v1 modules list them here
 _AGAIN: Final = "Fetch or copy the SavedModel again."
 
 

@@ -151,6 +151,8 @@ def _values(proto: Any, dtype: np.dtype[Any], count: int, where: str) -> Array:
     if proto.dtype not in _FIELDS:
         raise GraphError(f"The {where} holds values of {dtype} in an unsupported form.", REPORT)
     values = _field_values(proto, dtype)
+    if not count:  # TensorFlow ignores what an empty tensor holds; tf.zeros([0], tf.string) has one value
+        values = values[:0]
     if len(values) > count:
         raise GraphError(f"The {where} has {len(values)} values, more than its shape of {count}.", REPORT)
     if len(values) == 0:

@@ -19,9 +19,7 @@ from convert.savedmodel.files import is_file
 from convert.savedmodel.shards import AGAIN, Shards
 from convert.savedmodel.table import read_table
 
-OBJECT_GRAPH_KEY: Final = (
-    "_CHECKPOINTABLE_OBJECT_GRAPH"  # OBJECT_GRAPH_PROTO_KEY, tensorflow/python/trackable/base.py
-)
+OBJECT_GRAPH_KEY: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"  # OBJECT_GRAPH_PROTO_KEY, tensorflow/python/trackable/base.py
 
 
 @dataclass(frozen=True)
@@ -192,9 +190,7 @@ class Checkpoint:
                 whole[piece.slice.index] = self._read_piece(variable, piece, piece.slice.shape)
         return whole
 
-    def _read_piece(
-        self, variable: Variable, piece: Piece, shape: tuple[int, ...]
-    ) -> np.ndarray[Any, np.dtype[Any]]:
+    def _read_piece(self, variable: Variable, piece: Piece, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[Any]]:
         if variable.is_string:
             return self._shards.read_strings(variable.key, piece, prod(shape)).reshape(shape)
         buffer = np.empty(piece.size, dtype=np.uint8)
@@ -209,9 +205,7 @@ class Checkpoint:
         try:
             proto = messages.parse("TrackableObjectGraph", data)
         except messages.MalformedMessage as error:
-            raise CheckpointError(
-                f"The object graph of {self.prefix} is malformed: {error}.", AGAIN
-            ) from None
+            raise CheckpointError(f"The object graph of {self.prefix} is malformed: {error}.", AGAIN) from None
         return [(str(a.checkpoint_key), str(a.full_name)) for node in proto.nodes for a in node.attributes]
 
 

@@ -138,9 +138,7 @@ class _Reader:
             raise self.error(key, f"has the impossible shape {list(shape)}")
         return shape
 
-    def piece(
-        self, key: str, proto: Any, number: int, shape: tuple[int, ...], spec: SliceSpec | None
-    ) -> Piece:
+    def piece(self, key: str, proto: Any, number: int, shape: tuple[int, ...], spec: SliceSpec | None) -> Piece:
         size, count = int(proto.size), prod(shape)
         if proto.offset < 0 or size < 0 or proto.offset + size > MAX_BYTES:
             raise self.error(key, f"claims {size} bytes at byte {proto.offset}")
@@ -176,9 +174,7 @@ class _Reader:
         proto = _parse(self.where, "BundleEntryProto", f"a slice of variable {key}", data)
         shape = tuple(int(dim.size) for dim in proto.shape.dim)
         if proto.dtype != number or shape != spec.shape or proto.slices:
-            raise SliceError(
-                f"the slice at {list(spec.starts)} is DataType {proto.dtype} of shape {list(shape)}"
-            )
+            raise SliceError(f"the slice at {list(spec.starts)} is DataType {proto.dtype} of shape {list(shape)}")
         return self.piece(key, proto, number, spec.shape, spec)
 
 

@@ -191,19 +191,14 @@ def new(kind: str) -> Any:
 
 
 def _build() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="hub2hf/savedmodel.proto", package=PACKAGE, syntax="proto3"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name="hub2hf/savedmodel.proto", package=PACKAGE, syntax="proto3")
     for name, fields in MESSAGES.items():
         descriptor = file.message_type.add(name=name)
         for field in fields:
             _add_field(descriptor, field)
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-        for name in MESSAGES
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in MESSAGES}
 
 
 def _add_field(descriptor: descriptor_pb2.DescriptorProto, declaration: str) -> None:

@@ -72,8 +72,7 @@ class SavedModel:
         self.tensorflow_version = str(meta_graph.meta_info_def.tensorflow_version)
         self.graph = Graph(meta_graph.graph_def, meta_graph.meta_info_def.stripped_op_list)
         self.signatures = {
-            name: _signature(name, proto, self.graph)
-            for name, proto in sorted(meta_graph.signature_def.items())
+            name: _signature(name, proto, self.graph) for name, proto in sorted(meta_graph.signature_def.items())
         }
         self.assets: dict[str, Path] = read_assets(folder, meta_graph)
         self._restore_op = str(meta_graph.saver_def.restore_op_name)

@@ -62,8 +62,7 @@ _SINGLE: Final[Mapping[str, str]] = {
 _SEVERAL: Final[Mapping[str, str]] = {
     "DynamicPartition": "outputs*num_partitions",
     "FastBertNormalize": "output_values output_offsets output_row_splits",
-    "FastWordpieceTokenizeWithOffsets": "output_subwords output_ids output_row_splits start_values "
-    "end_values",
+    "FastWordpieceTokenizeWithOffsets": "output_subwords output_ids output_row_splits start_values end_values",
     "FusedBatchNormV3": "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3",
     "IdentityN": "output*T",
     "If": "output*Tout",
@@ -76,8 +75,7 @@ _SEVERAL: Final[Mapping[str, str]] = {
     "RegexSplitWithOffsets": "tokens begin_offsets end_offsets row_splits",
     "RestoreV2": "tensors*dtypes",
     "SentencepieceTokenizeOp": "output_values output_splits",
-    "SentencepieceTokenizeWithOffsetsOp": "output_values output_splits output_offset_starts "
-    "output_offset_limits",
+    "SentencepieceTokenizeWithOffsetsOp": "output_values output_splits output_offset_starts output_offset_limits",
     "ShapeN": "output*N",
     "SparseFillEmptyRows": "output_indices output_values empty_row_indicator reverse_index_map",
     "SparseReshape": "output_indices output_shape",

@@ -29,9 +29,7 @@ class Shards:
 
     def __init__(self, prefix: Path, count: int) -> None:
         """Name the files; nothing is read."""
-        self.paths = tuple(
-            prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{count:05d}") for i in range(count)
-        )
+        self.paths = tuple(prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{count:05d}") for i in range(count))
 
     def existing(self) -> list[Path]:
         """Return the shards that are there; one that holds no tensor need not be."""
@@ -130,9 +128,7 @@ class Shards:
             file = path.open("rb", buffering=0)
             file.seek(piece.offset)
         except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{path}, which holds variable {key}, cannot be read: {error}.", AGAIN
-            ) from None
+            raise CheckpointError(f"{path}, which holds variable {key}, cannot be read: {error}.", AGAIN) from None
         return file
 
     def _fill(self, key: str, piece: Piece, file: BinaryIO, part: Bytes) -> None:

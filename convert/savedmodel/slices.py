@@ -52,9 +52,7 @@ def slice_from_proto(proto: Any, shape: tuple[int, ...]) -> tuple[SliceSpec, tup
     Raises:
         SliceError: another number of axes than the tensor, or a piece that ends outside of it.
     """
-    extents = tuple(
-        (int(e.start), int(e.length) if e.HasField("length") else FULL_EXTENT) for e in proto.extent
-    )
+    extents = tuple((int(e.start), int(e.length) if e.HasField("length") else FULL_EXTENT) for e in proto.extent)
     return _checked(extents, shape), extents
 
 

@@ -19,9 +19,7 @@ import google_crc32c
 from convert.errors import CheckpointError
 
 TABLE_MAGIC: Final = 0xDB4775248B80FB57  # kTableMagicNumber, tensorflow/core/lib/io/format.h
-FOOTER_SIZE: Final = (
-    48  # Footer::kEncodedLength: two block handles of at most 20 bytes, padded, and the magic
-)
+FOOTER_SIZE: Final = 48  # Footer::kEncodedLength: two block handles of at most 20 bytes, padded, and the magic
 TRAILER_SIZE: Final = 5  # kBlockTrailerSize: one byte of compression type, four of masked CRC32C
 # Of the file and of its keys: far above any real index (a few hundred bytes a variable); bounds the memory.
 MAX_INDEX_BYTES: Final = 1 << 28
@@ -138,9 +136,7 @@ def _read_footer(data: bytes) -> tuple[_Handle, _Handle]:
         raise _TableError(f"it has {len(data)} bytes, fewer than its footer of {FOOTER_SIZE}")
     (magic,) = struct.unpack_from("<Q", data, len(data) - 8)
     if magic != TABLE_MAGIC:
-        raise _TableError(
-            "its last 8 bytes are not those of a checkpoint index: truncated, or another kind of file"
-        )
+        raise _TableError("its last 8 bytes are not those of a checkpoint index: truncated, or another kind of file")
     start, end = len(data) - FOOTER_SIZE, len(data) - 8
     metaindex, position = _read_handle(data, start, end)
     index, position = _read_handle(data, position, end)
@@ -157,9 +153,7 @@ def _read_handle(data: bytes, position: int, end: int) -> tuple[_Handle, int]:
 
 def _read_block(data: bytes, handle: _Handle) -> list[tuple[bytes, bytes]]:
     if handle.end > len(data) - FOOTER_SIZE:
-        raise _TableError(
-            f"a block of {handle.size} bytes at byte {handle.offset} ends after the end of the file"
-        )
+        raise _TableError(f"a block of {handle.size} bytes at byte {handle.offset} ends after the end of the file")
     content = data[handle.offset : handle.offset + handle.size]
     kind, stored = struct.unpack_from("<BI", data, handle.offset + handle.size)
     crc = google_crc32c.extend(google_crc32c.value(content), bytes([kind]))

@@ -154,9 +154,7 @@ class _RestoreReader:
                     bound = self._bind(scope, node, [arg.name for arg in function.arguments], arguments)
                     work.append((function, function.nodes.values(), bound))
 
-    def _bind(
-        self, scope: Scope, call: Node, names: list[str], arguments: Mapping[str, str]
-    ) -> dict[str, str]:
+    def _bind(self, scope: Scope, call: Node, names: list[str], arguments: Mapping[str, str]) -> dict[str, str]:
         bound = {}
         for name, ref in zip(names, call.inputs, strict=False):
             target = self._target(scope, ref, arguments)

@@ -13,8 +13,8 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from convert.blueprint.text import Pack, TextBlueprint
 from convert.errors import GraphError, VocabularyError
+from convert.unicode.codepoints import LAST
 
-from .codepoints import LAST
 from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 

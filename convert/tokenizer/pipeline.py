@@ -27,12 +27,11 @@ from convert.blueprint.text import (
     WordPiece,
 )
 from convert.errors import GraphError
-
-from .automaton import TooComplexError, full_match, to_regex
-from .codepoints import regex_class
-from .patterns import replacement
-from .re2 import parse, unsupported
-from .tables import scripts, whitespace
+from convert.unicode.automaton import TooComplexError, full_match, to_regex
+from convert.unicode.codepoints import regex_class
+from convert.unicode.patterns import replacement
+from convert.unicode.re2 import parse, unsupported
+from convert.unicode.tables import scripts, whitespace
 
 # Oniguruma tries alternatives in order, so the scripts most text is in come first. Only speed depends on it.
 FREQUENT_SCRIPTS = (
@@ -73,7 +72,7 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
         GraphError: an operation, an order of operations or a pattern that is not understood.
     """
     check_order(text.operations)
-    own = [replacement(op) for op in text.operations if isinstance(op, ReplacePattern)]
+    own = [replacement(op.pattern, op.rewrite, op.evidence) for op in text.operations if isinstance(op, ReplacePattern)]
     cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)])
     steps = [*own, *script_steps(), *byte_limit_steps(text.wordpiece, cut, never_a_piece)]
     return Pipeline(tuple(steps), cut)

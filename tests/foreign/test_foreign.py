@@ -74,6 +74,8 @@ GOOD = {
     "averaged": Recipe(averaged=True, slices=3),
     "legacy-loops": Recipe(legacy_loops=True, text="word_loop", mask="carried", tags=("serve", "tpu")),
     "outer-mask": twisted(mask="outer", slices=4),
+    "half-stored": Recipe(stored=tf.float16),
+    "brain-stored": Recipe(stored=tf.bfloat16, encoder="modern"),
     "second-type-row": twisted("type_row_1", encoder="modern"),
 }
 

@@ -117,9 +117,7 @@ def tf2_model(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Pat
 
 
 @pytest.fixture(scope="session", params=["ref", "resource"])
-def tf1_model(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vocabulary: Path
-) -> Path:
+def tf1_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Path:
     """A TF1-style SavedModel: text ops in a While body, a partitioned embedding, an asset."""
     folder = tmp_path_factory.mktemp(f"tf1_{request.param}") / "model"
     with tf.Graph().as_default():

@@ -210,9 +210,7 @@ def test_slice_specs(spec: str, expected: SliceSpec | None) -> None:
     assert parse_slice_spec(spec) == expected
 
 
-@pytest.mark.parametrize(
-    "spec", ["x", "4 0", "4 0,", "4 0,5", "4 -1,2", "4 6 0,2", "4 0,1:0,1", "4 0,1,2", "4 -5,-1"]
-)
+@pytest.mark.parametrize("spec", ["x", "4 0", "4 0,", "4 0,5", "4 -1,2", "4 6 0,2", "4 0,1:0,1", "4 0,1,2", "4 -5,-1"])
 def test_bad_slice_specs(spec: str) -> None:
     with pytest.raises(SliceError):
         parse_slice_spec(spec)

@@ -215,9 +215,7 @@ def test_function_bodies_are_those_tensorflow_runs(with_op_list: bool) -> None:
     compared = 0
     for name, function in ours.functions.items():
         theirs = graph._get_function(name).graph
-        arguments = {
-            tensor.op.name: arg.name for tensor, arg in zip(theirs.inputs, function.arguments, strict=True)
-        }
+        arguments = {tensor.op.name: arg.name for tensor, arg in zip(theirs.inputs, function.arguments, strict=True)}
         by_name = {_plain(op.name): op for op in theirs.get_operations()}
         for node in function.nodes.values():
             op = by_name.get(_plain(node.name))
@@ -370,9 +368,7 @@ def test_bad_nodes(nodes: list[tuple[str, list[str]]], message: str) -> None:
 
 def test_deep_graphs_do_not_recurse() -> None:
     depth = 5000
-    graph_def = library(
-        *((f"f{i}", [], {"n": (f"f{i + 1}", [])}, {}) for i in range(depth)), (f"f{depth}", [], {}, {})
-    )
+    graph_def = library(*((f"f{i}", [], {"n": (f"f{i + 1}", [])}, {}) for i in range(depth)), (f"f{depth}", [], {}, {}))
     graph_def.node.add(name="n0", op="f0")
     for i in range(depth):
         graph_def.node.add(name=f"n{i + 1}", op="Abs", input=[f"n{i}"])

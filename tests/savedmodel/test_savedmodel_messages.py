@@ -39,9 +39,7 @@ def compare(ours: Any, theirs: Any, seen: dict[str, str]) -> None:
         assert (field.containing_oneof is None) == (other.containing_oneof is None), where
         assert (field.message_type is None) == (other.message_type is None), where
         if field.message_type is not None:
-            assert field.message_type.GetOptions().map_entry == other.message_type.GetOptions().map_entry, (
-                where
-            )
+            assert field.message_type.GetOptions().map_entry == other.message_type.GetOptions().map_entry, where
             compare(field.message_type, other.message_type, seen)
 
 

@@ -30,9 +30,7 @@ def edit(source: Path, target: Path, change: Any) -> Path:
 
 def variables(model: SavedModel) -> dict[str, Any]:
     ops = ("VariableV2", "VarHandleOp")
-    return {
-        node.name: model.variable_binding(node.name) for node in model.graph.nodes.values() if node.op in ops
-    }
+    return {node.name: model.variable_binding(node.name) for node in model.graph.nodes.values() if node.op in ops}
 
 
 def test_tensorflow_1(tf1_model: Path) -> None:
@@ -255,10 +253,7 @@ def walk(folder: Path) -> None:
                 node.attr(name, None)
             if node.op == "Const":
                 _ = node.value
-            if (
-                node.op in ("VariableV2", "VarHandleOp", "ReadVariableOp", "ConcatV2", "Identity")
-                and not scope.name
-            ):
+            if node.op in ("VariableV2", "VarHandleOp", "ReadVariableOp", "ConcatV2", "Identity") and not scope.name:
                 with contextlib.suppress(Hub2HFError):
                     model.variable(node.name)
         _ = scope.consumers

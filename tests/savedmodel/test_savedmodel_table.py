@@ -17,9 +17,7 @@ from convert.savedmodel import table as table_module
 from convert.savedmodel.table import VarintError, mask_crc, read_table, read_varint
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-ENTRIES = [
-    (f"layer_{i:03d}/kernel".encode() + b"x" * (i % 7), bytes([i % 256]) * (i % 9)) for i in range(300)
-]
+ENTRIES = [(f"layer_{i:03d}/kernel".encode() + b"x" * (i % 7), bytes([i % 256]) * (i % 9)) for i in range(300)]
 
 
 @pytest.mark.parametrize("snappy", [False, True])
@@ -49,9 +47,7 @@ def test_reads_any_table(
 
 @pytest.mark.parametrize("entries", [[(b"b", b""), (b"a", b"")], [(b"a", b"1"), (b"a", b"2")]])
 @pytest.mark.parametrize("per_block", [1, 2])
-def test_keys_out_of_order_or_repeated(
-    tmp_path: Path, entries: list[tuple[bytes, bytes]], per_block: int
-) -> None:
+def test_keys_out_of_order_or_repeated(tmp_path: Path, entries: list[tuple[bytes, bytes]], per_block: int) -> None:
     path = tmp_path / "t.index"
     path.write_bytes(encode_table(entries, per_block=per_block))
     with pytest.raises(CheckpointError, match="repeated or out of order"):

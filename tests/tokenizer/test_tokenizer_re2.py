@@ -10,13 +10,12 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tokenizers import Regex, normalizers
 
-from convert.blueprint.text import ReplacePattern
 from convert.errors import GraphError
-from convert.tokenizer.automaton import full_match, to_regex
-from convert.tokenizer.codepoints import EVERYTHING
-from convert.tokenizer.patterns import replacement
 from convert.tokenizer.pipeline import END_OF_WORD
-from convert.tokenizer.re2 import parse
+from convert.unicode.automaton import full_match, to_regex
+from convert.unicode.codepoints import EVERYTHING
+from convert.unicode.patterns import replacement
+from convert.unicode.re2 import parse
 
 ALPHABET = "ab1.|-_]^\\é日カ😀☀+́\u00a6Z"
 
@@ -73,7 +72,7 @@ def test_full_match(pattern: str) -> None:
 def test_replacement(pattern: str, rewrite: str) -> None:
     words = texts()
     expected = tf.strings.regex_replace(tf.constant([word.encode() for word in words]), pattern, rewrite).numpy()
-    regex, content = replacement(ReplacePattern(pattern, rewrite, "node"))
+    regex, content = replacement(pattern, rewrite, "node")
     step = normalizers.Replace(Regex(regex), content)
     assert [step.normalize_str(word) for word in words] == [word.decode() for word in expected]
 
@@ -91,7 +90,7 @@ def test_not_understood_names_node_and_pattern(pattern: str) -> None:
 )
 def test_replacements_refused(pattern: str, rewrite: str) -> None:
     with pytest.raises(GraphError, match="cannot be translated"):
-        replacement(ReplacePattern(pattern, rewrite, "node"))
+        replacement(pattern, rewrite, "node")
 
 
 def test_emoji_pattern_is_linear() -> None:

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from convert.tokenizer.codepoints import LAST, CodePoints, union
-from convert.tokenizer.tables import _lines, re2_class, scripts, whitespace
+from convert.unicode.codepoints import LAST, CodePoints, union
+from convert.unicode.tables import _lines, re2_class, scripts, whitespace
 
 
 def edges(*sets: CodePoints) -> list[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from convert.blueprint.text import ReplacePattern
-
 from .codepoints import regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported
 
 MOST_PATHS = 1  # unbounded repetitions inside one another are exponential in a backtracking engine
 
 
-def replacement(operation: ReplacePattern) -> tuple[str, str]:
-    """The regex and the literal content that do what `operation` does.
+def replacement(pattern: str, rewrite: str, evidence: str) -> tuple[str, str]:
+    """The regex and the literal content that do what RE2 does with `pattern` and `rewrite`.
 
     RE2 and Oniguruma agree on which match wins (the leftmost, then the first alternative, then the
     longest or, when lazy, shortest repetition); what they disagree on is refused.
@@ -19,7 +17,7 @@ def replacement(operation: ReplacePattern) -> tuple[str, str]:
     Raises:
         GraphError: the pattern is not understood, can match the empty string, or the rewrite has groups.
     """
-    node = parse(operation.pattern, operation.evidence)
+    node = parse(pattern, evidence)
     problem = None
     if _may_be_empty(node):
         problem = "it matches the empty string"
@@ -28,16 +26,16 @@ def replacement(operation: ReplacePattern) -> tuple[str, str]:
     elif _slow(node):
         problem = "it could take quadratic time"
     if problem:
-        raise unsupported(operation.pattern, operation.evidence, problem)
-    return _regex(node), _literal(operation)
+        raise unsupported(pattern, evidence, problem)
+    return _regex(node), _literal(pattern, rewrite, evidence)
 
 
-def _literal(operation: ReplacePattern) -> str:
+def _literal(pattern: str, rewrite: str, evidence: str) -> str:
     """RE2's rewrite syntax: a backslash and a digit is a group, two backslashes are one."""
-    pieces = operation.rewrite.split("\\\\")
+    pieces = rewrite.split("\\\\")
     if any("\\" in piece for piece in pieces):
-        why = f"its rewrite {operation.rewrite!r} refers to a group"
-        raise unsupported(operation.pattern, operation.evidence, why)
+        why = f"its rewrite {rewrite!r} refers to a group"
+        raise unsupported(pattern, evidence, why)
     return "\\".join(pieces)
 
 

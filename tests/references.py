@@ -1,0 +1,57 @@
+"""The reference SavedModels of the tests, and the embedded one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.sources import resolve
+
+ROOT = Path(__file__).parents[1]
+
+EMBEDDED = resolve("lealla-mini")
+VOCABULARY = EMBEDDED / "assets" / "vocab.txt"
+
+# What each reference differs in from SIZES["mini"] of scripts/build_reference_model.py.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "foreign": {
+        "activation": "gelu_erf",
+        "pooler": "tanh",
+        "epsilon": 1e-6,
+        "max_length": 64,
+        "scope": "towers/text/bert",
+        "layers": 2,
+        "hidden": 48,
+        "heads": 6,
+        "intermediate": 80,
+        "seed": 2,
+    },
+    "einsum": {
+        "attention": "einsum",
+        "layer_norm": "plain",
+        "token_types": "row",
+        "cut_select": "gather",
+        "resource_variables": False,
+        "heads": 2,
+    },
+    "sliced": {"slices": 3, "shards": 2, "token_types": "gather", "batched_text": True, "tags": ()},
+    "relu": {
+        "activation": "relu",
+        "pooler": "none",
+        "normalise": False,
+        "heads": 8,
+        "max_bytes_per_word": 40,
+        "delete_pattern": r"\p{Cc}",
+    },
+    "bare": {"cut_patterns": (), "delete_pattern": "", "max_length": 32, "pooler": "gelu_erf", "layers": 1},
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A SavedModel and the options it was built with."""
+
+    folder: Path
+    options: Any
