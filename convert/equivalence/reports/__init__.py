@@ -1,0 +1,67 @@
+"""What a verification found, for people and programs: terminal, JSON, Markdown, a web page and a picture."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from convert.equivalence.reports.data import report_json
+from convert.equivalence.reports.files import make_folder, write_whole
+from convert.equivalence.reports.markdown import report_markdown
+from convert.equivalence.reports.page import report_html
+from convert.equivalence.reports.picture import heat_map_png, require_pillow
+from convert.equivalence.reports.summary import summary
+from convert.equivalence.reports.terminal import print_report
+from convert.equivalence.result import Report
+from convert.errors import ExportError
+
+__all__ = [
+    "heat_map_png",
+    "prepare_reports",
+    "print_report",
+    "report_html",
+    "report_json",
+    "report_markdown",
+    "summary",
+    "write_reports",
+]
+
+
+def prepare_reports(folder: Path) -> None:
+    """Make `folder` and see that reports can be written, before the minutes that a verification takes.
+
+    Raises:
+        ExportError: the folder cannot be made or written to, or Pillow is not installed.
+    """
+    require_pillow()
+    make_folder(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ExportError(f"The folder {folder} cannot be written to.", "Name another folder for the reports.")
+
+
+def write_reports(report: Report, folder: Path) -> list[Path]:
+    """Write report.json, report.md, report.html and heatmap.png, each whole or not at all, over those of a run before.
+
+    Args:
+        report: what `verify` returned.
+        folder: where to; created.
+
+    Returns:
+        The four files.
+
+    Raises:
+        ExportError: a file cannot be written; or Pillow, which draws the picture, is not installed: then the other three
+            are there.
+    """
+    make_folder(folder)
+    texts = {
+        "report.json": json.dumps(report_json(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+        "report.md": report_markdown(report),
+        "report.html": report_html(report),
+    }
+    for name, text in texts.items():
+        # Half a surrogate pair is no UTF-8; as \udc80 it stays valid JSON. The other reports escape it themselves.
+        write_whole(folder / name, text.encode("utf-8", "backslashreplace"))
+    heat_map_png(report, folder / "heatmap.png")
+    return [folder / name for name in (*texts, "heatmap.png")]

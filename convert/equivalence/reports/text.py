@@ -1,0 +1,136 @@
+"""Texts and numbers as a reader can see them, whatever is in them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+from convert.equivalence.result import Row
+from convert.equivalence.sentences import TRAPS, UNKNOWN
+
+SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji
+BLANK_LETTERS = "\u034f\u115f\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks and a sign that show nothing
+OTHERS = {TRAPS: "the traps", UNKNOWN: "the sentences of no stated language"}  # stand in the place of a language
+STAGES = {
+    "ids": "token ids",
+    "embeddings": "sum of the embeddings, before the first layer",
+    "embedding": "sentence embedding (pooler, normalisation)",
+    "": "not known",
+}
+
+
+def pieces(text: str, limit: int | None = None) -> Iterator[tuple[str, bool]]:
+    r"""Yield what to show for `text`, and whether it is an escape such as `\u202e` for what cannot be seen.
+
+    Escaped are controls, format characters, white space other than single spaces inside, unassigned and private code
+    points, half surrogate pairs and marks without a letter. Joiners stay between letters, where the spelling has them.
+
+    Args:
+        text: anything.
+        limit: characters shown of it; what is left out is counted.
+    """
+    if not text:
+        yield "(empty text)", True
+    shown = text if limit is None or len(text) <= limit else text[: limit - 1]
+    for at, character in enumerate(shown):
+        if _visible(shown, at):
+            yield character, False
+        else:
+            code = ord(character)
+            yield SHORT.get(character) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"), True
+    if len(shown) < len(text):
+        yield f"… ({len(text):,} characters)", True
+
+
+def _visible(text: str, at: int) -> bool:
+    """Whether the character at `at` shows as itself."""
+    character, category = text[at], unicodedata.category(text[at])
+    before = text[at - 1] if at else " "
+    after = text[at + 1] if at + 1 < len(text) else " "
+    if character == " ":
+        return before != " " and at + 1 < len(text)
+    if character in JOINERS:
+        return all(unicodedata.category(side)[0] in "LMS" and not side.isascii() for side in (before, after))
+    if category[0] == "M" and unicodedata.category(before)[0] in "ZC" and before not in JOINERS:
+        return False
+    return category[0] not in "CZ" and character not in BLANK_LETTERS
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """Return `text` on one line with nothing invisible in it."""
+    return "".join(piece for piece, _ in pieces(text, limit))
+
+
+def number(value: float) -> str:
+    """Return a difference in two digits; what is no finite number, in words."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinite"
+    return f"{value:.1e}" if value else "0"
+
+
+def difference(row: Row) -> str:
+    """Return the row's difference, with more digits where two would look like the tolerance that it is over."""
+    if row.passed or not math.isfinite(row.difference):
+        return number(row.difference)
+    digits = (f"{row.difference:.{n}e}" for n in range(1, 17))
+    return next((text for text in digits if float(text) > row.tolerance), repr(row.difference))
+
+
+def tolerance(value: float) -> str:
+    """Return a tolerance in as few digits as say it exactly: 2e-06."""
+    if not math.isfinite(value):
+        return number(value)
+    return next(text for n in range(17) if float(text := f"{value:.{n}e}") == value) if value else "0"
+
+
+def tolerances(rows: Iterable[Row]) -> str:
+    """Return the tolerance of `rows`, or the smallest and the largest."""
+    values = sorted({row.tolerance for row in rows})
+    return " to ".join(map(tolerance, values if len(values) == 1 else (values[0], values[-1])))
+
+
+def stage(name: str) -> str:
+    """Return the name of a stage in words."""
+    return STAGES.get(name, printable(name))
+
+
+def join(names: Sequence[str]) -> str:
+    """Return `a`, `a and b` or `a, b and c`."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def count(number_of: int, thing: str) -> str:
+    """Return `1 sentence` or `1,000 sentences`."""
+    return f"{number_of:,} {thing}{'' if number_of == 1 else 's'}"
+
+
+def where(some: Iterable[str], every: Iterable[str]) -> str:
+    """Return in words which of the languages `every` are in `some`: `37 of 109 languages and the traps`."""
+    found = set(some)
+    part, whole = found - OTHERS.keys(), set(every) - OTHERS.keys()
+    if part and len(whole) == 1:
+        languages = [printable(next(iter(part)))]
+    elif part:
+        amount = f"all {len(whole):,}" if part == whole else f"{len(part):,} of {len(whole):,}"
+        languages = [f"{amount} languages"]
+    else:
+        languages = []
+    return join(languages + [words for name, words in OTHERS.items() if name in found])
+
+
+def more(rest: Iterable[str]) -> str:
+    """Return how many languages are not shown: `96 more languages and the traps`."""
+    found = set(rest)
+    languages = [count(len(found - OTHERS.keys()), "more language")] if found - OTHERS.keys() else []
+    return join(languages + [words for name, words in OTHERS.items() if name in found])
+
+
+def language_tag(language: str) -> str:
+    """Return `language` if it can stand in HTML's `lang`, else the empty tag, which says that it is not known."""
+    good = language not in OTHERS and re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*", language)
+    return language if good else ""
