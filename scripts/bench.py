@@ -102,7 +102,7 @@ PHASES = {
     "read the graph": "convert.SavedModel.open",
     "blueprint, proved on probes": "convert.read_blueprint",
     "tokenizer proved on probes": "convert.prove_tokenizer",
-    "beside the weights: vocabulary and tokenizer files": "convert.export.folder.tokenizer_files",
+    "vocabulary and tokenizer files": "convert.export.folder.tokenizer_files",
     "weights: read, check CRC32C, transpose, hash, write": "convert.export.folder.write_safetensors",
     "manifest": "convert.export.folder._manifest",
     "fsync of every file": "convert.export.staging._sync",

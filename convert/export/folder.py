@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict, is_dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -59,12 +59,10 @@ def write_folder(
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
-    """Write all but the manifest; return the SHA-256 of the weights, which are written beside the tokenizer's files."""
+    """Write all but the manifest; return the SHA-256 of the weights."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        weights = pool.submit(write_safetensors, work / WEIGHTS, model.checkpoint, encoder.mapped, progress)
-        tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
-        digest = weights.result()
+    tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
+    digest = write_safetensors(work / WEIGHTS, model.checkpoint, encoder.mapped, progress)
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
     write_json(work / "config.json", bert_config(encoder, pack))
