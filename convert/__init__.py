@@ -10,19 +10,24 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convert.blueprint import Blueprint, read_blueprint
-from convert.errors import Hub2HFError
+from convert.equivalence.result import Report
+from convert.equivalence.sentences import Sentence, language_sentences, read_sentences, trap_sentences
+from convert.errors import Hub2HFError, SourceError
 from convert.export import as_json, blueprint_facts, check_free, fingerprint, prove_tokenizer, write_folder
 from convert.savedmodel import SavedModel
 from convert.sources import resolve
 
-__all__ = ["Blueprint", "Conversion", "Hub2HFError", "convert", "facts", "inspect"]
+if TYPE_CHECKING:
+    from convert.equivalence.tensorflow_side import ReferenceGraph
+
+__all__ = ["Blueprint", "Conversion", "Hub2HFError", "Report", "convert", "facts", "inspect", "record", "verify"]
 
 
 @dataclass(frozen=True)
@@ -100,3 +105,120 @@ def facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return a blueprint as plain JSON data: signature, text, vocabulary, encoder, mapping, unused."""
     plain: dict[str, Any] = as_json(blueprint_facts(blueprint))
     return plain
+
+
+def record(
+    source: str | Path,
+    file: str | Path,
+    *,
+    languages: Collection[str] = (),
+    sentences: str | Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Record what TensorFlow makes of the sentences, for `verify` on machines without TensorFlow.
+
+    Args:
+        source: as for `convert`.
+        file: the recording to write, a safetensors file.
+        languages: only these; all 109 and the traps by default.
+        sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
+        progress: called with the number of sentences just recorded.
+
+    Returns:
+        How many sentences were recorded.
+
+    Raises:
+        Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
+    """
+    from convert.equivalence.recording import join
+    from convert.equivalence.verify import chunked
+
+    parts = []
+    with _reference_graph(source) as graph:
+        for chunk in chunked(_chosen(languages, sentences)):
+            parts.append(graph.record(chunk))
+            progress(len(chunk))
+    if not parts:
+        raise SourceError("There are no sentences to record.", "Check the languages and the file of sentences.")
+    whole = join(parts)
+    whole.save(Path(file))
+    return len(whole.sentences)
+
+
+def verify(
+    source: str | Path | None,
+    candidate: str | Path,
+    *,
+    golden: str | Path | None = None,
+    languages: Collection[str] = (),
+    sentences: str | Path | None = None,
+    surfaces: Sequence[str] = (),
+    tolerances: str | Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Report:
+    """Prove, or refute, that a Hugging Face folder gives the embeddings of a SavedModel.
+
+    Args:
+        source: the SavedModel, run by TensorFlow now; None with `golden`.
+        candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
+        golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
+        languages: only these; all 109 and the traps by default.
+        sentences: a file of your own, as for `record`.
+        surfaces: ways of loading: automodel, sentence-transformers, bert, card; all that apply by default.
+        tolerances: a TOML file of the form of `configs/tolerances.toml`.
+        progress: called with the number of sentences just compared.
+
+    Raises:
+        Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
+    """
+    try:
+        from convert.equivalence.candidate import Candidate
+        from convert.equivalence.recording import Recording
+        from convert.equivalence.tolerances import load_tolerances
+        from convert.equivalence.verify import Witness
+        from convert.equivalence.verify import verify as hold
+    except ImportError as error:
+        raise _missing(error, "torch") from error
+    allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
+    loaded = Candidate.find(candidate, surfaces)
+    if golden is not None:
+        recording = Recording.load(Path(golden))
+        _check_languages(languages, recording.sentences)
+        witness = Witness.recorded(recording, languages)
+        return hold(witness, loaded, allowed, named=str(golden), progress=progress)
+    if source is None:
+        raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
+    with _reference_graph(source) as graph:
+        witness = Witness.live(graph, _chosen(languages, sentences))
+        return hold(witness, loaded, allowed, named=str(source), progress=progress)
+
+
+def _reference_graph(source: str | Path) -> ReferenceGraph:
+    folder = resolve(source)
+    SavedModel.open(folder)
+    try:
+        from convert.equivalence.tensorflow_side import ReferenceGraph
+    except ImportError as error:
+        raise _missing(error, "tensorflow") from error
+    return ReferenceGraph(folder)
+
+
+def _missing(error: ImportError, extra: str) -> SourceError:
+    return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")
+
+
+def _chosen(languages: Collection[str], file: str | Path | None) -> Iterator[Sentence]:
+    """Yield the sentences of `file`, or the project's own and the traps, in `languages` only where any are named."""
+    if file is None:
+        own = [*language_sentences(), *trap_sentences()]
+        _check_languages(languages, own)
+    chosen: Iterable[Sentence] = own if file is None else read_sentences(Path(file))
+    return (sentence for sentence in chosen if not languages or sentence.language in languages)
+
+
+def _check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
+    unknown = sorted(set(languages) - {sentence.language for sentence in sentences})
+    if unknown:
+        raise SourceError(
+            f"There are no sentences in {', '.join(unknown)}.", "Languages are codes as on the card: de, ja."
+        )

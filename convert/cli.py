@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 import convert as verbs
-from convert.errors import Hub2HFError
+from convert.errors import Hub2HFError, SourceError
 from convert.report import print_blueprint, print_conversion
 
+EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
 EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
 
@@ -73,6 +74,74 @@ def convert(
         _print_json({"out": str(out), **conversion.manifest})
     else:
         print_conversion(source, conversion)
+
+
+Languages = Annotated[str, typer.Option(help="Only these languages, as de,ja.")]
+Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a line: text, or language<TAB>text.")]
+
+
+@app.command()
+def record(source: Source, file: Path, languages: Languages = "", sentences: Sentences = None) -> None:
+    """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
+    with _counter("recorded") as report:
+        count = verbs.record(source, file, languages=_split(languages), sentences=sentences, progress=report)
+    print(f"{file}: {count} sentences of {source} recorded")
+
+
+@app.command()
+def verify(
+    source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")],
+    candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
+    golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
+    languages: Languages = "",
+    sentences: Sentences = None,
+    surfaces: Annotated[str, typer.Option(help="automodel,sentence-transformers,bert,card; all by default.")] = "",
+    tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 equivalent, 1 not, 2 unanswered."""
+    from convert.equivalence.reports import prepare_reports, print_report, report_json, write_reports
+
+    if bool(golden) == bool(candidate):
+        raise SourceError(
+            "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
+        )
+    if report is not None:
+        prepare_reports(report)
+    with _counter("compared") as progress:
+        found = verbs.verify(
+            None if golden else source,
+            source if golden else candidate,
+            golden=golden,
+            languages=_split(languages),
+            sentences=sentences,
+            surfaces=_split(surfaces),
+            tolerances=tolerances,
+            progress=progress,
+        )
+    if report is not None:
+        write_reports(found, report)
+    if as_json:
+        _print_json(report_json(found))
+    else:
+        print_report(found)
+    if not found.equivalent:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+@contextlib.contextmanager
+def _counter(done: str) -> Iterator[Callable[[int], None]]:
+    """Yield a callback for a number of sentences, which counts them on a terminal's standard error."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.completed:.0f} sentences " + done), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(done, total=None)
+        yield lambda count: bar.advance(task, count)
 
 
 def _print_json(content: Any) -> None:

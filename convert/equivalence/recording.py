@@ -113,6 +113,16 @@ class Recording:
             raise SourceError(f"{path} is not a recording: {error}.", "Record it again with hub2hf record.") from error
 
 
+def join(parts: Sequence[Recording]) -> Recording:
+    """Return recordings of one model as one."""
+    return replace(
+        parts[0],
+        sentences=[sentence for part in parts for sentence in part.sentences],
+        ids=[row for part in parts for row in part.ids],
+        stages={name: np.concatenate([part.stages[name] for part in parts]) for name in parts[0].stages},
+    )
+
+
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):

@@ -94,5 +94,5 @@ class Report:
 
     @property
     def equivalent(self) -> bool:
-        """Whether every surface passed in every language."""
-        return all(row.passed for row in self.rows)
+        """Whether every surface passed in every language; nothing compared is nothing proved."""
+        return bool(self.rows) and all(row.passed for row in self.rows)

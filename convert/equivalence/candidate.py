@@ -1,0 +1,116 @@
+"""A Hugging Face folder, or a Hub repository in the local cache, loaded in the ways people load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import metadata, resources
+from pathlib import Path
+
+import numpy as np
+
+from convert.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, quiet
+from convert.errors import SourceError
+from convert.export.config import MODEL_FILE
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
+LIBRARIES = ("transformers", "tokenizers", "sentence-transformers", "torch")
+
+
+class Candidate:
+    """A folder to be verified; nothing is assumed of how it was made.
+
+    Args:
+        folder: the folder.
+        surfaces: names of `SURFACES`; by default all that the folder is made for.
+
+    Raises:
+        SourceError: weights, configuration or tokenizer are missing, or a surface is unknown.
+    """
+
+    def __init__(self, folder: Path, surfaces: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self._require(("config.json",), "configuration (config.json)")
+        self._require(WEIGHTS, "weights (model.safetensors)")
+        self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
+        unknown = sorted(set(surfaces) - set(SURFACES))
+        if unknown:
+            raise SourceError(f"Unknown surface {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
+        made_for = [name for name in SURFACES if name != "sentence-transformers" or (folder / "modules.json").is_file()]
+        self.surfaces = list(surfaces) or made_for
+        self._loaded: dict[str, Pooled | Stock] = {}
+
+    @classmethod
+    def find(cls, name: str | Path, surfaces: Sequence[str] = ()) -> Candidate:
+        """Return the candidate `name`: a folder, or OWNER/NAME of a repository that is already in the Hub cache."""
+        if Path(name).is_dir():
+            return cls(Path(name), surfaces)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+        try:
+            return cls(Path(snapshot_download(str(name), local_files_only=True)), surfaces)
+        except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+            step = "Check the path, or download the repository first: hf download OWNER/NAME."
+            raise SourceError(f"{name} is neither a folder nor a repository in the Hub cache.", step) from error
+
+    def _require(self, names: Sequence[str], what: str) -> None:
+        if not any((self.folder / name).is_file() for name in names):
+            raise SourceError(f"{self.folder} has no {what}.", "Name a Hugging Face model folder.")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Name → version of the libraries that load it."""
+        return {name: metadata.version(name) for name in LIBRARIES}
+
+    @cached_property
+    def ships_our_class(self) -> bool:
+        """Whether its code is this package's own model class, byte for byte; other code is never run."""
+        path = self.folder / MODEL_FILE
+        ours = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
+        return path.is_file() and path.read_bytes() == ours
+
+    def load(self, surface: str) -> Pooled | Stock:
+        """Return the folder loaded as `surface` does.
+
+        Raises:
+            SourceError: the libraries cannot load it.
+        """
+        if surface not in self._loaded:
+            quiet()
+            try:
+                self._loaded[surface] = SURFACES[surface](self.folder, self.ships_our_class)
+            except Exception as error:  # whatever the libraries raise on a foreign folder
+                first = str(error).strip().split("\n")[0]
+                raise SourceError(
+                    f"{self.folder} cannot be loaded as {surface}: {first}",
+                    "Check the folder, or leave the surface out.",
+                ) from error
+        return self._loaded[surface]
+
+    def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
+        """Return what the folder makes of `texts`, loaded as `surface` does."""
+        return self.load(surface).embed(texts)
+
+    @cached_property
+    def bert(self) -> Pooled:
+        """The folder as a plain encoder, for comparing stages."""
+        loaded = self.load("bert")
+        assert isinstance(loaded, Pooled)
+        return loaded
+
+    @cached_property
+    def tensors(self) -> Mapping[str, np.ndarray]:
+        """State-dict key → value of its `BertModel`.
+
+        Raises:
+            SourceError: a weight is not a number.
+        """
+        found = {key: value.float().numpy() for key, value in self.bert.model.state_dict().items()}
+        bad = [key for key, value in found.items() if not np.isfinite(value).all()]
+        if bad:
+            raise SourceError(
+                f"{self.folder}: the weights hold values that are no numbers, in {bad[0]}.", "Make it again."
+            )
+        return found

@@ -1,0 +1,235 @@
+"""Where a candidate departs from the graph, and the likely cause: each is tried, and named only when it explains."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convert.blueprint.activations import ACTIVATIONS
+from convert.equivalence.candidate import Candidate
+from convert.equivalence.pytorch_side import Pooled
+from convert.equivalence.recording import EMBEDDING, Recording
+from convert.equivalence.result import Cause, Failure
+
+if TYPE_CHECKING:
+    from convert.blueprint import Blueprint
+    from convert.savedmodel import SavedModel
+
+# Stages are of the size of 1; float32 round-off in them is about 3e-6, the erf form of GELU moves them by 1e-3.
+DEPARTED = 1e-4
+EPSILONS = (1e-12, 1e-6, 1e-5)
+
+
+def departure(candidate: Candidate, surface: str, recording: Recording) -> tuple[str, str]:
+    """Return the first stage at which `surface` departs on the one sentence of `recording`, and the details."""
+    text = recording.sentences[0].text
+    found = candidate.embed(surface, [text]).ids[0]
+    if found != recording.ids[0]:
+        return "ids", _first_difference(candidate, surface, text, recording.ids[0], found)
+    loaded = candidate.load(surface)
+    if not isinstance(loaded, Pooled):
+        return EMBEDDING, ""
+    stages = loaded.stages([text])
+    for name, expected in recording.stages.items():
+        if name != EMBEDDING and name in stages:
+            apart = float(np.abs(stages[name] - expected).max())
+            if not apart <= DEPARTED:
+                return name, f"the first token differs by {apart:.1e} there, and by less before"
+    return EMBEDDING, "every layer agrees; the pooler does not"
+
+
+def _first_difference(candidate: Candidate, surface: str, text: str, expected: list[int], found: list[int]) -> str:
+    at = next((i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]), None)
+    if at is None:
+        return f"{len(found)} pieces in place of {len(expected)}"
+    tokenizer = getattr(candidate.load(surface), "tokenizer", candidate.bert.tokenizer)
+    wanted, got = tokenizer.convert_ids_to_tokens([expected[at], found[at]])
+    start, end = _span(tokenizer, text, at)
+    return f"piece {at} is {got!r} ({found[at]}) in place of {wanted!r} ({expected[at]}), from {text[start:end]!r}"
+
+
+def _span(tokenizer: Any, text: str, at: int) -> tuple[int, int]:
+    """Return the characters behind piece number `at`, with one more on each side."""
+    offsets = tokenizer(text, return_offsets_mapping=True, truncation=True)["offset_mapping"]
+    start, end = offsets[min(at, len(offsets) - 2)]
+    return max(start - 1, 0), max(end, start) + 1
+
+
+SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]")
+Rule = Callable[[str, str], bool]
+
+
+def _has(categories: str) -> Rule:
+    return lambda text, near: any(unicodedata.category(c) in categories.split() for c in near)
+
+
+# What a text rule of the graph does, and how to tell from a sentence and the characters at its first difference that a
+# candidate lacks it; the first that holds is named.
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("literal special tokens are plain text", lambda text, near: any(token in text for token in SPECIAL)),
+    ("control and format characters are deleted (ZWNJ, soft hyphen, …)", _has("Cc Cf")),
+    ("a word of too many UTF-8 bytes is unknown", lambda text, near: any(len(w.encode()) > 100 for w in text.split())),
+    ("combining marks are a script of their own", _has("Mn Mc Me")),
+    ("hiragana, katakana and Han are three scripts", lambda text, near: any(_is_kana(c) for c in near)),
+    ("emoji and signs", _has("So Sk Sm Sc")),
+    ("no case folding, no accent stripping", lambda text, near: near not in (near.lower(), _decomposed(near))),
+    ("punctuation and digits join across spaces, and split by script only", _has("Po Pd Ps Pe Pi Pf Pc Nd No Nl Zs")),
+)
+
+
+def _is_kana(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(("HIRAGANA", "KATAKANA"))
+
+
+def _decomposed(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
+
+
+def likely_causes(
+    candidate: Candidate,
+    failures: Sequence[Failure],
+    parts: Sequence[Recording],
+    model: SavedModel | None,
+    blueprint: Blueprint | None,
+) -> list[Cause]:
+    """Return the likely causes of `failures`.
+
+    Args:
+        parts: a recording of one sentence for each examined failure, with its stages.
+        model, blueprint: the SavedModel, where it is at hand: its tensors are compared one by one.
+    """
+    causes = list(_tokenizer_causes(candidate, failures))
+    if model is not None and blueprint is not None:
+        causes += _tensor_causes(candidate, model, blueprint)
+    same_ids = [part for part in parts if candidate.bert.embed([part.sentences[0].text]).ids[0] == part.ids[0]]
+    if same_ids:
+        causes += _stage_causes(candidate.bert, same_ids)
+    return causes
+
+
+def _tokenizer_causes(candidate: Candidate, failures: Sequence[Failure]) -> Iterator[Cause]:
+    shown: dict[str, list[str]] = {}
+    for failure in failures:
+        if failure.stage == "ids":
+            near = failure.detail.rpartition(", from ")[2]
+            name = next((name for name, rule in RULES if rule(failure.text, _unquoted(near))), "another text rule")
+            shown.setdefault(name, []).append(failure.text)
+    for name, texts in shown.items():
+        yield Cause(f"tokenizer rule: {name}", f"{candidate.folder.name} gives other ids than the graph", texts[:3])
+
+
+def _unquoted(text: str) -> str:
+    import ast
+
+    try:
+        return str(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _tensor_causes(candidate: Candidate, model: SavedModel, blueprint: Blueprint) -> Iterator[Cause]:
+    """Compare the state dict with the checkpoint, tensor by tensor."""
+    tensors, wrong = candidate.tensors, []
+    for item in blueprint.encoder.mapped:
+        value = model.checkpoint.read(item.variable)
+        expected = value.T if item.operation == "transpose" else value
+        found = tensors.get(item.key)
+        if item.key.endswith("token_type_embeddings.weight") and found is not None:
+            yield from _token_type_cause(found, value[item.row], model, blueprint)
+        elif found is None or not np.array_equal(found, expected.astype(np.float32)):
+            wrong.append(item.key)
+    if wrong:
+        names = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        yield Cause("weights", f"{len(wrong)} of {len(tensors)} tensors are not those of the SavedModel: {names}")
+
+
+def _token_type_cause(
+    found: np.ndarray, expected: np.ndarray, model: SavedModel, blueprint: Blueprint
+) -> Iterator[Cause]:
+    if np.array_equal(found[0], expected):
+        return
+    for name in blueprint.encoder.unused:
+        variable = model.checkpoint.variables[name]
+        if variable.shape == found.shape and np.array_equal(model.checkpoint.read(name), found):
+            yield Cause(
+                "token-type row", f"the token types are those of '{name}', which reaches no output of the graph"
+            )
+            return
+    yield Cause("token-type row", "row 0 of the token types, which is added to every token, is not the graph's")
+
+
+def _stage_causes(loaded: Pooled, parts: Sequence[Recording]) -> Iterator[Cause]:
+    """Change one thing of the candidate at a time, and name what brings its first departing stage to the graph's."""
+    texts = [part.sentences[0].text for part in parts]
+    expected = {name: np.concatenate([part.stages[name] for part in parts]) for name in parts[0].stages}
+
+    def apart(stage: str) -> float:
+        return float(np.abs(loaded.stages(texts)[stage] - expected[stage]).max())
+
+    names = [name for name in expected if name != EMBEDDING]
+    if not names:
+        return
+    first = next((name for name in names if not apart(name) <= DEPARTED), None)
+    if first is not None:
+        for name, evidence, change in _changes(loaded.model):
+            with _set(change):
+                if apart(first) <= DEPARTED:
+                    yield Cause(name, evidence, texts[:3])
+        return
+    yield from _pooler_cause(loaded, expected, texts, names[-1])
+
+
+def _pooler_cause(loaded: Pooled, expected: dict[str, np.ndarray], texts: list[str], last: str) -> Iterator[Cause]:
+    tokens = expected[last].astype(np.float64)
+    state = loaded.model.pooler.dense
+    dense = tokens @ state.weight.detach().numpy().T + state.bias.detach().numpy()
+    wanted = expected[EMBEDDING] / np.linalg.norm(expected[EMBEDDING], axis=-1, keepdims=True)
+    has = type(loaded.model.pooler.activation).__name__
+    for name, activation in ACTIVATIONS.items():
+        pooled = activation.function(dense)
+        if (
+            np.abs(pooled / np.linalg.norm(pooled, axis=-1, keepdims=True) - wanted).max() < DEPARTED / 10
+            and name != has.lower()
+        ):
+            yield Cause("pooler", f"the graph's pooler is {name}, the candidate's is {has}", texts[:3])
+            return
+
+
+def _changes(model: Any) -> Iterator[tuple[str, str, list[tuple[Any, str, Any]]]]:
+    """Yield (cause, evidence, attributes to change: owner, name, value)."""
+    from transformers.activations import ACT2FN
+
+    agrees = "the stage that departs first agrees with the graph"
+    has, epsilon_has = model.config.hidden_act, model.config.layer_norm_eps
+    for name, activation in ACTIVATIONS.items():
+        known = activation.transformers_name
+        if known and known != has:
+            owners = [layer.intermediate for layer in model.encoder.layer]
+            change = [(owner, "intermediate_act_fn", ACT2FN[known]) for owner in owners]
+            yield "hidden activation", f"with {name} in place of {has} {agrees}", change
+    norms = [module for module in model.modules() if type(module).__name__ == "LayerNorm"]
+    for epsilon in EPSILONS:
+        if epsilon != epsilon_has:
+            change = [(norm, "eps", epsilon) for norm in norms]
+            yield "LayerNorm epsilon", f"with {epsilon} in place of {epsilon_has} {agrees}", change
+    types = model.embeddings.token_type_embeddings.weight
+    for row in range(1, len(types)):
+        change = [(types, "data", types.data.roll(-row, 0))]
+        yield "token-type row", f"with row {row} of the token types in place of row 0 {agrees}", change
+
+
+@contextmanager
+def _set(changes: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Set attributes for the time of the context."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
