@@ -1,17 +1,27 @@
 # Every target makes what it needs on a fresh machine: a virtual environment in .venv and the packages in it.
 PYTHON ?= python3
 VENV ?= .venv
+VENV4 ?= .venv-transformers4
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+BIN4 := $(VENV4)/bin
+PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
+LARGE := .cache/lealla-large-size
 
-.PHONY: demo test check fuzz bench clean
+.PHONY: demo test transformers4 check fuzz bench verify-large clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/dev.installed  ## the test suite, with TensorFlow running the reference graphs
 	$(BIN)/python -m pytest -m "not slow" --durations=5
+
+transformers4: WORK := .cache/transformers4
+transformers4: $(VENV)/dev.installed $(VENV4)/torch,report.installed  ## the same proof with transformers 4, in all languages
+	mkdir -p $(WORK)
+	$(BIN)/hub2hf record lealla-mini $(WORK)/recording.safetensors
+	$(BIN4)/hub2hf convert lealla-mini $(WORK)/model --force
+	$(BIN4)/hub2hf verify --golden $(WORK)/recording.safetensors $(WORK)/model --report $(WORK)/report
 
 check: $(VENV)/dev.installed  ## format, lint, types
 	$(BIN)/ruff format --check $(CODE)
@@ -23,13 +33,27 @@ fuzz: $(VENV)/dev.installed  ## every code point and 200,000 strings through the
 
 bench: $(VENV)/dev.installed  ## speed and memory on a SavedModel of LEALLA-large's size
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_verify.py
+
+verify-large: WORK := .cache/verify-large
+verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes
+	mkdir -p $(WORK)
+	$(BIN)/hub2hf convert $(LARGE) $(WORK)/model --force
+	$(BIN)/hub2hf verify $(LARGE) $(WORK)/model --report $(WORK)/report
 
 clean:
-	rm -rf $(VENV) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) .cache build *.egg-info
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(LARGE): | $(VENV)/dev.installed
+	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'
+
+$(BIN)/python $(BIN4)/python:
+	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/%.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[$*]'
+	$(BIN)/python $(PIP) constraints.txt --editable '.[$*]'
+	touch $@
+
+$(VENV4)/%.installed: $(BIN4)/python pyproject.toml constraints-transformers4.txt
+	$(BIN4)/python $(PIP) constraints-transformers4.txt --editable '.[$*]'
 	touch $@

@@ -8,6 +8,7 @@ from pathlib import Path
 from convert.errors import SourceError
 
 EMBEDDED = ("lealla-mini",)
+MODELS = Path(str(resources.files("convert"))) / "models"
 
 
 def resolve(source: str | Path) -> Path:
@@ -23,8 +24,13 @@ def resolve(source: str | Path) -> Path:
     if folder.is_dir():
         return folder
     if str(source) in EMBEDDED:
-        return Path(str(resources.files("convert").joinpath("models").joinpath(str(source))))
+        return MODELS / str(source)
     if folder.is_file():
         raise SourceError(f"{source} is a file.", "Name the folder that holds saved_model.pb; unpack an archive first.")
     names = ", ".join(EMBEDDED)
     raise SourceError(f"{source} is neither a folder nor a known model ({names}).", "Check the path or the name.")
+
+
+def recording_of(name: str) -> Path:
+    """Return the recording of TensorFlow that is embedded beside the model `name` of `EMBEDDED`."""
+    return MODELS / f"{name}.golden.safetensors"

@@ -14,16 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import build_reference_model as reference
-import tensorflow as tf
 
-from convert.equivalence.golden import Golden
-from convert.equivalence.sentences import demo_sentences
+from convert.equivalence.recording import Recording
+from convert.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
-from convert.export.folder import fingerprint
-from convert.savedmodel import SavedModel
 
 MODEL = Path(__file__).parents[1] / "convert" / "models" / "lealla-mini"
-GOLDEN = MODEL.with_suffix(".golden.json")
+GOLDEN = MODEL.with_suffix(".golden.safetensors")
 MAX_BYTES = 2_000_000
 
 # Blocks of letters, marks, digits and signs (first, limit), after unicode.org/Public/UNIDATA/Blocks.txt.
@@ -70,14 +67,10 @@ def vocabulary() -> Iterator[str]:
     yield from dict.fromkeys([*special, *pieces])
 
 
-def record() -> Golden:
-    """Return what TensorFlow makes of the project's sentences with the embedded model."""
-    texts = [sentence.text for sentence in demo_sentences()]
+def record() -> Recording:
+    """Return what TensorFlow makes of all our sentences with the embedded model, without stages, to keep it small."""
     with ReferenceGraph(MODEL) as graph:
-        embeddings, ids = graph.embed(texts), graph.token_ids(texts)
-    rows = [[int(i) for i in row if i] for row in ids]
-    source = fingerprint(SavedModel.open(MODEL))["fingerprint"]
-    return Golden(tf.__version__, source, demo_sentences(), rows, embeddings)
+        return graph.record([*demo_sentences(), *language_sentences(), *trap_sentences()], stages=False)
 
 
 def main() -> None:

@@ -10,11 +10,9 @@ import sys
 from pathlib import Path
 
 import convert
-from convert.equivalence.compare import compare, print_comparison
-from convert.equivalence.golden import Golden
-from convert.equivalence.pytorch_side import SURFACES, embed
+from convert.equivalence.reports import print_report
 from convert.report import print_conversion
-from convert.sources import resolve
+from convert.sources import recording_of
 
 SOURCE = "lealla-mini"
 
@@ -25,11 +23,10 @@ def main() -> int:
     parser.add_argument("out", type=Path, nargs="?", default=Path(".cache/demo/lealla-mini"))
     out = parser.parse_args().out
     print_conversion(SOURCE, convert.convert(SOURCE, out, force=True))
-    golden = Golden.load(resolve(SOURCE).with_suffix(".golden.json"))
-    texts = [sentence.text for sentence in golden.sentences]
-    print(f"\nembedding {len(texts)} sentences as people load the folder, against TensorFlow {golden.tensorflow} …\n")
-    found = {name: embed(name, out, texts) for name in SURFACES}
-    return 0 if print_comparison(compare(golden, found)) else 1
+    print("\nembedding the sentences of 109 languages as people load the folder, against TensorFlow's …\n", flush=True)
+    report = convert.verify(None, out, golden=recording_of(SOURCE))
+    print_report(report)
+    return 0 if report.equivalent else 1
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from references import EMBEDDED, Reference
 
 import convert
 from convert.blueprint.probe import TEXTS
-from convert.equivalence.compare import TOLERANCES, compare
-from convert.equivalence.golden import Golden
 from convert.equivalence.pytorch_side import embed
+from convert.equivalence.recording import Recording
 from convert.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
+from convert.equivalence.tolerances import load_tolerances
+from convert.sources import recording_of
 
 LONG = " ".join(sentence.text for sentence in demo_sentences())
 
@@ -34,8 +35,7 @@ def test_every_surface_agrees_with_tensorflow(variant: Reference, texts: list[st
     for name in ("automodel", "sentence-transformers"):
         embedded = embed(name, out, texts)
         assert embedded.ids == [[int(i) for i in row if i] for row in ids]
-        tolerance = TOLERANCES[name]
-        assert tolerance is not None
+        tolerance = load_tolerances().of(name, "en").tolerance
         assert np.abs(embedded.embeddings - expected).max() <= tolerance
 
 
@@ -54,44 +54,24 @@ def test_pooler_output_is_the_graphs_own_output(variant: Reference, tmp_path: Pa
     assert np.abs(found - expected).max() <= 2e-6 * scale
 
 
-def test_the_recording_is_what_tensorflow_computes_now() -> None:
-    golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    assert golden.sentences == demo_sentences()
+def test_the_recording_is_what_tensorflow_computes_now(tmp_path: Path) -> None:
+    golden = Recording.load(recording_of("lealla-mini"))
+    assert golden.sentences == [*demo_sentences(), *language_sentences(), *trap_sentences()]
     with ReferenceGraph(EMBEDDED) as graph:
-        texts = [sentence.text for sentence in golden.sentences]
-        assert np.abs(graph.embed(texts) - golden.embeddings).max() < 1e-6
-        assert [[int(i) for i in row if i] for row in graph.token_ids(texts)] == golden.ids
-
-
-def test_the_recording_belongs_to_the_embedded_model(tmp_path: Path) -> None:
+        now = graph.record(golden.sentences, stages=False)
+    assert np.abs(now.embeddings - golden.embeddings).max() < 1e-6
+    assert (now.ids, now.fingerprint) == (golden.ids, golden.fingerprint)
     manifest = convert.convert(EMBEDDED, tmp_path / "out").manifest
-    assert manifest["source"]["fingerprint"] == Golden.load(EMBEDDED.with_suffix(".golden.json")).fingerprint
+    assert manifest["source"]["fingerprint"] == golden.fingerprint
 
 
-def test_the_published_snippet_runs_and_its_difference_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from convert.equivalence.compare import print_comparison
-
-    out = convert.convert(EMBEDDED, tmp_path / "out").out
-    golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    embedded = embed("card", out, [sentence.text for sentence in golden.sentences])
-    rows = compare(golden, {"card": embedded})
-    assert print_comparison(rows)
-    worst = max(row.difference for row in rows)
-    assert worst > 0.01, "a tanh pooler cannot come near a GELU pooler"
-    assert f"card: at most {worst:.1e}" in capsys.readouterr().out
-
-
-def test_a_fault_is_outside_the_tolerance(tmp_path: Path) -> None:
-    """The comparison must be able to fail: the erf GELU, the fault of the best-known port, is planted."""
-    import json
-
-    out = convert.convert(EMBEDDED, tmp_path / "out").out
-    config = json.loads((out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu"}))
-    golden = Golden.load(EMBEDDED.with_suffix(".golden.json"))
-    embedded = embed("automodel", out, [sentence.text for sentence in golden.sentences])
-    tolerance = TOLERANCES["automodel"]
-    assert tolerance is not None
-    assert min(row.difference for row in compare(golden, {"automodel": embedded})) > tolerance
+def test_a_recording_comes_back_as_it_was(tmp_path: Path) -> None:
+    with ReferenceGraph(EMBEDDED) as graph:
+        made = graph.record(trap_sentences()[:9])
+    made.save(tmp_path / "a")
+    made.save(tmp_path / "b")
+    found = Recording.load(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (found.sentences, found.ids, list(found.stages)) == (made.sentences, made.ids, list(made.stages))
+    assert all(np.array_equal(found.stages[name], value) for name, value in made.stages.items())
+    assert list(found.stages) == ["embeddings", "layer 0", "layer 1", "layer 2", "embedding"]

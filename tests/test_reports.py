@@ -30,8 +30,8 @@ class TestSummary:
     def test_a_wide_tolerance_is_said(self) -> None:
         rows = [row(), row("card", difference=0.04, tolerance=0.05)]
         assert summary(report(rows)) == (
-            "EQUIVALENT: automodel within 2e-06 (worst 3.6e-07, de), card within 5e-02 (worst 4.0e-02, de) in de "
-            "(4 sentences)"
+            "EQUIVALENT: automodel within 2e-06 (worst 3.6e-07, de), "
+            "card differing, as the tolerance of 5e-02 allows (worst 4.0e-02, de) in de (4 sentences)"
         )
 
     def test_surfaces_that_saw_fewer_languages_claim_no_more(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, quiet
+from convert.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, not_a_number, quiet
 from convert.errors import SourceError
 from convert.export.config import MODEL_FILE
 
@@ -75,7 +75,7 @@ class Candidate:
         """Return the folder loaded as `surface` does.
 
         Raises:
-            SourceError: the libraries cannot load it.
+            SourceError: the libraries cannot load it, or a weight is not a number.
         """
         if surface not in self._loaded:
             quiet()
@@ -87,6 +87,9 @@ class Candidate:
                     f"{self.folder} cannot be loaded as {surface}: {first}",
                     "Check the folder, or leave the surface out.",
                 ) from error
+            bad = not_a_number(self._loaded[surface])
+            if bad is not None:
+                raise SourceError(f"{self.folder}: the weights '{bad}' hold no numbers.", "Make the folder again.")
         return self._loaded[surface]
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
@@ -102,15 +105,5 @@ class Candidate:
 
     @cached_property
     def tensors(self) -> Mapping[str, np.ndarray]:
-        """State-dict key → value of its `BertModel`.
-
-        Raises:
-            SourceError: a weight is not a number.
-        """
-        found = {key: value.float().numpy() for key, value in self.bert.model.state_dict().items()}
-        bad = [key for key, value in found.items() if not np.isfinite(value).all()]
-        if bad:
-            raise SourceError(
-                f"{self.folder}: the weights hold values that are no numbers, in {bad[0]}.", "Make it again."
-            )
-        return found
+        """State-dict key → value of its `BertModel`, float32."""
+        return {key: value.float().numpy() for key, value in self.bert.model.state_dict().items()}

@@ -116,6 +116,12 @@ SURFACES: dict[str, Callable[[Path, bool], Pooled | Stock]] = {
 }
 
 
+def not_a_number(loaded: Pooled | Stock) -> str | None:
+    """Return the name of a parameter that holds NaN or infinity, if there is one."""
+    parameters = loaded.model.named_parameters()
+    return next((name for name, value in parameters if not torch.isfinite(value).all()), None)
+
+
 def quiet() -> None:
     """Keep transformers from drawing bars and giving advice."""
     logging.disable_progress_bar()

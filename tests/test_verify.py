@@ -1,0 +1,237 @@
+"""Verification: planted faults of published ports must be named; tolerances must be neither lax nor tight."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from references import EMBEDDED
+
+import convert
+from convert.equivalence.recording import Recording
+from convert.equivalence.result import Report
+from convert.equivalence.tolerances import load_tolerances
+from convert.errors import SourceError
+from convert.export.weights import write_arrays
+from convert.savedmodel import SavedModel
+from convert.sources import recording_of
+
+LANGUAGES = ("de", "ja", "th", "fa", "traps")
+Change = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return convert.convert(EMBEDDED, tmp_path_factory.mktemp("verify") / "out").out
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording with stages, in a few languages."""
+    path = tmp_path_factory.mktemp("golden") / "lealla-mini.safetensors"
+    assert convert.record(EMBEDDED, path, languages=LANGUAGES) > 100
+    return path
+
+
+@pytest.fixture
+def port(folder: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(folder, tmp_path / "port"))
+
+
+def edit(folder: Path, name: str, **changes: object) -> None:
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+
+
+def reweigh(folder: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+    from safetensors.numpy import load_file
+
+    arrays = load_file(folder / "model.safetensors")
+    change(arrays)
+    write_arrays(folder / "model.safetensors", arrays)
+
+
+def real_types(folder: Path) -> None:
+    """Write token_type_embeddings_real over the real rows, as the best-known port does."""
+    checkpoint = SavedModel.open(EMBEDDED).checkpoint
+    name = next(n for n in checkpoint.variables if n.endswith("_real"))
+    reweigh(folder, lambda arrays: arrays.update({"embeddings.token_type_embeddings.weight": checkpoint.read(name)}))
+
+
+def plain_pooler(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config["auto_map"], config["pooler_act"], config["pooler_normalize"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def stock_tokenizer(folder: Path) -> None:
+    """Put the rules of BertTokenizer in place of the graph's."""
+    from tokenizers import BertWordPieceTokenizer
+
+    rules = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=False, strip_accents=False)
+    own = json.loads((folder / "tokenizer.json").read_text())
+    stock = json.loads(rules.to_str())
+    for part in ("normalizer", "pre_tokenizer"):
+        own[part] = stock[part]
+    (folder / "tokenizer.json").write_text(json.dumps(own))
+
+
+def scaled(arrays: dict[str, np.ndarray]) -> None:
+    arrays["encoder.layer.1.output.dense.weight"] = arrays["encoder.layer.1.output.dense.weight"] * np.float32(1.01)
+
+
+FAULTS: dict[str, tuple[Change, str, str]] = {
+    "erf GELU": (lambda f: edit(f, "config.json", hidden_act="gelu"), "hidden activation", "layer 0"),
+    "tanh pooler": (plain_pooler, "pooler", "embedding"),
+    "token types written over": (real_types, "token-type row", "embeddings"),
+    "epsilon": (lambda f: edit(f, "config.json", layer_norm_eps=1e-2), "LayerNorm epsilon", "embeddings"),
+    "one tensor": (lambda f: reweigh(f, scaled), "weights", "layer 1"),
+    "stock tokenizer": (stock_tokenizer, "tokenizer rule", "ids"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_named(name: str, port: Path) -> None:
+    spoil, cause, stage = FAULTS[name]
+    spoil(port)
+    report = convert.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
+    assert not report.equivalent
+    assert any(found.name.startswith(cause) for found in report.causes), report.causes
+    assert stage in {failure.stage for failure in report.failures}
+    if name not in ("stock tokenizer",):
+        assert {found.name for found in report.causes} == {cause}
+
+
+def test_the_cause_is_named_without_tensorflow_too(port: Path, golden: Path) -> None:
+    edit(port, "config.json", hidden_act="gelu")
+    report = convert.verify(None, port, golden=golden, surfaces=["automodel"])
+    assert [cause.name for cause in report.causes] == ["hidden activation"]
+
+
+def test_a_tokenizer_fault_names_rule_piece_and_characters(port: Path) -> None:
+    stock_tokenizer(port)
+    report = convert.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
+    details = [failure.detail for failure in report.failures if failure.stage == "ids"]
+    told = [detail for detail in details if " pieces in place of " not in detail]
+    assert told
+    assert all(" is " in detail and " in place of " in detail and ", from " in detail for detail in told)
+    assert len({cause.name for cause in report.causes}) >= 2
+    assert all(cause.sentences for cause in report.causes)
+
+
+def verified(folder: Path, golden: Path | None = None) -> Report:
+    return convert.verify(None, folder, golden=golden or recording_of("lealla-mini"))
+
+
+def test_every_language_and_surface_is_within_its_tolerance_and_none_is_lax(folder: Path) -> None:
+    """The bar of the house: exact surfaces at 2e-6 in all languages without exceptions, tolerances under ten times measured."""
+    report, tolerances = verified(folder), load_tolerances()
+    assert report.equivalent
+    assert not tolerances.exceptions
+    assert len({row.language for row in report.rows}) == 110
+    for surface, allowed in tolerances.surfaces.items():
+        measured = max(row.difference for row in report.rows if row.surface == surface)
+        assert measured <= allowed.tolerance <= 10 * measured
+        assert allowed.measured / 3 <= measured <= allowed.measured * 3, "the stated figure is out of date"
+        assert len(allowed.reason) > 20
+    for surface in ("automodel", "sentence-transformers"):
+        assert tolerances.surfaces[surface].tolerance <= 2e-6
+        assert sum(row.other_ids for row in report.rows if row.surface == surface) == 0
+        assert max(row.similarity for row in report.rows if row.surface == surface) < 4e-6
+
+
+def test_live_and_recorded_agree(folder: Path, golden: Path) -> None:
+    live = convert.verify(EMBEDDED, folder, languages=["ja"], surfaces=["automodel"])
+    recorded = convert.verify(None, folder, golden=golden, languages=["ja"], surfaces=["automodel"])
+    assert live.fingerprint == recorded.fingerprint
+    assert [row.sentences for row in live.rows] == [row.sentences for row in recorded.rows]
+    assert abs(live.rows[0].difference - recorded.rows[0].difference) < 1e-6
+
+
+def test_a_persons_own_sentences(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("de\tDer Hund schläft.\nKein Tabulator\n", encoding="utf-8")
+    report = convert.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
+    assert {(row.language, row.sentences) for row in report.rows} == {("de", 1), ("und", 1)}
+
+
+def nan_weights(folder: Path) -> None:
+    reweigh(folder, lambda arrays: arrays["embeddings.word_embeddings.weight"].fill(np.nan))
+
+
+def other_size(folder: Path) -> None:
+    shutil.rmtree(folder)
+    import build_reference_model as reference
+    from references import VOCABULARY
+
+    options = reference.Options(hidden=16, layers=1, heads=2, intermediate=16)
+    reference.build(folder.parent / "model", VOCABULARY, options)
+    convert.convert(folder.parent / "model", folder)
+
+
+def remove(*names: str) -> Change:
+    return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+BAD: dict[str, tuple[Change, str]] = {
+    "no weights": (remove("model.safetensors"), "weights"),
+    "no tokenizer": (remove("tokenizer.json", "vocab.txt"), "tokenizer"),
+    "no configuration": (remove("config.json"), "config.json"),
+    "NaN weights": (nan_weights, "no numbers"),
+    "other hidden size": (other_size, "16 numbers"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_candidate_is_one_clear_error(name: str, port: Path) -> None:
+    spoil, said = BAD[name]
+    spoil(port)
+    with pytest.raises(SourceError, match=said):
+        verified(port)
+
+
+def test_a_damaged_or_foreign_recording_is_refused(folder: Path, golden: Path, tmp_path: Path) -> None:
+    data = bytearray(golden.read_bytes())
+    data[-5] ^= 1
+    (tmp_path / "damaged").write_bytes(data)
+    (tmp_path / "cut").write_bytes(data[:-100])
+    (tmp_path / "text").write_text("hello")
+    for name in ("damaged", "cut", "text", "absent"):
+        with pytest.raises(SourceError, match=name):
+            verified(folder, tmp_path / name)
+    with pytest.raises(SourceError, match="not a recording"):
+        verified(folder, folder / "model.safetensors")
+
+
+def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="tlh"):
+        convert.verify(EMBEDDED, folder, languages=["tlh"])
+    with pytest.raises(SourceError, match="Unknown surface flax"):
+        convert.verify(EMBEDDED, folder, surfaces=["flax"])
+    with pytest.raises(SourceError, match="neither a folder nor a repository"):
+        convert.verify(EMBEDDED, "nobody/nothing")
+    (tmp_path / "latin1.txt").write_bytes("schön\n".encode("latin-1"))
+    with pytest.raises(SourceError, match="line 1 is not UTF-8"):
+        convert.verify(EMBEDDED, folder, sentences=tmp_path / "latin1.txt")
+    (tmp_path / "bad.toml").write_text("[surface.automodel]\ntolerance = -1\n")
+    with pytest.raises(SourceError, match="tolerances"):
+        convert.verify(EMBEDDED, folder, tolerances=tmp_path / "bad.toml")
+
+
+def test_code_that_is_not_ours_is_not_run(port: Path, golden: Path) -> None:
+    path = port / "modeling_hub2hf.py"
+    path.write_text("raise SystemExit('foreign code was run')\n" + path.read_text())
+    report = convert.verify(None, port, golden=golden, surfaces=["automodel"])
+    assert not report.equivalent, "without the class the pooler is BertModel's tanh"
+    assert [cause.name for cause in report.causes] == ["pooler"]
+
+
+def test_recordings_are_read_in_parts(golden: Path) -> None:
+    whole = Recording.load(golden)
+    parts = list(whole.chunks(7))
+    assert [sentence for part in parts for sentence in part.sentences] == whole.sentences
+    assert max(len(part.sentences) for part in parts) == 7
