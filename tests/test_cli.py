@@ -14,6 +14,7 @@ from references import EMBEDDED
 
 import convert
 from convert.cli import main
+from convert.sources import recording_of
 
 
 @pytest.fixture
@@ -145,6 +146,27 @@ def test_a_folder_without_model_and_an_unknown_name(hub2hf: Run, tmp_path: Path)
     for source in (tmp_path, tmp_path / "absent", "lealla-giant"):
         code, _, error = hub2hf("inspect", source)
         assert (code, str(source) in error) == (2, True)
+
+
+def test_verify_answers_with_its_exit_code(hub2hf: Run, tmp_path: Path) -> None:
+    out, golden = tmp_path / "out", recording_of("lealla-mini")
+    assert hub2hf("convert", "lealla-mini", out)[0] == 0
+    surfaces = ("--surfaces", "automodel", "--languages", "de,ja")
+    code, said, _ = hub2hf("verify", "--golden", golden, out, *surfaces, "--report", tmp_path / "report")
+    assert (code, said.splitlines()[-1].split(":")[0]) == (0, "EQUIVALENT")
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "report.json",
+        "report.md",
+        "report.html",
+        "heatmap.png",
+    }
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}))
+    code, said, _ = hub2hf("verify", "--golden", golden, out, *surfaces, "--json")
+    assert (code, json.loads(said)["equivalent"]) == (1, False)
+    code, _, error = hub2hf("verify", "--golden", golden, tmp_path / "absent")
+    assert (code, error.count("\n")) == (2, 1)
+    assert hub2hf("verify", "lealla-mini")[0] == 2
 
 
 def test_errors_are_json_for_programs(hub2hf: Run, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def verified(folder: Path, golden: Path | None = None) -> Report:
 
 
 def test_every_language_and_surface_is_within_its_tolerance_and_none_is_lax(folder: Path) -> None:
-    """The bar of the house: exact surfaces at 2e-6 in all languages without exceptions, tolerances under ten times measured."""
+    """Exact surfaces at 2e-6 in all languages without exceptions; tolerances under ten times what is measured."""
     report, tolerances = verified(folder), load_tolerances()
     assert report.equivalent
     assert not tolerances.exceptions

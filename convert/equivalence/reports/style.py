@@ -50,7 +50,7 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
 @media (min-width: 60rem) { .maps.many { grid-template-columns: repeat(3, 1fr); } .maps.some { max-width: 45rem; } }
 .map { width: 100%; table-layout: fixed; border-collapse: separate; border-spacing: 2px; font-size: .85rem; }
 .map th { font-size: .8rem; }
-.map thead th { font-size: .72rem; padding: 0 0 .2rem; overflow-wrap: break-word; vertical-align: bottom; line-height: 1.2; }
+.map thead th { font-size: .66rem; padding: 0 0 .2rem; overflow-wrap: break-word; vertical-align: bottom; line-height: 1.2; }
 .map th.code { width: 4.2rem; }
 .map tbody th { vertical-align: middle; padding: 0; }
 .map thead th + th { text-align: center; }
@@ -67,7 +67,7 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 @media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
-  .map { font-size: .8rem; } .map thead th { font-size: .64rem; } .map th.code { width: 3.2rem; } }
+  .map { font-size: .8rem; } .map thead th { font-size: .6rem; } .map th.code { width: 3.2rem; } }
 /* On a phone each way of loading is a list; the roles in the markup keep it a table for screen readers. */
 @media (max-width: 44rem) { .facts thead { position: absolute; left: -99rem; } .facts, .facts tbody { display: block; }
   .facts tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
