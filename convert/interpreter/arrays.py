@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from convert.errors import GraphError
-from convert.interpreter.registry import Value, bounded, elementary, operation
+from convert.interpreter.registry import Caller, Value, bounded, elementary, operation
 from convert.savedmodel.node import Node
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
@@ -114,12 +111,12 @@ elementary(
 
 
 @operation("IdentityN")
-def _identity_n(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _identity_n(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return tuple(inputs)
 
 
 @operation("BiasAdd", "BiasAddV1")
-def _bias_add(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _bias_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, bias = inputs
     if node.attr("data_format", "NHWC") != "NHWC":
         raise GraphError(f"Node '{node.name}' adds a bias in channel-first order.", "No text encoder does.")
@@ -127,21 +124,21 @@ def _bias_add(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Va
 
 
 @operation("MatMul")
-def _matmul(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
     a = a.T if node.attr("transpose_a", False) else a
     return (a @ (b.T if node.attr("transpose_b", False) else b),)
 
 
 @operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
-def _batch_matmul(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _batch_matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
     a = np.swapaxes(a, -1, -2) if node.attr("adj_x", False) else a
     return (a @ (np.swapaxes(b, -1, -2) if node.attr("adj_y", False) else b),)
 
 
 @operation("Einsum")
-def _einsum(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _einsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.einsum(text_attr(node, "equation"), *inputs, optimize=True),)
 
 
@@ -165,7 +162,7 @@ def _extreme(dtype: np.dtype[Any], lowest: bool) -> Any:
 
 
 def _reduction(function: Callable[..., Value]) -> Callable[..., tuple[Value, ...]]:
-    def reduce(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+    def reduce(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
         x, axes = inputs
         keep = node.attr("keep_dims", False)
         axis = tuple(int(a) for a in np.atleast_1d(axes))
@@ -192,7 +189,7 @@ for _name, _function in _REDUCTIONS.items():
 
 
 @operation("Cumsum")
-def _cumsum(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _cumsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, axis = inputs[0], int(inputs[1])
     x = np.flip(x, axis) if node.attr("reverse", False) else x
     total = np.cumsum(x, axis, dtype=x.dtype)
@@ -201,13 +198,13 @@ def _cumsum(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
 
 
 @operation("ArgMax", "ArgMin")
-def _arg_extreme(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _arg_extreme(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     find = np.argmax if node.op == "ArgMax" else np.argmin
     return (np.asarray(find(inputs[0], axis=int(inputs[1]))).astype(node.attr("output_type", np.int64)),)
 
 
 @operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """Keras LayerNormalization reshapes so that batch statistics over N, H, W are those of one row."""
     x, scale, offset = inputs[:3]
     channels_first = node.attr("data_format", "NHWC") == "NCHW"
@@ -225,7 +222,7 @@ def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Interpreter) -> 
 
 
 @operation("OneHot")
-def _one_hot(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _one_hot(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     indices, depth, on, off = inputs
     bounded(node, (*indices.shape, int(depth)))
     hot: Any = np.where(indices[..., np.newaxis] == np.arange(int(depth)), on, off)
@@ -234,7 +231,7 @@ def _one_hot(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Val
 
 
 @operation("MatrixBandPart")
-def _band(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _band(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, lower, upper = inputs[0], int(inputs[1]), int(inputs[2])
     rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
     keep = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))

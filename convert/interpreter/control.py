@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convert.errors import GraphError
-from convert.interpreter.registry import DEAD, Value, operation
+from convert.interpreter.registry import DEAD, Caller, Value, operation
 from convert.savedmodel.node import Node
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 # A loop runs once a text or once a word, and the longest probe has a few thousand words.
 MAX_ITERATIONS = 20_000
 
 
 @operation("While", "StatelessWhile")
-def _while(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _while(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     condition, body = node.attr("cond"), node.attr("body")
     state = tuple(inputs)
     for _ in range(MAX_ITERATIONS):
@@ -30,20 +26,20 @@ def _while(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 
 
 @operation("If", "StatelessIf")
-def _if(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _if(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     branch = "then_branch" if bool(np.all(inputs[0])) else "else_branch"
     return run.call(node, node.attr(branch), inputs[1:])
 
 
 @operation("Switch")
-def _switch(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _switch(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """The conditionals of TensorFlow 1: the side that is not taken gets no value, nor does what depends on it."""
     value, taken = inputs[0], bool(np.all(inputs[1]))
     return (DEAD, value) if taken else (value, DEAD)
 
 
 @operation("Merge")
-def _merge(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _merge(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     for index, value in enumerate(inputs):
         if value is not DEAD:
             return (value, np.asarray(index, np.int32))
@@ -51,5 +47,5 @@ def _merge(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 
 
 @operation("PartitionedCall", "StatefulPartitionedCall")
-def _call(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _call(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return run.call(node, node.attr("f"), inputs)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.interpreter.registry import Value, as_float64, bounded, operation
+from convert.interpreter.registry import Caller, Value, as_float64, bounded, operation
 from convert.interpreter.shapes import ints
 from convert.savedmodel.node import Node
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 
 def _blank(node: Node, shape: Sequence[int], attribute: str = "element_dtype") -> np.ndarray:
@@ -30,27 +26,27 @@ def _item(item: Value, node: Node, shape: Value) -> Value:
 
 
 @operation("TensorListFromTensor")
-def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (list(inputs[0]),)
 
 
 @operation("TensorListReserve")
-def _list_reserve(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_reserve(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return ([None] * bounded(node, [int(inputs[1])])[0],)
 
 
 @operation("EmptyTensorList")
-def _list_empty(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_empty(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return ([],)
 
 
 @operation("TensorListGetItem")
-def _list_get(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_get(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.asarray(_item(inputs[0][int(inputs[1])], node, inputs[2] if len(inputs) > 2 else ())),)
 
 
 @operation("TensorListSetItem")
-def _list_set(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_set(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     items, index = list(inputs[0]), int(inputs[1])
     if index == len(items) and node.attr("resize_if_index_out_of_bounds", False):
         items.append(None)
@@ -59,24 +55,24 @@ def _list_set(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Va
 
 
 @operation("TensorListPushBack")
-def _list_push(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_push(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return ([*inputs[0], inputs[1]],)
 
 
 @operation("TensorListLength")
-def _list_length(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_length(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.asarray(len(inputs[0]), np.int32),)
 
 
 @operation("TensorListStack")
-def _list_stack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_stack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if inputs[0]:
         return (np.stack([_item(item, node, inputs[1]) for item in inputs[0]]),)
     return (_blank(node, (0, *ints(inputs[1]))),)
 
 
 @operation("TensorListConcat", "TensorListConcatV2")
-def _list_concat(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _list_concat(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.concatenate(inputs[0]), np.asarray([len(item) for item in inputs[0]], np.int64))
 
 
@@ -84,12 +80,12 @@ def _list_concat(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple
 
 
 @operation("TensorArrayV3")
-def _array(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (node, [None] * bounded(node, [int(inputs[0])])[0])
 
 
 @operation("TensorArrayScatterV3")
-def _array_scatter(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array_scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     _, indices, values, flow = inputs
     items = list(flow)
     for index, value in zip(np.ravel(indices), values, strict=True):
@@ -98,12 +94,12 @@ def _array_scatter(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 
 
 @operation("TensorArrayReadV3")
-def _array_read(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array_read(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.asarray(inputs[2][int(inputs[1])]),)
 
 
 @operation("TensorArrayWriteV3")
-def _array_write(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array_write(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     _, index, value, flow = inputs
     items = list(flow)
     if int(index) == len(items) and inputs[0].attr("dynamic_size", False):
@@ -113,7 +109,7 @@ def _array_write(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple
 
 
 @operation("TensorArrayGatherV3")
-def _array_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     _, indices, flow = inputs
     if np.size(indices):
         return (np.stack([flow[int(index)] for index in np.ravel(indices)]),)
@@ -122,5 +118,5 @@ def _array_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tupl
 
 
 @operation("TensorArraySizeV3")
-def _array_size(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _array_size(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.asarray(len(inputs[1]), np.int32),)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.interpreter.registry import Value, bounded, operation
+from convert.interpreter.registry import Caller, Value, bounded, operation
 from convert.interpreter.shapes import ints
 from convert.savedmodel.node import Node
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 
 def _rows(splits: Value) -> list[tuple[int, int]]:
@@ -23,7 +19,7 @@ def _rows(splits: Value) -> list[tuple[int, int]]:
 
 
 @operation("RaggedGather")
-def _ragged_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _ragged_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     *splits, values, indices = inputs
     outputs = []
     pick = np.ravel(indices)
@@ -35,7 +31,7 @@ def _ragged_gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 
 
 @operation("RaggedRange")
-def _ragged_range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _ragged_range(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     starts, limits, deltas = np.broadcast_arrays(*inputs)
     rows = [np.arange(a, b, d) for a, b, d in zip(*map(np.atleast_1d, (starts, limits, deltas)), strict=True)]
     lengths = [0, *(len(row) for row in rows)]
@@ -44,7 +40,7 @@ def _ragged_range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tupl
 
 
 @operation("RaggedTensorToTensor")
-def _ragged_to_tensor(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _ragged_to_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """One ragged dimension, given as row splits, row lengths or value row ids; longer rows are cut."""
     shape, values, default, *partitions = inputs
     kinds = [k.decode() if isinstance(k, bytes) else k for k in node.attr("row_partition_types")]
@@ -90,7 +86,7 @@ def _between(splits: Sequence[np.ndarray], values: np.ndarray, start: int, limit
 
 
 @operation("RaggedTensorToVariant")
-def _to_variant(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _to_variant(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     *splits, values = inputs
     whole = RaggedVariant(tuple(splits), np.asarray(values))
     return (variants(whole.rows()) if node.attr("batched_input") else variants([whole]).reshape(()),)
@@ -104,7 +100,7 @@ def variants(items: Sequence[object]) -> np.ndarray:
 
 
 @operation("RaggedTensorFromVariant")
-def _from_variant(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _from_variant(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """A vector of variants is one ragged tensor more deeply nested; TensorFlow makes no deeper ones of text."""
     encoded = np.asarray(inputs[0], dtype=object)
     rank, kind = node.attr("output_ragged_rank"), node.attr("Tsplits", np.int64)

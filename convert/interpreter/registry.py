@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from convert.errors import GraphError
 from convert.savedmodel.node import Node
 
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
-
 Value = Any  # np.ndarray, or a TensorList, or a resource
-Operation = Callable[[Node, Sequence[Value], "Interpreter"], tuple[Value, ...]]
+
+
+class Caller(Protocol):
+    """What operations may ask of the interpreter: to call a function of the graph."""
+
+    def call(self, node: Node, name: str, arguments: Sequence[Value]) -> tuple[Value, ...]:
+        """Return the outputs of function `name`, called by `node` with `arguments`."""
+
+
+Operation = Callable[[Node, Sequence[Value], Caller], tuple[Value, ...]]
 
 DEAD = object()  # in place of a value on the side of a Switch that is not taken
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from convert.interpreter.registry import Value, as_float64, bounded, elementary, operation
+from convert.interpreter.registry import Caller, Value, as_float64, bounded, elementary, operation
 from convert.savedmodel.node import Node
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 
 def ints(value: Value) -> tuple[int, ...]:
@@ -39,18 +36,18 @@ elementary(
 
 
 @operation("Shape", "Size")
-def _shape(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _shape(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     value = np.shape(inputs[0]) if node.op == "Shape" else np.size(inputs[0])
     return (np.asarray(value, node.attr("out_type", np.int32)),)
 
 
 @operation("ShapeN")
-def _shape_n(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _shape_n(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return tuple(np.asarray(np.shape(x), node.attr("out_type", np.int32)) for x in inputs)
 
 
 @operation("Cast")
-def _cast(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _cast(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (
         (as_float64(np.asarray(inputs[0]).astype(node.attr("DstT"))),)
         if not _keeps_float(node, inputs[0])
@@ -65,29 +62,29 @@ def _keeps_float(node: Node, value: Value) -> bool:
 
 
 @operation("Reshape")
-def _reshape(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _reshape(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.reshape(inputs[0], ints(inputs[1]) if np.size(inputs[1]) else ()),)
 
 
 @operation("Squeeze")
-def _squeeze(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _squeeze(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     axes = node.attr("squeeze_dims", [])
     return (np.squeeze(inputs[0], tuple(axes) if axes else None),)
 
 
 @operation("Pack")
-def _pack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _pack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.stack(inputs, axis=node.attr("axis", 0)),)
 
 
 @operation("Unpack")
-def _unpack(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _unpack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     axis = node.attr("axis", 0)
     return tuple(np.take(inputs[0], i, axis) for i in range(np.shape(inputs[0])[axis]))
 
 
 @operation("Split", "SplitV")
-def _split(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _split(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "Split":
         return tuple(np.split(inputs[1], node.attr("num_split"), axis=int(inputs[0])))
     x, sizes, axis = inputs[0], list(ints(inputs[1])), int(inputs[2])
@@ -97,14 +94,14 @@ def _split(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 
 
 @operation("Slice")
-def _slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, begin, size = inputs
     ends = [b + s if s >= 0 else None for b, s in zip(ints(begin), ints(size), strict=True)]
     return (x[tuple(slice(b, e) for b, e in zip(ints(begin), ends, strict=True))],)
 
 
 @operation("StridedSlice")
-def _strided_slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _strided_slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, begin, end, strides = inputs
     names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     masks = {name: int(node.attr(f"{name}_mask", 0)) for name in names}
@@ -123,7 +120,7 @@ def _strided_slice(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 
 
 @operation("Gather", "GatherV2", "ResourceGather")
-def _gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, indices = inputs[:2]
     axis = int(inputs[2]) if len(inputs) > 2 else 0
     batched = int(node.attr("batch_dims", 0))
@@ -138,25 +135,25 @@ def _gather(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Valu
 
 
 @operation("Tile")
-def _tile(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _tile(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     counts = ints(inputs[1])
     bounded(node, [a * b for a, b in zip(np.shape(inputs[0]), counts, strict=True)])
     return (np.tile(inputs[0], counts),)
 
 
 @operation("Fill")
-def _fill(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _fill(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     shape = bounded(node, ints(inputs[0]) if np.size(inputs[0]) else ())
     return (np.full(shape, inputs[1], dtype=np.asarray(inputs[1]).dtype),)
 
 
 @operation("BroadcastTo")
-def _broadcast_to(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _broadcast_to(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.broadcast_to(inputs[0], bounded(node, ints(inputs[1]))),)
 
 
 @operation("Range")
-def _range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _range(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     start, limit, delta = (np.asarray(v).item() for v in inputs)
     if delta:
         bounded(node, [max(0, int((limit - start) / delta))])
@@ -164,7 +161,7 @@ def _range(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value
 
 
 @operation("Pad", "PadV2", "MirrorPad")
-def _pad(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _pad(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, paddings = inputs[0], [ints(pair) for pair in inputs[1]]
     bounded(node, [size + sum(pair) for size, pair in zip(np.shape(x), paddings, strict=True)])
     if node.op == "MirrorPad":
@@ -174,14 +171,14 @@ def _pad(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, 
 
 
 @operation("Unique", "UniqueV2")
-def _unique(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _unique(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     values, first, inverse = np.unique(inputs[0], return_index=True, return_inverse=True)
     order = np.argsort(first)
     return (values[order], np.argsort(order)[inverse].astype(node.attr("out_idx", np.int32)))
 
 
 @operation("SegmentSum", "SegmentMax", "SegmentMin", "UnsortedSegmentSum")
-def _segment(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _segment(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, ids = inputs[:2]
     count = int(inputs[2]) if len(inputs) > 2 else (int(ids.max()) + 1 if ids.size else 0)
     combine: Any = {"SegmentMax": np.max, "SegmentMin": np.min}.get(node.op, np.sum)
@@ -192,12 +189,12 @@ def _segment(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Val
 
 
 @operation("DynamicPartition")
-def _dynamic_partition(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _dynamic_partition(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return tuple(inputs[0][inputs[1] == i] for i in range(node.attr("num_partitions")))
 
 
 @operation("DynamicStitch", "ParallelDynamicStitch")
-def _dynamic_stitch(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _dynamic_stitch(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     half = len(inputs) // 2
     indices, parts = inputs[:half], inputs[half:]
     size = max((int(i.max()) + 1 for i in indices if np.size(i)), default=0)

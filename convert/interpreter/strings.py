@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Regex, normalizers
 
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
-from convert.interpreter.registry import Value, elementary, operation
+from convert.interpreter.registry import Caller, Value, elementary, operation
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import Automaton, full_match
 from convert.unicode.codepoints import EVERYTHING
 from convert.unicode.patterns import replacement
 from convert.unicode.re2 import parse
 from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
-
-if TYPE_CHECKING:
-    from convert.interpreter.run import Interpreter
 
 
 def _strings(values: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -67,7 +63,7 @@ def _script(point: int) -> str:
 
 
 @operation("RegexReplace", "StaticRegexReplace")
-def _regex_replace(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "RegexReplace":
         pattern, rewrite = _text(inputs[1]), _text(inputs[2])
     else:
@@ -77,7 +73,7 @@ def _regex_replace(node: Node, inputs: Sequence[Value], run: Interpreter) -> tup
 
 
 @operation("RegexFullMatch", "StaticRegexFullMatch")
-def _regex_full_match(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     pattern = _text(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
     matcher = _matcher(pattern, node.name)
     flat = [_accepts(matcher, item.decode()) for item in np.ravel(inputs[0])]
@@ -85,7 +81,7 @@ def _regex_full_match(node: Node, inputs: Sequence[Value], run: Interpreter) -> 
 
 
 @operation("UnicodeDecode", "UnicodeDecodeWithOffsets")
-def _unicode_decode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _unicode_decode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     texts = [item.decode() for item in np.ravel(inputs[0])]
     splits = np.cumsum([0, *map(len, texts)]).astype(node.attr("Tsplits", np.int64))
     points = np.asarray([ord(c) for text in texts for c in text], np.int32)
@@ -95,14 +91,14 @@ def _unicode_decode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tu
 
 
 @operation("UnicodeEncode")
-def _unicode_encode(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _unicode_encode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     points, splits = inputs
     words = ["".join(map(chr, points[a:b])) for a, b in pairwise(splits)]
     return (_strings([word.encode() for word in words]),)
 
 
 @operation("UnicodeScriptTokenizeWithOffsets")
-def _script_tokenize(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.attr("keep_whitespace", False):
         raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
     points, splits = inputs
@@ -158,7 +154,7 @@ def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[t
 
 
 @operation("WordpieceTokenizeWithOffsets")
-def _wordpiece(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _wordpiece(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     words, vocabulary = inputs
     rows = [wordpieces(word.decode(), vocabulary, node) for word in np.ravel(words)]
     flat = [piece for row in rows for piece in row]
@@ -170,14 +166,14 @@ def _wordpiece(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[V
 
 
 @operation("LookupTableFind", "LookupTableFindV2")
-def _lookup(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _lookup(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     table, keys, default = inputs
     ids = [table.get(key, default) for key in np.ravel(keys)]
     return (np.asarray(ids, np.asarray(default).dtype).reshape(np.shape(keys)),)
 
 
 @operation("StringToHashBucketFast")
-def _hash_bucket(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _hash_bucket(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """The one bucket that a vocabulary table usually has for unknown keys needs no hash."""
     if node.attr("num_buckets") != 1:
         raise GraphError(f"Node '{node.name}' spreads unknown pieces over several buckets.", "Report the model.")
@@ -185,12 +181,12 @@ def _hash_bucket(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple
 
 
 @operation("LookupTableSize", "LookupTableSizeV2")
-def _table_size(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _table_size(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.asarray(len(inputs[0]), np.int64),)
 
 
 @operation("StringLength")
-def _string_length(node: Node, inputs: Sequence[Value], run: Interpreter) -> tuple[Value, ...]:
+def _string_length(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     characters = node.attr("unit", "BYTE") == "UTF8_CHAR"
     sizes = [len(item.decode()) if characters else len(item) for item in np.ravel(inputs[0])]
     return (np.asarray(sizes, np.int32).reshape(np.shape(inputs[0])),)
