@@ -184,6 +184,7 @@ def verify(
     if golden is not None:
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
+        loaded.check_source(recording.fingerprint, str(golden))
         witness = Witness.recorded(recording, languages)
         return hold(witness, loaded, allowed, named=str(golden), progress=progress)
     if source is None:

@@ -207,6 +207,14 @@ def test_a_damaged_or_foreign_recording_is_refused(folder: Path, golden: Path, t
         verified(folder, folder / "model.safetensors")
 
 
+def test_a_recording_of_another_model_is_refused(port: Path, golden: Path) -> None:
+    manifest = json.loads((port / "hub2hf.json").read_text())
+    manifest["source"]["fingerprint"] = "0" * 64
+    (port / "hub2hf.json").write_text(json.dumps(manifest))
+    with pytest.raises(SourceError, match="records another model"):
+        verified(port, golden)
+
+
 def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="tlh"):
         convert.verify(EMBEDDED, folder, languages=["tlh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import metadata, resources
@@ -11,6 +12,7 @@ import numpy as np
 
 from convert.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, not_a_number, quiet
 from convert.errors import SourceError
+from convert.export import MANIFEST
 from convert.export.config import MODEL_FILE
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -58,6 +60,25 @@ class Candidate:
     def _require(self, names: Sequence[str], what: str) -> None:
         if not any((self.folder / name).is_file() for name in names):
             raise SourceError(f"{self.folder} has no {what}.", "Name a Hugging Face model folder.")
+
+    def check_source(self, fingerprint: str, recording: str) -> None:
+        """Refuse a recording of another SavedModel than the one that the folder's manifest, if any, says it came from.
+
+        Raises:
+            SourceError: the fingerprints differ, or the manifest cannot be read.
+        """
+        manifest = self.folder / MANIFEST
+        if not manifest.is_file():
+            return
+        try:
+            own = json.loads(manifest.read_text(encoding="utf-8"))["source"]["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SourceError(f"{manifest} cannot be read: {error!r}.", "Convert the model again.") from error
+        if own != fingerprint:
+            raise SourceError(
+                f"{recording} records another model ({fingerprint[:12]}…) than {self.folder} was made from ({own[:12]}…).",
+                "Record the source of this folder: hub2hf record SOURCE FILE.",
+            )
 
     @property
     def versions(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -94,16 +94,22 @@ class ReferenceGraph:
             return False
         return True
 
+    @cache  # noqa: B019  (the session lives as long)
+    def _first_tokens(self, tensor: str) -> tf.Tensor:
+        """Return the first token of each text of a stage, cut within the graph: copying all tokens out takes its time."""
+        with self._session.graph.as_default():
+            texts = tf.size(self._session.graph.get_tensor_by_name(self._source))
+            stage = self._session.graph.get_tensor_by_name(tensor)
+            return tf.reshape(stage, [texts, -1, self.blueprint.encoder.hidden_size.value])[:, 0]
+
     def _run(self, fetches: dict[str, str], texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Return each fetched tensor, float32 or integer; of a stage with all tokens only the first of each text."""
+        tensors = {name: self._first_tokens(t) if name in self.blueprint.stages else t for name, t in fetches.items()}
         parts: dict[str, list[np.ndarray]] = {name: [] for name in fetches}
         for start in range(0, len(texts), BATCH):
             batch = [text.encode() for text in texts[start : start + BATCH]]
-            for name, value in self._session.run(fetches, {self._source: batch}).items():
-                array = np.asarray(value)
-                if name in self.blueprint.stages:
-                    array = array.reshape(len(batch), -1, self.blueprint.encoder.hidden_size.value)[:, 0]
-                parts[name].append(array.reshape(len(batch), -1))
+            for name, value in self._session.run(tensors, {self._source: batch}).items():
+                parts[name].append(np.asarray(value).reshape(len(batch), -1))
         return {name: np.concatenate(values) for name, values in parts.items()}
 
     def __enter__(self) -> ReferenceGraph:
