@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -66,9 +67,9 @@ class ReferenceGraph:
 
     def record(self, sentences: Sequence[Sentence], *, stages: bool = True) -> Recording:
         """Return what the graph makes of `sentences`; `stages` as well, where the graph lets them be fetched."""
-        fetches = {EMBEDDING: self._output, "ids": f"{self.blueprint.text.pack.evidence}:0"}
+        fetches: dict[str, Any] = {EMBEDDING: self._output, "ids": f"{self.blueprint.text.pack.evidence}:0"}
         if stages:
-            fetches |= {name: tensor for name, tensor in self.blueprint.stages.items() if self._has(tensor)}
+            fetches |= self._first_tokens
         found = self._run(fetches, [sentence.text for sentence in sentences])
         pad_id = self.blueprint.text.pack.pad_id
         ids = found.pop("ids").reshape(len(sentences), -1)
@@ -87,6 +88,18 @@ class ReferenceGraph:
         """The fingerprint of the SavedModel, as in `hub2hf.json`."""
         return str(fingerprint(self.model)["fingerprint"])
 
+    @cached_property
+    def _first_tokens(self) -> dict[str, Any]:
+        """Name → first token of each text at that stage, cut in the graph: copying all tokens out of it takes its time."""
+        graph, size = self._session.graph, self.blueprint.encoder.hidden_size.value
+        with graph.as_default():
+            texts = tf.size(graph.get_tensor_by_name(self._source))
+            return {
+                name: tf.reshape(graph.get_tensor_by_name(tensor), [texts, -1, size])[:, 0]
+                for name, tensor in self.blueprint.stages.items()
+                if self._has(tensor)
+            }
+
     def _has(self, tensor: str) -> bool:
         try:
             self._session.graph.get_tensor_by_name(tensor)
@@ -94,21 +107,12 @@ class ReferenceGraph:
             return False
         return True
 
-    @cache  # noqa: B019  (the session lives as long)
-    def _first_tokens(self, tensor: str) -> tf.Tensor:
-        """Return the first token of each text of a stage, cut within the graph: copying all tokens out takes its time."""
-        with self._session.graph.as_default():
-            texts = tf.size(self._session.graph.get_tensor_by_name(self._source))
-            stage = self._session.graph.get_tensor_by_name(tensor)
-            return tf.reshape(stage, [texts, -1, self.blueprint.encoder.hidden_size.value])[:, 0]
-
-    def _run(self, fetches: dict[str, str], texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return each fetched tensor, float32 or integer; of a stage with all tokens only the first of each text."""
-        tensors = {name: self._first_tokens(t) if name in self.blueprint.stages else t for name, t in fetches.items()}
+    def _run(self, fetches: Mapping[str, Any], texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return each fetched tensor, float32 or integer, [texts, …]."""
         parts: dict[str, list[np.ndarray]] = {name: [] for name in fetches}
         for start in range(0, len(texts), BATCH):
             batch = [text.encode() for text in texts[start : start + BATCH]]
-            for name, value in self._session.run(tensors, {self._source: batch}).items():
+            for name, value in self._session.run(fetches, {self._source: batch}).items():
                 parts[name].append(np.asarray(value).reshape(len(batch), -1))
         return {name: np.concatenate(values) for name, values in parts.items()}
 
