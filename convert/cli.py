@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -168,21 +169,56 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command; an error of the user's is one sentence on standard error and exit code 2."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if stream is not None:  # closed by the caller
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    before = {number: signal.signal(number, action) for number, action in _signals().items()}
     try:
-        app()
+        _run()
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _signals() -> dict[int, Any]:
+    actions: dict[int, Any] = {signal.SIGINT: _stop, signal.SIGTERM: _stop}
+    if hasattr(signal, "SIGPIPE"):  # a reader that has gone (`| head`) ends the command as it ends any other
+        actions[signal.SIGPIPE] = signal.SIG_DFL
+    return actions
+
+
+def _run() -> None:
+    try:
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except Hub2HFError as error:
         _fail(str(error))
     except _Stopped:
         print("hub2hf: stopped; nothing was left behind.", file=sys.stderr)
         sys.exit(EXIT_STOPPED)
-    except BrokenPipeError:
-        sys.exit(EXIT_ERROR)
     except MemoryError:
         _fail("There is not enough memory. Close other programs, or use a larger machine.")
+    except OSError as error:
+        if error.filename is None:
+            _drop_output()
+        place = error.filename or "The output"
+        _fail(f"{place} cannot be read or written: {error.strerror or error}. Check the disk and the permissions.")
+    except Exception as error:  # a mistake of this program's
+        if sys.flags.dev_mode:
+            raise
+        _fail(
+            f"{type(error).__name__}: {error}. This is a mistake in hub2hf: please report it, "
+            "with what python -X dev -m convert.cli prints for the same arguments."
+        )
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, once printing has failed."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:

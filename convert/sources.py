@@ -18,14 +18,20 @@ def resolve(source: str | Path) -> Path:
         source: a folder, or the name of a model embedded in the package (`lealla-mini`). A folder of that name wins.
 
     Raises:
-        SourceError: there is no such folder or model.
+        SourceError: there is no such folder or model, or the path cannot be followed.
     """
     folder = Path(source)
-    if folder.is_dir():
+    try:
+        found, is_file = folder.is_dir(), folder.is_file()
+    except OSError as error:  # a folder above it that may not be searched, or a name too long
+        raise SourceError(
+            f"{source} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+    if found:
         return folder
     if str(source) in EMBEDDED:
         return MODELS / str(source)
-    if folder.is_file():
+    if is_file:
         raise SourceError(f"{source} is a file.", "Name the folder that holds saved_model.pb; unpack an archive first.")
     names = ", ".join(EMBEDDED)
     raise SourceError(f"{source} is neither a folder nor a known model ({names}).", "Check the path or the name.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,6 +169,40 @@ def test_verify_answers_with_its_exit_code(hub2hf: Run, tmp_path: Path) -> None:
     code, _, error = hub2hf("verify", "--golden", golden, tmp_path / "absent")
     assert (code, error.count("\n")) == (2, 1)
     assert hub2hf("verify", "lealla-mini")[0] == 2
+
+
+def test_paths_that_cannot_be_followed_are_one_sentence(hub2hf: Run, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    long = tmp_path / ("a" * 300)
+    for path in (loop, loop / "x", long):
+        for arguments in (("inspect", path), ("convert", "lealla-mini", path)):
+            code, _, error = hub2hf(*arguments)
+            assert (code, error.count("\n"), error[:8]) == (2, 1, "hub2hf: ")
+    assert list(tmp_path.iterdir()) == [loop]
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> None:
+    """A reader that has gone ends the command by SIGPIPE, never with code 1, which means "not equivalent"."""
+    command = [sys.executable, "-m", "convert.cli", "inspect", "lealla-mini", *json_option]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_mistake_of_the_program_is_no_traceback(hub2hf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(source: object) -> None:
+        raise KeyError(source)
+
+    monkeypatch.setattr(convert, "inspect", broken)
+    code, _, error = hub2hf("inspect", "lealla-mini")
+    assert (code, "report it" in error, error.count("\n")) == (2, True, 1)
 
 
 def test_errors_are_json_for_programs(hub2hf: Run, tmp_path: Path) -> None:

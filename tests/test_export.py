@@ -112,6 +112,42 @@ def test_force_keeps_the_old_folder_when_the_source_is_damaged(tmp_path: Path, d
     assert os.listdir(tmp_path) == ["out"]
 
 
+def test_a_stop_between_the_two_renames_brings_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    before = contents(convert.convert(EMBEDDED, out).out)
+    rename = Path.rename
+
+    def stopped(self: Path, target: Path) -> Path:
+        if target == out and not self.name.endswith("-old"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        convert.convert(EMBEDDED, out, force=True)
+    assert contents(out) == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, damaged: Path) -> None:
+    """What OUT held stands beside it under another name then; the next run brings it back, even if it fails."""
+    before = contents(convert.convert(EMBEDDED, tmp_path / ".out.hub2hf-0badcafe-old").out)
+    with pytest.raises(CheckpointError):
+        convert.convert(damaged, tmp_path / "out", force=True)
+    assert contents(tmp_path / "out") == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_the_work_of_another_living_run_is_left_alone(tmp_path: Path) -> None:
+    from convert.export.staging import staged
+
+    with staged(tmp_path / "out", force=True) as other:
+        convert.convert(EMBEDDED, tmp_path / "out")
+        assert other.is_dir()
+
+
 def test_the_source_is_never_replaced(tmp_path: Path) -> None:
     import shutil
 

@@ -15,7 +15,7 @@ from convert.errors import SourceError
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
 from convert.export.json_files import write_json
 from convert.export.sentence_transformers import write_modules
-from convert.export.staging import LOCK, staged
+from convert.export.staging import staged
 from convert.export.weights import write_safetensors
 from convert.savedmodel.model import SavedModel
 from convert.tokenizer import tokenizer_files
@@ -77,8 +77,8 @@ def _manifest(blueprint: Blueprint, source: dict[str, Any], work: Path, hashed: 
     """Return the manifest of what stands in `work`; `hashed` has the SHA-256 of files that need no second reading."""
     files = {}
     for path in sorted(work.rglob("*")):
-        name = path.relative_to(work).as_posix()
-        if path.is_file() and name != LOCK:
+        if path.is_file():
+            name = path.relative_to(work).as_posix()
             known = hashed.get(name)
             files[name] = {"bytes": path.stat().st_size, "sha256": known} if known else hash_file(path)
     return {

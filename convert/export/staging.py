@@ -17,17 +17,26 @@ except ImportError:  # Windows: leftovers of a killed run are then left to the u
 
 from convert.errors import ExportError
 
-LOCK = ".lock"
+OLD = "-old"
 
 
 def check_free(out: Path, force: bool, source: Path | None = None) -> None:
     """Refuse an `out` that would lose something.
 
     Raises:
-        ExportError: `out` is a file, or a folder that is not empty and `force` is not given, or holds `source`.
+        ExportError: `out` is a file, or a folder that is not empty and `force` is not given, or holds `source`; or its path
+            cannot be followed.
     """
-    for kept in (Path.cwd(), *(() if source is None else (source.resolve(),))):
-        if out.resolve() in (kept, *kept.parents):
+    try:
+        _check_free(out, force, source)
+    except OSError as error:  # a folder above it that may not be searched, a name too long, no working directory
+        raise _explained(error, out) from error
+
+
+def _check_free(out: Path, force: bool, source: Path | None) -> None:
+    place = Path(os.path.realpath(out))
+    for kept in _in_use(source):
+        if place in (kept, *kept.parents):
             raise ExportError(f"{out} is or holds {kept}, which is in use.", "Name another folder.")
     if out.is_symlink() and not out.exists():
         raise ExportError(f"{out} is a broken link.", "Remove it, or name another folder.")
@@ -37,21 +46,29 @@ def check_free(out: Path, force: bool, source: Path | None = None) -> None:
         raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")
 
 
+def _in_use(source: Path | None) -> Iterator[Path]:
+    """Yield the source and the working directory, where there still is one."""
+    if source is not None:
+        yield Path(os.path.realpath(source))
+    with contextlib.suppress(FileNotFoundError):
+        yield Path.cwd()
+
+
 @contextlib.contextmanager
 def staged(out: Path, force: bool) -> Iterator[Path]:
     """Yield an empty folder beside `out`; rename it to `out` when the block ends well, remove it when it fails.
 
-    What a killed run left behind is removed first. With `force`, what `out` held is kept until the new folder is complete.
+    What a killed run left behind is cleared first. With `force`, what `out` held is kept until the new folder is complete.
 
     Raises:
         ExportError: the place cannot be written, is full, or is taken.
     """
     out = Path(os.path.realpath(out))
-    check_free(out, force)
     prefix = f".{out.name}.hub2hf-"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out.parent, prefix)
+        _clear_leftovers(out, prefix)
+        check_free(out, force)
         work = out.parent / f"{prefix}{secrets.token_hex(4)}"
         work.mkdir()
     except OSError as error:
@@ -60,7 +77,7 @@ def staged(out: Path, force: bool) -> Iterator[Path]:
         with _held(work):
             yield work
             _sync(work)
-        _replace(work, out, force)
+            _replace(work, out, force)
     except OSError as error:
         raise _explained(error, out) from error
     finally:
@@ -75,22 +92,32 @@ def _explained(error: OSError, out: Path) -> ExportError:
 
 
 @contextlib.contextmanager
-def _held(work: Path) -> Iterator[None]:
-    """Mark `work` as in use by a living process, which the operating system forgets when it dies."""
-    with (work / LOCK).open("w") as lock:
+def _held(folder: Path) -> Iterator[None]:
+    """Mark `folder` as in use by a living process, under whatever name; the operating system forgets it with the process."""
+    with contextlib.ExitStack() as closing:
         if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            handle = os.open(folder, os.O_RDONLY)
+            closing.callback(os.close, handle)
+            with contextlib.suppress(OSError):  # a network file system without locks: leftovers stay there too
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    (work / LOCK).unlink()
 
 
-def _remove_leftovers(parent: Path, prefix: str) -> None:
-    for left in parent.glob(f"{_escaped(prefix)}*"):
+def _clear_leftovers(out: Path, prefix: str) -> None:
+    """Remove what killed runs left; if one was killed while it replaced `out`, bring back what `out` held."""
+    for left in sorted(out.parent.glob(f"{_escaped(prefix)}*")):
         if fcntl is None or not left.is_dir():
             continue
-        with contextlib.suppress(OSError), (left / LOCK).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if left.name.endswith(OLD) and not out.exists():
+                    left.rename(out)
+                else:
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def _escaped(text: str) -> str:
@@ -115,11 +142,12 @@ def _replace(work: Path, out: Path, force: bool) -> None:
             out.rmdir()
         work.rename(out)
         return
-    old = out.parent / f"{work.name}-old"
-    out.rename(old)
-    try:
-        work.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    old = out.parent / f"{work.name}{OLD}"
+    with _held(out):
+        try:
+            out.rename(old)
+            work.rename(out)
+        finally:  # also when it is stopped between the two
+            if old.is_dir() and not out.exists():
+                old.rename(out)
+            shutil.rmtree(old, ignore_errors=True)
