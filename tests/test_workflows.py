@@ -1,0 +1,112 @@
+"""The workflows pass two linters, and what the reusable one runs does what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
+FILES = sorted(WORKFLOWS.glob("*.yml"))
+BIN = Path(sys.executable).parent
+
+
+def steps(name: str) -> list[dict[str, Any]]:
+    """Return every step of the workflow `name`."""
+    jobs = yaml.safe_load((WORKFLOWS / name).read_text(encoding="utf-8"))["jobs"]
+    return [step for job in jobs.values() for step in job.get("steps", [])]
+
+
+def lint(*command: str | Path) -> None:
+    done = subprocess.run([BIN / command[0], *command[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_they_are_github_workflows() -> None:
+    assert [file.name for file in FILES] == ["ci.yml", "verify.yml"]
+    lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES)
+
+
+def test_they_are_safe() -> None:
+    """Least privilege, pinned actions, no input written into a shell script."""
+    lint("zizmor", "--offline", "--no-progress", "--strict-collection", "--persona", "pedantic", *FILES)
+
+
+@pytest.mark.parametrize(
+    "fault", ["permissions: write-all\n", "runs_on: ubuntu-latest\n", "run: echo ${{ inputs.source }}"]
+)
+def test_the_linters_see_faults(fault: str, tmp_path: Path) -> None:
+    text = (WORKFLOWS / "verify.yml").read_text(encoding="utf-8")
+    old = {
+        "permi": "permissions: {}\n",
+        "runs_": "runs-on: ubuntu-latest\n",
+        "run: ": 'run: hub2hf convert -- "$SOURCE"',
+    }
+    assert old[fault[:5]] in text
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "verify.yml").write_text(text.replace(old[fault[:5]], fault), encoding="utf-8")
+    with pytest.raises(AssertionError):
+        lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", folder / "verify.yml")
+        lint("zizmor", "--offline", "--no-progress", "--persona", "pedantic", folder / "verify.yml")
+
+
+def test_our_own_calls_pass_inputs_that_exist() -> None:
+    called = yaml.safe_load((WORKFLOWS / "verify.yml").read_text(encoding="utf-8"))
+    inputs = called[True]["workflow_call"]["inputs"]  # YAML 1.1 reads the key "on" as true
+    jobs = yaml.safe_load((WORKFLOWS / "ci.yml").read_text(encoding="utf-8"))["jobs"].values()
+    calls = [job["with"] for job in jobs if job.get("uses") == "./.github/workflows/verify.yml"]
+    assert [call["source"] for call in calls] == ["lealla-mini", "lealla-small-size"]
+    assert len({call["report"] for call in calls}) == len(calls), "two artifacts of one name"
+    needed = {name for name, about in inputs.items() if about.get("required")}
+    assert all(needed <= set(call) <= set(inputs) for call in calls)
+
+
+def test_every_input_is_used() -> None:
+    text = (WORKFLOWS / "verify.yml").read_text(encoding="utf-8")
+    inputs = yaml.safe_load(text)[True]["workflow_call"]["inputs"]
+    assert [name for name in inputs if f"inputs.{name} " not in text] == []
+
+
+def run_steps(tmp_path: Path, **given: str) -> tuple[int, str]:
+    """Run the scripts of the steps Convert, Verify and Summary as GitHub does; return Verify's exit code and the summary."""
+    summary = tmp_path / "summary.md"
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    codes = {}
+    for step in steps("verify.yml"):
+        if step.get("name") in {"Convert", "Verify", "Summary"}:
+            values = {name: given.get(name, "") for name in step.get("env", {})}
+            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+            done = subprocess.run(
+                command, env=environment | values, cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            codes[step["name"]] = done.returncode
+    assert codes["Convert"] == codes["Summary"] == 0
+    return codes["Verify"], summary.read_text(encoding="utf-8") if summary.is_file() else ""
+
+
+def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) -> None:
+    (tmp_path / "tight.toml").write_text(
+        '[surface.automodel]\ntolerance = 1e-12\nmeasured = 1e-12\nreason = "a test"\n', encoding="utf-8"
+    )
+    code, summary = run_steps(
+        tmp_path, SOURCE="lealla-mini", LANGUAGES="de", SURFACES="automodel", TOLERANCES="tight.toml"
+    )
+    assert code == 1
+    assert "NOT EQUIVALENT" in summary
+    assert "automodel" in summary
+
+
+def test_an_input_is_never_run(tmp_path: Path) -> None:
+    code, summary = run_steps(tmp_path, SOURCE="lealla-mini", LANGUAGES='de"; touch caught; "$(touch caught)')
+    assert (code, summary) == (2, "")
+    assert not (tmp_path / "caught").exists()
