@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.blueprint import Blueprint, read_blueprint
 from convert.equivalence.result import Report
-from convert.equivalence.sentences import Sentence, language_sentences, read_sentences, trap_sentences
+from convert.equivalence.sentences import Sentence, chunked, language_sentences, read_sentences, trap_sentences
 from convert.errors import Hub2HFError, SourceError
 from convert.export import as_json, blueprint_facts, check_free, fingerprint, prove_tokenizer, write_folder
 from convert.savedmodel import SavedModel
@@ -130,9 +130,9 @@ def record(
     Raises:
         Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
     """
-    from convert.equivalence.recording import join
-    from convert.equivalence.verify import chunked
+    from convert.equivalence.recording import check_writable, join
 
+    check_writable(Path(file))
     parts = []
     with _reference_graph(source) as graph:
         for chunk in chunked(_chosen(languages, sentences)):
@@ -163,7 +163,7 @@ def verify(
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
-        sentences: a file of your own, as for `record`.
+        sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
         surfaces: ways of loading: automodel, sentence-transformers, bert, card; all that apply by default.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
         progress: called with the number of sentences just compared.
@@ -182,6 +182,8 @@ def verify(
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
     if golden is not None:
+        if sentences is not None:
+            raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import convert
 from convert.equivalence.recording import Recording
 from convert.equivalence.result import Report
 from convert.equivalence.tolerances import load_tolerances
-from convert.errors import SourceError
+from convert.errors import ExportError, SourceError
 from convert.export.weights import write_arrays
 from convert.savedmodel import SavedModel
 from convert.sources import recording_of
@@ -171,10 +173,18 @@ def other_size(folder: Path) -> None:
     options = reference.Options(hidden=16, layers=1, heads=2, intermediate=16)
     reference.build(folder.parent / "model", VOCABULARY, options)
     convert.convert(folder.parent / "model", folder)
+    (folder / "hub2hf.json").unlink()  # a foreign folder does not say what it was made from
 
 
 def remove(*names: str) -> Change:
     return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+def more_pieces_than_embeddings(folder: Path) -> None:
+    own = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = own["model"]["vocab"]
+    own["model"]["vocab"] = {piece: i + 5000 * (i > 4000) for piece, i in vocabulary.items()}
+    (folder / "tokenizer.json").write_text(json.dumps(own))
 
 
 BAD: dict[str, tuple[Change, str]] = {
@@ -182,6 +192,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "no tokenizer": (remove("tokenizer.json", "vocab.txt"), "tokenizer"),
     "no configuration": (remove("config.json"), "config.json"),
     "NaN weights": (nan_weights, "no numbers"),
+    "more pieces than embeddings": (more_pieces_than_embeddings, "cannot be run as automodel"),
     "other hidden size": (other_size, "16 numbers"),
 }
 
@@ -225,9 +236,27 @@ def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path)
     (tmp_path / "latin1.txt").write_bytes("schön\n".encode("latin-1"))
     with pytest.raises(SourceError, match="line 1 is not UTF-8"):
         convert.verify(EMBEDDED, folder, sentences=tmp_path / "latin1.txt")
+    with pytest.raises(SourceError, match="its own sentences"):
+        convert.verify(None, folder, golden=golden, sentences=tmp_path / "latin1.txt")
     (tmp_path / "bad.toml").write_text("[surface.automodel]\ntolerance = -1\n")
     with pytest.raises(SourceError, match="tolerances"):
         convert.verify(EMBEDDED, folder, tolerances=tmp_path / "bad.toml")
+
+
+def test_a_recording_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    for file in (tmp_path, tmp_path / "absent" / "file"):
+        with pytest.raises(ExportError, match="cannot be written"):
+            convert.record(EMBEDDED, file)
+
+
+def test_recording_needs_no_pytorch(tmp_path: Path) -> None:
+    code = (
+        "import sys, convert; convert.record('lealla-mini', sys.argv[1], languages=['de']);"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "recording"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_code_that_is_not_ours_is_not_run(port: Path, golden: Path) -> None:

@@ -103,19 +103,29 @@ class Candidate:
             try:
                 self._loaded[surface] = SURFACES[surface](self.folder, self.ships_our_class)
             except Exception as error:  # whatever the libraries raise on a foreign folder
-                first = str(error).strip().split("\n")[0]
-                raise SourceError(
-                    f"{self.folder} cannot be loaded as {surface}: {first}",
-                    "Check the folder, or leave the surface out.",
-                ) from error
+                raise self._failed("loaded", surface, error) from error
             bad = not_a_number(self._loaded[surface])
             if bad is not None:
                 raise SourceError(f"{self.folder}: the weights '{bad}' hold no numbers.", "Make the folder again.")
         return self._loaded[surface]
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
-        """Return what the folder makes of `texts`, loaded as `surface` does."""
-        return self.load(surface).embed(texts)
+        """Return what the folder makes of `texts`, loaded as `surface` does.
+
+        Raises:
+            SourceError: as `load`, or the libraries cannot run it: more pieces than embeddings, for one.
+        """
+        loaded = self.load(surface)
+        try:
+            return loaded.embed(texts)
+        except Exception as error:  # whatever the libraries raise on a foreign folder
+            raise self._failed("run", surface, error) from error
+
+    def _failed(self, done: str, surface: str, error: Exception) -> SourceError:
+        first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
+        return SourceError(
+            f"{self.folder} cannot be {done} as {surface}: {first}.", "Check the folder, or leave the surface out."
+        )
 
     @cached_property
     def bert(self) -> Pooled:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from convert.equivalence.files import write_whole
 from convert.equivalence.sentences import Sentence
-from convert.errors import SourceError
+from convert.errors import ExportError, SourceError
 
 FORMAT = "hub2hf recording 1"
 EMBEDDING = "embedding"
+OTHER_FILE = "Name another file for the recording, in a folder that is there."
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ class Recording:
             yield self.part(range(start, min(start + size, count)))
 
     def save(self, path: Path) -> None:
-        """Write it; the same recording gives the same bytes."""
+        """Write it, whole or not at all; the same recording gives the same bytes.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
         from safetensors.numpy import save
 
         arrays = {
@@ -80,7 +87,7 @@ class Recording:
             "sha256": _digest(arrays),
         }
         metadata = {"format": FORMAT, "recording": json.dumps(about, ensure_ascii=False)}
-        path.write_bytes(save(arrays, metadata))
+        write_whole(path, save(arrays, metadata), OTHER_FILE)
 
     @classmethod
     def load(cls, path: Path) -> Recording:
@@ -111,6 +118,16 @@ class Recording:
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise SourceError(f"{path} is not a recording: {error}.", "Record it again with hub2hf record.") from error
+
+
+def check_writable(path: Path) -> None:
+    """See that a recording can be written to `path`, before the minutes that making it takes.
+
+    Raises:
+        ExportError: `path` is a folder, or its folder is not there or cannot be written to.
+    """
+    if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ExportError(f"{path} cannot be written: it is a folder, or its folder cannot be written to.", OTHER_FILE)
 
 
 def join(parts: Sequence[Recording]) -> Recording:

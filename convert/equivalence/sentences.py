@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from convert.errors import SourceError
 
 TRAPS = "traps"  # stands in the place of a language
 UNKNOWN = "und"  # undetermined, ISO 639-2
+CHUNK = 1024  # sentences held in memory at once, however many there are
 
 
 class Sentence(NamedTuple):
@@ -61,3 +63,10 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
         raise SourceError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: line {number} is not UTF-8.", "Save the file as UTF-8.") from error
+
+
+def chunked(sentences: Iterable[Sentence], size: int = CHUNK) -> Iterator[list[Sentence]]:
+    """Yield lists of at most `size` sentences."""
+    iterator = iter(sentences)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

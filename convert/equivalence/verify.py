@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from convert.equivalence.candidate import Candidate
 from convert.equivalence.diagnose import departure, likely_causes
 from convert.equivalence.recording import Recording
 from convert.equivalence.result import Cause, Failure, Report, Row
-from convert.equivalence.sentences import Sentence
+from convert.equivalence.sentences import CHUNK, Sentence, chunked
 from convert.equivalence.tolerances import Tolerances
 from convert.errors import SourceError
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.savedmodel import SavedModel
 
-# Sentences held in memory at once, however many there are.
-CHUNK = 1024
 # Sentences of each surface whose stages are compared after a failure.
 EXAMINED = 12
 
@@ -139,13 +136,6 @@ class Verification:
             return []
         parts = [part for examined in self.examined.values() for _, part in examined.worst]
         return likely_causes(self.candidate, failures, parts, model, blueprint)
-
-
-def chunked(sentences: Iterable[Sentence], size: int = CHUNK) -> Iterator[list[Sentence]]:
-    """Yield lists of at most `size` sentences."""
-    iterator = iter(sentences)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def verify(

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from convert.equivalence.files import make_folder, write_whole
 from convert.equivalence.reports.data import report_json
-from convert.equivalence.reports.files import make_folder, write_whole
 from convert.equivalence.reports.markdown import report_markdown
 from convert.equivalence.reports.page import report_html
 from convert.equivalence.reports.picture import heat_map_png, require_pillow

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert.equivalence.reports.files import write_whole
+from convert.equivalence.files import write_whole
 from convert.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
 from convert.equivalence.reports.summary import equivalent, grid, summary
 from convert.equivalence.reports.text import difference, number, printable

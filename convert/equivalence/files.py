@@ -1,4 +1,4 @@
-"""Files of a report, written whole or not at all."""
+"""Files of reports and recordings, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from pathlib import Path
 from convert.errors import ExportError
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, next_step: str = "Name another folder for the reports.") -> None:
     """Write `data` beside `path` and rename it to `path`, so that nobody meets half a file.
+
+    Args:
+        path: the file.
+        data: its content.
+        next_step: what to do when it cannot be written, as a sentence.
 
     Raises:
         ExportError: it cannot be written.
@@ -22,9 +27,7 @@ def write_whole(path: Path, data: bytes) -> None:
         finally:
             work.unlink(missing_ok=True)
     except OSError as error:
-        raise ExportError(
-            f"{path} cannot be written: {error.strerror or error}.", "Name another folder for the reports."
-        ) from error
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}.", next_step) from error
 
 
 def make_folder(folder: Path) -> None:
