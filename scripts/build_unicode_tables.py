@@ -22,7 +22,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-TABLES = Path(__file__).parent.parent / "convert" / "tokenizer" / "unicode_tables.txt"
+TABLES = Path(__file__).parent.parent / "convert" / "unicode" / "unicode_tables.txt"
 
 # RE2's two-letter general categories (re2/unicode_groups.cc, `unicode_groups`). The one-letter ones are
 # their unions. Cs has no UTF-8 form, so no string tensor holds one; Cn is not a class RE2 knows.
