@@ -91,7 +91,7 @@ def record(source: Source, file: Path, languages: Languages = "", sentences: Sen
 
 @app.command()
 def verify(
-    source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")],
+    source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")] = "",
     candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
@@ -104,7 +104,7 @@ def verify(
     """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 equivalent, 1 not, 2 unanswered."""
     from convert.equivalence.reports import prepare_reports, print_report, report_json, write_reports
 
-    if bool(golden) == bool(candidate):
+    if not source or bool(golden) == bool(candidate):
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
         )

@@ -6,6 +6,7 @@ The vocabulary is the project's own: the letters of many scripts, and the words 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -78,7 +79,8 @@ def main() -> None:
     shutil.rmtree(MODEL, ignore_errors=True)
     MODEL.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "vocab.txt"
+        os.chdir(folder)  # the graph keeps the path it is given: it must be the same at every build
+        path = Path("vocab.txt")
         path.write_text("".join(f"{piece}\n" for piece in vocabulary()), encoding="utf-8")
         reference.build(MODEL, path, reference.SIZES["mini"])
     record().save(GOLDEN)

@@ -15,6 +15,7 @@ from references import EMBEDDED
 
 import convert
 from convert.equivalence.recording import Recording
+from convert.equivalence.reports import summary
 from convert.equivalence.result import Report
 from convert.equivalence.tolerances import load_tolerances
 from convert.errors import ExportError, SourceError
@@ -272,3 +273,10 @@ def test_recordings_are_read_in_parts(golden: Path) -> None:
     parts = list(whole.chunks(7))
     assert [sentence for part in parts for sentence in part.sentences] == whole.sentences
     assert max(len(part.sentences) for part in parts) == 7
+
+
+def test_a_wide_tolerance_alone_proves_nothing(folder: Path, golden: Path) -> None:
+    report = convert.verify(None, folder, golden=golden, surfaces=["card"])
+    assert all(row.passed for row in report.rows)
+    assert not report.equivalent
+    assert "proves nothing" in summary(report)
