@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +51,12 @@ class Pooled:
     def _run(self, texts: Sequence[str], *, stages: bool) -> tuple[list[list[int]], dict[str, np.ndarray]]:
         rows = self.tokenizer(list(texts), truncation=True)["input_ids"]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        batches = [[rows[i] for i in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
         parts: dict[str, list[np.ndarray]] = {}
-        for start in range(0, len(order), BATCH):
-            batch = [rows[i] for i in order[start : start + BATCH]]
-            for name, value in self._forward(batch, stages=stages).items():
-                parts.setdefault(name, []).append(value)
+        with _workers() as workers:
+            for found in workers.map(lambda batch: self._forward(batch, stages=stages), batches):
+                for name, value in found.items():
+                    parts.setdefault(name, []).append(value)
         back = np.argsort(order)
         return rows, {name: np.concatenate(values)[back] for name, values in parts.items()}
 
@@ -71,6 +74,21 @@ class Pooled:
             first = [hidden[:, 0].numpy() for hidden in outputs.hidden_states]
             found = {"embeddings": first[0]} | {f"layer {i}": value for i, value in enumerate(first[1:])}
         return found | {"embedding": outputs.pooler_output.numpy()}
+
+
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """Yield a worker for each thread of PyTorch's, with one thread of its own.
+
+    The operations of a small batch are short. Threads that share each of them wait for each other at its end, and lose
+    most of their speed that way where the machine has other work; workers that share nothing lose what that work takes.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as workers:
+            yield workers
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Stock:
