@@ -1,7 +1,8 @@
 """What TensorFlow makes of some sentences: ids, embedding, and the first token at every stage between.
 
 A recording lives as one safetensors file: `ids` int32 [pieces of all sentences], `lengths` int32 [sentences], `embedding`
-and one tensor a stage, float32 [sentences, hidden]; its metadata holds the sentences as JSON and where all this came from.
+and one tensor a stage, float32 [sentences, hidden]; its metadata holds the sentences and where all this came from as JSON,
+under one key, because safetensors writes several in any order.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from convert.equivalence.sentences import Sentence
 from convert.errors import ExportError, SourceError
 
 FORMAT = "hub2hf recording 1"
+METADATA = "recording"
 EMBEDDING = "embedding"
 OTHER_FILE = "Name another file for the recording, in a folder that is there."
 
@@ -79,6 +81,7 @@ class Recording:
             **{f"stage.{name}": np.ascontiguousarray(value) for name, value in self.stages.items()},
         }
         about = {
+            "format": FORMAT,
             "tensorflow": self.tensorflow,
             "fingerprint": self.fingerprint,
             "max_length": self.max_length,
@@ -86,8 +89,7 @@ class Recording:
             "sentences": self.sentences,
             "sha256": _digest(arrays),
         }
-        metadata = {"format": FORMAT, "recording": json.dumps(about, ensure_ascii=False)}
-        write_whole(path, save(arrays, metadata), OTHER_FILE)
+        write_whole(path, save(arrays, {METADATA: json.dumps(about, ensure_ascii=False)}), OTHER_FILE)
 
     @classmethod
     def load(cls, path: Path) -> Recording:
@@ -102,9 +104,9 @@ class Recording:
             with safe_open(path, "np") as file:
                 metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-            if metadata.get("format") != FORMAT:
+            about = json.loads(metadata.get(METADATA, "{}"))
+            if about.get("format") != FORMAT:
                 raise SourceError(f"{path} is not a recording of hub2hf.", "Make one with hub2hf record.")
-            about = json.loads(metadata["recording"])
             if about["sha256"] != _digest(arrays):
                 raise SourceError(f"{path} is damaged: its numbers are not those recorded.", "Record it again.")
             ends = np.cumsum(arrays["lengths"])
@@ -116,7 +118,7 @@ class Recording:
                 [row.tolist() for row in np.split(arrays["ids"], ends[:-1])] if len(ends) else [],
                 {name: arrays[f"stage.{name}"] for name in about["stages"]},
             )
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(f"{path} is not a recording: {error}.", "Record it again with hub2hf record.") from error
 
 
