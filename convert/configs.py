@@ -8,6 +8,6 @@ from pathlib import Path
 
 
 def config_file(name: str) -> Traversable:
-    """Return the file `name` of `configs/`."""
+    """Return the file or folder `name` of `configs/`."""
     installed = resources.files("convert").joinpath("config_files").joinpath(name)
-    return installed if installed.is_file() else Path(__file__).parents[1] / "configs" / name
+    return installed if installed.is_file() or installed.is_dir() else Path(__file__).parents[1] / "configs" / name

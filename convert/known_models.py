@@ -1,0 +1,155 @@
+"""The models that hub2hf knows by name: one TOML each in `configs/models/`; a person's own TOML counts as well.
+
+A TOML says where the model lives, what a SavedModel must hold to be it, and what its card says beside what the graph tells.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from convert.configs import config_file
+from convert.errors import SourceError
+
+FOLDER = "models"
+SUFFIX = ".toml"
+SEPARATE = ("must_be", "card")  # tables; all else in the file is a plain value
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a model's card says beside what is read from the graph.
+
+    Attributes:
+        summary: what the model is and what it is for, Markdown.
+        languages: ISO 639 codes; empty where they are not known.
+        tags, license, datasets, base_model, pipeline_tag: the card's metadata, as the Hub names them.
+        paper: its address.
+        citation: BibTeX.
+    """
+
+    summary: str = ""
+    languages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    license: str = ""
+    datasets: tuple[str, ...] = ()
+    base_model: str = ""
+    pipeline_tag: str = "sentence-similarity"
+    paper: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """One TOML.
+
+    Attributes:
+        name: what a person types, the name of the file.
+        title: its name on the card.
+        address: on tfhub.dev; empty where it has none.
+        kaggle: its handle OWNER/MODEL/FRAMEWORK/VARIATION/VERSION; empty where it has none.
+        must_be: name of a size of the encoder's blueprint → its value; "vocabulary_sha256" → SHA-256 of the vocabulary file.
+        card: for its card.
+    """
+
+    name: str
+    title: str
+    address: str = ""
+    kaggle: str = ""
+    must_be: Mapping[str, int | str] = field(default_factory=dict)
+    card: CardFacts = field(default_factory=CardFacts)
+
+    def differences(self, facts: Mapping[str, int | str]) -> list[str]:
+        """Return, in words, where `facts` of a SavedModel are not what this model must be."""
+        return [
+            f"{name} is {facts.get(name, 'missing')}, not {value}"
+            for name, value in self.must_be.items()
+            if facts.get(name) != value
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that is needed to write its card again, as plain data."""
+        return {"name": self.name, "title": self.title, "address": self.address, "card": asdict(self.card)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KnownModel:
+        """Return what `to_json` gave.
+
+        Raises:
+            KeyError, TypeError: it is not that.
+        """
+        card: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data["card"].items()}
+        return cls(data["name"], data["title"], data["address"], card=CardFacts(**card))
+
+
+def known_models() -> dict[str, KnownModel]:
+    """Return name → model of every TOML in `configs/models/`, by name."""
+    return {name: _load(name, file) for name, file in sorted(_files())}
+
+
+def find_model(name: str | Path) -> KnownModel:
+    """Return the model of that name, or of a TOML file of the person's.
+
+    Raises:
+        SourceError: there is neither, or the file is not such a TOML.
+    """
+    known = dict(_files())
+    if str(name) in known:
+        return _load(str(name), known[str(name)])
+    path = Path(name)
+    if path.suffix == SUFFIX and path.is_file():
+        return _load(path.stem, path)
+    raise SourceError(
+        f"{name} is neither a known model nor a TOML file.", f"Known are: {', '.join(sorted(known))}; or name a file."
+    )
+
+
+def recognised(facts: Mapping[str, int | str]) -> KnownModel | None:
+    """Return the known model whose every size and vocabulary are those of `facts`; None where no one or several are."""
+    found = [m for m in known_models().values() if "vocabulary_sha256" in m.must_be and not m.differences(facts)]
+    return found[0] if len(found) == 1 else None
+
+
+def _files() -> Iterator[tuple[str, Traversable]]:
+    for file in config_file(FOLDER).iterdir():
+        if file.name.endswith(SUFFIX):
+            yield file.name.removesuffix(SUFFIX), file
+
+
+def _load(name: str, file: Traversable) -> KnownModel:
+    try:
+        values = _inherited(file, set())
+        card = values.pop("card", {})
+        for key in ("languages", "tags", "datasets"):
+            given = card.get(key, ())
+            card[key] = tuple(given.split() if isinstance(given, str) else given)
+        unknown = (set(values) - {f.name for f in fields(KnownModel)}) | (
+            set(card) - {f.name for f in fields(CardFacts)}
+        )
+        if unknown:
+            raise SourceError(f"{file} has unknown keys: {', '.join(sorted(unknown))}.", "See configs/models/.")
+        return KnownModel(name=name, **values, card=CardFacts(**card))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"{file} is not the TOML of a model: {error}.", "See configs/models/ for examples."
+        ) from error
+
+
+def _inherited(file: Traversable, seen: set[str]) -> dict[str, Any]:
+    """Return the values of `file` over those of the model that it names as `inherits`."""
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    parent = values.pop("inherits", None)
+    if parent is None:
+        return values
+    known = dict(_files())
+    if parent not in known or parent in seen:
+        raise SourceError(
+            f"{file} inherits from {parent}, which is unknown or inherits from it.", "Name another model."
+        )
+    base = _inherited(known[parent], seen | {parent})
+    tables = {key: {**base.get(key, {}), **values.get(key, {})} for key in SEPARATE}
+    return {**base, **values, **tables}
