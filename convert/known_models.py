@@ -82,7 +82,7 @@ class KnownModel:
         Raises:
             KeyError, TypeError: it is not that.
         """
-        card: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data["card"].items()}
+        card: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data["card"].items()}
         return cls(data["name"], data["title"], data["address"], card=CardFacts(**card))
 
 
