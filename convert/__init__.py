@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,37 @@ from convert.blueprint import Blueprint, read_blueprint
 from convert.equivalence.result import Report
 from convert.equivalence.sentences import Sentence, chunked, language_sentences, read_sentences, trap_sentences
 from convert.errors import Hub2HFError, SourceError
-from convert.export import as_json, blueprint_facts, check_free, fingerprint, prove_tokenizer, write_folder
+from convert.export import (
+    as_json,
+    blueprint_facts,
+    check_free,
+    fingerprint,
+    problems,
+    prove_tokenizer,
+    read_manifest,
+    write_card,
+    write_folder,
+)
+from convert.known_models import find_model
 from convert.savedmodel import SavedModel
 from convert.sources import resolve
 
 if TYPE_CHECKING:
     from convert.equivalence.tensorflow_side import ReferenceGraph
 
-__all__ = ["Blueprint", "Conversion", "Hub2HFError", "Report", "convert", "facts", "inspect", "record", "verify"]
+__all__ = [
+    "Blueprint",
+    "Conversion",
+    "Hub2HFError",
+    "Report",
+    "card",
+    "convert",
+    "facts",
+    "inspect",
+    "integrity",
+    "record",
+    "verify",
+]
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,7 @@ def convert(
     source: str | Path,
     out: str | Path,
     *,
+    model: str | Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -74,6 +98,8 @@ def convert(
     Args:
         source: a SavedModel folder, or the name of the embedded model, `lealla-mini`.
         out: the folder to make; it must not exist or be empty.
+        model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
+            is recognised by its sizes and vocabulary.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -81,14 +107,15 @@ def convert(
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
     folder, target = resolve(source), Path(out)
+    named = find_model(model) if model is not None else None
     check_free(target, force, folder)
-    model = SavedModel.open(folder)
+    saved = SavedModel.open(folder)
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, model)
-        blueprint = read_blueprint(model)
+        source_hash = pool.submit(fingerprint, saved)
+        blueprint = read_blueprint(saved)
         prove_tokenizer(blueprint)
-        total = sum(model.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
+        total = sum(saved.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
         done = 0
 
         def report(count: int) -> None:
@@ -97,7 +124,7 @@ def convert(
             if progress is not None:
                 progress(done, total)
 
-        manifest = write_folder(model, blueprint, source_hash, target, force=force, progress=report)
+        manifest = write_folder(saved, blueprint, source_hash, target, named=named, force=force, progress=report)
     return Conversion(target, blueprint, manifest)
 
 
@@ -154,6 +181,7 @@ def verify(
     sentences: str | Path | None = None,
     surfaces: Sequence[str] = (),
     tolerances: str | Path | None = None,
+    add_proof: bool = True,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Report:
     """Prove, or refute, that a Hugging Face folder gives the embeddings of a SavedModel.
@@ -166,12 +194,15 @@ def verify(
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
         surfaces: ways of loading: automodel, sentence-transformers, bert, card; all that apply by default.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
+        add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
+            tolerances are the project's own; `note` of the report says what was done.
         progress: called with the number of sentences just compared.
 
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
     try:
+        from convert.equivalence import proof
         from convert.equivalence.candidate import Candidate
         from convert.equivalence.recording import Recording
         from convert.equivalence.tolerances import load_tolerances
@@ -181,19 +212,52 @@ def verify(
         raise _missing(error, "torch") from error
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
+    recording = None
     if golden is not None:
         if sentences is not None:
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
-        witness = Witness.recorded(recording, languages)
-        return hold(witness, loaded, allowed, named=str(golden), progress=progress)
-    if source is None:
+        report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
+    elif source is not None:
+        with _reference_graph(source) as graph:
+            witness = Witness.live(graph, _chosen(languages, sentences))
+            report = hold(witness, loaded, allowed, named=str(source), progress=progress)
+    else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
-    with _reference_graph(source) as graph:
-        witness = Witness.live(graph, _chosen(languages, sentences))
-        return hold(witness, loaded, allowed, named=str(source), progress=progress)
+    if not add_proof or tolerances is not None or not proof.of_own_sentences(recording, sentences):
+        return report
+    return replace(report, note=proof.add_proof(loaded.folder, report))
+
+
+def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:
+    """Write the model card of a folder again, from its manifest and its proof; the weights are not touched.
+
+    Args:
+        folder: made by `convert`.
+        model: another known model or TOML file for the card than at the conversion.
+        force: write over a card that was edited by hand.
+
+    Returns:
+        The card, README.md.
+
+    Raises:
+        Hub2HFError: the folder has no manifest, or its card was edited by hand.
+    """
+    return write_card(Path(folder), find_model(model) if model is not None else None, force=force)
+
+
+def integrity(folder: str | Path) -> dict[str, str]:
+    """Check a folder against its manifest.
+
+    Returns:
+        Name → what is wrong ("is missing", "has other bytes") of every file that is not as `convert` and `verify` left it.
+
+    Raises:
+        Hub2HFError: the folder has no manifest, or a file cannot be read.
+    """
+    return problems(Path(folder), read_manifest(Path(folder)))
 
 
 def _reference_graph(source: str | Path) -> ReferenceGraph:

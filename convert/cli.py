@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 Source = Annotated[str, typer.Argument(help="A SavedModel folder, or lealla-mini, the embedded model.")]
+Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -65,12 +67,13 @@ def inspect(source: Source, as_json: AsJson = False) -> None:
 def convert(
     source: Source,
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
+    model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
     with _progress(enabled=not as_json) as report:
-        conversion = verbs.convert(source, out, force=force, progress=report)
+        conversion = verbs.convert(source, out, model=model, force=force, progress=report)
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
@@ -99,11 +102,20 @@ def verify(
     surfaces: Annotated[str, typer.Option(help="automodel,sentence-transformers,bert,card; all by default.")] = "",
     tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
+    integrity: Annotated[
+        Path | None, typer.Option(help="Only check this folder's files against its hub2hf.json; nothing else is given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 equivalent, 1 not, 2 unanswered."""
+    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 equivalent, 1 not, 2 unanswered.
+
+    The result, and a card that states it, are written into a CANDIDATE that hub2hf made.
+    """
     from convert.equivalence.reports import prepare_reports, print_report, report_json, write_reports
 
+    if integrity is not None:
+        _integrity(integrity, as_json)
+        return
     if not source or bool(golden) == bool(candidate):
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
@@ -127,8 +139,65 @@ def verify(
         _print_json(report_json(found))
     else:
         print_report(found)
+        if found.note:
+            print(found.note)
     if not found.equivalent:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _integrity(folder: Path, as_json: bool) -> None:
+    """Print what in `folder` is not as its manifest says, and exit with 1 if anything."""
+    wrong = verbs.integrity(folder)
+    if as_json:
+        _print_json({"intact": not wrong, "problems": wrong})
+    else:
+        print("\n".join(f"{folder / name} {what}" for name, what in wrong.items()) or f"{folder}: every file is intact")
+    if wrong:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
+@app.command()
+def card(
+    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    model: Model = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a card that was edited by hand.")] = False,
+) -> None:
+    """Write the model card of a folder again; the weights are not touched."""
+    print(f"{verbs.card(folder, model=model, force=force)}: written")
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hub; created if it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Create it private.")] = False,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
+    revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it is not there.")] = None,
+    message: Annotated[str | None, typer.Option(help="The message of the commit.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; touch nothing.")] = False,
+    allow_unverified: Annotated[
+        bool, typer.Option("--allow-unverified", help="Publish without a passing verification; the card says so.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
+    from convert.report import print_publication
+
+    found = verbs.push(
+        folder,
+        repository,
+        private=private,
+        create_pr=create_pr,
+        revision=revision,
+        message=message,
+        dry_run=dry_run,
+        allow_unverified=allow_unverified,
+        progress=not as_json,
+    )
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        print_publication(found)
 
 
 def _split(names: str) -> list[str]:

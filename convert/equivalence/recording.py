@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.equivalence.files import write_whole
 from convert.equivalence.sentences import Sentence
 from convert.errors import ExportError, SourceError
+from convert.export.files import write_whole
 
 FORMAT = "hub2hf recording 1"
 METADATA = "recording"

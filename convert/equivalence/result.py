@@ -84,6 +84,7 @@ class Report:
         failures: sentences outside their tolerance, the largest difference first; at most a few of each surface.
         causes: likely causes.
         seconds: wall-clock time in all.
+        note: what became of the result in the candidate's folder, a sentence.
     """
 
     source: str
@@ -95,6 +96,7 @@ class Report:
     failures: Sequence[Failure]
     causes: Sequence[Cause]
     seconds: float
+    note: str = ""
 
     @property
     def equivalent(self) -> bool:

@@ -1,7 +1,20 @@
 """From a blueprint to a Hugging Face folder."""
 
-from convert.export.folder import MANIFEST, as_json, blueprint_facts, fingerprint, write_folder
+from convert.export.card import write_card
+from convert.export.folder import as_json, blueprint_facts, fingerprint, write_folder
+from convert.export.manifest import MANIFEST, problems, read_manifest
 from convert.export.prove import prove_tokenizer
 from convert.export.staging import check_free
 
-__all__ = ["MANIFEST", "as_json", "blueprint_facts", "check_free", "fingerprint", "prove_tokenizer", "write_folder"]
+__all__ = [
+    "MANIFEST",
+    "as_json",
+    "blueprint_facts",
+    "check_free",
+    "fingerprint",
+    "problems",
+    "prove_tokenizer",
+    "read_manifest",
+    "write_card",
+    "write_folder",
+]

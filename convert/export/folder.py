@@ -6,24 +6,25 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, is_dataclass
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from convert.blueprint.read import Blueprint
 from convert.errors import SourceError
+from convert.export.card import write_about
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
-from convert.export.json_files import write_json
+from convert.export.files import hash_file, write_json
+from convert.export.manifest import new_manifest
 from convert.export.sentence_transformers import write_modules
 from convert.export.staging import staged
 from convert.export.weights import write_safetensors
+from convert.known_models import KnownModel, recognised
 from convert.savedmodel.model import SavedModel
 from convert.tokenizer import tokenizer_files
 
-MANIFEST = "hub2hf.json"
 WEIGHTS = "model.safetensors"
-MANIFEST_VERSION = 1
-CHUNK = 1 << 22
+SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
 
 Progress = Callable[[int], None]
 
@@ -34,6 +35,7 @@ def write_folder(
     source: Future[dict[str, Any]],
     out: Path,
     *,
+    named: KnownModel | None = None,
     force: bool = False,
     progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def write_folder(
         blueprint: what was read of it.
         source: its `fingerprint`, perhaps still being taken.
         out: the folder to make.
+        named: the known model that the person says it is; recognised by its sizes and vocabulary otherwise.
         force: whether an existing folder is replaced.
         progress: called with the number of weight bytes just written.
 
@@ -53,8 +56,9 @@ def write_folder(
     """
     with staged(out, force) as work:
         weights = _write_files(model, blueprint, work, progress)
-        manifest = _manifest(blueprint, source.result(), work, {WEIGHTS: weights})
-        write_json(work / MANIFEST, manifest)
+        known, facts = _model(model, blueprint, source.result(), named), as_json(blueprint_facts(blueprint))
+        manifest = new_manifest(source.result(), facts, known, _hashes(work, {WEIGHTS: weights}))
+        write_about(work, manifest)
     return manifest
 
 
@@ -73,22 +77,39 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     return digest
 
 
-def _manifest(blueprint: Blueprint, source: dict[str, Any], work: Path, hashed: dict[str, str]) -> dict[str, Any]:
-    """Return the manifest of what stands in `work`; `hashed` has the SHA-256 of files that need no second reading."""
+def _hashes(work: Path, hashed: dict[str, str]) -> dict[str, Any]:
+    """Return name → size and SHA-256 of what stands in `work`; `hashed` has those that need no second reading."""
     files = {}
     for path in sorted(work.rglob("*")):
         if path.is_file():
             name = path.relative_to(work).as_posix()
             known = hashed.get(name)
             files[name] = {"bytes": path.stat().st_size, "sha256": known} if known else hash_file(path)
-    return {
-        "version": MANIFEST_VERSION,
-        "converter": {"name": "hub2hf", "version": metadata.version("hub2hf")},
-        "versions": {name: metadata.version(name) for name in ("numpy", "protobuf", "tokenizers")},
-        "source": source,
-        "blueprint": as_json(blueprint_facts(blueprint)),
-        "files": files,
-    }
+    return files
+
+
+def _model(
+    model: SavedModel, blueprint: Blueprint, source: dict[str, Any], named: KnownModel | None
+) -> dict[str, Any] | None:
+    """Return the manifest's entry of the known model that the source is, with the evidence; None where it is none.
+
+    Raises:
+        SourceError: it is not the one that was named.
+    """
+    encoder = blueprint.encoder
+    facts: dict[str, int | str] = {name: getattr(encoder, name).value for name in SIZES}
+    vocabulary = source["files"].get(blueprint.text.vocabulary.relative_to(model.folder).as_posix())
+    if vocabulary is not None:
+        facts["vocabulary_sha256"] = vocabulary["sha256"]
+    known = named or recognised(facts)
+    if known is None:
+        return None
+    differences = known.differences(facts)
+    if differences:
+        raise SourceError(
+            f"This is not {known.title}: {', '.join(differences)}.", "Leave the model out, or name another."
+        )
+    return {**known.to_json(), "evidence": ", ".join(f"{name} {value}" for name, value in known.must_be.items())}
 
 
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
@@ -121,18 +142,6 @@ def as_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [as_json(item) for item in value]
     return value.name if isinstance(value, Path) else value
-
-
-def hash_file(path: Path) -> dict[str, Any]:
-    """Return the size in bytes and the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(CHUNK))
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-            size += count
-    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 def fingerprint(model: SavedModel) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from convert.blueprint.activations import ACTIVATIONS
 from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.text import Pack
-from convert.export.json_files import write_json
+from convert.export.files import write_json
 from convert.export.weights import write_arrays
 from convert.savedmodel import Checkpoint
 

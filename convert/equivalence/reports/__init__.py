@@ -6,17 +6,18 @@ import json
 import os
 from pathlib import Path
 
-from convert.equivalence.files import make_folder, write_whole
 from convert.equivalence.reports.data import report_json
 from convert.equivalence.reports.markdown import report_markdown
 from convert.equivalence.reports.page import report_html
-from convert.equivalence.reports.picture import heat_map_png, require_pillow
+from convert.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
 from convert.equivalence.reports.summary import summary
 from convert.equivalence.reports.terminal import print_report
 from convert.equivalence.result import Report
 from convert.errors import ExportError
+from convert.export.files import make_folder, write_whole
 
 __all__ = [
+    "heat_map",
     "heat_map_png",
     "prepare_reports",
     "print_report",

@@ -6,12 +6,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert.equivalence.files import write_whole
 from convert.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
 from convert.equivalence.reports.summary import equivalent, grid, summary
 from convert.equivalence.reports.text import difference, number, printable
 from convert.equivalence.result import Report, Row
 from convert.errors import ExportError
+from convert.export.files import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -35,14 +35,23 @@ def require_pillow() -> None:
 
 
 def heat_map_png(report: Report, path: Path) -> None:
-    """Draw languages × surfaces, worst first, with title and legend, and write it whole or not at all.
+    """Write `heat_map` whole or not at all.
 
     Args:
         report: what `verify` returned.
-        path: the PNG; replaced. It carries the summary as its description.
+        path: the PNG; replaced.
 
     Raises:
         ExportError: Pillow is not installed, or the file cannot be written.
+    """
+    write_whole(path, heat_map(report))
+
+
+def heat_map(report: Report) -> bytes:
+    """Return a PNG of languages × surfaces, worst first, with title and legend; the summary is its description.
+
+    Raises:
+        ExportError: Pillow is not installed.
     """
     require_pillow()
     from PIL import PngImagePlugin
@@ -51,7 +60,7 @@ def heat_map_png(report: Report, path: Path) -> None:
     about.add_itxt("Description", _ascii(summary(report)))
     buffer = io.BytesIO()
     _Picture(report).image.quantize(128).save(buffer, "PNG", optimize=True, pnginfo=about)
-    write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _ascii(text: str, limit: int | None = None) -> str:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from convert.equivalence.reports.summary import ratio
-from convert.equivalence.result import Row
+from convert.equivalence.result import TIGHT, Row
 
 OUTSIDE = "F"  # marks a cell outside its tolerance
 
@@ -39,14 +39,17 @@ STEPS = (
     Step(1000.0, "F: up to 1000 times", ("#f59331", "#2b1300"), ("#e07f1f", "#1c0c00")),
     Step(math.inf, "F: more", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
     Step(math.nan, "F: not a number", ("#1c1c1c", "#ffffff"), ("#f2f2f2", "#111111")),
+    Step(math.nan, "differs, as a wide tolerance allows", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
 )
-NO_NUMBER = len(STEPS) - 1
+WITHIN, BEYOND, NO_NUMBER, ALLOWED = range(3), range(3, 6), 6, 7
 
 
 def step(row: Row) -> int:
-    """Return which of `STEPS` is the colour of `row`; of a row that passed, always one within the tolerance."""
+    """Return which of `STEPS` is the colour of `row`; of a row that passed, never one outside the tolerance."""
     if not math.isfinite(row.difference):
         return NO_NUMBER
+    if row.passed and row.difference > TIGHT:
+        return ALLOWED
     share = ratio(row)
-    choices = range(3) if row.passed else range(3, NO_NUMBER)
+    choices = WITHIN if row.passed else BEYOND
     return next((i for i in choices if share <= STEPS[i].upto), choices[-1])

@@ -1,0 +1,78 @@
+"""Files written whole or not at all, JSON with the same bytes for the same content, and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from convert.errors import ExportError
+
+CHUNK = 1 << 22
+
+
+def as_text(content: Any) -> str:
+    """Return `content` as indented JSON with a final newline; half a surrogate pair is written as an escape."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as `as_text`; the folder of `path` is made if need be."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(as_text(content), encoding="utf-8", newline="\n")
+
+
+def hash_bytes(data: bytes) -> dict[str, Any]:
+    """Return the size and the SHA-256 of `data`, as `hash_file` does."""
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def hash_file(path: Path) -> dict[str, Any]:
+    """Return the size in bytes and the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(CHUNK))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def write_whole(path: Path, data: bytes, next_step: str = "Name another folder for the reports.") -> None:
+    """Write `data` beside `path` and rename it to `path`, so that nobody meets half a file.
+
+    Args:
+        path: the file.
+        data: its content.
+        next_step: what to do when it cannot be written, as a sentence.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            work.write_bytes(data)
+            work.replace(path)
+        finally:
+            work.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}.", next_step) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` where it is not there.
+
+    Raises:
+        ExportError: it cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"The folder {folder} for the reports cannot be made: {error.strerror or error}.", "Name another folder."
+        ) from error
