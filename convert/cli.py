@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 import convert as verbs
 from convert.errors import Hub2HFError, SourceError
-from convert.report import print_blueprint, print_conversion
+from convert.report import print_blueprint, print_conversion, print_publication
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -181,8 +181,8 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
-    from convert.report import print_publication
-
+    if as_json or not sys.stderr.isatty():
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     found = verbs.push(
         folder,
         repository,
@@ -192,7 +192,7 @@ def push(
         message=message,
         dry_run=dry_run,
         allow_unverified=allow_unverified,
-        progress=not as_json,
+        say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
     )
     if as_json:
         _print_json(asdict(found))

@@ -39,3 +39,27 @@ class MappingError(Hub2HFError):
 
 class ExportError(Hub2HFError):
     """The folder cannot be written where it was asked for."""
+
+
+class HubError(Hub2HFError):
+    """The Hub refused something, or could not be reached.
+
+    Attributes:
+        status: of HTTP; 0 where there was no answer.
+        passing: whether it may go by itself.
+        retry_after: seconds that the Hub asks to wait.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        next_step: str,
+        *,
+        status: int = 0,
+        passing: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(problem, next_step)
+        self.status = status
+        self.passing = passing
+        self.retry_after = retry_after

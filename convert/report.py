@@ -22,6 +22,7 @@ from convert.blueprint.text import (
     WordPiece,
 )
 from convert.export.config import needs_model_class
+from convert.hub.result import Publication
 
 LABELS = {
     "vocab_size": "vocabulary size",
@@ -136,3 +137,28 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
             f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
         )
     )
+
+
+def print_publication(found: Publication) -> None:
+    """Print what was published, or would be."""
+    console = Console()
+    says = {
+        "published": "published",
+        "unchanged": "unchanged: nothing to do",
+        "planned": "dry run: nothing was touched",
+    }
+    console.print(f"[bold]{escape(found.repository)}[/bold], {escape(found.revision)}: {says[found.state]}")
+    if not found.verified:
+        console.print("[bold]not verified[/bold]: the card says so")
+    for name in found.created:
+        console.print(f"{'to be created' if found.state == 'planned' else 'created'}: {escape(name)}")
+    if found.state != "unchanged":
+        files = _table("file", "bytes", "there")
+        for file in found.files:
+            files.add_row(escape(file.name), f"{file.bytes:,}", file.change)
+        console.print(files)
+    if found.foreign:
+        console.print(f"also there, not from hub2hf, kept: {escape(', '.join(found.foreign))}")
+    if found.state == "planned" and found.card_diff:
+        console.print(escape(found.card_diff), highlight=False, soft_wrap=True)
+    console.print(escape(found.url), soft_wrap=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,7 +14,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
-from references import VARIANTS, VOCABULARY, Reference
+from references import GOLDEN, VARIANTS, VOCABULARY, Reference
+
+import convert
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,12 @@ def reference(build: Callable[..., Reference]) -> Callable[[str], Reference]:
 def variant(request: pytest.FixtureRequest, reference: Callable[[str], Reference]) -> Reference:
     """Each reference in turn."""
     return reference(request.param)
+
+
+@pytest.fixture(scope="session")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the embedded model, converted and verified in all languages; not to be changed."""
+    out = tmp_path_factory.mktemp("verified") / "lealla-mini"
+    convert.convert("lealla-mini", out)
+    assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
+    return out

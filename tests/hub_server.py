@@ -14,10 +14,12 @@ It serves models to huggingface_hub 0.36 and 2.4, without Xet. Usage:
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,30 +40,30 @@ class Fault:
     carried out first, so that the client doesn't learn that it was. With `delay` alone it is only late.
 
     Args:
-        address: a regular expression found in the address as sent, query included; `/` in a revision is `%2F` there.
+        path: a regular expression found in the path as sent, query included; `/` in a revision is `%2F` there.
         method: such as POST; any if empty.
         status: the status of the answer.
         headers: its headers, such as Retry-After.
-        body: its text; if None, an error in JSON as the Hub writes it. Gateways often answer with HTML.
         times: how many requests (math.inf: all); counted down, so that 0 tells that the fault happened.
         after_bytes: where to cut the connection, in bytes of the request's body, or of the answer's if it has none.
         delay: seconds before anything else.
         after_handling: carry out the request before `status` or the cut.
+        body: the text of the answer; if None, an error in JSON as the Hub writes it. Gateways often answer with HTML.
     """
 
-    address: str
+    path: str
     method: str = ""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: str | None = None
     times: float = 1
     after_bytes: int | None = None
     delay: float = 0.0
     after_handling: bool = False
+    body: str | None = None
 
     @property
     def cuts(self) -> bool:
-        """Say whether the connection ends before the request is carried out."""
+        """Say whether the connection ends before the client has its answer, with nothing changed by the request."""
         return self.status is None and not self.after_handling and (self.after_bytes is not None or not self.delay)
 
     def answer(self) -> Answer | None:
@@ -127,16 +129,33 @@ class HubServer(Hub):
         with self.lock:
             self.requests.append(Request(method, path))
             for fault in self.faults:
-                if fault.times > 0 and fault.method in ("", method) and search(fault.address, path):
+                if fault.times > 0 and fault.method in ("", method) and search(fault.path, path):
                     fault.times -= 1
                     return self.requests[-1], fault
             return self.requests[-1], None
 
 
 class _Listener(ThreadingHTTPServer):
+    """Listens on a free port, and knows its connections, to end those that a client keeps for later."""
+
     def __init__(self, hub: HubServer) -> None:
         self.hub = hub
+        self.connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):  # it may have ended meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that left is no mistake of the server

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.sources import resolve
+from convert.sources import recording_of, resolve
 
 ROOT = Path(__file__).parents[1]
 
 EMBEDDED = resolve("lealla-mini")
+GOLDEN = recording_of("lealla-mini")
 VOCABULARY = EMBEDDED / "assets" / "vocab.txt"
 
 # What each reference differs in from SIZES["mini"] of scripts/build_reference_model.py.
@@ -45,6 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "max_bytes_per_word": 40,
         "delete_pattern": r"\p{Cc}",
     },
+    "stock": {"pooler": "tanh", "normalise": False, "layers": 1},  # a pooler that BertModel has
     "bare": {"cut_patterns": (), "delete_pattern": "", "max_length": 32, "pooler": "gelu_erf", "layers": 1},
 }
 

@@ -163,6 +163,7 @@ def _context(manifest: Mapping[str, Any], proof: Mapping[str, Any] | None, model
     return {
         "title": _title(model),
         "status": _status(proof),
+        "changed": manifest.get("changed", []),
         "summary": facts.summary or "A text encoder that was published as a TensorFlow SavedModel, as a BERT model.",
         "facts": facts,
         "model": model,

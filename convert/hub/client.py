@@ -1,0 +1,202 @@
+"""The Hub's client, with time-outs, patience and errors that say what to do next; its token never shows in them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convert.errors import HubError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+T = TypeVar("T")
+TIMEOUT = 60.0  # seconds without a byte; left to itself the client waits for ever
+ATTEMPTS = 5
+LONGEST_WAIT = 120.0  # seconds between two attempts; a server that asks for more gets an error
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # RFC 9110 and 6585: may go by itself
+LOGGER = "huggingface_hub"
+
+Say = Callable[[str], None]
+
+
+def connect(*, anonymous: bool = False) -> HfApi:
+    """Return the client, with the person's own login and endpoint; `anonymous` if none is needed.
+
+    Raises:
+        HubError: there is no token, or the client was told to stay offline.
+    """
+    from huggingface_hub import HfApi, constants, get_token
+
+    if constants.HF_HUB_OFFLINE:
+        raise HubError("HF_HUB_OFFLINE is set: nothing can be published.", "Unset it, and push again.")
+    if not (anonymous or get_token()):
+        raise HubError("There is no token for the Hub.", LOG_IN)
+    logger = logging.getLogger(LOGGER)
+    if not any(isinstance(known, _Redacted) for known in logger.filters):
+        for target in (logger, *logger.handlers):
+            target.addFilter(_Redacted())
+    return HfApi()
+
+
+def _bound(place: str) -> None:
+    """Give the client's session, of httpx or requests, a time-out, and an end to its patience."""
+    from huggingface_hub import get_session
+
+    session: Any = get_session()
+    send = session.send
+    if getattr(send, "bounded", False):
+        return
+
+    def bounded(request: Any, **options: Any) -> Any:
+        if hasattr(request, "extensions"):  # httpx has it in the request, part by part
+            given = request.extensions.get("timeout") or {}
+            kinds = ("connect", "read", "write", "pool")
+            request.extensions["timeout"] = {kind: given.get(kind) or TIMEOUT for kind in kinds}
+        else:
+            options["timeout"] = options.get("timeout") or TIMEOUT
+        response = send(request, **options)
+        asked = _retry_after(response)
+        if response.status_code in PASSING and asked is not None and asked > LONGEST_WAIT:
+            raise HubError(
+                f"The Hub answered {response.status_code} for {place} and asks to wait {asked:.0f} s.", LATER
+            )
+        return response
+
+    bounded.bounded = True  # type: ignore[attr-defined]
+    session.send = bounded
+
+
+LATER = "Push again then: what was uploaded is not uploaded again."
+LOG_IN = "Log in with hf auth login, or set HF_TOKEN, to a token that may write."
+
+
+def redacted(text: str) -> str:
+    """Return `text` without the token."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return text.replace(token, "hf_…") if token else text
+
+
+class _Redacted(logging.Filter):
+    """Takes the token out of what the client logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the message of `record`."""
+        record.msg, record.args = redacted(record.getMessage()), None
+        return True
+
+
+def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], T | None] = lambda: None) -> T:
+    """Return what `action` returns; try again after what may go by itself.
+
+    Args:
+        action: a request, or several.
+        place: what it is about, for errors.
+        say: called with a line before each further attempt.
+        done: called after what may go by itself: returns the result if the request was carried out although its answer was
+            lost.
+
+    Raises:
+        HubError: it cannot be done.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _explained(place):
+                _bound(place)
+                return action()
+        except HubError as error:
+            if error.passing:
+                with contextlib.suppress(HubError), _explained(place):
+                    found = done()
+                    if found is not None:
+                        return found
+            wait = _wait(error, attempt)
+            if wait is None:
+                raise
+            say(f"{error.problem} Trying again in {wait:.0f} s.")
+            time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _wait(error: HubError, attempt: int) -> float | None:
+    """Return the seconds until the next attempt; None where there is none."""
+    if not error.passing or attempt == ATTEMPTS:
+        return None
+    return 2.0 ** (attempt - 1) if error.retry_after is None else error.retry_after
+
+
+@contextlib.contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """Turn whatever the client raises into a HubError."""
+    try:
+        yield
+    except HubError:
+        raise
+    except Exception as error:  # the client raises those of its HTTP library, which depends on its version
+        raise _hub_error(error, place) from None  # the chain may hold headers
+
+
+def _hub_error(error: Exception, place: str) -> HubError:
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    for link in chain:
+        if isinstance(link, HubError):
+            return link
+        if isinstance(link, HfHubHTTPError) and getattr(link, "response", None) is not None:
+            return _answered(link, place)
+    invalid = next((link for link in chain if isinstance(link, HFValidationError)), None)
+    if invalid is not None:
+        return HubError(f"{place} cannot be the name of a repository: {_line(invalid)}.", "Name it OWNER/NAME.")
+    passing = any(_is_network(link) for link in chain)
+    step = AGAIN if passing else "Check the connection and the settings of the Hub's client, and push again."
+    return HubError(f"The connection to the Hub for {place} broke: {_line(chain[-1])}.", step, passing=passing)
+
+
+AGAIN = "Push again: what was uploaded is not uploaded again."
+
+
+def _is_network(error: BaseException) -> bool:
+    """Whether `error` is of the transport, in httpx or requests, whichever the client uses."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return bool(modules & {"httpx", "httpx2", "requests", "urllib3", "httpcore", "httpcore2"}) or isinstance(
+        error, ConnectionError | TimeoutError
+    )
+
+
+def _answered(error: Any, place: str) -> HubError:
+    """Return the error for an answer of the Hub with an error status."""
+    status = error.response.status_code
+    said = _line(getattr(error, "server_message", None) or "")
+    problem = f"The Hub answered {status} for {place}" + (f": {said}." if said else ".")
+    steps = {
+        401: LOG_IN,
+        403: "Ask its owner for access, or log in with a token that may write there: hf auth login.",
+        404: "Check OWNER/NAME and the revision, and that the token may see them.",
+        409: "Somebody else changed it meanwhile: look at it, and push again.",
+        412: "Somebody else changed it meanwhile: look at it, and push again.",
+        413: "The Hub does not take a file of this size.",
+        429: "Wait as long as it asks, and push again.",
+    }
+    step = steps.get(status, AGAIN if status >= 500 else "Check what it says, and push again.")
+    return HubError(problem, step, status=status, passing=status in PASSING, retry_after=_retry_after(error.response))
+
+
+def _retry_after(response: Any) -> float | None:
+    """Return the seconds of the header Retry-After (RFC 9110, section 10.2.3), where it says them in seconds."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _line(error: object) -> str:
+    """Return the first line of a message, short and without the token or the query of an address, which may sign it."""
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    words = [word.partition("?")[0] if "://" in word else word for word in redacted(first.strip()).split(" ")]
+    return " ".join(words)[:200].rstrip(".")

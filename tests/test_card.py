@@ -1,0 +1,249 @@
+"""The model card: what it says, that it says what was found, and that what it shows can be run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from references import EMBEDDED, GOLDEN, Reference
+
+import convert
+from convert.equivalence.sentences import language_sentences
+from convert.errors import ExportError, SourceError
+from convert.export.card import read_proof, render_card
+from convert.export.manifest import read_manifest
+from convert.known_models import find_model, known_models
+
+
+def text_of(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def snippets(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def folder(verified: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(verified, tmp_path / "folder"))
+
+
+class TestMetadata:
+    def test_is_read_by_the_hubs_own_class(self, verified: Path) -> None:
+        data = ModelCard.load(verified / "README.md").data
+        assert (data.library_name, data.pipeline_tag, data.license) == (
+            "sentence-transformers",
+            "sentence-similarity",
+            "apache-2.0",
+        )
+        assert data.language == list(dict.fromkeys(sentence.language for sentence in language_sentences()))
+        assert {"bert", "sentence_embedding", "multilingual", "sentence-similarity"} <= set(data.tags)
+
+    def test_carries_the_proof(self, verified: Path) -> None:
+        results = ModelCard.load(verified / "README.md").data.eval_results
+        proof = json.loads((verified / "equivalence.json").read_text())
+        worst = {row["surface"]: 0.0 for row in proof["rows"]}
+        for row in proof["rows"]:
+            worst[row["surface"]] = max(worst[row["surface"]], row["difference"])
+        assert [result.metric_value for result in results] == list(worst.values())
+
+    @pytest.mark.parametrize("name", ["lealla-small", "lealla-base", "lealla-large"])
+    def test_of_each_lealla_has_what_the_published_card_has(self, verified: Path, name: str) -> None:
+        manifest = read_manifest(verified)
+        manifest["model"] = {**find_model(name).to_json(), "evidence": "a test"}
+        text = render_card(manifest, read_proof(verified, manifest)[0])
+        data = ModelCard(text).data
+        assert len(data.language) == 109
+        assert data.datasets == ["CommonCrawl", "Wikipedia"]
+        assert data.base_model == "sentence-transformers/LaBSE"
+        assert {
+            "bert",
+            "sentence_embedding",
+            "multilingual",
+            "google",
+            "sentence-similarity",
+            "lealla",
+            "labse",
+        } <= set(data.tags)
+        title = name.replace("lealla", "LEALLA")
+        assert f"https://tfhub.dev/google/LEALLA/{title}/1" in text
+        assert "https://arxiv.org/abs/2302.08387" in text
+        assert "@inproceedings{mao-nakagawa-2023-lealla," in text
+        for sentence in ("Puppies are nice.", "I cuccioli sono carini.", "子犬はいいです"):
+            assert sentence in text
+
+
+class TestText:
+    def test_says_that_nothing_is_verified(self, tmp_path: Path) -> None:
+        text = text_of(convert.convert("lealla-mini", tmp_path / "out").out)
+        assert "**Unverified.**" in text
+        assert "✅" not in text
+        assert "model-index" not in text
+
+    def test_says_what_was_found(self, verified: Path) -> None:
+        text = text_of(verified)
+        assert "✅ **Equivalent to the original**" in text
+        assert "109 languages and a set of traps" in text
+        assert "![Largest difference" in text
+        assert text.count("| exact |") == 2
+        assert text.count("| another function |") == 2
+
+    def test_says_that_it_is_not_equivalent(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        proof, _ = read_proof(folder, manifest)
+        assert proof is not None
+        for row in proof["rows"]:
+            row["passed"] = False
+        text = render_card(manifest, {**proof, "equivalent": False, "summary": "NOT EQUIVALENT: by <b>*far*</b>"})
+        assert "❌ **Not equivalent to the original.** by \\<b\\>\\*far\\*\\</b\\>" in text
+
+    def test_names_limits_and_provenance(self, verified: Path) -> None:
+        text, manifest = text_of(verified), read_manifest(verified)
+        assert "cut to 128 pieces" in text
+        assert "more than 100 UTF-8 bytes" in text
+        assert manifest["source"]["fingerprint"] in text
+
+    def test_has_no_place_of_this_machine(self, verified: Path) -> None:
+        for name in ("README.md", "equivalence.json", "hub2hf.json"):
+            assert str(verified.parent) not in (verified / name).read_text(encoding="utf-8")
+            assert str(EMBEDDED.parent) not in (verified / name).read_text(encoding="utf-8")
+
+    def test_of_a_plain_pooler_asks_for_no_trust(self, tmp_path: Path, reference: Callable[[str], Reference]) -> None:
+        text = text_of(convert.convert(reference("stock").folder, tmp_path / "out").out)
+        assert "trust_remote_code" not in "".join(snippets(text))
+        assert "Sentence encoder from TensorFlow Hub" in text
+        assert "language:" not in text
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_snippet_runs_in_a_process_of_its_own(verified: Path, number: int) -> None:
+    code = snippets(text_of(verified))
+    assert len(code) == 4
+    done = subprocess.run(
+        [sys.executable, "-c", code[number]], cwd=verified, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+class TestWritingAgain:
+    def test_gives_the_same_card_and_touches_no_weights(self, folder: Path, verified: Path) -> None:
+        before = (folder / "model.safetensors").stat()
+        convert.card(folder)
+        after = (folder / "model.safetensors").stat()
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+        assert text_of(folder) == text_of(verified)
+        assert convert.integrity(folder) == {}
+
+    def test_keeps_a_card_that_was_edited_by_hand(self, folder: Path) -> None:
+        (folder / "README.md").write_text("mine")
+        with pytest.raises(ExportError, match="edited by hand"):
+            convert.card(folder)
+        assert text_of(folder) == "mine"
+        convert.card(folder, force=True)
+        assert convert.integrity(folder) == {}
+
+    def test_takes_the_facts_of_a_persons_own_toml(self, folder: Path, tmp_path: Path) -> None:
+        own = tmp_path / "mine.toml"
+        own.write_text(
+            'inherits = "lealla-mini"\ntitle = "Mine"\n[card]\nsummary = "My own words."\nlanguages = "de ja"\n'
+        )
+        text = convert.card(folder, model=own).read_text(encoding="utf-8")
+        assert "# Mine" in text
+        assert "My own words." in text
+        assert ModelCard(text).data.language == ["de", "ja"]
+
+
+class TestAddingTheResult:
+    def test_a_partial_verification_does_not_replace_a_whole_one(self, folder: Path) -> None:
+        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        assert "covers more" in report.note
+        assert "109 languages" in text_of(folder)
+
+    def test_nothing_is_added_to_changed_files(self, folder: Path) -> None:
+        (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        assert "config.json has" in report.note
+        assert convert.integrity(folder).keys() == {"config.json"}
+
+    def test_a_persons_own_sentences_are_never_published(self, tmp_path: Path) -> None:
+        out = convert.convert("lealla-mini", tmp_path / "out").out
+        mine = tmp_path / "mine.txt"
+        mine.write_text("My secret.\n")
+        report = convert.verify("lealla-mini", out, sentences=mine, surfaces=["automodel"])
+        assert report.equivalent
+        assert report.note == ""
+        assert not (out / "equivalence.json").exists()
+
+    def test_the_same_result_gives_the_same_bytes(self, folder: Path, verified: Path) -> None:
+        convert.verify(None, folder, golden=GOLDEN)
+        for name in ("README.md", "equivalence.json", "equivalence.png", "hub2hf.json"):
+            assert (folder / name).read_bytes() == (verified / name).read_bytes(), name
+
+
+class TestKnownModels:
+    def test_each_is_recognised_by_sizes_and_vocabulary_only(self) -> None:
+        from convert.known_models import recognised
+
+        for model in known_models().values():
+            assert recognised(model.must_be) == model
+            assert recognised({**model.must_be, "hidden_size": 7}) is None
+
+    def test_a_source_that_is_another_model_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
+            convert.convert("lealla-mini", tmp_path / "out", model="lealla-large")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            ("title = ", "is not the TOML of a model"),
+            ("titel = 'x'", "unknown keys: titel"),
+            ("inherits = 'nobody'", "which is unknown"),
+            ("card = 3", "is not the TOML of a model"),
+        ],
+    )
+    def test_a_broken_toml_is_named(self, tmp_path: Path, content: str, says: str) -> None:
+        path = tmp_path / "own.toml"
+        path.write_text(content)
+        with pytest.raises(SourceError, match=says):
+            find_model(path)
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"files": {"../x": {"bytes": 1, "sha256": "a"}}}',
+            "[" * 100_000,
+            '{"version": 1, "files": 3}',
+        ],
+    )
+    def test_a_manifest_that_lies_is_an_error(self, folder: Path, content: str) -> None:
+        (folder / "hub2hf.json").write_text(content)
+        for verb in (convert.card, convert.integrity):
+            with pytest.raises(ExportError, match=r"hub2hf\.json"):
+                verb(folder)
+
+    def test_every_kind_of_change_is_named(self, folder: Path) -> None:
+        (folder / "vocab.txt").unlink()
+        weights = folder / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(data)
+        (folder / "config.json").write_text("{}")
+        found = convert.integrity(folder)
+        assert found["vocab.txt"] == "is missing"
+        assert found["model.safetensors"] == "has other bytes"
+        assert found["config.json"].startswith("has 2 bytes, not")
+        assert len(found) == 3
