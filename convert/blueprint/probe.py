@@ -5,8 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
+
+from convert.errors import MappingError
+from convert.limits import memory, tick
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
@@ -105,8 +109,11 @@ class Weights:
     def __call__(self, key: str) -> np.ndarray:
         """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
         shape = self.shapes[key]
+        tick(key)
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
+        if 16 * prod(shape) > memory():
+            raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
         draw = np.random.default_rng(zlib.crc32(key.encode())).random(shape)
         draw -= 0.5
         draw *= np.sqrt(12.0)  # unit variance

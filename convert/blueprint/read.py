@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from convert import limits
 from convert.blueprint.dataflow import Dataflow
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.inline import inlined
@@ -22,6 +23,7 @@ from convert.blueprint.reference import Hypothesis, stages
 from convert.blueprint.text import TextBlueprint
 from convert.errors import GraphError, VocabularyError
 from convert.interpreter import Interpreter, Substitutes
+from convert.savedmodel.assets import check_vocabulary
 from convert.savedmodel.model import SavedModel, Signature
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import Binding
@@ -70,7 +72,7 @@ def read_blueprint(model: SavedModel) -> Blueprint:
         MappingError: variables and state-dict keys do not pair up.
     """
     # The products of a probe are small: threads that wait for each other cost more than they bring.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(_size(model)):
         return _Reading(model).blueprint()
 
 
@@ -133,6 +135,8 @@ class _Reading:
         taken = frozenset(int(i) for i in packing.ravel())
         vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, known, taken)
         longest = self.pairing.sizes["max_position_embeddings"].value
+        if longest > limits.MAX_POSITIONS:
+            raise GraphError(f"The encoder has {longest} positions.", REPORT)
         return (*texts, "", "a " * longest), vocabulary
 
     def _reserved(self, unknown: str) -> tuple[dict[str, int], np.ndarray]:
@@ -339,12 +343,18 @@ def _text_signature(model: SavedModel) -> tuple[str, Signature]:
     )
 
 
+def _size(model: SavedModel) -> int:
+    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
+    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0
+
+
 def lines_of(path: Path, pieces: Collection[str]) -> dict[str, int]:
     """Return the line number, from 0, of each of `pieces` that the vocabulary file has.
 
     Raises:
         VocabularyError: the file cannot be read.
     """
+    check_vocabulary(path)
     wanted = {piece.encode(): piece for piece in pieces}
     found: dict[str, int] = {}
     try:
