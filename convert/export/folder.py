@@ -59,6 +59,7 @@ def write_folder(
         known, facts = _model(model, blueprint, source.result(), named), as_json(blueprint_facts(blueprint))
         manifest = new_manifest(source.result(), facts, known, _hashes(work, {WEIGHTS: weights}))
         write_about(work, manifest)
+        model.check_unchanged()
     return manifest
 
 
