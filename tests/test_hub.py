@@ -305,7 +305,7 @@ class TestFaults:
 
     def test_a_server_down_for_good_is_an_error(self, push: Push) -> None:
         push.hub.faults.append(Fault("/commit/", "POST", status=503, times=math.inf))
-        assert_refused(push(), "503", "push again", "Trying again in 1 s")
+        assert_refused(push(), "503", "Push again", "Trying again in 1 s")
         assert not push.published
 
     def test_a_server_that_asks_for_an_hour_is_an_error(self, push: Push) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -155,9 +156,13 @@ def _hub_error(error: Exception, place: str) -> HubError:
     invalid = next((link for link in chain if isinstance(link, HFValidationError)), None)
     if invalid is not None:
         return HubError(f"{place} cannot be the name of a repository: {_line(invalid)}.", "Name it OWNER/NAME.")
-    passing = any(_is_network(link) for link in chain)
-    step = AGAIN if passing else "Check the connection and the settings of the Hub's client, and push again."
-    return HubError(f"The connection to the Hub for {place} broke: {_line(chain[-1])}.", step, passing=passing)
+    unreadable = next((link for link in chain if isinstance(link, json.JSONDecodeError)), None)
+    if unreadable is not None:  # a gateway before the Hub answered, with a page for people
+        return HubError(f"The Hub's answer for {place} cannot be read: {_line(unreadable)}.", AGAIN, passing=True)
+    broken = next((link for link in chain if _is_network(link)), None)
+    if broken is not None:
+        return HubError(f"The connection to the Hub for {place} broke: {_line(broken)}.", AGAIN, passing=True)
+    return HubError(f"{place} cannot be published: {_line(error)}.", "Check what it says, and push again.")
 
 
 AGAIN = "Push again: what was uploaded is not uploaded again."
