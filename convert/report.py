@@ -137,6 +137,7 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
             f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
         )
     )
+    console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}"))
 
 
 def print_publication(found: Publication) -> None:
