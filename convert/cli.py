@@ -139,8 +139,8 @@ def verify(
         _print_json(report_json(found))
     else:
         print_report(found)
-        if found.note:
-            print(found.note)
+    if found.note:
+        print(found.note, file=sys.stderr)
     if not found.equivalent:
         raise typer.Exit(EXIT_DIFFERENT)
 

@@ -106,7 +106,7 @@ class TestPublishing:
         )
         assert cached.returncode == 0, cached.stderr
         assert "EQUIVALENT" in cached.stdout
-        assert "cached copy" in cached.stdout
+        assert "cached copy" in cached.stderr
 
     def test_the_examples_of_the_published_card_run(self, push: Push, tmp_path: Path) -> None:
         from test_card import snippets
