@@ -192,9 +192,19 @@ class TestKnownModels:
     def test_each_is_recognised_by_sizes_and_vocabulary_only(self) -> None:
         from convert.known_models import recognised
 
-        for model in known_models().values():
-            assert recognised(model.must_be) == model
+        for name, model in known_models().items():
+            known = None if name in ("labse-1", "smaller-labse") else model
+            assert recognised(model.must_be) == known
             assert recognised({**model.must_be, "hidden_size": 7}) is None
+
+    def test_each_has_what_a_card_needs(self) -> None:
+        for name, model in known_models().items():
+            card = model.card
+            assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
+            assert card.summary
+            assert card.license == "apache-2.0"
+            assert card.citation.strip().startswith("@inproceedings{")
+            assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
 
     def test_a_source_that_is_another_model_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=r"not LEALLA-large: hidden_size is 32, not 256"):

@@ -109,7 +109,10 @@ def _model(
         raise SourceError(
             f"This is not {known.title}: {', '.join(differences)}.", "Leave the model out, or name another."
         )
-    return {**known.to_json(), "evidence": ", ".join(f"{name} {value}" for name, value in known.must_be.items())}
+    return {
+        **known.to_json(),
+        "evidence": ", ".join(f"{name} {value}" for name, value in known.must_be.items() if value),
+    }
 
 
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
