@@ -327,13 +327,25 @@ def _chosen(languages: Collection[str], file: str | Path | None) -> Iterator[Sen
     if file is None:
         own = [*language_sentences(), *trap_sentences()]
         _check_languages(languages, own)
-    chosen: Iterable[Sentence] = own if file is None else read_sentences(Path(file))
-    return (sentence for sentence in chosen if not languages or sentence.language in languages)
+        return (sentence for sentence in own if not languages or sentence.language in languages)
+    return _of_file(languages, Path(file))
+
+
+def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
+    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
+    missing = set(languages)
+    for sentence in read_sentences(file):
+        if not languages or sentence.language in languages:
+            missing.discard(sentence.language)
+            yield sentence
+    _refuse_unknown(missing)
 
 
 def _check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
-    unknown = sorted(set(languages) - {sentence.language for sentence in sentences})
-    if unknown:
-        raise SourceError(
-            f"There are no sentences in {', '.join(unknown)}.", "Languages are codes as on the card: de, ja."
-        )
+    _refuse_unknown(set(languages) - {sentence.language for sentence in sentences})
+
+
+def _refuse_unknown(languages: Collection[str]) -> None:
+    if languages:
+        names = ", ".join(sorted(languages))
+        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")
