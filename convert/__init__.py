@@ -33,7 +33,7 @@ from convert.export import (
 )
 from convert.known_models import find_model
 from convert.savedmodel import SavedModel
-from convert.sources import resolve
+from convert.sources import model_of, resolve
 
 if TYPE_CHECKING:
     from convert.equivalence.tensorflow_side import ReferenceGraph
@@ -47,6 +47,7 @@ __all__ = [
     "card",
     "convert",
     "facts",
+    "fetch",
     "inspect",
     "integrity",
     "push",
@@ -70,11 +71,24 @@ class Conversion:
     manifest: dict[str, Any]
 
 
+def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | None = None) -> Path:
+    """Bring a source to this machine, as every other verb does first, and return its SavedModel folder.
+
+    Args:
+        source: a folder, an archive, a known model's name, an address or a Kaggle handle; see `convert.sources.resolve`.
+        progress: called with (bytes here so far, bytes in all or None) while fetching.
+
+    Raises:
+        Hub2HFError: there is no such source, it cannot be fetched, or it holds no SavedModel.
+    """
+    return resolve(source, progress=progress)
+
+
 def inspect(source: str | Path) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
     Args:
-        source: a SavedModel folder, or the name of the embedded model, `lealla-mini`.
+        source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -98,10 +112,10 @@ def convert(
     """Turn a SavedModel into a Hugging Face folder, without TensorFlow or PyTorch.
 
     Args:
-        source: a SavedModel folder, or the name of the embedded model, `lealla-mini`.
+        source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
-            is recognised by its sizes and vocabulary.
+            is what `source` names, or is recognised by its sizes and vocabulary.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -109,7 +123,7 @@ def convert(
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
     folder, target = resolve(source), Path(out)
-    named = find_model(model) if model is not None else None
+    named = find_model(model) if model is not None else model_of(source)
     check_free(target, force, folder)
     saved = SavedModel.open(folder)
     # Hashing the source takes as long as all the reading: it goes on beside it.

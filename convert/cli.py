@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 import convert as verbs
 from convert.errors import Hub2HFError, SourceError
-from convert.report import print_blueprint, print_conversion, print_publication
+from convert.report import print_blueprint, print_conversion, print_publication, print_sources
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -33,7 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Source = Annotated[str, typer.Argument(help="A SavedModel folder, or lealla-mini, the embedded model.")]
+Source = Annotated[
+    str,
+    typer.Argument(help="A SavedModel folder or archive, a name of `hub2hf list`, an address on tfhub.dev or Kaggle."),
+]
 Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -56,6 +59,7 @@ def _options(
 @app.command()
 def inspect(source: Source, as_json: AsJson = False) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
+    _fetched(source, quiet=as_json)
     blueprint = verbs.inspect(source)
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
@@ -72,12 +76,31 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
+    _fetched(source, quiet=as_json)
     with _progress(enabled=not as_json) as report:
         conversion = verbs.convert(source, out, model=model, force=force, progress=report)
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
         print_conversion(source, conversion)
+
+
+@app.command()
+def fetch(source: Source) -> None:
+    """Bring a source into the cache of this machine, and print its folder."""
+    print(_fetched(source))
+
+
+@app.command(name="list")
+def list_sources(as_json: AsJson = False) -> None:
+    """List the models known by name, and what of them and of other archives is on this machine."""
+    from convert.sources.listing import listed
+
+    found = list(listed())
+    if as_json:
+        _print_json([{**vars(source), "folder": source.folder and str(source.folder)} for source in found])
+    else:
+        print_sources(found)
 
 
 Languages = Annotated[str, typer.Option(help="Only these languages, as de,ja.")]
@@ -87,6 +110,7 @@ Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a 
 @app.command()
 def record(source: Source, file: Path, languages: Languages = "", sentences: Sentences = None) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
+    _fetched(source)
     with _counter("recorded") as report:
         count = verbs.record(source, file, languages=_split(languages), sentences=sentences, progress=report)
     print(f"{file}: {count} sentences of {source} recorded")
@@ -122,6 +146,8 @@ def verify(
         )
     if report is not None:
         prepare_reports(report)
+    if not golden:
+        _fetched(source, quiet=as_json)
     with _counter("compared") as progress:
         found = verbs.verify(
             None if golden else source,
@@ -219,13 +245,21 @@ def _print_json(content: Any) -> None:
 
 
 @contextlib.contextmanager
-def _progress(*, enabled: bool) -> Iterator[Callable[[int, int], None]]:
+def _progress(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error."""
     console = Console(stderr=True)
-    columns = (TextColumn("weights"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task("weights", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _fetched(source: str, *, quiet: bool = False) -> Path:
+    """Bring the source here first, with a bar of its own; the verbs then find it in the cache."""
+    if quiet:
+        return verbs.fetch(source)
+    with _progress("fetching", enabled=True) as report:
+        return verbs.fetch(source, progress=report)
 
 
 class _Stopped(BaseException):

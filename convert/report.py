@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -23,6 +24,7 @@ from convert.blueprint.text import (
 )
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.sources.listing import Listed
 
 LABELS = {
     "vocab_size": "vocabulary size",
@@ -163,3 +165,12 @@ def print_publication(found: Publication) -> None:
     if found.state == "planned" and found.card_diff:
         console.print(escape(found.card_diff), highlight=False, soft_wrap=True)
     console.print(escape(found.url), soft_wrap=True)
+
+
+def print_sources(sources: Iterable[Listed]) -> None:
+    """Print what a person can name, and where it is on this machine."""
+    table = _table("name", "on this machine, or where it comes from")
+    for source in sources:
+        here = f"{source.nbytes / 1e6:,.1f} MB in {source.folder}"
+        table.add_row(escape(source.name), escape(here if source.folder else source.address or source.kaggle))
+    Console().print(table)

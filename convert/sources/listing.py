@@ -1,0 +1,63 @@
+"""What `hub2hf list` tells: the known models, and what of them and of other sources is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from convert.errors import SourceError
+from convert.known_models import known_models
+from convert.sources import EMBEDDED, addresses_of, cached_at, resolve
+from convert.sources.places import own_cache
+from convert.sources.store import cached, described
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source that a person can name.
+
+    Attributes:
+        name: what to type.
+        title: what it is called; empty for what is only in a cache.
+        address, kaggle: where it is fetched from; empty where it has none.
+        folder: its SavedModel on this machine; None when it has to be fetched.
+        nbytes: of all files there; 0 when it has to be fetched.
+    """
+
+    name: str
+    title: str
+    address: str
+    kaggle: str
+    folder: Path | None
+    nbytes: int
+
+
+def listed() -> Iterator[Listed]:
+    """Yield the known models, then the archives that were unpacked on this machine."""
+    for name, model in known_models().items():
+        folder = resolve(name) if name in EMBEDDED else _cached(name)
+        yield Listed(name, model.title, model.address, model.kaggle, folder, _size(folder))
+    archives = own_cache() / "archives"
+    for place in sorted(archives.iterdir()) if archives.is_dir() else ():
+        folder = None if place.name.startswith(".") else _model_in(place)
+        if folder is not None:
+            yield Listed(described(place) or str(place), "", "", "", folder, _size(folder))
+
+
+def _cached(name: str) -> Path | None:
+    try:
+        return cached_at(addresses_of(name))
+    except (SourceError, OSError):
+        return None
+
+
+def _model_in(place: Path) -> Path | None:
+    try:
+        return cached(place)
+    except (SourceError, OSError):
+        return None
+
+
+def _size(folder: Path | None) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder else 0
