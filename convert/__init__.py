@@ -28,12 +28,13 @@ from convert.export import (
     problems,
     prove_tokenizer,
     read_manifest,
+    unknown_files,
     write_card,
     write_folder,
 )
 from convert.known_models import find_model
 from convert.savedmodel import SavedModel
-from convert.sources import model_of, resolve
+from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
     from convert.equivalence.tensorflow_side import ReferenceGraph
@@ -140,7 +141,16 @@ def convert(
             if progress is not None:
                 progress(done, total)
 
-        manifest = write_folder(saved, blueprint, source_hash, target, named=named, force=force, progress=report)
+        manifest = write_folder(
+            saved,
+            blueprint,
+            source_hash,
+            target,
+            named=named,
+            address=address_of(source),
+            force=force,
+            progress=report,
+        )
     return Conversion(target, blueprint, manifest)
 
 
@@ -269,11 +279,14 @@ def integrity(folder: str | Path) -> dict[str, str]:
 
     Returns:
         Name → what is wrong ("is missing", "has other bytes") of every file that is not as `convert` and `verify` left it.
+        Files that the manifest does not list are named too: some change how the libraries load a folder.
 
     Raises:
         Hub2HFError: the folder has no manifest, or a file cannot be read.
     """
-    return problems(Path(folder), read_manifest(Path(folder)))
+    manifest = read_manifest(Path(folder))
+    unknown = dict.fromkeys(unknown_files(Path(folder), manifest), "is not in hub2hf.json")
+    return {**problems(Path(folder), manifest), **unknown}
 
 
 def push(

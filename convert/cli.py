@@ -209,17 +209,21 @@ def push(
     """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
     if as_json or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    found = verbs.push(
-        folder,
-        repository,
-        private=private,
-        create_pr=create_pr,
-        revision=revision,
-        message=message,
-        dry_run=dry_run,
-        allow_unverified=allow_unverified,
-        say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
-    )
+    try:
+        found = verbs.push(
+            folder,
+            repository,
+            private=private,
+            create_pr=create_pr,
+            revision=revision,
+            message=message,
+            dry_run=dry_run,
+            allow_unverified=allow_unverified,
+            say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
+        )
+    except _Stopped:
+        print("hub2hf: stopped; it may have been published: push again to see.", file=sys.stderr)
+        raise typer.Exit(EXIT_STOPPED) from None
     if as_json:
         _print_json(asdict(found))
     else:

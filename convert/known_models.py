@@ -80,13 +80,21 @@ class KnownModel:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> KnownModel:
-        """Return what `to_json` gave.
+        """Return what `to_json` gave, with its evidence.
 
         Raises:
             KeyError, TypeError: it is not that.
         """
         card: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data["card"].items()}
-        return cls(data["name"], data["title"], data["address"], card=CardFacts(**card))
+        lists = ("languages", "tags", "datasets")
+        typed = all(
+            isinstance(value, str) if key not in lists else all(isinstance(item, str) for item in value)
+            for key, value in card.items()
+        )
+        name, title, address = data["name"], data["title"], data["address"]
+        if not typed or not all(isinstance(text, str) for text in (name, title, address, data["evidence"])):
+            raise TypeError("something said of the model is of another type")
+        return cls(name, title, address, card=CardFacts(**card))
 
 
 def known_models() -> dict[str, KnownModel]:

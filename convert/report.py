@@ -160,6 +160,8 @@ def print_publication(found: Publication) -> None:
         for file in found.files:
             files.add_row(escape(file.name), f"{file.bytes:,}", file.change)
         console.print(files)
+    for note in found.notes:
+        console.print(f"[bold]note[/bold]: {escape(note)}")
     if found.foreign:
         console.print(f"also there, not from hub2hf, kept: {escape(', '.join(found.foreign))}")
     if found.state == "planned" and found.card_diff:

@@ -15,7 +15,7 @@ from convert.errors import SourceError
 from convert.export.card import write_about
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
 from convert.export.files import hash_file, write_json
-from convert.export.manifest import new_manifest
+from convert.export.manifest import name_model, new_manifest
 from convert.export.sentence_transformers import write_modules
 from convert.export.staging import staged
 from convert.export.weights import write_safetensors
@@ -36,6 +36,7 @@ def write_folder(
     out: Path,
     *,
     named: KnownModel | None = None,
+    address: str = "",
     force: bool = False,
     progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def write_folder(
         source: its `fingerprint`, perhaps still being taken.
         out: the folder to make.
         named: the known model that the person says it is; recognised by its sizes and vocabulary otherwise.
+        address: where the source was fetched from; empty where it was on this machine.
         force: whether an existing folder is replaced.
         progress: called with the number of weight bytes just written.
 
@@ -56,10 +58,12 @@ def write_folder(
     """
     with staged(out, force) as work:
         weights = _write_files(model, blueprint, work, progress)
-        known, facts = _model(model, blueprint, source.result(), named), as_json(blueprint_facts(blueprint))
-        manifest = new_manifest(source.result(), facts, known, _hashes(work, {WEIGHTS: weights}))
-        write_about(work, manifest)
-    return manifest
+        origin = {**source.result(), "address": address}
+        identity = _identity(model, blueprint, origin)
+        facts = as_json(blueprint_facts(blueprint))
+        manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
+        name_model(manifest, named or recognised(identity))
+        return write_about(work, manifest)
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
@@ -88,31 +92,11 @@ def _hashes(work: Path, hashed: dict[str, str]) -> dict[str, Any]:
     return files
 
 
-def _model(
-    model: SavedModel, blueprint: Blueprint, source: dict[str, Any], named: KnownModel | None
-) -> dict[str, Any] | None:
-    """Return the manifest's entry of the known model that the source is, with the evidence; None where it is none.
-
-    Raises:
-        SourceError: it is not the one that was named.
-    """
-    encoder = blueprint.encoder
-    facts: dict[str, int | str] = {name: getattr(encoder, name).value for name in SIZES}
+def _identity(model: SavedModel, blueprint: Blueprint, source: dict[str, Any]) -> dict[str, int | str]:
+    """Return the sizes and the SHA-256 of the vocabulary file, by which a known model is recognised."""
+    facts: dict[str, int | str] = {name: getattr(blueprint.encoder, name).value for name in SIZES}
     vocabulary = source["files"].get(blueprint.text.vocabulary.relative_to(model.folder).as_posix())
-    if vocabulary is not None:
-        facts["vocabulary_sha256"] = vocabulary["sha256"]
-    known = named or recognised(facts)
-    if known is None:
-        return None
-    differences = known.differences(facts)
-    if differences:
-        raise SourceError(
-            f"This is not {known.title}: {', '.join(differences)}.", "Leave the model out, or name another."
-        )
-    return {
-        **known.to_json(),
-        "evidence": ", ".join(f"{name} {value}" for name, value in known.must_be.items() if value),
-    }
+    return facts if vocabulary is None else {**facts, "vocabulary_sha256": vocabulary["sha256"]}
 
 
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
