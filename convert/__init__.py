@@ -25,7 +25,7 @@ from convert.savedmodel import SavedModel
 from convert.sources import resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from convert.equivalence.reference import Reference
 
 __all__ = ["Blueprint", "Conversion", "Hub2HFError", "Report", "convert", "facts", "inspect", "record", "verify"]
 
@@ -45,11 +45,15 @@ class Conversion:
     manifest: dict[str, Any]
 
 
-def inspect(source: str | Path) -> Blueprint:
+def inspect(
+    source: str | Path, *, preprocessor: str | Path | None = None, vocab: str | Path | None = None
+) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
     Args:
         source: a SavedModel folder, or the name of the embedded model, `lealla-mini`.
+        preprocessor: the SavedModel that makes ids of text, for a source that takes ids.
+        vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -57,15 +61,25 @@ def inspect(source: str | Path) -> Blueprint:
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)))
+    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(preprocessor, vocab))
     prove_tokenizer(blueprint)
     return blueprint
+
+
+def _text_side(preprocessor: str | Path | None, vocab: str | Path | None) -> tuple[SavedModel | None, Path | None]:
+    """Return the preprocessor opened, and the path of the vocabulary; None for what is not given."""
+    return (
+        SavedModel.open(resolve(preprocessor)) if preprocessor is not None else None,
+        Path(vocab) if vocab is not None else None,
+    )
 
 
 def convert(
     source: str | Path,
     out: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -74,6 +88,7 @@ def convert(
     Args:
         source: a SavedModel folder, or the name of the embedded model, `lealla-mini`.
         out: the folder to make; it must not exist or be empty.
+        preprocessor, vocab: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -82,11 +97,11 @@ def convert(
     """
     folder, target = resolve(source), Path(out)
     check_free(target, force, folder)
-    model = SavedModel.open(folder)
+    model, beside = SavedModel.open(folder), _text_side(preprocessor, vocab)
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, model)
-        blueprint = read_blueprint(model)
+        source_hash = pool.submit(fingerprint, model, *beside)
+        blueprint = read_blueprint(model, *beside)
         prove_tokenizer(blueprint)
         total = sum(model.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
         done = 0
@@ -111,6 +126,8 @@ def record(
     source: str | Path,
     file: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -120,6 +137,7 @@ def record(
     Args:
         source: as for `convert`.
         file: the recording to write, a safetensors file.
+        preprocessor, vocab: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with the number of sentences just recorded.
@@ -134,7 +152,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference_graph(source) as graph:
+    with _reference(source, preprocessor, vocab) as graph:
         for chunk in chunked(_chosen(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -149,6 +167,8 @@ def verify(
     source: str | Path | None,
     candidate: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     golden: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -161,6 +181,7 @@ def verify(
     Args:
         source: the SavedModel, run by TensorFlow now; None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
+        preprocessor, vocab: as for `inspect`; not with `golden`.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
@@ -184,6 +205,8 @@ def verify(
     if golden is not None:
         if sentences is not None:
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
+        if preprocessor is not None or vocab is not None:
+            raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
@@ -191,19 +214,19 @@ def verify(
         return hold(witness, loaded, allowed, named=str(golden), progress=progress)
     if source is None:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
-    with _reference_graph(source) as graph:
+    with _reference(source, preprocessor, vocab) as graph:
         witness = Witness.live(graph, _chosen(languages, sentences))
         return hold(witness, loaded, allowed, named=str(source), progress=progress)
 
 
-def _reference_graph(source: str | Path) -> ReferenceGraph:
-    folder = resolve(source)
-    SavedModel.open(folder)
+def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> Reference:
+    """Return TensorFlow about to run `source`, with what stands beside it."""
+    model, beside = SavedModel.open(resolve(source)), _text_side(preprocessor, vocab)
     try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
+        from convert.equivalence.tensorflow_beside import open_reference
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    return ReferenceGraph(folder)
+    return open_reference(model, *beside)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:

@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 
 Source = Annotated[str, typer.Argument(help="A SavedModel folder, or lealla-mini, the embedded model.")]
+Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
+Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -52,9 +54,9 @@ def _options(
 
 
 @app.command()
-def inspect(source: Source, as_json: AsJson = False) -> None:
+def inspect(source: Source, preprocessor: Preprocessor = None, vocab: Vocab = None, as_json: AsJson = False) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
-    blueprint = verbs.inspect(source)
+    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab)
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
     else:
@@ -65,12 +67,14 @@ def inspect(source: Source, as_json: AsJson = False) -> None:
 def convert(
     source: Source,
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
     with _progress(enabled=not as_json) as report:
-        conversion = verbs.convert(source, out, force=force, progress=report)
+        conversion = verbs.convert(source, out, preprocessor=preprocessor, vocab=vocab, force=force, progress=report)
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
@@ -82,10 +86,25 @@ Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a 
 
 
 @app.command()
-def record(source: Source, file: Path, languages: Languages = "", sentences: Sentences = None) -> None:
+def record(
+    source: Source,
+    file: Path,
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
+    languages: Languages = "",
+    sentences: Sentences = None,
+) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
     with _counter("recorded") as report:
-        count = verbs.record(source, file, languages=_split(languages), sentences=sentences, progress=report)
+        count = verbs.record(
+            source,
+            file,
+            preprocessor=preprocessor,
+            vocab=vocab,
+            languages=_split(languages),
+            sentences=sentences,
+            progress=report,
+        )
     print(f"{file}: {count} sentences of {source} recorded")
 
 
@@ -93,6 +112,8 @@ def record(source: Source, file: Path, languages: Languages = "", sentences: Sen
 def verify(
     source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")] = "",
     candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
     sentences: Sentences = None,
@@ -114,6 +135,8 @@ def verify(
         found = verbs.verify(
             None if golden else source,
             source if golden else candidate,
+            preprocessor=preprocessor,
+            vocab=vocab,
             golden=golden,
             languages=_split(languages),
             sentences=sentences,

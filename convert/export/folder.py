@@ -100,7 +100,9 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
             "name": blueprint.signature,
             "input": blueprint.input_name,
             "output": blueprint.output_name,
+            **({"inputs": dict(blueprint.inputs), "outputs": dict(blueprint.outputs)} if blueprint.inputs else {}),
         },
+        "text_origin": blueprint.text.origin,
         "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
         "vocabulary": {
             "file": blueprint.text.vocabulary.name,
@@ -135,14 +137,24 @@ def hash_file(path: Path) -> dict[str, Any]:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def fingerprint(model: SavedModel) -> dict[str, Any]:
+def fingerprint(
+    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+) -> dict[str, Any]:
     """Return the SHA-256 of every file of the source, and one over all of them.
+
+    Those of a preprocessor, and a vocabulary that stands alone, come under folders of their own.
 
     Raises:
         SourceError: a file cannot be read.
     """
     try:
-        files = {path.relative_to(model.folder).as_posix(): hash_file(path) for path in model.files}
+        paths = {path.relative_to(model.folder).as_posix(): path for path in model.files}
+        if preprocessor is not None:
+            for path in preprocessor.files:
+                paths[f"preprocessor/{path.relative_to(preprocessor.folder).as_posix()}"] = path
+        if vocabulary is not None:
+            paths[f"vocabulary/{vocabulary.name}"] = vocabulary
+        files = {name: hash_file(path) for name, path in paths.items()}
     except OSError as error:
         raise SourceError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."
