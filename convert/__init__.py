@@ -37,7 +37,7 @@ from convert.savedmodel import SavedModel
 from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from convert.equivalence.reference import Reference
     from convert.hub import Publication
 
 __all__ = [
@@ -85,11 +85,16 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
     return resolve(source, progress=progress)
 
 
-def inspect(source: str | Path) -> Blueprint:
+def inspect(
+    source: str | Path, *, preprocessor: str | Path | None = None, vocab: str | Path | None = None
+) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
     Args:
         source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
+        preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
+            model its own is taken.
+        vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -97,9 +102,21 @@ def inspect(source: str | Path) -> Blueprint:
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)))
+    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab))
     prove_tokenizer(blueprint)
     return blueprint
+
+
+def _text_side(
+    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None
+) -> tuple[SavedModel | None, Path | None]:
+    """Return the preprocessor opened, and the path of the vocabulary; None for what is not given."""
+    if preprocessor is None and vocab is None and (known := model_of(source)) is not None:
+        preprocessor = known.preprocessor or None
+    return (
+        SavedModel.open(resolve(preprocessor)) if preprocessor is not None else None,
+        Path(vocab) if vocab is not None else None,
+    )
 
 
 def convert(
@@ -107,6 +124,8 @@ def convert(
     out: str | Path,
     *,
     model: str | Path | None = None,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -117,6 +136,7 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
+        preprocessor, vocab: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -126,11 +146,11 @@ def convert(
     folder, target = resolve(source), Path(out)
     named = find_model(model) if model is not None else model_of(source)
     check_free(target, force, folder)
-    saved = SavedModel.open(folder)
+    saved, beside = SavedModel.open(folder), _text_side(source, preprocessor, vocab)
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, saved)
-        blueprint = read_blueprint(saved)
+        source_hash = pool.submit(fingerprint, saved, *beside)
+        blueprint = read_blueprint(saved, *beside)
         prove_tokenizer(blueprint)
         total = sum(saved.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
         done = 0
@@ -164,6 +184,8 @@ def record(
     source: str | Path,
     file: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -173,6 +195,7 @@ def record(
     Args:
         source: as for `convert`.
         file: the recording to write, a safetensors file.
+        preprocessor, vocab: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with the number of sentences just recorded.
@@ -187,7 +210,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference_graph(source) as graph:
+    with _reference(source, preprocessor, vocab) as graph:
         for chunk in chunked(_chosen(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -202,6 +225,8 @@ def verify(
     source: str | Path | None,
     candidate: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     golden: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -215,6 +240,7 @@ def verify(
     Args:
         source: the SavedModel, run by TensorFlow now; None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
+        preprocessor, vocab: as for `inspect`; not with `golden`.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
@@ -242,12 +268,14 @@ def verify(
     if golden is not None:
         if sentences is not None:
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
+        if preprocessor is not None or vocab is not None:
+            raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with _reference_graph(source) as graph:
+        with _reference(source, preprocessor, vocab) as graph:
             witness = Witness.live(graph, _chosen(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
@@ -335,14 +363,14 @@ def push(
     )
 
 
-def _reference_graph(source: str | Path) -> ReferenceGraph:
-    folder = resolve(source)
-    SavedModel.open(folder)
+def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> Reference:
+    """Return TensorFlow about to run `source`, with what stands beside it."""
+    model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
     try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
+        from convert.equivalence.tensorflow_beside import open_reference
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    return ReferenceGraph(folder)
+    return open_reference(model, *beside)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:

@@ -110,8 +110,9 @@ class Weights:
         draw = np.random.default_rng(zlib.crc32(key.encode())).random(shape)
         draw -= 0.5
         draw *= np.sqrt(12.0)  # unit variance
-        if len(shape) == 2 and "embeddings" not in key:
-            return np.asarray(draw / np.sqrt(shape[0]))
+        if key.endswith(".weight") and "embeddings" not in key and "LayerNorm" not in key:
+            inputs = np.prod(shape[:-1]) if key.endswith("attention.output.dense.weight") else shape[0]
+            return np.asarray(draw / np.sqrt(inputs))
         return np.asarray(0.1 * draw + ("LayerNorm.weight" in key))
 
 

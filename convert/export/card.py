@@ -187,6 +187,7 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
         "evidence": manifest["model"]["evidence"] if model else "",
         "fingerprint": manifest["source"]["fingerprint"],
         "version": manifest["converter"]["version"],
+        "text_origin": blueprint.get("text_origin", ""),
         "encoder": {name: entry["value"] for name, entry in blueprint["encoder"].items() if isinstance(entry, dict)},
         "parameters": sum(prod(item["shape"]) for item in blueprint["mapping"]),
         "max_length": operations["Pack"]["max_length"],

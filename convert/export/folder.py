@@ -59,7 +59,7 @@ def write_folder(
     with staged(out, force) as work:
         weights = _write_files(model, blueprint, work, progress)
         origin = {**source.result(), "address": address}
-        identity = _identity(model, blueprint, origin)
+        identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
         manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
         name_model(manifest, named or recognised(identity))
@@ -92,11 +92,10 @@ def _hashes(work: Path, hashed: dict[str, str]) -> dict[str, Any]:
     return files
 
 
-def _identity(model: SavedModel, blueprint: Blueprint, source: dict[str, Any]) -> dict[str, int | str]:
+def _identity(blueprint: Blueprint) -> dict[str, int | str]:
     """Return the sizes and the SHA-256 of the vocabulary file, by which a known model is recognised."""
-    facts: dict[str, int | str] = {name: getattr(blueprint.encoder, name).value for name in SIZES}
-    vocabulary = source["files"].get(blueprint.text.vocabulary.relative_to(model.folder).as_posix())
-    return facts if vocabulary is None else {**facts, "vocabulary_sha256": vocabulary["sha256"]}
+    sizes: dict[str, int | str] = {name: getattr(blueprint.encoder, name).value for name in SIZES}
+    return {**sizes, "vocabulary_sha256": hash_file(blueprint.text.vocabulary)["sha256"]}
 
 
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
@@ -108,7 +107,9 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
             "name": blueprint.signature,
             "input": blueprint.input_name,
             "output": blueprint.output_name,
+            **({"inputs": dict(blueprint.inputs), "outputs": dict(blueprint.outputs)} if blueprint.inputs else {}),
         },
+        "text_origin": blueprint.text.origin,
         "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
         "vocabulary": {
             "file": blueprint.text.vocabulary.name,
@@ -131,14 +132,24 @@ def as_json(value: Any) -> Any:
     return value.name if isinstance(value, Path) else value
 
 
-def fingerprint(model: SavedModel) -> dict[str, Any]:
+def fingerprint(
+    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+) -> dict[str, Any]:
     """Return the SHA-256 of every file of the source, and one over all of them.
+
+    Those of a preprocessor, and a vocabulary that stands alone, come under folders of their own.
 
     Raises:
         SourceError: a file cannot be read.
     """
     try:
-        files = {path.relative_to(model.folder).as_posix(): hash_file(path) for path in model.files}
+        paths = {path.relative_to(model.folder).as_posix(): path for path in model.files}
+        if preprocessor is not None:
+            for path in preprocessor.files:
+                paths[f"preprocessor/{path.relative_to(preprocessor.folder).as_posix()}"] = path
+        if vocabulary is not None:
+            paths[f"vocabulary/{vocabulary.name}"] = vocabulary
+        files = {name: hash_file(path) for name, path in paths.items()}
     except OSError as error:
         raise SourceError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."

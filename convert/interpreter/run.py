@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import arrays, control, lists, ragged, shapes, strings  # noqa: F401  (fill OPERATIONS)
+from convert.interpreter import arrays, control, lists, ragged, shapes, strings, words  # noqa: F401  (fill OPERATIONS)
 from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
