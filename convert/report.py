@@ -27,6 +27,7 @@ from convert.blueprint.text import (
 )
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
 
 LABELS = {
@@ -87,8 +88,9 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
     """Print what `source` is, what it will become, and what is unused."""
     console, encoder = Console(), blueprint.encoder
     takes = "ids" if blueprint.inputs else "text"
+    entry = f"function '{CALL}'" if blueprint.signature == CALL else f"signature '{blueprint.signature}'"
     console.print(
-        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; signature '{escape(blueprint.signature)}', "
+        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; {escape(entry)}, "
         f"{escape(blueprint.input_name)} ({takes}) → {escape(blueprint.output_name)} \\[batch, {encoder.hidden_size.value}]"
     )
     encoder_table = _table("encoder", "value", "read from")

@@ -255,7 +255,7 @@ def _signature(root: Any, o: Options) -> Any:
 def build_encoder(folder: Path, vocabulary: Path, options: Options) -> None:
     """Write the encoder of `options` over the pieces of `vocabulary` into the absent `folder`."""
     pieces, make = _count(vocabulary), Variables(options)
-    root = tf.Module()
+    root = tf.__internal__.tracking.AutoTrackable()
     root.encoder = Encoder(pieces, make)
     if options.mlm:
         root.mlm = Head(pieces, make)
@@ -263,6 +263,7 @@ def build_encoder(folder: Path, vocabulary: Path, options: Options) -> None:
         root.vocab_file = tf.saved_model.Asset(str(vocabulary))
     if options.lower_case is not None:
         root.do_lower_case = tf.Variable(options.lower_case, trainable=False)
+    root.variables = make.made  # tensorflow.org/hub/reusable_saved_models: what the caller may ask for
     root.__call__ = _function(root.encoder)
     # A second function keeps TensorFlow from choosing a signature by itself.
     root.pooled_size = tf.function(lambda: tf.constant(options.hidden), input_signature=[])

@@ -5,11 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
+
+# Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
+POOL = 1_048_573
 
 # Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside
 # words, runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
@@ -107,13 +111,35 @@ class Weights:
         shape = self.shapes[key]
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
-        draw = np.random.default_rng(zlib.crc32(key.encode())).random(shape)
-        draw -= 0.5
-        draw *= np.sqrt(12.0)  # unit variance
+        draw = _drawn(key, int(np.prod(shape))).reshape(shape)
         if key.endswith(".weight") and "embeddings" not in key and "LayerNorm" not in key:
             inputs = np.prod(shape[:-1]) if key.endswith("attention.output.dense.weight") else shape[0]
-            return np.asarray(draw / np.sqrt(inputs))
-        return np.asarray(0.1 * draw + ("LayerNorm.weight" in key))
+            draw /= np.sqrt(inputs)
+            return draw
+        draw *= 0.1
+        draw += "LayerNorm.weight" in key
+        return draw
+
+
+@cache
+def _pool() -> np.ndarray:
+    """Numbers of zero mean and unit variance."""
+    return np.asarray((np.random.default_rng(0).random(POOL) - 0.5) * np.sqrt(12.0))
+
+
+def _drawn(key: str, count: int) -> np.ndarray:
+    """Return `count` numbers of the pool, over and over, from a place that `key` gives: as random as a probe needs them.
+
+    The kernels of LaBSE are 85 million numbers; drawing each anew, for every run, took most of the reading.
+    """
+    out = np.empty(count)
+    at, source = zlib.crc32(key.encode()) % POOL, _pool()
+    for start in range(0, count, POOL):
+        end = min(start + POOL, count)
+        first = min(POOL - at, end - start)
+        out[start : start + first] = source[at : at + first]
+        out[start + first : end] = source[: end - start - first]
+    return out
 
 
 def by_node(weights: Weights, key_of: Mapping[str, tuple[str, tuple[slice, ...]]]) -> Callable[[str], np.ndarray]:

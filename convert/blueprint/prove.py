@@ -45,6 +45,9 @@ class ObservedRun:
         graph: the graph, calls inlined.
         output: the tensor of the embedding.
         others: further outputs, by name.
+
+    Attributes:
+        named: once proved, which stage each further output is; those that are none are left out.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class ObservedRun:
         self._kept = {node.name for node, _ in self.at.values()} | {product}
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], feeds)
+        self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
 
     def _observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
@@ -106,7 +110,11 @@ class ObservedRun:
         )
 
     def _departure(self, believed: Hypothesis, probe: Probe, weights: Weights) -> tuple[str, str] | None:
+        self.named.clear()
         for stage, expected in stages(probe, weights, believed):
+            for name, value in self.others.items():
+                if same(value, expected, probe):
+                    self.named[name] = stage  # of two stages that are the same, the later
             if stage in self.at:
                 node, position = self.at[stage]
                 found, where = self.operands[node.name][position], node.inputs[position].node
@@ -117,15 +125,6 @@ class ObservedRun:
             if not same(found, expected, probe):
                 return stage, where
         return None
-
-    def named(self, believed: Hypothesis, probe: Probe, weights: Weights) -> dict[str, str]:
-        """Return which stage each further output is; those that are none are left out."""
-        found: dict[str, str] = {}
-        for stage, expected in stages(probe, weights, believed):
-            for name, value in self.others.items():
-                if same(value, expected, probe):
-                    found[name] = stage  # of two stages that are the same, the later
-        return found
 
 
 def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:

@@ -127,7 +127,7 @@ class EncoderSide:
             mapped=mapped,
             unused=tuple(sorted(set(self.model.checkpoint.variables) - used)),
         )
-        return encoder, run.named(believed, given.probe, weights) if others else {}
+        return encoder, run.named
 
     def _believed(self, run: ObservedRun) -> tuple[Hypothesis, dict[str, Read[Any]]]:
         reader = self.reader
