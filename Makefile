@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-transformers4
+GARDEN ?= .venv-garden
 BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check fuzz kill bench verify-large clean
+.PHONY: demo test transformers4 check fuzz kill bench verify-large garden clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -36,8 +37,9 @@ fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokeni
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py
 
-bench: $(VENV)/dev.installed  ## speed and memory on a SavedModel of LEALLA-large's size
+bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench.py --model labse --json .cache/bench-labse.json
 	$(BIN)/python scripts/bench_verify.py
 
 verify-large: WORK := .cache/verify-large
@@ -46,8 +48,16 @@ verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's
 	$(BIN)/hub2hf convert $(LARGE) $(WORK)/model --force
 	$(BIN)/hub2hf verify $(LARGE) $(WORK)/model --report $(WORK)/report
 
+garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real exporter makes, in minutes
+	$(BIN)/python -m venv --clear $(GARDEN)
+	$(GARDEN)/bin/python -c "import sysconfig, sys; open(sysconfig.get_path('purelib') + '/dev.pth', 'w').write(sys.argv[1])" \
+		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	$(GARDEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
+	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
+
 clean:
-	rm -rf $(VENV) $(VENV4) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(GARDEN) .cache build *.egg-info
 
 $(LARGE): | $(VENV)/dev.installed
 	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'

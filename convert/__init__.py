@@ -28,15 +28,16 @@ from convert.export import (
     problems,
     prove_tokenizer,
     read_manifest,
+    unknown_files,
     write_card,
     write_folder,
 )
 from convert.known_models import find_model
 from convert.savedmodel import SavedModel
-from convert.sources import model_of, resolve
+from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from convert.equivalence.reference import Reference
     from convert.hub import Publication
 
 __all__ = [
@@ -84,11 +85,16 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
     return resolve(source, progress=progress)
 
 
-def inspect(source: str | Path) -> Blueprint:
+def inspect(
+    source: str | Path, *, preprocessor: str | Path | None = None, vocab: str | Path | None = None
+) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
     Args:
         source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
+        preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
+            model its own is taken.
+        vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -96,9 +102,21 @@ def inspect(source: str | Path) -> Blueprint:
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)))
+    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab))
     prove_tokenizer(blueprint)
     return blueprint
+
+
+def _text_side(
+    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None
+) -> tuple[SavedModel | None, Path | None]:
+    """Return the preprocessor opened, and the path of the vocabulary; None for what is not given."""
+    if preprocessor is None and vocab is None and (known := model_of(source)) is not None:
+        preprocessor = known.preprocessor or None
+    return (
+        SavedModel.open(resolve(preprocessor)) if preprocessor is not None else None,
+        Path(vocab) if vocab is not None else None,
+    )
 
 
 def convert(
@@ -106,6 +124,8 @@ def convert(
     out: str | Path,
     *,
     model: str | Path | None = None,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -116,6 +136,7 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
+        preprocessor, vocab: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -125,11 +146,11 @@ def convert(
     folder, target = resolve(source), Path(out)
     named = find_model(model) if model is not None else model_of(source)
     check_free(target, force, folder)
-    saved = SavedModel.open(folder)
+    saved, beside = SavedModel.open(folder), _text_side(source, preprocessor, vocab)
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, saved)
-        blueprint = read_blueprint(saved)
+        source_hash = pool.submit(fingerprint, saved, *beside)
+        blueprint = read_blueprint(saved, *beside)
         prove_tokenizer(blueprint)
         total = sum(saved.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
         done = 0
@@ -140,7 +161,16 @@ def convert(
             if progress is not None:
                 progress(done, total)
 
-        manifest = write_folder(saved, blueprint, source_hash, target, named=named, force=force, progress=report)
+        manifest = write_folder(
+            saved,
+            blueprint,
+            source_hash,
+            target,
+            named=named,
+            address=address_of(source),
+            force=force,
+            progress=report,
+        )
     return Conversion(target, blueprint, manifest)
 
 
@@ -154,6 +184,8 @@ def record(
     source: str | Path,
     file: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -163,6 +195,7 @@ def record(
     Args:
         source: as for `convert`.
         file: the recording to write, a safetensors file.
+        preprocessor, vocab: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with the number of sentences just recorded.
@@ -177,7 +210,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference_graph(source) as graph:
+    with _reference(source, preprocessor, vocab) as graph:
         for chunk in chunked(_chosen(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -192,6 +225,8 @@ def verify(
     source: str | Path | None,
     candidate: str | Path,
     *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
     golden: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -205,6 +240,7 @@ def verify(
     Args:
         source: the SavedModel, run by TensorFlow now; None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
+        preprocessor, vocab: as for `inspect`; not with `golden`.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
@@ -232,12 +268,14 @@ def verify(
     if golden is not None:
         if sentences is not None:
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
+        if preprocessor is not None or vocab is not None:
+            raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with _reference_graph(source) as graph:
+        with _reference(source, preprocessor, vocab) as graph:
             witness = Witness.live(graph, _chosen(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
@@ -269,11 +307,14 @@ def integrity(folder: str | Path) -> dict[str, str]:
 
     Returns:
         Name → what is wrong ("is missing", "has other bytes") of every file that is not as `convert` and `verify` left it.
+        Files that the manifest does not list are named too: some change how the libraries load a folder.
 
     Raises:
         Hub2HFError: the folder has no manifest, or a file cannot be read.
     """
-    return problems(Path(folder), read_manifest(Path(folder)))
+    manifest = read_manifest(Path(folder))
+    unknown = dict.fromkeys(unknown_files(Path(folder), manifest), "is not in hub2hf.json")
+    return {**problems(Path(folder), manifest), **unknown}
 
 
 def push(
@@ -322,14 +363,14 @@ def push(
     )
 
 
-def _reference_graph(source: str | Path) -> ReferenceGraph:
-    folder = resolve(source)
-    SavedModel.open(folder)
+def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> Reference:
+    """Return TensorFlow about to run `source`, with what stands beside it."""
+    model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
     try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
+        from convert.equivalence.tensorflow_beside import open_reference
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    return ReferenceGraph(folder)
+    return open_reference(model, *beside)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:
@@ -341,13 +382,25 @@ def _chosen(languages: Collection[str], file: str | Path | None) -> Iterator[Sen
     if file is None:
         own = [*language_sentences(), *trap_sentences()]
         _check_languages(languages, own)
-    chosen: Iterable[Sentence] = own if file is None else read_sentences(Path(file))
-    return (sentence for sentence in chosen if not languages or sentence.language in languages)
+        return (sentence for sentence in own if not languages or sentence.language in languages)
+    return _of_file(languages, Path(file))
+
+
+def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
+    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
+    missing = set(languages)
+    for sentence in read_sentences(file):
+        if not languages or sentence.language in languages:
+            missing.discard(sentence.language)
+            yield sentence
+    _refuse_unknown(missing)
 
 
 def _check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
-    unknown = sorted(set(languages) - {sentence.language for sentence in sentences})
-    if unknown:
-        raise SourceError(
-            f"There are no sentences in {', '.join(unknown)}.", "Languages are codes as on the card: de, ja."
-        )
+    _refuse_unknown(set(languages) - {sentence.language for sentence in sentences})
+
+
+def _refuse_unknown(languages: Collection[str]) -> None:
+    if languages:
+        names = ", ".join(sorted(languages))
+        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")

@@ -38,6 +38,8 @@ Source = Annotated[
     typer.Argument(help="A SavedModel folder or archive, a name of `hub2hf list`, an address on tfhub.dev or Kaggle."),
 ]
 Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
+Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
+Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -57,10 +59,10 @@ def _options(
 
 
 @app.command()
-def inspect(source: Source, as_json: AsJson = False) -> None:
+def inspect(source: Source, preprocessor: Preprocessor = None, vocab: Vocab = None, as_json: AsJson = False) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
     _fetched(source, quiet=as_json)
-    blueprint = verbs.inspect(source)
+    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab)
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
     else:
@@ -71,6 +73,8 @@ def inspect(source: Source, as_json: AsJson = False) -> None:
 def convert(
     source: Source,
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
@@ -78,7 +82,9 @@ def convert(
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
     _fetched(source, quiet=as_json)
     with _progress(enabled=not as_json) as report:
-        conversion = verbs.convert(source, out, model=model, force=force, progress=report)
+        conversion = verbs.convert(
+            source, out, preprocessor=preprocessor, vocab=vocab, model=model, force=force, progress=report
+        )
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
@@ -108,11 +114,26 @@ Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a 
 
 
 @app.command()
-def record(source: Source, file: Path, languages: Languages = "", sentences: Sentences = None) -> None:
+def record(
+    source: Source,
+    file: Path,
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
+    languages: Languages = "",
+    sentences: Sentences = None,
+) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
     _fetched(source)
     with _counter("recorded") as report:
-        count = verbs.record(source, file, languages=_split(languages), sentences=sentences, progress=report)
+        count = verbs.record(
+            source,
+            file,
+            preprocessor=preprocessor,
+            vocab=vocab,
+            languages=_split(languages),
+            sentences=sentences,
+            progress=report,
+        )
     print(f"{file}: {count} sentences of {source} recorded")
 
 
@@ -120,6 +141,8 @@ def record(source: Source, file: Path, languages: Languages = "", sentences: Sen
 def verify(
     source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")] = "",
     candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
     sentences: Sentences = None,
@@ -152,6 +175,8 @@ def verify(
         found = verbs.verify(
             None if golden else source,
             source if golden else candidate,
+            preprocessor=preprocessor,
+            vocab=vocab,
             golden=golden,
             languages=_split(languages),
             sentences=sentences,
@@ -165,8 +190,8 @@ def verify(
         _print_json(report_json(found))
     else:
         print_report(found)
-        if found.note:
-            print(found.note)
+    if found.note:
+        print(found.note, file=sys.stderr)
     if not found.equivalent:
         raise typer.Exit(EXIT_DIFFERENT)
 
@@ -209,17 +234,21 @@ def push(
     """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
     if as_json or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    found = verbs.push(
-        folder,
-        repository,
-        private=private,
-        create_pr=create_pr,
-        revision=revision,
-        message=message,
-        dry_run=dry_run,
-        allow_unverified=allow_unverified,
-        say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
-    )
+    try:
+        found = verbs.push(
+            folder,
+            repository,
+            private=private,
+            create_pr=create_pr,
+            revision=revision,
+            message=message,
+            dry_run=dry_run,
+            allow_unverified=allow_unverified,
+            say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
+        )
+    except _Stopped:
+        print("hub2hf: stopped; it may have been published: push again to see.", file=sys.stderr)
+        raise typer.Exit(EXIT_STOPPED) from None
     if as_json:
         _print_json(asdict(found))
     else:
@@ -300,7 +329,7 @@ def _run() -> None:
     except Hub2HFError as error:
         _fail(str(error))
     except _Stopped:
-        print("hub2hf: stopped; nothing was left behind.", file=sys.stderr)
+        print("hub2hf: stopped; nothing half-written was left. A download goes on from here when it is run again.", file=sys.stderr)
         sys.exit(EXIT_STOPPED)
     except MemoryError:
         _fail("There is not enough memory. Close other programs, or use a larger machine.")

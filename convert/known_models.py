@@ -52,7 +52,9 @@ class KnownModel:
         title: its name on the card.
         address: on tfhub.dev; empty where it has none.
         kaggle: its handle OWNER/MODEL/FRAMEWORK/VARIATION/VERSION; empty where it has none.
-        must_be: name of a size of the encoder's blueprint → its value; "vocabulary_sha256" → SHA-256 of the vocabulary file.
+        preprocessor: address of the module with its text side; empty where it has its own.
+        must_be: name of a size of the encoder's blueprint → its value; "vocabulary_sha256" → SHA-256 of the vocabulary file;
+            empty is anything.
         card: for its card.
     """
 
@@ -60,6 +62,7 @@ class KnownModel:
     title: str
     address: str = ""
     kaggle: str = ""
+    preprocessor: str = ""
     must_be: Mapping[str, int | str] = field(default_factory=dict)
     card: CardFacts = field(default_factory=CardFacts)
 
@@ -68,7 +71,7 @@ class KnownModel:
         return [
             f"{name} is {facts.get(name, 'missing')}, not {value}"
             for name, value in self.must_be.items()
-            if facts.get(name) != value
+            if value and facts.get(name) != value
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -77,13 +80,21 @@ class KnownModel:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> KnownModel:
-        """Return what `to_json` gave.
+        """Return what `to_json` gave, with its evidence.
 
         Raises:
             KeyError, TypeError: it is not that.
         """
         card: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data["card"].items()}
-        return cls(data["name"], data["title"], data["address"], card=CardFacts(**card))
+        lists = ("languages", "tags", "datasets")
+        typed = all(
+            isinstance(value, str) if key not in lists else all(isinstance(item, str) for item in value)
+            for key, value in card.items()
+        )
+        name, title, address = data["name"], data["title"], data["address"]
+        if not typed or not all(isinstance(text, str) for text in (name, title, address, data["evidence"])):
+            raise TypeError("something said of the model is of another type")
+        return cls(name, title, address, card=CardFacts(**card))
 
 
 def known_models() -> dict[str, KnownModel]:
@@ -110,7 +121,7 @@ def find_model(name: str | Path) -> KnownModel:
 
 def recognised(facts: Mapping[str, int | str]) -> KnownModel | None:
     """Return the known model whose every size and vocabulary are those of `facts`; None where no one or several are."""
-    found = [m for m in known_models().values() if "vocabulary_sha256" in m.must_be and not m.differences(facts)]
+    found = [m for m in known_models().values() if m.must_be.get("vocabulary_sha256") and not m.differences(facts)]
     return found[0] if len(found) == 1 else None
 
 

@@ -15,15 +15,19 @@ from rich.table import Table
 import convert as verbs
 from convert.blueprint import Blueprint
 from convert.blueprint.text import (
+    CaseFold,
+    Normalize,
     Pack,
     ReplacePattern,
     SplitCharacters,
+    SplitDelimiters,
     SplitScripts,
     TextOperation,
     WordPiece,
 )
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
 
 LABELS = {
@@ -45,8 +49,10 @@ LABELS = {
 def describe(operation: TextOperation) -> str:
     """Return one text operation in words."""
     match operation:
-        case ReplacePattern(pattern, rewrite, _):
-            return f"delete {_short(pattern)}" if not rewrite else f"replace {_short(pattern)} by {rewrite!r}"
+        case CaseFold() | Normalize() | ReplacePattern():
+            return _described_change(operation)
+        case SplitDelimiters(delimiters, kept, _):
+            return f"split at {_short(delimiters)}; keep {_short(kept) if kept else 'no delimiter'}"
         case SplitScripts():
             return "split where the Unicode script changes; drop white space"
         case SplitCharacters(patterns, _):
@@ -55,6 +61,16 @@ def describe(operation: TextOperation) -> str:
             return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
         case Pack(start, end, pad, length, _):
             return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
+
+
+def _described_change(operation: CaseFold | Normalize | ReplacePattern) -> str:
+    match operation:
+        case CaseFold():
+            return "fold case (NFKC_Casefold)"
+        case Normalize(form, _):
+            return f"normalize to {form}"
+        case ReplacePattern(pattern, rewrite, _):
+            return f"delete {_short(pattern)}" if not rewrite else f"replace {_short(pattern)} by {rewrite!r}"
 
 
 def _short(pattern: str, width: int = 32) -> str:
@@ -71,9 +87,11 @@ def _table(*headers: str) -> Table:
 def print_blueprint(source: str, blueprint: Blueprint) -> None:
     """Print what `source` is, what it will become, and what is unused."""
     console, encoder = Console(), blueprint.encoder
+    takes = "ids" if blueprint.inputs else "text"
+    entry = f"function '{CALL}'" if blueprint.signature == CALL else f"signature '{blueprint.signature}'"
     console.print(
-        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; signature '{escape(blueprint.signature)}', "
-        f"{escape(blueprint.input_name)} (text) → {escape(blueprint.output_name)} \\[batch, {encoder.hidden_size.value}]"
+        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; {escape(entry)}, "
+        f"{escape(blueprint.input_name)} ({takes}) → {escape(blueprint.output_name)} \\[batch, {encoder.hidden_size.value}]"
     )
     encoder_table = _table("encoder", "value", "read from")
     for name, label in LABELS.items():
@@ -85,6 +103,8 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         text.add_row(escape(describe(operation)), escape(operation.evidence))
     text.add_row(escape(f"vocabulary {blueprint.text.vocabulary.name}"), escape(blueprint.text.vocabulary_evidence))
     console.print(text)
+    if blueprint.inputs:
+        console.print(f"[bold]text side[/bold] from {escape(blueprint.text.origin)}")
     console.print(
         f"[bold]becomes[/bold] {len(encoder.mapped)} tensors of a BertModel"
         + (
@@ -99,7 +119,8 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
     console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
-    console.print(f"proved by running the graph on {len(blueprint.probes)} probe texts, without TensorFlow")
+    texts = f"{len(blueprint.probes)} probe texts" if blueprint.probes else "probes of ids"
+    console.print(f"proved by running the graph on {texts}, without TensorFlow")
 
 
 def _mapping_rows(blueprint: Blueprint) -> Counter[tuple[str, str, str, str]]:
@@ -139,6 +160,7 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
             f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
         )
     )
+    console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}"))
 
 
 def print_publication(found: Publication) -> None:
@@ -159,6 +181,8 @@ def print_publication(found: Publication) -> None:
         for file in found.files:
             files.add_row(escape(file.name), f"{file.bytes:,}", file.change)
         console.print(files)
+    for note in found.notes:
+        console.print(f"[bold]note[/bold]: {escape(note)}")
     if found.foreign:
         console.print(f"also there, not from hub2hf, kept: {escape(', '.join(found.foreign))}")
     if found.state == "planned" and found.card_diff:

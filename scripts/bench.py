@@ -1,6 +1,6 @@
-"""Speed and memory on a SavedModel of LEALLA-large's size with the full vocabulary, as ratios within one run.
+"""Speed and memory on SavedModels of LEALLA-large's or LaBSE's size with the full vocabulary, as ratios within one run.
 
-Run: python scripts/bench.py [--rounds 5] [--json FILE]
+Run: python scripts/bench.py [--model labse] [--rounds 5] [--json FILE]
 Conversion is timed as whole processes, in turn with its floor (`cp` and `sync` of the data file) and with the usual way
 (scripts/usual_way.py). The exact tokenizer is timed in turn with `BertTokenizerFast` over the same vocabulary.
 """
@@ -26,9 +26,14 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache"
-MODEL = CACHE / "lealla-large-size"
 WORK = CACHE / "bench"
 MEGABYTE = 1_000_000
+
+# Name → what scripts/build_reference_model.py is given.
+MODELS = {
+    "lealla-large": ("--size", "large"),
+    "labse": ("--family", "bert-tf2", "--size", "labse"),
+}
 
 # What the project promises: ratios of the medians, and bytes at most.
 BARS = {
@@ -54,16 +59,17 @@ def run(command: Sequence[str | Path]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss * 1024.0
 
 
-def reference_model() -> Path:
-    """Return the SavedModel to convert, built once."""
-    if not MODEL.is_dir():
+def reference_model(name: str = "lealla-large") -> Path:
+    """Return the SavedModel to convert, of the size of `name`, built once."""
+    model = CACHE / f"{name}-size"
+    if not model.is_dir():
         vocabulary = fetch_vocabulary()
-        print("building a SavedModel of LEALLA-large's size …", file=sys.stderr)
+        print(f"building a SavedModel of the size of {name} …", file=sys.stderr)
         builder = ROOT / "scripts" / "build_reference_model.py"
-        part = MODEL.with_suffix(".part")
-        run([sys.executable, builder, part, "--size", "large", "--vocabulary", vocabulary, "--force"])
-        part.rename(MODEL)
-    return MODEL
+        part = model.with_suffix(".part")
+        run([sys.executable, builder, part, *MODELS[name], "--vocabulary", vocabulary, "--force"])
+        part.rename(model)
+    return model
 
 
 def fresh() -> Path:
@@ -73,9 +79,8 @@ def fresh() -> Path:
     return WORK / "out"
 
 
-def conversion(rounds: int) -> dict[str, Any]:
+def conversion(model: Path, rounds: int) -> dict[str, Any]:
     """Time the floor, the conversion and the usual way; the usual way once in three rounds, as it is slow."""
-    model = reference_model()
     shard = next((model / "variables").glob("*.data-*"))
     hub2hf = Path(sys.executable).with_name("hub2hf")
     commands: dict[str, Callable[[Path], Sequence[str | Path]]] = {
@@ -109,7 +114,7 @@ PHASES = {
 }
 
 
-def phases() -> dict[str, float]:
+def phases(model: Path) -> dict[str, float]:
     """Return the seconds of each part of one conversion in a process of its own."""
     code = (
         "import json, sys, time; start = time.perf_counter()\n"
@@ -128,14 +133,14 @@ def phases() -> dict[str, float]:
         "spent['whole'] = whole + spent['start Python and import']\n"
         "print(json.dumps(spent))"
     )
-    command = [sys.executable, "-c", code, str(reference_model()), str(fresh())]
+    command = [sys.executable, "-c", code, str(model), str(fresh())]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     shutil.rmtree(WORK, ignore_errors=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def tokenizers(rounds: int) -> dict[str, list[float]]:
+def tokenizers(model: Path, rounds: int) -> dict[str, list[float]]:
     """Return texts per second of both tokenizers, one by one on one thread and in batches on all."""
     import convert
     from convert.equivalence.sentences import language_sentences
@@ -144,7 +149,7 @@ def tokenizers(rounds: int) -> dict[str, list[float]]:
     from transformers import AutoTokenizer, BertTokenizerFast
 
     out = fresh()
-    convert.convert(reference_model(), out)
+    convert.convert(model, out)
     exact = AutoTokenizer.from_pretrained(out)
     stock = BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=False)
     stock.model_max_length = exact.model_max_length
@@ -213,11 +218,13 @@ def main() -> int:
     """Run the benchmark; return 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", choices=MODELS, default="lealla-large")
     parser.add_argument("--json", type=Path, default=CACHE / "bench.json")
     arguments = parser.parse_args()
-    times = conversion(arguments.rounds)
-    rates = tokenizers(arguments.rounds)
-    result = {"conversion": times, "phases": phases(), "tokenizers": rates, "ratios": ratios(times, rates)}
+    model = reference_model(arguments.model)
+    times = conversion(model, arguments.rounds)
+    rates = tokenizers(model, arguments.rounds)
+    result = {"conversion": times, "phases": phases(model), "tokenizers": rates, "ratios": ratios(times, rates)}
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     met = show(result)
     print(f"written to {arguments.json}")

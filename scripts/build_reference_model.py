@@ -4,6 +4,7 @@ No weights of the real modules are used; they are drawn from a seed at a realist
 vary is an option, so that tests can show that the reader reads it rather than knows it.
 
 Run: python scripts/build_reference_model.py OUT --size mini --vocabulary vocab.txt
+With --family bert-tf2 it is an encoder of the TF2 family, and its preprocessor, of scripts/build_tf2_model.py.
 Needs TensorFlow and TF.Text (`pip install hub2hf[tensorflow]`).
 """
 
@@ -301,7 +302,17 @@ def _arguments() -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    family = argparse.ArgumentParser(add_help=False)
+    family.add_argument("--family", choices=("lealla", "bert-tf2"), default="lealla")
+    named, words = family.parse_known_args()
+    if named.family == "bert-tf2":
+        import build_tf2_model
+
+        build_tf2_model.main(words)
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, parents=[family], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--size", choices=SIZES, default="mini")
     parser.add_argument("--vocabulary", type=Path, required=True)
@@ -311,8 +322,8 @@ def main() -> None:
     for name, default in _arguments():
         kind = (lambda text: text == "true") if isinstance(default, bool) else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=f"default: {default}")
-    arguments = vars(parser.parse_args())
-    out, size, vocabulary = (arguments.pop(key) for key in ("out", "size", "vocabulary"))
+    arguments = vars(parser.parse_args(words))
+    out, size, vocabulary, _ = (arguments.pop(key) for key in ("out", "size", "vocabulary", "family"))
     if arguments.pop("force"):
         shutil.rmtree(out, ignore_errors=True)
     chosen = {key: value for key, value in arguments.items() if value is not None}

@@ -2,6 +2,7 @@
 
     python scripts/fuzz_tokenizer.py                       # everything, with each vocabulary
     python scripts/fuzz_tokenizer.py --sample 50           # one text in 50
+    python scripts/fuzz_tokenizer.py --rules bert-uncased  # of those rules only: lealla, bert-cased, bert-uncased
     python scripts/fuzz_tokenizer.py --saved-model FOLDER  # against that graph, with its own vocabulary
 
 Prints texts and differences for each family; exits with 1 on any difference.
@@ -26,25 +27,15 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
-import tensorflow_text as tf_text
 from fetch_vocabulary import fetch_vocabulary
+from tokenizer_oracles import RULES, Ids, graph_ids, graph_text
 from tokenizers import Tokenizer
 
-from convert.blueprint.text import (
-    Pack,
-    ReplacePattern,
-    SplitCharacters,
-    SplitScripts,
-    TextBlueprint,
-    WordPiece,
-)
+from convert.blueprint.text import TextBlueprint
 from convert.tokenizer import read_vocabulary, tokenizer_files
 from convert.unicode.codepoints import CodePoints
 from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
-Ids = npt.NDArray[np.int32]
 Family = tuple[str, Callable[[], Iterable[str]]]
 
 SEED = 20240229
@@ -54,76 +45,6 @@ SHOWN = 10
 LITERALS = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "##", "##a", "[unused1]", "<pad>", "¦", "|")
 EMOJI = "☀⚖✍‼ℹ↔⌚Ⓜ▪〰㊗🀄🅰🆎🇮🇹🈁🌀😀👍👩🏽🚀🟠🤌🧿🩰🪐🫂🫖🛸🫠🪿"
 NEIGHBOURS = ("{}", "a{}b", "1{}2", "{0}{0}", "日{}", "x{} 3", "é1 {}+ ")
-
-
-def standard_operations(max_bytes: int = 100) -> TextBlueprint:
-    """The text side of the LEALLA modules, without a graph."""
-    shapes = tf_text.WordShape
-    cut = (r"\p{Han}+", shapes.HAS_EMOJI.value, shapes.IS_PUNCT_OR_SYMBOL.value)
-    operations = (
-        ReplacePattern(r"\p{Cc}|\p{Cf}", "", "delete"),
-        SplitScripts("scripts"),
-        SplitCharacters(cut, "characters"),
-        WordPiece("##", "[UNK]", max_bytes, "wordpiece"),
-        Pack(101, 102, 0, 128, "pack"),
-    )
-    return TextBlueprint(operations, Path("vocab.txt"), "vocabulary")
-
-
-class TensorFlowSide:
-    """A blueprint's operations, run by the real ops: the oracle when there is no SavedModel."""
-
-    def __init__(self, text: TextBlueprint) -> None:
-        """Load the vocabulary into a TensorFlow table, as a graph does."""
-        self.text = text
-        rows = tf.lookup.TextFileIndex
-        source = tf.lookup.TextFileInitializer(
-            str(text.vocabulary), tf.string, rows.WHOLE_LINE, tf.int64, rows.LINE_NUMBER
-        )
-        self.table = tf.lookup.StaticVocabularyTable(source, 1)
-        self.scripts = tf_text.UnicodeScriptTokenizer(keep_whitespace=False)
-        model = text.wordpiece
-        self.wordpiece = tf_text.WordpieceTokenizer(
-            self.table,
-            suffix_indicator=model.suffix_indicator,
-            max_bytes_per_word=model.max_bytes_per_word,
-            unknown_token=model.unknown_token,
-        )
-        self.run = tf.function(self._ids, input_signature=[tf.TensorSpec([None], tf.string)])
-
-    def _ids(self, texts: tf.Tensor) -> tf.Tensor:
-        operations = self.text.operations
-        for operation in operations:
-            if isinstance(operation, ReplacePattern):
-                texts = tf.strings.regex_replace(texts, operation.pattern, operation.rewrite)
-        words = self.scripts.tokenize(texts)
-        flat = words.flat_values
-        cut = tf.zeros_like(flat, tf.bool)
-        for operation in operations:
-            for pattern in operation.patterns if isinstance(operation, SplitCharacters) else ():
-                cut = tf.logical_or(cut, tf.strings.regex_full_match(flat, pattern))
-        characters = tf.strings.unicode_split(tf.where(cut, flat, ""), "UTF-8")
-        uncut = tf.logical_not(cut)
-        whole = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(flat, uncut), tf.cast(uncut, tf.int64))
-        pieces = self.wordpiece.tokenize(tf.concat([characters, whole], 1)).merge_dims(1, 2)
-        rows = words.with_flat_values(pieces).merge_dims(1, 2)
-        pack = self.text.pack
-        rows = tf.cast(rows[:, : pack.max_length - 2], tf.int32)
-        ends = tf.ones([rows.nrows(), 1], tf.int32)
-        packed = tf.concat([ends * pack.start_id, rows, ends * pack.end_id], 1)
-        return packed.to_tensor(pack.pad_id, shape=[None, pack.max_length])
-
-    def __call__(self, texts: list[str]) -> Ids:
-        """Ids, int32 [texts, max_length]."""
-        return np.asarray(self.run(tf.constant([text.encode() for text in texts])).numpy())
-
-
-def graph_ids(folder: Path) -> Callable[[list[str]], Ids]:
-    """The oracle that runs a SavedModel, text by text as its own loop does."""
-    from convert.equivalence.tensorflow_side import ReferenceGraph
-
-    graph = ReferenceGraph(folder)
-    return lambda texts: np.asarray(graph.token_ids(texts), np.int32)
 
 
 class CompiledSide:
@@ -348,14 +269,14 @@ def fuzz(name: str, text: TextBlueprint, oracle: Callable[[list[str]], Ids], sam
             row = {"vocabulary": name, "family": family, "texts": count, "differences": len(different)}
             rows.append(row | {"seconds": seconds, "shown": different[:SHOWN]})
             print(
-                f"{name:8} {family:16} {count:9,} texts {len(different):6,} differences {seconds:7.1f} s",
+                f"{name:21} {family:16} {count:9,} texts {len(different):6,} differences {seconds:7.1f} s",
                 file=sys.stderr,
             )
             for wrong in different[:SHOWN]:
                 print("    " + " ".join(f"{ord(char):04X}" for char in wrong), ascii(wrong), file=sys.stderr)
         for loader, wrong_count in loaders_differ(Path(scratch), list(generated(500, pieces))).items():
             rows.append({"vocabulary": name, "family": loader, "texts": 500, "differences": wrong_count})
-            print(f"{name:8} {loader:24} 500 texts {wrong_count} differences", file=sys.stderr)
+            print(f"{name:21} {loader:24} 500 texts {wrong_count} differences", file=sys.stderr)
     return rows
 
 
@@ -365,21 +286,20 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="compare one text in N only")
     parser.add_argument("--saved-model", type=Path, metavar="FOLDER", help="a SavedModel to run as the oracle")
     parser.add_argument("--vocabulary", choices=VOCABULARIES, action="append", help="default: each")
+    parser.add_argument("--rules", choices=RULES, action="append", help="default: each")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON on standard output")
     arguments = parser.parse_args()
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.saved_model:
-            from convert.blueprint import read_blueprint
-            from convert.savedmodel.model import SavedModel
-
-            text = read_blueprint(SavedModel.open(arguments.saved_model)).text
+            text = graph_text(arguments.saved_model)
             rows += fuzz("graph", text, graph_ids(arguments.saved_model), arguments.sample)
         else:
-            for name in arguments.vocabulary or VOCABULARIES:
-                path = VOCABULARIES[name](Path(scratch))
-                text = TextBlueprint(standard_operations().operations, path, "vocabulary")
-                rows += fuzz(name, text, TensorFlowSide(text), arguments.sample)
+            names = arguments.vocabulary or VOCABULARIES
+            paths = {name: VOCABULARIES[name](Path(scratch)) for name in names}
+            for rules, name in itertools.product(arguments.rules or RULES, names):
+                text, oracle = RULES[rules](paths[name])
+                rows += fuzz(f"{rules} {name}", text, oracle, arguments.sample)
     if arguments.json:
         print(json.dumps(rows, indent=2))
     return int(any(row["differences"] for row in rows))

@@ -17,7 +17,7 @@ import tensorflow_text  # noqa: F401  (registers the text ops)
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from convert.state_dict import TRANSPOSE, pair
+from convert.state_dict import HEADS, pair, tensor_of
 
 
 def main() -> None:
@@ -27,14 +27,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     module = tensorflow_hub.load(str(arguments.saved_model))
-    values = {v.name.split(":")[0]: v.numpy() for v in module.variables if "_real" not in v.name}
-    pairing = pair({name: value.shape for name, value in values.items()})
-    state = {
-        item.key: torch.from_numpy(values[item.variable].T if item.operation == TRANSPOSE else values[item.variable])
-        for item in pairing.mapped
+    values = {
+        v.name.split(":")[0]: v.numpy() for v in module.variables if v.dtype.is_floating and "_real" not in v.name
     }
+    pairing = pair({name: value.shape for name, value in values.items()})
+    state = {item.key: torch.from_numpy(tensor_of(item, values[item.variable])) for item in pairing.mapped}
     sizes = {name: size.value for name, size in pairing.sizes.items()}
-    model = BertModel(BertConfig(num_attention_heads=8, **sizes))
+    heads = sizes.get(HEADS[0], 8)
+    model = BertModel(BertConfig(num_attention_heads=heads, **{n: v for n, v in sizes.items() if n not in HEADS}))
     model.load_state_dict(state)
     model.save_pretrained(arguments.out)
     vocabulary = next((arguments.saved_model / "assets").iterdir())

@@ -14,7 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
-from references import GOLDEN, VARIANTS, VOCABULARY, Reference
+from references import GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
 
 import convert
 
@@ -52,3 +52,30 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     convert.convert("lealla-mini", out)
     assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
     return out
+
+
+@pytest.fixture(scope="session")
+def build_pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
+    """Return a function from option values to an encoder of ids and its preprocessor."""
+    import build_tf2_model as tf2
+
+    def make(**changes: Any) -> Pair:
+        options = replace(tf2.SIZES["mini"], **changes)
+        folder = tmp_path_factory.mktemp("tf2")
+        tf2.build_encoder(folder / "encoder", VOCABULARY, options)
+        tf2.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
+        return Pair(folder / "encoder", folder / "preprocessor", options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair(build_pair: Callable[..., Pair]) -> Callable[[str], Pair]:
+    """Return a function from a name of TF2_VARIANTS to its pair, built at the first call."""
+    return cache(lambda name: build_pair(**TF2_VARIANTS[name]))
+
+
+@pytest.fixture(params=list(TF2_VARIANTS))
+def tf2(request: pytest.FixtureRequest, pair: Callable[[str], Pair]) -> Pair:
+    """Each pair in turn."""
+    return pair(request.param)

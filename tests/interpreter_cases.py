@@ -155,6 +155,12 @@ def shapes() -> Iterator[tuple[str, Case]]:
     yield "InvertPermutation", lambda: R.InvertPermutation(x=[2, 0, 3, 1])
     yield "Where", lambda: R.Where(condition=x > 0)
     yield "GatherNd", lambda: R.GatherNd(params=x, indices=[[0, 2], [1, 0]])
+    for op in ("Update", "Add", "Sub", "Max", "Min"):
+        yield (
+            f"TensorScatter{op}",
+            lambda op=op: getattr(R, f"TensorScatter{op}")(tensor=x, indices=[[0, 2], [1, 0]], updates=x[0, :2]),
+        )
+    yield "ScatterNd", lambda: R.ScatterNd(indices=[[0], [2], [0]], updates=reals(3), shape=[4])
     yield "GatherNd of rows", lambda: R.GatherNd(params=x, indices=[[[0], [1]]])
     yield "ReverseV2", lambda: R.ReverseV2(tensor=x, axis=[-1, 0])
     yield "BroadcastArgs", lambda: R.BroadcastArgs(s0=[2, 1], s1=[3])

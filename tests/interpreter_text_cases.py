@@ -133,7 +133,29 @@ def strings() -> Iterator[tuple[str, Case]]:
     yield "StringLength of characters", lambda: R.StringLength(input=[texts], unit="UTF8_CHAR")
     yield "StringJoin", lambda: R.StringJoin(inputs=[["a", "b"], ["c", "d"]])
     yield "StringToHashBucketFast", lambda: R.StringToHashBucketFast(input=texts, num_buckets=1)
+    yield from _words()
     yield from _vocabulary()
+
+
+def _words() -> Iterator[tuple[str, Case]]:
+    texts = ["naïve CAFÉ, 犬dog犬!", "", "ß ſ ς İ ﬁ ½ \u00ad", "각 e\u0301x\u3000  A\t.", "Ꭰꭰ K Å"]
+    split = tf_text.regex_split_with_offsets
+
+    def rows() -> list[Any]:
+        return [
+            tf.ragged.constant(values, tf.int32) for values in ([[1, 2, 3, 4], [], [5]], [[6], [7, 8], [9, 10, 11]])
+        ]
+
+    def parts(ragged: Any) -> list[Any]:
+        return [part for each in ragged for part in (each.values, each.row_splits)]
+
+    yield "CaseFoldUTF8 and NFD", lambda: tf_text.normalize_utf8(tf_text.case_fold_utf8(texts), "NFD")
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        yield f"NormalizeUTF8 {form}", lambda form=form: tf_text.normalize_utf8([texts], form)
+    yield "RegexSplitWithOffsets", lambda: parts(split(texts, r"\s+|[\p{P}]|[\x{4E00}-\x{9FFF}]", r"[\p{P}]|\p{Han}"))
+    yield "RegexSplitWithOffsets, none kept", lambda: parts(split(texts, r"\s|,", ""))
+    for budget in (0, 3, 5, 9):
+        yield f"RoundRobinTrim {budget}", lambda n=budget: parts(tf_text.RoundRobinTrimmer(n).trim(rows()))
 
 
 def _vocabulary() -> Iterator[tuple[str, Case]]:

@@ -57,3 +57,50 @@ class Reference:
 
     folder: Path
     options: Any
+
+
+# What each TF2 reference differs in from SIZES["mini"] of scripts/build_tf2_model.py. `beside`: with a preprocessor.
+TF2_VARIANTS: dict[str, dict[str, Any]] = {
+    "cased": {},
+    "uncased": {
+        "lower_case": True,
+        "names": "layers",
+        "attention": "reshape",
+        "trimmer": "waterfall",
+        "default": "normalised",
+        "max_length": 64,
+        "seed": 3,
+    },
+    "listed": {
+        "inputs": "list",
+        "names": "layers",
+        "activation": "gelu_erf",
+        "layer_norm": "plain",
+        "epsilon": 1e-6,
+        "lower_case": None,
+        "own_vocabulary": False,
+        "heads": 2,
+    },
+    "unsigned": {
+        "names": "none",
+        "layer_norm": "fused",
+        "epsilon": 1e-3,
+        "activation": "relu",
+        "pooler": "none",
+        "mlm": True,
+        "types": 3,
+        "scope": "module/bert/",
+        "positions": 40,
+        "max_length": 40,
+        "lower_case": True,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An encoder of ids, its preprocessor, and the options both were built with."""
+
+    encoder: Path
+    preprocessor: Path
+    options: Any

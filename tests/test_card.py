@@ -17,8 +17,9 @@ from references import EMBEDDED, GOLDEN, Reference
 import convert
 from convert.equivalence.sentences import language_sentences
 from convert.errors import ExportError, SourceError
-from convert.export.card import read_proof, render_card
+from convert.export.card import render_card
 from convert.export.manifest import read_manifest
+from convert.export.proof import Proof, read_proof, shown
 from convert.known_models import find_model, known_models
 
 
@@ -58,7 +59,7 @@ class TestMetadata:
     def test_of_each_lealla_has_what_the_published_card_has(self, verified: Path, name: str) -> None:
         manifest = read_manifest(verified)
         manifest["model"] = {**find_model(name).to_json(), "evidence": "a test"}
-        text = render_card(manifest, read_proof(verified, manifest)[0])
+        text = render_card(manifest, read_proof(verified, manifest))
         data = ModelCard(text).data
         assert len(data.language) == 109
         assert data.datasets == ["CommonCrawl", "Wikipedia"]
@@ -93,16 +94,28 @@ class TestText:
         assert "109 languages and a set of traps" in text
         assert "![Largest difference" in text
         assert text.count("| exact |") == 2
-        assert text.count("| another function |") == 2
+        assert text.count("| differs |") == 2
 
     def test_says_that_it_is_not_equivalent(self, folder: Path) -> None:
         manifest = read_manifest(folder)
-        proof, _ = read_proof(folder, manifest)
+        proof = read_proof(folder, manifest)
         assert proof is not None
-        for row in proof["rows"]:
-            row["passed"] = False
-        text = render_card(manifest, {**proof, "equivalent": False, "summary": "NOT EQUIVALENT: by <b>*far*</b>"})
+        rows = [{**row, "difference": 0.9} for row in proof.rows]
+        text = render_card(manifest, Proof({**proof.data, "rows": rows, "summary": "NOT EQUIVALENT: by <b>*far*</b>"}))
         assert "❌ **Not equivalent to the original.** by \\<b\\>\\*far\\*\\</b\\>" in text
+        assert "same function" not in text
+        assert text.count("| outside its tolerance |") == 4
+
+    @pytest.mark.parametrize(("value", "text"), [(3.725e-07, "3.8e-07"), (3.7e-07, "3.7e-07"), (0.0, "0.0e+00")])
+    def test_never_says_less_than_was_found(self, value: float, text: str) -> None:
+        assert shown(value) == text
+
+    def test_of_a_recognised_folder_does_not_claim_its_weights(self, verified: Path) -> None:
+        manifest = read_manifest(verified)
+        manifest["model"] = {**find_model("lealla-large").to_json(), "evidence": "a test"}
+        assert "whether its weights are the published ones was not checked" in render_card(manifest, None)
+        manifest["source"]["address"] = "https://tfhub.dev/google/LEALLA/LEALLA-large/1"
+        assert "was not checked" not in render_card(manifest, None)
 
     def test_names_limits_and_provenance(self, verified: Path) -> None:
         text, manifest = text_of(verified), read_manifest(verified)
@@ -118,6 +131,7 @@ class TestText:
     def test_of_a_plain_pooler_asks_for_no_trust(self, tmp_path: Path, reference: Callable[[str], Reference]) -> None:
         text = text_of(convert.convert(reference("stock").folder, tmp_path / "out").out)
         assert "trust_remote_code" not in "".join(snippets(text))
+        assert "`pooler_output` are those of this model" in text
         assert "Sentence encoder from TensorFlow Hub" in text
         assert "language:" not in text
 
@@ -141,6 +155,25 @@ class TestWritingAgain:
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
         assert text_of(folder) == text_of(verified)
         assert convert.integrity(folder) == {}
+
+    def test_of_another_model_is_refused(self, folder: Path) -> None:
+        with pytest.raises(ExportError, match="This is not LEALLA-large: hidden_size is 32, not 256"):
+            convert.card(folder, model="lealla-large")
+
+    def test_does_not_launder_a_changed_proof(self, folder: Path) -> None:
+        path = folder / "equivalence.json"
+        path.write_text(path.read_text().replace('"difference": 3', '"difference": 2', 1))
+        with pytest.raises(ExportError, match="changed since the verification"):
+            convert.card(folder, force=True)
+
+    def test_gets_out_of_a_run_that_was_killed_before_the_manifest(self, folder: Path, verified: Path) -> None:
+        unverified = folder.parent / "unverified"
+        convert.convert("lealla-mini", unverified)
+        for name in ("equivalence.json", "equivalence.png", "README.md"):
+            shutil.copy(verified / name, unverified / name)
+        report = convert.verify(None, unverified, golden=GOLDEN)
+        assert report.note.startswith("The result was added")
+        assert convert.integrity(unverified) == {}
 
     def test_keeps_a_card_that_was_edited_by_hand(self, folder: Path) -> None:
         (folder / "README.md").write_text("mine")
@@ -173,6 +206,29 @@ class TestAddingTheResult:
         assert "config.json has" in report.note
         assert convert.integrity(folder).keys() == {"config.json"}
 
+    def test_a_wide_tolerance_alone_does_not_replace_a_proof(self, folder: Path) -> None:
+        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["bert"])
+        assert not report.equivalent
+        assert "covers more" in report.note
+
+    def test_a_file_that_changes_the_loading_is_named(self, folder: Path) -> None:
+        (folder / "added_tokens.json").write_text("{}")
+        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        assert "added_tokens.json is there" in report.note
+        assert convert.integrity(folder) == {"added_tokens.json": "is not in hub2hf.json"}
+
+    def test_a_folder_that_cannot_be_written_to_gets_its_answer(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(path: Path, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        (folder / "equivalence.json").unlink()
+        monkeypatch.setattr(Path, "write_bytes", full)
+        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        assert report.equivalent
+        assert "No space left" in report.note
+
     def test_a_persons_own_sentences_are_never_published(self, tmp_path: Path) -> None:
         out = convert.convert("lealla-mini", tmp_path / "out").out
         mine = tmp_path / "mine.txt"
@@ -192,12 +248,22 @@ class TestKnownModels:
     def test_each_is_recognised_by_sizes_and_vocabulary_only(self) -> None:
         from convert.known_models import recognised
 
-        for model in known_models().values():
-            assert recognised(model.must_be) == model
+        for name, model in known_models().items():
+            known = None if name in ("labse-1", "smaller-labse") else model
+            assert recognised(model.must_be) == known
             assert recognised({**model.must_be, "hidden_size": 7}) is None
 
+    def test_each_has_what_a_card_needs(self) -> None:
+        for name, model in known_models().items():
+            card = model.card
+            assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
+            assert card.summary
+            assert card.license == "apache-2.0"
+            assert card.citation.strip().startswith("@inproceedings{")
+            assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
+
     def test_a_source_that_is_another_model_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
+        with pytest.raises(ExportError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
             convert.convert("lealla-mini", tmp_path / "out", model="lealla-large")
         assert not (tmp_path / "out").exists()
 
@@ -215,6 +281,9 @@ class TestKnownModels:
         path.write_text(content)
         with pytest.raises(SourceError, match=says):
             find_model(path)
+
+
+NAMES = ("../x", "/etc/passwd", ".git/config", "HUB2HF.json", "a//b", "c:x")
 
 
 class TestDamage:

@@ -15,7 +15,10 @@ from hub_server import Fault, HubServer
 from references import GOLDEN
 
 import convert
-from convert.export.manifest import MANIFEST
+from convert.export.card import write_about
+from convert.export.manifest import MANIFEST, read_manifest
+from convert.export.proof import Proof, read_proof
+from convert.hub.plan import unproved
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
 NAME = "tester/lealla"
@@ -106,7 +109,7 @@ class TestPublishing:
         )
         assert cached.returncode == 0, cached.stderr
         assert "EQUIVALENT" in cached.stdout
-        assert "cached copy" in cached.stdout
+        assert "cached copy" in cached.stderr
 
     def test_the_examples_of_the_published_card_run(self, push: Push, tmp_path: Path) -> None:
         from test_card import snippets
@@ -132,6 +135,7 @@ class TestPublishing:
         repository = push.hub.repositories[NAME]
         manifest = json.loads(push.published[MANIFEST])
         manifest["files"]["4_Dense/config.json"] = {"bytes": 2, "sha256": "0"}
+        manifest["files"]["notes.txt"] = {"bytes": 2, "sha256": "0"}  # but it was edited since
         foreign = {"notes.txt": b"theirs"}
         repository.write({MANIFEST: json.dumps(manifest).encode(), "4_Dense/config.json": b"{}", **foreign})
         found = json.loads(push("--json").stdout)
@@ -157,6 +161,30 @@ class TestPublishing:
         assert found["url"].endswith("other/model/discussions/1")
         assert contents(push.folder).items() <= repository.files("refs/pr/1").items()
         assert not contents(push.folder).items() & repository.files("main").items()
+
+    def test_the_same_pull_request_is_not_opened_again(self, push: Push) -> None:
+        push.hub.create(NAME, private=False)
+        first = json.loads(push("--create-pr", "--json").stdout)
+        again = json.loads(push("--create-pr", "--json").stdout)
+        assert (again["state"], again["url"]) == ("unchanged", first["url"])
+        assert len(push.hub.repositories[NAME].pull_requests) == 1
+
+    def test_a_card_edited_on_the_hub_is_told(self, push: Push) -> None:
+        push()
+        push.hub.repositories[NAME].write({"README.md": b"---\nlicense: mit\n---\nedited"})
+        assert "edited since" in json.loads(push("--json").stdout)["notes"][0]
+
+    def test_a_new_branch_of_what_is_there(self, push: Push) -> None:
+        push()
+        done = json.loads(push("--revision", "exact", "--json").stdout)
+        assert done["created"] == ["branch exact"]
+        assert {file["change"] for file in done["files"]} == {"unchanged"}
+        assert push.hub.repositories[NAME].files("exact") == push.hub.repositories[NAME].files("main")
+
+    @pytest.mark.parametrize("revision", ["..", "a b", "refs/pr/7", "0" * 40, "x.lock", "-x"])
+    def test_no_branch(self, push: Push, revision: str) -> None:
+        assert_refused(push(f"--revision={revision}"), revision)
+        assert not push.hub.repositories
 
     def test_a_branch(self, push: Push) -> None:
         assert push("--revision", "exact").returncode == 0
@@ -198,12 +226,49 @@ class TestProof:
         assert_refused(push(), "covers 2 of its 109 languages")
 
     def test_a_failed_verification_is_none(self, push: Push) -> None:
-        proof = json.loads((push.folder / "equivalence.json").read_text())
-        manifest = json.loads((push.folder / MANIFEST).read_text())
-        from convert.export.card import write_about
-
-        write_about(push.folder, manifest, {**proof, "equivalent": False})
+        manifest = read_manifest(push.folder)
+        proof = read_proof(push.folder, manifest)
+        assert proof is not None
+        rows = [{**row, "difference": 0.9} for row in proof.rows]
+        write_about(push.folder, manifest, Proof({**proof.data, "rows": rows}))
         assert_refused(push(), "not equivalent")
+
+    def test_a_verification_of_one_way_of_loading_is_none(self, push: Push) -> None:
+        shutil.rmtree(push.folder)
+        convert.convert("lealla-mini", push.folder)
+        assert convert.verify(None, push.folder, golden=GOLDEN, surfaces=["automodel"]).equivalent
+        assert_refused(push(), "covers 0 of its 109 languages as sentence-transformers")
+
+    def test_a_model_that_claims_no_language_is_proved_in_all(self, push: Push) -> None:
+        manifest = read_manifest(push.folder)
+        proof = read_proof(push.folder, manifest)
+        assert proof is not None
+        manifest["model"] = None
+        assert unproved(manifest, proof) == ""
+        rows = [row for row in proof.rows if row["language"] in ("de", "traps")]
+        assert "covers 1 of its 109 languages" in unproved(manifest, Proof({**proof.data, "rows": rows}))
+
+    def test_a_link_is_refused(self, push: Push, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_bytes((push.folder / "vocab.txt").read_bytes())
+        (push.folder / "vocab.txt").unlink()
+        (push.folder / "vocab.txt").symlink_to(tmp_path / "secret")
+        assert_refused(push("--allow-unverified"), "vocab.txt is a link")
+
+    def test_a_file_with_the_token_is_refused(self, push: Push) -> None:
+        path = push.folder / "vocab.txt"
+        kept = path.read_bytes()
+        path.write_bytes(kept + TOKEN.encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "convert.cli", "push", str(push.folder), NAME, "--allow-unverified"],
+            env=push.hub.environment(push.cache),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        path.write_bytes(kept)
+        assert_refused(done, "vocab.txt holds the token")
+        assert TOKEN not in done.stderr
+        assert not push.hub.repositories
 
     @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "equivalence.json", "README.md"])
     def test_a_file_changed_since_is_refused(self, push: Push, name: str) -> None:
@@ -233,6 +298,7 @@ class TestFaults:
             (NAME, {"HF_TOKEN": "hf_wrong"}, "401"),
             ("stranger/lealla", {}, "403"),
             ("no such name", {}, "OWNER/NAME"),
+            ("nobody", {}, "OWNER/NAME"),
             (NAME, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE"),
             (NAME, {"HF_ENDPOINT": "http://127.0.0.1:9"}, "connection to the Hub"),
         ],
@@ -294,6 +360,22 @@ class TestFaults:
         assert found["url"].endswith("/discussions/1")
         assert len(push.hub.repositories[NAME].pull_requests) == 1
 
+    def test_a_failed_push_leaves_the_folder_as_it_was(self, push: Push) -> None:
+        before = contents(push.folder)
+        assert_refused(push(name="stranger/lealla"), "403")
+        assert contents(push.folder) == before
+
+    def test_weights_that_change_meanwhile_are_not_published(self, push: Push) -> None:
+        import threading
+
+        weights = push.folder / "model.safetensors"
+        changed = weights.read_bytes()[:-8] + b"\0" * 8
+        push.hub.faults.append(Fault("/create", "POST", delay=3))
+        threading.Timer(5, weights.write_bytes, [changed]).start()
+        small = "import convert.hub.plan as p, convert.cli; p.LARGE = 0; convert.cli.main()"
+        push(code=small)
+        assert changed not in push.published.values()
+
     def test_somebody_elses_commit_is_not_overwritten(self, push: Push) -> None:
         repository = push.hub.create(NAME, private=False)
         push.hub.faults.append(Fault("/preupload/", "POST", delay=4))
@@ -305,7 +387,7 @@ class TestFaults:
 
     def test_a_server_down_for_good_is_an_error(self, push: Push) -> None:
         push.hub.faults.append(Fault("/commit/", "POST", status=503, times=math.inf))
-        assert_refused(push(), "503", "push again", "Trying again in 1 s")
+        assert_refused(push(), "503", "Push again", "Trying again in 1 s")
         assert not push.published
 
     def test_a_server_that_asks_for_an_hour_is_an_error(self, push: Push) -> None:

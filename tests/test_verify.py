@@ -237,6 +237,9 @@ def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path)
     (tmp_path / "latin1.txt").write_bytes("schön\n".encode("latin-1"))
     with pytest.raises(SourceError, match="line 1 is not UTF-8"):
         convert.verify(EMBEDDED, folder, sentences=tmp_path / "latin1.txt")
+    (tmp_path / "german.tsv").write_text("de\tHund\n")
+    with pytest.raises(SourceError, match="no sentences in zu"):
+        convert.verify(EMBEDDED, folder, sentences=tmp_path / "german.tsv", languages=["de", "zu"])
     with pytest.raises(SourceError, match="its own sentences"):
         convert.verify(None, folder, golden=golden, sentences=tmp_path / "latin1.txt")
     (tmp_path / "bad.toml").write_text("[surface.automodel]\ntolerance = -1\n")

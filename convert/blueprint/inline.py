@@ -52,6 +52,13 @@ def inlined(graph: Graph, output: TensorRef) -> Graph:
         graph = FlatGraph(_Inlining(graph, called).nodes(), graph.functions)
 
 
+def resolved(graph: Graph, ref: TensorRef) -> TensorRef:
+    """Return the tensor that `ref` is, where `ref` is a result of a call that was inlined, and that tensor itself."""
+    while graph.node(ref.node).op == "IdentityN":
+        ref = graph.node(ref.node).input(ref.output)
+    return ref
+
+
 class _Inlining:
     """One level of calls of the main graph, on its way to being replaced."""
 

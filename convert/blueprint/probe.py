@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -14,6 +15,9 @@ from convert.limits import memory, tick
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
+
+# Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
+POOL = 1_048_573
 
 # Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside
 # words, runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
@@ -108,18 +112,41 @@ class Weights:
 
     def __call__(self, key: str) -> np.ndarray:
         """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
-        shape = self.shapes[key]
         tick(key)
+        shape = self.shapes[key]
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
         if 16 * prod(shape) > memory():
             raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
-        draw = np.random.default_rng(zlib.crc32(key.encode())).random(shape)
-        draw -= 0.5
-        draw *= np.sqrt(12.0)  # unit variance
-        if len(shape) == 2 and "embeddings" not in key:
-            return np.asarray(draw / np.sqrt(shape[0]))
-        return np.asarray(0.1 * draw + ("LayerNorm.weight" in key))
+        draw = _drawn(key, prod(shape)).reshape(shape)
+        if key.endswith(".weight") and "embeddings" not in key and "LayerNorm" not in key:
+            inputs = np.prod(shape[:-1]) if key.endswith("attention.output.dense.weight") else shape[0]
+            draw /= np.sqrt(inputs)
+            return draw
+        draw *= 0.1
+        draw += "LayerNorm.weight" in key
+        return draw
+
+
+@cache
+def _pool() -> np.ndarray:
+    """Numbers of zero mean and unit variance."""
+    return np.asarray((np.random.default_rng(0).random(POOL) - 0.5) * np.sqrt(12.0))
+
+
+def _drawn(key: str, count: int) -> np.ndarray:
+    """Return `count` numbers of the pool, over and over, from a place that `key` gives: as random as a probe needs them.
+
+    The kernels of LaBSE are 85 million numbers; drawing each anew, for every run, took most of the reading.
+    """
+    out = np.empty(count)
+    at, source = zlib.crc32(key.encode()) % POOL, _pool()
+    for start in range(0, count, POOL):
+        end = min(start + POOL, count)
+        first = min(POOL - at, end - start)
+        out[start : start + first] = source[at : at + first]
+        out[start + first : end] = source[: end - start - first]
+    return out
 
 
 def by_node(weights: Weights, key_of: Mapping[str, tuple[str, tuple[slice, ...]]]) -> Callable[[str], np.ndarray]:

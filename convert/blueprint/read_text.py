@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import numpy as np
 
 from convert.blueprint.dataflow import Bodies
 from convert.blueprint.text import (
+    INSIDE,
+    CaseFold,
+    Normalize,
     Pack,
     ReplacePattern,
     SplitCharacters,
+    SplitDelimiters,
     SplitScripts,
     TextBlueprint,
     TextOperation,
@@ -25,16 +29,31 @@ from convert.limits import MAX_PIECE_BYTES, MAX_WORD_BYTES
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node
+from convert.savedmodel.variables import VARIABLE_OPS
 
 REPLACE = frozenset({"RegexReplace", "StaticRegexReplace"})
 FULL_MATCH = frozenset({"RegexFullMatch", "StaticRegexFullMatch"})
 WORDPIECE = "WordpieceTokenizeWithOffsets"
 SCRIPTS = "UnicodeScriptTokenizeWithOffsets"
-TEXT_OPS = REPLACE | FULL_MATCH | {WORDPIECE, SCRIPTS}
-DYNAMIC = frozenset({"RegexReplace", "RegexFullMatch"})  # the pattern and the rewrite are inputs
+DELIMITERS = "RegexSplitWithOffsets"
+FOLD, NORMALIZE = "CaseFoldUTF8", "NormalizeUTF8"
+TEXT_OPS = REPLACE | FULL_MATCH | {WORDPIECE, SCRIPTS, DELIMITERS, FOLD, NORMALIZE}
+DYNAMIC = frozenset({"RegexReplace", "RegexFullMatch", DELIMITERS})  # the pattern and the rewrite are inputs
+OTHER_TOKENIZERS = {
+    "TFText>FastBertNormalize": "FastBertTokenizer",
+    "TFText>FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
+    "FastBertNormalize": "FastBertTokenizer",
+    "FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
+    "SentencepieceTokenizeOp": "SentencepieceTokenizer",
+    "SentencepieceTokenizeWithOffsetsOp": "SentencepieceTokenizer",
+    "TFText>FastSentencepieceTokenize": "FastSentencepieceTokenizer",
+    "StringSplit": "white-space splitting",
+    "StringSplitV2": "white-space splitting",
+}
 TABLE_INITIALISERS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 UNSUPPORTED = (
-    "Only text that is split by script and cut by TF.Text's WordPiece op is supported; report the model and this op."
+    "Only text that is split by script or at delimiters, and cut by TF.Text's WordPiece op, is supported; report the model "
+    "and this op."
 )
 
 # TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
@@ -82,17 +101,25 @@ class TextTrace:
         if not steps or not isinstance(steps[-1], WordPiece):
             where = steps[-1].evidence if steps else "none"
             raise GraphError(f"The last text operation of the graph is not {WORDPIECE} (node '{where}').", UNSUPPORTED)
-        if sum(isinstance(step, SplitScripts) for step in steps) != 1:
-            raise GraphError(f"Node '{steps[-1].evidence}' takes words that {SCRIPTS} did not split once.", UNSUPPORTED)
+        if sum(isinstance(step, SplitScripts | SplitDelimiters) for step in steps) != 1:
+            raise GraphError(
+                f"Node '{steps[-1].evidence}' takes words that {SCRIPTS} or {DELIMITERS} did not split once.",
+                UNSUPPORTED,
+            )
         return tuple(steps)
 
 
 def _step(node: Node, dynamic: tuple[str, ...]) -> TextOperation:
     """Return the operation of a node of TEXT_OPS, given the values of its pattern inputs if it has such."""
-    if node.op == WORDPIECE:
-        return read_wordpiece(node)
-    if node.op == SCRIPTS:
-        return SplitScripts(node.name)
+    plain: dict[str, Callable[[], TextOperation]] = {
+        WORDPIECE: lambda: read_wordpiece(node),
+        SCRIPTS: lambda: SplitScripts(node.name),
+        FOLD: lambda: CaseFold(node.name),
+        NORMALIZE: lambda: Normalize(text_attr(node, "normalization_form").upper(), node.name),
+        DELIMITERS: lambda: SplitDelimiters(dynamic[0], dynamic[1], node.name),
+    }
+    if node.op in plain:
+        return plain[node.op]()
     pattern = dynamic[0] if dynamic else text_attr(node, "pattern")
     if node.op in FULL_MATCH:
         return SplitCharacters((pattern,), node.name)
@@ -127,7 +154,9 @@ class TextReader:
         found = self.bodies.find(WORDPIECE)
         if len(found) != 1:
             names = ", ".join(f"'{node.name}'" for _, node in found) or "none"
-            raise GraphError(f"The graph should have one {WORDPIECE} node and has {names}.", UNSUPPORTED)
+            others = [(kind, node) for op, kind in OTHER_TOKENIZERS.items() for _, node in self.bodies.find(op)]
+            told = f" Its text goes through {others[0][0]} (node '{others[0][1].name}')." if others else ""
+            raise GraphError(f"The graph should have one {WORDPIECE} node and has {names}.{told}", UNSUPPORTED)
         self.body, self.node = found[0]
         self.wordpiece = read_wordpiece(self.node)
 
@@ -155,10 +184,20 @@ class TextReader:
             name = self.bodies.origin(body, node.inputs[1])
             if name is None:
                 raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
-            return self.model.asset(name[1].name), node
+            return self.model.asset(self._assigned(name[1]).name), node
         raise GraphError(f"The lookup table '{table.name}' is not filled from a text file.", UNSUPPORTED)
 
-    def blueprint(self, trace: TextTrace, pack: Pack, pieces: int) -> TextBlueprint:
+    def _assigned(self, node: Node) -> Node:
+        """Return what gives an asset's file name: where TensorFlow 2 keeps that in a variable, what is assigned to it."""
+        if node.op not in VARIABLE_OPS:
+            return node
+        for body, assign in self.bodies.find("AssignVariableOp"):
+            variable, value = (self.bodies.origin(body, assign.input(i)) for i in (0, 1))
+            if variable is not None and value is not None and variable[1].name == node.name:
+                return value[1]
+        return node
+
+    def blueprint(self, trace: TextTrace, pack: Pack, pieces: int, origin: str = INSIDE) -> TextBlueprint:
         """Return the whole blueprint, given what a run did to texts, how it packed ids, and how many pieces there are.
 
         Raises:
@@ -172,7 +211,7 @@ class TextReader:
                 held = f"{count} lines of {other.name}" if count != -1 else other.name
                 wanted = f"the {pieces} pieces of {path.name}"
                 raise GraphError(f"The lookup table '{table.name}' holds {held}, not {wanted}.", UNSUPPORTED)
-        return TextBlueprint((*trace.operations(), pack), path, evidence.name)
+        return TextBlueprint((*trace.operations(), pack), path, evidence.name, origin)
 
 
 def read_pack(empty: np.ndarray, full: np.ndarray, evidence: str) -> Pack:

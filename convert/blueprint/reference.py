@@ -19,29 +19,50 @@ class Hypothesis:
 
     layers: int
     heads: int
-    token_type_row: int
     hidden_activation: str
     pooler_activation: str
     layer_norm_epsilon: float
     normalised: bool
 
 
-def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis) -> Iterator[tuple[str, np.ndarray]]:
+@dataclass(frozen=True)
+class Probe:
+    """What the encoder is given.
+
+    Attributes:
+        ids: int [batch, length].
+        attended: bool [batch, length], False where attention ignores an id.
+        types: int [batch, length], the token-type row of each id.
+    """
+
+    ids: np.ndarray
+    attended: np.ndarray
+    types: np.ndarray
+
+    @classmethod
+    def padded(cls, ids: np.ndarray, pad_id: int, row: int = 0) -> Probe:
+        """Return the probe of texts that are padded with `pad_id`, all of token type `row`."""
+        return cls(ids, ids != pad_id, np.full_like(ids, row))
+
+
+def stages(probe: Probe, weights: Weights, believed: Hypothesis) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, value) of each stage of the computation.
 
     Args:
-        ids: int [batch, length].
-        pad_id: the id that attention ignores.
-        weights: state-dict key → TensorFlow variable (kernels [inputs, outputs]), float64.
+        probe: ids, token types, and which of them attention sees.
+        weights: state-dict key → TensorFlow variable (kernels [inputs, outputs], heads apart or not), float64.
         believed: the rest of the blueprint.
 
     Yields:
-        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense", "embedding" [batch, hidden].
+        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense", "pooled" and "embedding"
+        [batch, hidden].
     """
+    ids = probe.ids
     batch, length = ids.shape
 
     def dense(x: np.ndarray, key: str) -> np.ndarray:
-        return np.asarray(x @ weights(f"{key}.weight") + weights(f"{key}.bias"))
+        kernel = weights(f"{key}.weight").reshape(x.shape[-1], -1)
+        return np.asarray(x @ kernel + weights(f"{key}.bias").ravel())
 
     def layer_norm(x: np.ndarray, key: str) -> np.ndarray:
         centred = x - x.mean(-1, keepdims=True)
@@ -52,11 +73,11 @@ def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis)
         return np.asarray(x.reshape(batch, length, believed.heads, -1).swapaxes(1, 2))
 
     table = weights("embeddings.word_embeddings.weight")
-    x = table[ids] + weights("embeddings.token_type_embeddings.weight")[believed.token_type_row]
+    x = table[ids] + weights("embeddings.token_type_embeddings.weight")[probe.types]
     x = (x + weights("embeddings.position_embeddings.weight")[:length]).reshape(batch * length, -1)
     x = layer_norm(x, "embeddings.LayerNorm")
     yield "embeddings", x
-    ignored = np.where(ids == pad_id, -np.inf, 0.0)[:, np.newaxis, np.newaxis]
+    ignored = np.where(probe.attended, 0.0, -np.inf)[:, np.newaxis, np.newaxis]
     activation = ACTIVATIONS[believed.hidden_activation].function
     for i in range(believed.layers):
         layer = f"encoder.layer.{i}"
@@ -72,6 +93,7 @@ def stages(ids: np.ndarray, pad_id: int, weights: Weights, believed: Hypothesis)
     pooled = dense(first, "pooler.dense")
     yield "pooler.dense", pooled
     pooled = ACTIVATIONS[believed.pooler_activation].function(pooled)
+    yield "pooled", pooled
     yield "embedding", normalise(pooled) if believed.normalised else pooled
 
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# Where a text side comes from.
+INSIDE = "the SavedModel itself"
+PREPROCESSOR = "the preprocessor"
+CONVENTION = "no graph: the BertTokenizer that TensorFlow Model Garden exports, over the encoder's vocabulary"
+
 
 @dataclass(frozen=True)
 class ReplacePattern:
@@ -16,6 +21,31 @@ class ReplacePattern:
 
     pattern: str
     rewrite: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class CaseFold:
+    """Unicode's NFKC_Casefold, as ICU has it (op `CaseFoldUTF8`): more than lower case, ß becomes ss and ﬁ becomes fi."""
+
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """The Unicode normalization `form`, as ICU has it (op `NormalizeUTF8`)."""
+
+    form: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class SplitDelimiters:
+    """Split at every match of the RE2 pattern `delimiters`; a delimiter that matches `kept` in full stays as a word
+    (op `RegexSplitWithOffsets`)."""
+
+    delimiters: str
+    kept: str
     evidence: str
 
 
@@ -60,7 +90,9 @@ class Pack:
     evidence: str
 
 
-TextOperation = ReplacePattern | SplitScripts | SplitCharacters | WordPiece | Pack
+TextOperation = (
+    CaseFold | Normalize | ReplacePattern | SplitScripts | SplitDelimiters | SplitCharacters | WordPiece | Pack
+)
 
 
 @dataclass(frozen=True)
@@ -72,11 +104,13 @@ class TextBlueprint:
             one `WordPiece` and one `Pack`.
         vocabulary: the asset file, one piece a line; the id of a piece is its line number from 0.
         vocabulary_evidence: the node that reads the asset.
+        origin: where the operations were read; one of the constants above.
     """
 
     operations: tuple[TextOperation, ...]
     vocabulary: Path
     vocabulary_evidence: str
+    origin: str = INSIDE
 
     @property
     def wordpiece(self) -> WordPiece:

@@ -14,6 +14,7 @@ from convert.equivalence.candidate import Candidate
 from convert.equivalence.pytorch_side import Pooled
 from convert.equivalence.recording import EMBEDDING, Recording
 from convert.equivalence.result import Cause, Failure
+from convert.state_dict import tensor_of
 
 if TYPE_CHECKING:
     from convert.blueprint import Blueprint
@@ -136,7 +137,7 @@ def _tensor_causes(candidate: Candidate, model: SavedModel, blueprint: Blueprint
     tensors, wrong = candidate.tensors, []
     for item in blueprint.encoder.mapped:
         value = model.checkpoint.read(item.variable)
-        expected = value.T if item.operation == "transpose" else value
+        expected = tensor_of(item, value)
         found = tensors.get(item.key)
         if item.key.endswith("token_type_embeddings.weight") and found is not None:
             yield from _token_type_cause(found, value[item.row], model, blueprint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,18 @@ from convert.equivalence.reports import heat_map, report_json
 from convert.equivalence.result import TIGHT, Report
 from convert.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from convert.errors import ExportError
-from convert.export.card import read_proof, write_about
-from convert.export.manifest import ABOUT, CARD, MANIFEST, problems, proved_files, read_manifest
+from convert.export.card import edited_by_hand, write_about
+from convert.export.manifest import (
+    ABOUT,
+    CARD,
+    MANIFEST,
+    links,
+    problems,
+    proved_files,
+    read_manifest,
+    unknown_files,
+)
+from convert.export.proof import Proof, read_proof
 
 # Where things lay on the machine of the person who verified, and how long it took, is nobody's business.
 PRIVATE = ("source", "candidate", "seconds", "note")
@@ -29,60 +39,64 @@ def add_proof(folder: Path, report: Report) -> str:
     """Write `report` into `folder` and return in a sentence what was done; "" for a folder that hub2hf did not make.
 
     A folder that is no longer what its manifest says, a cached copy, a card that was edited by hand, and a proof that covers
-    more, are left as they are.
-
-    Raises:
-        ExportError: the manifest is damaged, or a file cannot be written.
+    more, are left as they are; and so is a folder that cannot be written to: the answer of a verification is never lost.
     """
     if not (folder / MANIFEST).is_file():
         return ""
-    manifest = read_manifest(folder)
-    reason = _kept_as_it_is(folder, manifest, report)
-    if reason:
-        return f"The result was not added to {folder}: {reason}."
-    write_about(folder, manifest, proof_of(report, manifest), picture_of(report, manifest))
-    return f"The result was added to {folder}."
-
-
-def _kept_as_it_is(folder: Path, manifest: Mapping[str, Any], report: Report) -> str:
-    """Return why the folder is to stay as it is; "" where it need not."""
-    if report.fingerprint != manifest["source"]["fingerprint"]:
-        return "it is about another SavedModel than the folder was made from"
-    if any((folder / name).is_symlink() for name in (MANIFEST, *manifest["files"])):
-        return "the folder is a cached copy"
-    wrong = problems(folder, manifest)
-    changed = next((name for name in wrong if name not in ABOUT), None)
-    if changed:
-        return f"{changed} {wrong[changed]}, so it is no longer what hub2hf made"
-    if CARD in wrong and (folder / CARD).is_file():
-        return f"its {CARD} was edited by hand; hub2hf card {folder} --force writes it again"
-    before, _ = read_proof(folder, manifest)
-    if before and before["equivalent"] and report.equivalent and not _covered(report.rows) >= _covered_json(before):
-        return "the one that is there covers more"
-    return ""
-
-
-def _covered(rows: Iterable[Any]) -> set[tuple[str, str]]:
-    return {(row.surface, row.language) for row in rows}
-
-
-def _covered_json(proof: Mapping[str, Any]) -> set[tuple[str, str]]:
-    return {(row["surface"], row["language"]) for row in proof["rows"]}
-
-
-def proof_of(report: Report, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of `equivalence.json`: the report, and name → SHA-256 of the files that it is a proof of."""
-    data = {name: value for name, value in report_json(report).items() if name not in PRIVATE}
-    return {**data, "tight": TIGHT, "converter": manifest["converter"], "files": proved_files(manifest)}
-
-
-def picture_of(report: Report, manifest: Mapping[str, Any]) -> bytes | None:
-    """Return the heat map as a PNG; None where Pillow is not installed."""
-    title = (manifest.get("model") or {}).get("title", "this folder")
     try:
-        return heat_map(replace(report, candidate=title, source="the original"))
+        manifest = read_manifest(folder)
+        reason = next(_reasons_against(folder, manifest, report), "")
+        if not reason:
+            write_about(folder, manifest, _proof(report, manifest))
+            return f"The result was added to {folder}."
+    except ExportError as error:
+        reason = str(error).rstrip(".")
+    return f"The result was not added to {folder}: {reason}."
+
+
+def _reasons_against(folder: Path, manifest: Mapping[str, Any], report: Report) -> Iterator[str]:
+    """Yield why the folder is to stay as it is."""
+    if report.fingerprint != manifest["source"]["fingerprint"]:
+        yield "it is about another SavedModel than the folder was made from"
+    if links(folder, manifest):
+        yield "the folder is a cached copy"
+    for name, what in problems(folder, manifest).items():
+        if name not in ABOUT:
+            yield f"{name} {what}, so it is no longer what hub2hf made"
+    for name in unknown_files(folder, manifest):
+        if name not in ABOUT:  # proof and picture of a killed run are ours
+            yield f"{name} is there, which hub2hf did not make"
+    if edited_by_hand(folder, manifest):
+        yield f"its {CARD} was edited by hand; hub2hf card {folder} --force writes it again"
+    if all(row.passed for row in report.rows) and not _covers(report, _before(folder, manifest)):
+        yield "the one that is there covers more"
+
+
+def _before(folder: Path, manifest: Mapping[str, Any]) -> Proof | None:
+    """Return the proof that is there, if it is whole."""
+    try:
+        return read_proof(folder, manifest)
     except ExportError:
         return None
+
+
+def _covers(report: Report, before: Proof | None) -> bool:
+    """Whether `report` covers at least what the passing proof `before` covers."""
+    if before is None or not before.equivalent:
+        return True
+    return {(row.surface, row.language) for row in report.rows} >= before.covered
+
+
+def _proof(report: Report, manifest: Mapping[str, Any]) -> Proof:
+    """Return the report without what is private, with name → SHA-256 of the files that it is about, and its picture."""
+    data = {name: value for name, value in report_json(report).items() if name not in PRIVATE}
+    about = {"tight": TIGHT, "converter": manifest["converter"], "files": proved_files(manifest)}
+    title = (manifest["model"] or {}).get("title", "this folder")
+    try:
+        picture = heat_map(replace(report, candidate=title, source="the original"))
+    except ExportError:  # Pillow is not installed
+        picture = None
+    return Proof({**data, **about}, picture)
 
 
 def of_own_sentences(recording: Recording | None, sentences: object) -> bool:

@@ -38,6 +38,7 @@ class Recording:
         ids: the ids of each, without padding.
         stages: name of a stage → its first token, float32 [sentences, hidden], in the order of the computation; the last is
             "embedding", the output of the graph.
+        ids_from: what made the ids, where TensorFlow did not.
     """
 
     tensorflow: str
@@ -46,6 +47,7 @@ class Recording:
     sentences: list[Sentence]
     ids: list[list[int]]
     stages: Mapping[str, np.ndarray]
+    ids_from: str = ""
 
     @property
     def embeddings(self) -> np.ndarray:
@@ -88,6 +90,7 @@ class Recording:
             "stages": list(self.stages),
             "sentences": self.sentences,
             "sha256": _digest(arrays),
+            **({"ids_from": self.ids_from} if self.ids_from else {}),
         }
         write_whole(path, save(arrays, {METADATA: json.dumps(about, ensure_ascii=False)}), OTHER_FILE)
 
@@ -117,6 +120,7 @@ class Recording:
                 [Sentence(*pair) for pair in about["sentences"]],
                 [row.tolist() for row in np.split(arrays["ids"], ends[:-1])] if len(ends) else [],
                 {name: arrays[f"stage.{name}"] for name in about["stages"]},
+                about.get("ids_from", ""),
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(f"{path} is not a recording: {error}.", "Record it again with hub2hf record.") from error

@@ -19,7 +19,7 @@ from convert.errors import SourceError
 
 if TYPE_CHECKING:
     from convert.blueprint import Blueprint
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from convert.equivalence.reference import Reference
     from convert.savedmodel import SavedModel
 
 # Sentences of each surface whose stages are compared after a failure.
@@ -171,7 +171,9 @@ def verify(
     return Report(
         source=named,
         fingerprint=about.fingerprint,
-        witness=f"TensorFlow {about.tensorflow}" + ("" if witness.model else ", recorded"),
+        witness=f"TensorFlow {about.tensorflow}"
+        + ("" if witness.model else ", recorded")
+        + (f", ids from {about.ids_from}" if about.ids_from else ""),
         candidate=str(candidate.folder),
         versions=candidate.versions,
         rows=verification.rows(),
@@ -195,7 +197,7 @@ class Witness:
     blueprint: Blueprint | None = None
 
     @classmethod
-    def live(cls, graph: ReferenceGraph, sentences: Iterable[Sentence]) -> Witness:
+    def live(cls, graph: Reference, sentences: Iterable[Sentence]) -> Witness:
         """Return TensorFlow running `graph` on `sentences`, chunk by chunk."""
         return cls((graph.record(chunk) for chunk in chunked(sentences)), graph.model, graph.blueprint)
 

@@ -2,7 +2,7 @@
 
 from convert.export.card import write_card
 from convert.export.folder import as_json, blueprint_facts, fingerprint, write_folder
-from convert.export.manifest import MANIFEST, problems, read_manifest
+from convert.export.manifest import MANIFEST, problems, read_manifest, unknown_files
 from convert.export.prove import prove_tokenizer
 from convert.export.staging import check_free
 
@@ -15,6 +15,7 @@ __all__ = [
     "problems",
     "prove_tokenizer",
     "read_manifest",
+    "unknown_files",
     "write_card",
     "write_folder",
 ]

@@ -15,7 +15,7 @@ from convert.errors import SourceError
 from convert.export.card import write_about
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
 from convert.export.files import hash_file, write_json
-from convert.export.manifest import new_manifest
+from convert.export.manifest import name_model, new_manifest
 from convert.export.sentence_transformers import write_modules
 from convert.export.staging import staged
 from convert.export.weights import write_safetensors
@@ -36,6 +36,7 @@ def write_folder(
     out: Path,
     *,
     named: KnownModel | None = None,
+    address: str = "",
     force: bool = False,
     progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def write_folder(
         source: its `fingerprint`, perhaps still being taken.
         out: the folder to make.
         named: the known model that the person says it is; recognised by its sizes and vocabulary otherwise.
+        address: where the source was fetched from; empty where it was on this machine.
         force: whether an existing folder is replaced.
         progress: called with the number of weight bytes just written.
 
@@ -56,11 +58,16 @@ def write_folder(
     """
     with staged(out, force) as work:
         weights = _write_files(model, blueprint, work, progress)
-        known, facts = _model(model, blueprint, source.result(), named), as_json(blueprint_facts(blueprint))
-        manifest = new_manifest(source.result(), facts, known, _hashes(work, {WEIGHTS: weights}))
-        write_about(work, manifest)
-        model.check_unchanged()
-    return manifest
+        origin = {**source.result(), "address": address}
+        identity = _identity(blueprint)
+        facts = as_json(blueprint_facts(blueprint))
+        manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
+        name_model(manifest, named or recognised(identity))
+        written = write_about(work, manifest)
+        for source_model in (model, blueprint.preprocessor):
+            if source_model is not None:
+                source_model.check_unchanged()
+        return written
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
@@ -89,28 +96,10 @@ def _hashes(work: Path, hashed: dict[str, str]) -> dict[str, Any]:
     return files
 
 
-def _model(
-    model: SavedModel, blueprint: Blueprint, source: dict[str, Any], named: KnownModel | None
-) -> dict[str, Any] | None:
-    """Return the manifest's entry of the known model that the source is, with the evidence; None where it is none.
-
-    Raises:
-        SourceError: it is not the one that was named.
-    """
-    encoder = blueprint.encoder
-    facts: dict[str, int | str] = {name: getattr(encoder, name).value for name in SIZES}
-    vocabulary = source["files"].get(blueprint.text.vocabulary.relative_to(model.folder).as_posix())
-    if vocabulary is not None:
-        facts["vocabulary_sha256"] = vocabulary["sha256"]
-    known = named or recognised(facts)
-    if known is None:
-        return None
-    differences = known.differences(facts)
-    if differences:
-        raise SourceError(
-            f"This is not {known.title}: {', '.join(differences)}.", "Leave the model out, or name another."
-        )
-    return {**known.to_json(), "evidence": ", ".join(f"{name} {value}" for name, value in known.must_be.items())}
+def _identity(blueprint: Blueprint) -> dict[str, int | str]:
+    """Return the sizes and the SHA-256 of the vocabulary file, by which a known model is recognised."""
+    sizes: dict[str, int | str] = {name: getattr(blueprint.encoder, name).value for name in SIZES}
+    return {**sizes, "vocabulary_sha256": hash_file(blueprint.text.vocabulary)["sha256"]}
 
 
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
@@ -122,7 +111,9 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
             "name": blueprint.signature,
             "input": blueprint.input_name,
             "output": blueprint.output_name,
+            **({"inputs": dict(blueprint.inputs), "outputs": dict(blueprint.outputs)} if blueprint.inputs else {}),
         },
+        "text_origin": blueprint.text.origin,
         "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
         "vocabulary": {
             "file": blueprint.text.vocabulary.name,
@@ -145,14 +136,24 @@ def as_json(value: Any) -> Any:
     return value.name if isinstance(value, Path) else value
 
 
-def fingerprint(model: SavedModel) -> dict[str, Any]:
+def fingerprint(
+    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+) -> dict[str, Any]:
     """Return the SHA-256 of every file of the source, and one over all of them.
+
+    Those of a preprocessor, and a vocabulary that stands alone, come under folders of their own.
 
     Raises:
         SourceError: a file cannot be read.
     """
     try:
-        files = {path.relative_to(model.folder).as_posix(): hash_file(path) for path in model.files}
+        paths = {path.relative_to(model.folder).as_posix(): path for path in model.files}
+        if preprocessor is not None:
+            for path in preprocessor.files:
+                paths[f"preprocessor/{path.relative_to(preprocessor.folder).as_posix()}"] = path
+        if vocabulary is not None:
+            paths[f"vocabulary/{vocabulary.name}"] = vocabulary
+        files = {name: hash_file(path) for name, path in paths.items()}
     except OSError as error:
         raise SourceError(
             f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."

@@ -12,7 +12,7 @@ import numpy as np
 
 from convert.errors import MappingError
 from convert.savedmodel.checkpoint import Checkpoint
-from convert.state_dict import COPY, SWAP_ROWS, Mapped
+from convert.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 
 # Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -80,16 +80,11 @@ def _header(entries: Iterable[Entry]) -> bytes:
 
 
 def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[bytes | memoryview]:
-    if item.operation == COPY:
+    if item.operation in (COPY, MERGE_HEADS):
         yield from checkpoint.stream(item.variable)
         return
     value = checkpoint.read(item.variable)
-    if item.operation == SWAP_ROWS:
-        order = np.arange(len(value))
-        order[[0, item.row]] = item.row, 0
-        value = value[order]
-    else:
-        value = value.T
+    value = tensor_of(item, value)
     if value.size:
         yield np.ascontiguousarray(value).tobytes()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convert.errors import HubError
+from convert.errors import Hub2HFError, HubError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -29,11 +31,11 @@ def connect(*, anonymous: bool = False) -> HfApi:
     Raises:
         HubError: there is no token, or the client was told to stay offline.
     """
-    from huggingface_hub import HfApi, constants, get_token
+    from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
         raise HubError("HF_HUB_OFFLINE is set: nothing can be published.", "Unset it, and push again.")
-    if not (anonymous or get_token()):
+    if not (anonymous or token()):
         raise HubError("There is no token for the Hub.", LOG_IN)
     logger = logging.getLogger(LOGGER)
     if not any(isinstance(known, _Redacted) for known in logger.filters):
@@ -42,16 +44,28 @@ def connect(*, anonymous: bool = False) -> HfApi:
     return HfApi()
 
 
-def _bound(place: str) -> None:
-    """Give the client's session, of httpx or requests, a time-out, and an end to its patience."""
-    from huggingface_hub import get_session
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Give the client's sessions, of httpx or requests, a time-out and an end to their patience, while the block lasts."""
+    import huggingface_hub
+    from huggingface_hub.utils import _http as http
 
-    session: Any = get_session()
+    if hasattr(huggingface_hub, "configure_http_backend"):  # before 1.0: a session of requests in every thread
+        set_factory: Any = huggingface_hub.configure_http_backend
+        before: Any = http._GLOBAL_BACKEND_FACTORY  # type: ignore[attr-defined,unused-ignore]
+    else:
+        set_factory, before = huggingface_hub.set_client_factory, http._GLOBAL_CLIENT_FACTORY
+    set_factory(lambda: _bound(before()))
+    try:
+        yield
+    finally:
+        set_factory(before)
+
+
+def _bound(session: Any) -> Any:
     send = session.send
-    if getattr(send, "bounded", False):
-        return
 
-    def bounded(request: Any, **options: Any) -> Any:
+    def bound_send(request: Any, **options: Any) -> Any:
         if hasattr(request, "extensions"):  # httpx has it in the request, part by part
             given = request.extensions.get("timeout") or {}
             kinds = ("connect", "read", "write", "pool")
@@ -61,13 +75,18 @@ def _bound(place: str) -> None:
         response = send(request, **options)
         asked = _retry_after(response)
         if response.status_code in PASSING and asked is not None and asked > LONGEST_WAIT:
-            raise HubError(
-                f"The Hub answered {response.status_code} for {place} and asks to wait {asked:.0f} s.", LATER
-            )
+            raise HubError(f"The Hub answered {response.status_code} and asks to wait {asked:.0f} s.", LATER)
         return response
 
-    bounded.bounded = True  # type: ignore[attr-defined]
-    session.send = bounded
+    session.send = bound_send
+    return session
+
+
+def token() -> str | None:
+    """Return the token of the client's login or of HF_TOKEN."""
+    from huggingface_hub import get_token
+
+    return get_token()
 
 
 LATER = "Push again then: what was uploaded is not uploaded again."
@@ -76,10 +95,8 @@ LOG_IN = "Log in with hf auth login, or set HF_TOKEN, to a token that may write.
 
 def redacted(text: str) -> str:
     """Return `text` without the token."""
-    from huggingface_hub import get_token
-
-    token = get_token()
-    return text.replace(token, "hf_…") if token else text
+    secret = token()
+    return text.replace(secret, "hf_…") if secret else text
 
 
 class _Redacted(logging.Filter):
@@ -107,7 +124,6 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _explained(place):
-                _bound(place)
                 return action()
         except HubError as error:
             if error.passing:
@@ -135,7 +151,7 @@ def _explained(place: str) -> Iterator[None]:
     """Turn whatever the client raises into a HubError."""
     try:
         yield
-    except HubError:
+    except Hub2HFError:
         raise
     except Exception as error:  # the client raises those of its HTTP library, which depends on its version
         raise _hub_error(error, place) from None  # the chain may hold headers
@@ -155,9 +171,13 @@ def _hub_error(error: Exception, place: str) -> HubError:
     invalid = next((link for link in chain if isinstance(link, HFValidationError)), None)
     if invalid is not None:
         return HubError(f"{place} cannot be the name of a repository: {_line(invalid)}.", "Name it OWNER/NAME.")
-    passing = any(_is_network(link) for link in chain)
-    step = AGAIN if passing else "Check the connection and the settings of the Hub's client, and push again."
-    return HubError(f"The connection to the Hub for {place} broke: {_line(chain[-1])}.", step, passing=passing)
+    unreadable = next((link for link in chain if isinstance(link, json.JSONDecodeError)), None)
+    if unreadable is not None:  # a gateway before the Hub answered, with a page for people
+        return HubError(f"The Hub's answer for {place} cannot be read: {_line(unreadable)}.", AGAIN, passing=True)
+    broken = next((link for link in chain if _is_network(link)), None)
+    if broken is not None:
+        return HubError(f"The connection to the Hub for {place} broke: {_line(broken)}.", AGAIN, passing=True)
+    return HubError(f"{place} cannot be published: {_line(error)}.", "Check what it says, and push again.")
 
 
 AGAIN = "Push again: what was uploaded is not uploaded again."
@@ -190,13 +210,25 @@ def _answered(error: Any, place: str) -> HubError:
 
 
 def _retry_after(response: Any) -> float | None:
-    """Return the seconds of the header Retry-After (RFC 9110, section 10.2.3), where it says them in seconds."""
+    """Return the seconds that the header Retry-After asks for, in seconds or as a date (RFC 9110, section 10.2.3)."""
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _bare(address: str) -> str:
+    """Return an address without what may be secret in it: a name, a password, the query."""
+    scheme, _, rest = address.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _line(error: object) -> str:
     """Return the first line of a message, short and without the token or the query of an address, which may sign it."""
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    words = [word.partition("?")[0] if "://" in word else word for word in redacted(first.strip()).split(" ")]
+    words = [_bare(word) if "://" in word else word for word in redacted(first.strip()).split(" ")]
     return " ".join(words)[:200].rstrip(".")

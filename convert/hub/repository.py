@@ -6,13 +6,13 @@ import difflib
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convert.export.files import CHUNK
-from convert.export.manifest import CARD, MANIFEST
+from convert.export.manifest import CARD
 from convert.hub.result import FileChange
 
 if TYPE_CHECKING:
@@ -31,6 +31,29 @@ class RemoteFile:
     sha256: str
     blob: str
 
+    def is_entry(self, entry: Mapping[str, Any]) -> bool:
+        """Whether it may be the file of a manifest's entry; a git blob is told by its size only."""
+        return bool(self.bytes == entry["bytes"] and self.sha256 in ("", entry["sha256"]))
+
+    def holds(self, content: Content) -> bool:
+        """Whether it is `content`."""
+        if size_of(content) != self.bytes:
+            return False
+        # A git blob is hashed behind its kind and size: git-scm.com/book, "Git Objects".
+        digest = hashlib.sha256() if self.sha256 else hashlib.sha1(b"blob %d\0" % self.bytes, usedforsecurity=False)
+        if isinstance(content, bytes):
+            digest.update(content)
+        else:
+            with content.open("rb") as file:
+                while block := file.read(CHUNK):
+                    digest.update(block)
+        return digest.hexdigest() == (self.sha256 or self.blob)
+
+
+def size_of(content: Content) -> int:
+    """Return its size in bytes."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -40,7 +63,8 @@ class Repository:
         name: OWNER/NAME.
         revision: a branch.
         exists, private: the repository.
-        head: hash of the last commit; "" where the repository or the branch is not there yet.
+        head: hash of the last commit of the branch; "" where the repository or the branch is not there yet.
+        base: the revision that `files` are of: `head`, or that of main, from which a new branch starts.
         files: name → what is there.
         pull_requests: the refs of those that are there.
     """
@@ -50,41 +74,54 @@ class Repository:
     exists: bool = False
     private: bool = False
     head: str = ""
-    files: Mapping[str, RemoteFile] | None = None
+    base: str = ""
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
     pull_requests: frozenset[str] = frozenset()
 
     @classmethod
-    def read(cls, api: HfApi, name: str, revision: str, *, pull_requests: bool = False) -> Repository:
-        """Return what is there."""
-        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+    def read(
+        cls, api: HfApi, name: str, revision: str, *, pull_requests: bool = False, anonymous: bool = False
+    ) -> Repository:
+        """Return what is there; to somebody `anonymous` the Hub does not say whether there is anything."""
+        from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
             known = api.repo_info(name)
         except RepositoryNotFoundError as error:
-            if error.response is not None and error.response.status_code == 401:
+            if not anonymous and error.response is not None and error.response.status_code == 401:
                 raise
             return cls(name, revision)
         refs: frozenset[str] = frozenset()
         if pull_requests:
             refs = frozenset(r.ref for r in api.list_repo_refs(name, include_pull_requests=True).pull_requests or ())
-        try:
-            head = api.repo_info(name, revision=revision).sha or ""
-            files = read_files(api, name, head) if head else {}
-        except RevisionNotFoundError:
-            head, files = "", {}
-        return cls(name, revision, True, bool(known.private), head, files, refs)
+        head = _head(api, name, revision)
+        base = head or _head(api, name, MAIN)
+        files = read_files(api, name, base) if base else {}
+        return cls(name, revision, True, bool(known.private), head, base, files, refs)
 
-    def changes(self, contents: Mapping[str, Content], stale: frozenset[str]) -> list[FileChange]:
+    def holds(self, contents: Mapping[str, Content]) -> bool:
+        """Whether all of `contents` are there."""
+        return holds(self.files, contents)
+
+    def changes(self, contents: Mapping[str, Content], stale: Collection[str]) -> list[FileChange]:
         """Return what a commit of `contents` does to every file; those in `stale` go."""
-        there = self.files or {}
         found = []
         for name, content in contents.items():
-            size = len(content) if isinstance(content, bytes) else content.stat().st_size
-            if name not in there:
-                found.append(FileChange(name, size, "new"))
+            there = self.files.get(name)
+            if there is None:
+                found.append(FileChange(name, size_of(content), "new"))
             else:
-                found.append(FileChange(name, size, "unchanged" if same(content, there[name]) else "changed"))
-        return [*found, *(FileChange(name, there[name].bytes, "deleted") for name in sorted(stale & there.keys()))]
+                found.append(FileChange(name, size_of(content), "unchanged" if there.holds(content) else "changed"))
+        return [*found, *(FileChange(name, self.files[name].bytes, "deleted") for name in sorted(stale))]
+
+
+def _head(api: HfApi, name: str, revision: str) -> str:
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    try:
+        return api.repo_info(name, revision=revision).sha or ""
+    except RevisionNotFoundError:
+        return ""
 
 
 def read_files(api: HfApi, name: str, revision: str) -> dict[str, RemoteFile]:
@@ -98,28 +135,17 @@ def read_files(api: HfApi, name: str, revision: str) -> dict[str, RemoteFile]:
     }
 
 
-def same(content: Content, there: RemoteFile) -> bool:
-    """Whether `content` is what is there."""
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    if size != there.bytes:
-        return False
-    # A git blob is hashed behind its kind and size: git-scm.com/book, "Git Objects".
-    digest = hashlib.sha256() if there.sha256 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    if isinstance(content, bytes):
-        digest.update(content)
-    else:
-        with content.open("rb") as file:
-            while block := file.read(CHUNK):
-                digest.update(block)
-    return digest.hexdigest() == (there.sha256 or there.blob)
+def holds(there: Mapping[str, RemoteFile], contents: Mapping[str, Content]) -> bool:
+    """Whether all of `contents` are there."""
+    return all(name in there and there[name].holds(content) for name, content in contents.items())
 
 
 def text_of(api: HfApi, repository: Repository, name: str) -> str:
     """Return the text of a file there; "" where there is none."""
-    if name not in (repository.files or {}):
+    if name not in repository.files:
         return ""
     with tempfile.TemporaryDirectory() as folder:
-        path = api.hf_hub_download(repository.name, name, revision=repository.head, local_dir=folder)
+        path = api.hf_hub_download(repository.name, name, revision=repository.base, local_dir=folder)
         return Path(path).read_text(encoding="utf-8", errors="replace")
 
 
@@ -129,9 +155,10 @@ def card_diff(before: str, after: str) -> str:
     return "\n".join(lines)
 
 
-def files_of_manifest(text: str) -> frozenset[str]:
-    """Return the files that a manifest there lists, itself included; none where it is no manifest."""
+def entry_of(text: str) -> dict[str, Any]:
+    """Return name → bytes and sha256 of the files that a manifest there lists; nothing where it is no manifest."""
     try:
-        return frozenset({MANIFEST, *map(str, json.loads(text)["files"])})
-    except (ValueError, KeyError, TypeError):
-        return frozenset()
+        files = json.loads(text)["files"]
+        return {name: entry for name, entry in files.items() if {"bytes", "sha256"} <= entry.keys()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

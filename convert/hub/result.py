@@ -30,6 +30,7 @@ class Publication:
         created: what was, or would be, created before the commit, in words.
         files: every file of the folder, and those of an earlier conversion that go.
         foreign: files in the repository that hub2hf did not put there; they stay.
+        notes: what a person should know.
         card_diff: what changes in the card that is there, as a unified diff.
     """
 
@@ -43,3 +44,4 @@ class Publication:
     files: Sequence[FileChange]
     foreign: Sequence[str]
     card_diff: str
+    notes: Sequence[str] = ()

@@ -203,3 +203,24 @@ def _dynamic_stitch(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[V
     for index, part in zip(indices, parts, strict=True):
         out[index] = part
     return (out,)
+
+
+@operation("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin")
+def _tensor_scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    x, indices, updates = np.array(inputs[0]), inputs[1], inputs[2]
+    at = tuple(np.moveaxis(np.asarray(indices), -1, 0))
+    if node.op == "TensorScatterUpdate":
+        x[at] = updates
+        return (x,)
+    names = {"TensorScatterAdd": np.add, "TensorScatterSub": np.subtract, "TensorScatterMax": np.maximum}
+    combine: Any = names.get(node.op, np.minimum)
+    combine.at(x, at, updates)
+    return (x,)
+
+
+@operation("ScatterNd")
+def _scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    indices, updates, shape = inputs
+    out = np.zeros(bounded(node, ints(shape)), np.asarray(updates).dtype)
+    np.add.at(out, tuple(np.moveaxis(np.asarray(indices), -1, 0)), updates)
+    return (out,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -21,19 +21,21 @@ from convert.unicode.re2 import parse
 from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
 
-def _strings(values: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.ndarray:
+def byte_strings(values: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Return bytes as an object array, of `shape` or flat."""
     out = np.empty(len(values), dtype=object)
     out[:] = list(values)
     return out if shape is None else out.reshape(shape)
 
 
-def _map(function: Mapping[bytes, bytes] | object, array: Value) -> np.ndarray:
-    flat = [function(item) for item in np.ravel(array)]  # type: ignore[operator]
-    return _strings(flat, np.shape(array))
+def map_strings(function: Callable[[bytes], bytes], array: Value) -> np.ndarray:
+    """Return an array of strings with `function` applied to each."""
+    flat = [function(item) for item in np.ravel(array)]
+    return byte_strings(flat, np.shape(array))
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """Return a single string as text."""
     item = np.asarray(value).item() if not isinstance(value, (str, bytes)) else value
     return item.decode() if isinstance(item, bytes) else str(item)
 
@@ -67,16 +69,16 @@ def _script(point: int) -> str:
 @operation("RegexReplace", "StaticRegexReplace")
 def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "RegexReplace":
-        pattern, rewrite = _text(inputs[1]), _text(inputs[2])
+        pattern, rewrite = text_of(inputs[1]), text_of(inputs[2])
     else:
         pattern, rewrite = text_attr(node, "pattern"), text_attr(node, "rewrite")
     replace = _replacer(pattern, rewrite, node.name)
-    return (_map(lambda text: replace.normalize_str(text.decode()).encode(), inputs[0]),)
+    return (map_strings(lambda text: replace.normalize_str(text.decode()).encode(), inputs[0]),)
 
 
 @operation("RegexFullMatch", "StaticRegexFullMatch")
 def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    pattern = _text(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
+    pattern = text_of(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
     matcher = _matcher(pattern, node.name)
     flat = [_accepts(matcher, item.decode()) for item in np.ravel(inputs[0])]
     return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
@@ -96,7 +98,7 @@ def _unicode_decode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[V
 def _unicode_encode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     points, splits = inputs
     words = ["".join(map(chr, points[a:b])) for a, b in pairwise(splits)]
-    return (_strings([word.encode() for word in words]),)
+    return (byte_strings([word.encode() for word in words]),)
 
 
 @operation("UnicodeScriptTokenizeWithOffsets")
@@ -165,7 +167,7 @@ def _wordpiece(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
     if node.attr("output_row_partition_type", "row_lengths") == "row_splits":
         lengths = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     starts, limits = (np.asarray([piece[i] for piece in flat], np.int64) for i in (1, 2))
-    return (_strings([piece[0] for piece in flat]), lengths, starts, limits)
+    return (byte_strings([piece[0] for piece in flat]), lengths, starts, limits)
 
 
 @operation("LookupTableFind", "LookupTableFindV2")
@@ -195,4 +197,4 @@ def _string_length(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
     return (np.asarray(sizes, np.int32).reshape(np.shape(inputs[0])),)
 
 
-elementary({"StringJoin": lambda *parts: _strings([b"".join(p) for p in zip(*map(np.ravel, parts), strict=True)])})
+elementary({"StringJoin": lambda *parts: byte_strings([b"".join(p) for p in zip(*map(np.ravel, parts), strict=True)])})

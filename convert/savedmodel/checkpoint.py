@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -67,7 +67,10 @@ class Checkpoint:
         self._shards = shards
         graph = entries.get(OBJECT_GRAPH_KEY)
         self._by_key: dict[str, Variable] = {}
-        names = _names(entries, self._full_names(graph)) if graph else {}
+        self._objects = self._object_graph(graph) if graph else messages.new("TrackableObjectGraph")
+        names = _names(
+            entries, [(str(a.checkpoint_key), str(a.full_name)) for n in self._objects.nodes for a in n.attributes]
+        )
         for key, entry in entries.items():
             if key != OBJECT_GRAPH_KEY:
                 name = names.get(key, key)
@@ -108,6 +111,17 @@ class Checkpoint:
                 f"It has {len(self.variables)}; the first are: {some}.",
             )
         return found
+
+    def of_object(self, path: Sequence[str]) -> Variable | None:
+        """Return the variable that the names `path` lead to from the root object; None when there is none."""
+        nodes, at = self._objects.nodes, 0
+        for name in path:
+            found = [int(c.node_id) for c in nodes[at].children if c.local_name == name] if at < len(nodes) else []
+            if not found or not 0 <= found[0] < len(nodes):
+                return None
+            at = found[0]
+        keys = [str(a.checkpoint_key) for a in nodes[at].attributes] if at < len(nodes) else []
+        return self._by_key.get(keys[0]) if keys else None
 
     def has(self, name: str) -> bool:
         """Tell whether there is a variable of this name or key."""
@@ -197,16 +211,15 @@ class Checkpoint:
         self._shards.read_into(variable.key, piece, buffer)
         return buffer.view(variable.dtype).reshape(shape)
 
-    def _full_names(self, graph: Entry) -> list[tuple[str, str]]:
-        """Return (checkpoint key, full name) of every variable the object graph tells of."""
+    def _object_graph(self, graph: Entry) -> Any:
+        """Return the TrackableObjectGraph: the objects that were saved, by name, each with its checkpoint keys."""
         if graph.dtype != object or graph.shape or graph.pieces[0].slice is not None:
             raise CheckpointError(f"The object graph of {self.prefix} is not one string.", AGAIN)
         data = self._shards.read_strings(graph.key, graph.pieces[0], 1)[0]
         try:
-            proto = messages.parse("TrackableObjectGraph", data)
+            return messages.parse("TrackableObjectGraph", data)
         except messages.MalformedMessage as error:
             raise CheckpointError(f"The object graph of {self.prefix} is malformed: {error}.", AGAIN) from None
-        return [(str(a.checkpoint_key), str(a.full_name)) for node in proto.nodes for a in node.attributes]
 
 
 def _names(entries: Mapping[str, Entry], full_names: list[tuple[str, str]]) -> dict[str, str]:

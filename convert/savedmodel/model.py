@@ -19,6 +19,7 @@ from convert.savedmodel.dtypes import DType, graph_dtype
 from convert.savedmodel.files import is_file
 from convert.savedmodel.graph import Graph, parse_tensor_name
 from convert.savedmodel.node import TensorRef
+from convert.savedmodel.objects import ObjectGraph
 from convert.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
 
 # tensorflow/cc/saved_model/constants.h and tag_constants.h
@@ -65,6 +66,7 @@ class SavedModel:
         graph: its graph and functions.
         signatures: its entry points, by name.
         assets: its asset files, by the name of the tensor that holds their path (``"Const:0"``).
+        objects: what hangs on its root object, where TensorFlow 2 wrote it.
     """
 
     def __init__(self, folder: Path, meta_graph: Any) -> None:
@@ -77,6 +79,8 @@ class SavedModel:
             name: _signature(name, proto, self.graph) for name, proto in sorted(meta_graph.signature_def.items())
         }
         self.assets: dict[str, Path] = read_assets(folder, meta_graph)
+        self.objects = ObjectGraph(meta_graph.object_graph_def)
+        self._asset_files = [str(proto.tensor_info.name) for proto in meta_graph.asset_file_def]
         self._restore_op = str(meta_graph.saver_def.restore_op_name)
         self._before: Mapping[Path, tuple[int, int, int]] = {}
 
@@ -139,6 +143,43 @@ class SavedModel:
                 return path
         known = ", ".join(path.name for path in self.assets.values()) or "none"
         raise SourceError(f"{self.folder} has no asset {name}.", f"Its assets are: {known}.")
+
+    def root_asset(self, name: str) -> Path | None:
+        """Return the asset that hangs on the root object as `name`; None when there is none."""
+        index = self.objects.asset_index(name)
+        if index is None:
+            return None
+        if not 0 <= index < len(self._asset_files):
+            raise SourceError(f"{self.folder} has no asset number {index}, which it calls {name}.", _AGAIN)
+        return self.assets[self._asset_files[index]]
+
+    def root_variable(self, name: str) -> Variable | None:
+        """Return the variable that hangs on the root object as `name`; None when there is none."""
+        at = self.objects.find(name)
+        if at is None or self.objects.kind(at) != "variable" or not self.has_checkpoint:
+            return None
+        return self.checkpoint.of_object([name])
+
+    def captured(self, at: int) -> str | None:
+        """Return the node of the main graph that holds the variable or constant number `at` of the object graph.
+
+        None when it is neither, or the main graph does not restore it.
+        """
+        if self.objects.kind(at) == "constant":
+            return self.objects.constant(at)
+        if self.objects.kind(at) != "variable":
+            return None
+        variable = self.checkpoint.of_object(self._object_paths[at]) if at in self._object_paths else None
+        return self._restored.get(variable.key) if variable is not None else None
+
+    @cached_property
+    def _object_paths(self) -> Mapping[int, tuple[str, ...]]:
+        return dict(self.objects.paths())
+
+    @cached_property
+    def _restored(self) -> Mapping[str, str]:
+        """Checkpoint key → the variable node of the main graph that it is restored to."""
+        return {binding.key: node for node, binding in self._bindings.items() if binding.slice is None}
 
     def variable_binding(self, node_name: str) -> Binding:
         """Return the checkpoint key of a variable node, and its slice for a part of a partitioned variable.

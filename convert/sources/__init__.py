@@ -15,7 +15,7 @@ from convert.sources.kaggle import kaggle_cached, kaggle_fetched
 from convert.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
 from convert.sources.store import cached, fetched, file_sha256, unpacked
 
-__all__ = ["EMBEDDED", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
+__all__ = ["EMBEDDED", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
 
 EMBEDDED = ("lealla-mini",)
 MODELS = Path(str(resources.files("convert"))) / "models"
@@ -90,6 +90,12 @@ def model_of(source: str | Path) -> KnownModel | None:
     place = parse_address(str(source))
     found = (m for m in known_models().values() if place in map(parse_address, filter(None, (m.address, m.kaggle))))
     return next(found, None) if place is not None else None
+
+
+def address_of(source: str | Path) -> str:
+    """Return the address that `resolve` fetches `source` from, first of all; "" for what is on this machine."""
+    here = Path(source).exists() and Path(source).suffix != SUFFIX
+    return "" if here or str(source) in EMBEDDED else str(addresses_of(source)[0])
 
 
 def cached_at(places: list[Address]) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from convert.blueprint.text import Pack, TextBlueprint
+from convert.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
 from convert.errors import GraphError, VocabularyError
 from convert.unicode.codepoints import LAST
 
@@ -115,9 +115,13 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: s
     )
     pipeline = build_pipeline(text, never_a_piece)
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Replace(Regex(pattern), content) for pattern, content in pipeline.replacements]
+        [
+            normalizers.Precompiled(s) if isinstance(s, bytes) else normalizers.Replace(Regex(s[0]), s[1])
+            for s in pipeline.steps
+        ]
     )
-    splits: list[pre_tokenizers.PreTokenizer] = [pre_tokenizers.WhitespaceSplit()]
+    split = pre_tokenizers.Split(" ", "removed") if pipeline.only_spaces else pre_tokenizers.WhitespaceSplit()
+    splits: list[pre_tokenizers.PreTokenizer] = [split]
     if pipeline.characters is not None:
         splits.append(pre_tokenizers.Split(Regex(pipeline.characters), "isolated"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
@@ -163,8 +167,8 @@ def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens) -> dict[str, An
         "truncation_side": "right",
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": True,
-        "do_lower_case": False,
-        "strip_accents": False,
+        "do_lower_case": any(isinstance(operation, CaseFold) for operation in text.operations),
+        "strip_accents": any(isinstance(operation, Normalize) for operation in text.operations),
         "tokenize_chinese_chars": True,
         **dict(tokens.items()),
     }

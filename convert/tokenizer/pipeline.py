@@ -1,13 +1,15 @@
-r"""The text operations of a graph as `tokenizers` parts: replacements, two splits and a WordPiece model.
+r"""The text operations of a graph as `tokenizers` parts: normalizers, one or two splits and a WordPiece model.
 
 The normalizer leaves a text in which words are cut apart by single spaces and no other white space exists:
 
-1. the graph's own replacements;
-2. white space between two characters of its own script goes: `n. 286` has the words `n` and `.286`;
-3. a space after each run of one script, and one in front of the text;
+1. the graph's own changes of characters (`characters`);
+2. for words split at delimiters: those that go become a space, and a space comes before and after each that stays;
+   for words split by script: white space between two characters of its own script goes, `n. 286` has the words `n` and
+   `.286`, and a space comes after each run of one script;
+3. one space in front of the text;
 4. words over the byte limit become one character that is no piece. No regex can add up byte lengths, so
    each character of a long word is given as many tabs as it has bytes, the tabs are counted, and then go.
-   Tabs are free for this: step 3 has left no white space but its own spaces.
+   Tabs are free for this: step 2 has left none.
 
 The pre-tokenizer splits at the spaces, then cuts the words that the graph cuts into characters.
 """
@@ -18,9 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convert.blueprint.text import (
+    CaseFold,
+    Normalize,
     Pack,
     ReplacePattern,
     SplitCharacters,
+    SplitDelimiters,
     SplitScripts,
     TextBlueprint,
     TextOperation,
@@ -29,9 +34,11 @@ from convert.blueprint.text import (
 from convert.errors import GraphError
 from convert.unicode.automaton import TooComplexError, full_match, to_regex
 from convert.unicode.codepoints import regex_class
-from convert.unicode.patterns import replacement
+from convert.unicode.delimiters import read_delimiters
 from convert.unicode.re2 import parse, unsupported
 from convert.unicode.tables import scripts, whitespace
+
+from .characters import Step, character_steps
 
 # Oniguruma tries alternatives in order, so the scripts most text is in come first. Only speed depends on it.
 FREQUENT_SCRIPTS = (
@@ -48,12 +55,14 @@ class Pipeline:
     """What goes before the model.
 
     Attributes:
-        replacements: (regex, content) pairs for the normalizer, in order.
+        steps: of the normalizer, in order: (regex, content) pairs, and maps for `Precompiled`.
         cut: a regex that matches at the start of a word exactly when it is to be cut, or None.
+        only_spaces: whether U+0020 alone parts words; other white space may then be in them.
     """
 
-    replacements: tuple[tuple[str, str], ...]
+    steps: tuple[Step, ...]
     cut: str | None
+    only_spaces: bool
 
     @property
     def characters(self) -> str | None:
@@ -72,27 +81,38 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
         GraphError: an operation, an order of operations or a pattern that is not understood.
     """
     check_order(text.operations)
-    own = [replacement(op.pattern, op.rewrite, op.evidence) for op in text.operations if isinstance(op, ReplacePattern)]
+    own = character_steps([op for op in text.operations if isinstance(op, CaseFold | Normalize | ReplacePattern)])
     cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)])
-    steps = [*own, *script_steps(), *byte_limit_steps(text.wordpiece, cut, never_a_piece)]
-    return Pipeline(tuple(steps), cut)
+    delimiters = [op for op in text.operations if isinstance(op, SplitDelimiters)]
+    words = delimiter_steps(delimiters[0]) if delimiters else script_steps()
+    steps = [*own, *words, *byte_limit_steps(text.wordpiece, cut, never_a_piece)]
+    return Pipeline(tuple(steps), cut, only_spaces=bool(delimiters))
+
+
+# The operations that are understood, in stages. Of those marked there is one.
+STAGES: tuple[tuple[tuple[type, ...], bool], ...] = (
+    ((CaseFold, Normalize, ReplacePattern), False),
+    ((SplitScripts, SplitDelimiters), True),
+    ((SplitCharacters,), False),
+    ((WordPiece,), True),
+    ((Pack,), True),
+)
 
 
 def check_order(operations: tuple[TextOperation, ...]) -> None:
-    """Only the order ReplacePattern* SplitScripts SplitCharacters* WordPiece Pack is understood."""
-    order = [ReplacePattern, SplitScripts, SplitCharacters, WordPiece, Pack]
-    stages = [order.index(type(op)) for op in operations]
+    """Only changes of characters, one split into words, cuts into characters, WordPiece, packing are understood."""
+    stages = [next(i for i, (kinds, _) in enumerate(STAGES) if isinstance(op, kinds)) for op in operations]
     for previous, stage, operation in zip([-1, *stages], stages, operations, strict=False):
-        if stage < previous or (stage == previous and isinstance(operation, SplitScripts | WordPiece | Pack)):
+        if stage < previous or (stage == previous and STAGES[stage][1]):
             raise GraphError(
                 f"{operation.evidence}: {type(operation).__name__} is not understood in this place.",
-                "The order known is: replacements, scripts, characters, WordPiece, packing.",
+                "The order known is: replacements, scripts or delimiters, characters, WordPiece, packing.",
             )
-    for stage, kind in enumerate(order):
-        if kind in (SplitScripts, WordPiece, Pack) and stage not in stages:
+    for stage, (kinds, needed) in enumerate(STAGES):
+        if needed and stage not in stages:
             raise GraphError(
-                f"The text operations hold no {kind.__name__}.",
-                "hub2hf converts graphs that split words by script and look them up as WordPieces.",
+                f"The text operations hold no {' or '.join(kind.__name__ for kind in kinds)}.",
+                "hub2hf converts graphs that split words by script or at delimiters and look them up as WordPieces.",
             )
 
 
@@ -108,7 +128,7 @@ def cut_condition(operations: list[SplitCharacters]) -> str | None:
         raise unsupported(patterns, operations[0].evidence, str(error)) from error
 
 
-def script_steps() -> Iterator[tuple[str, str]]:
+def script_steps() -> Iterator[Step]:
     """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
     The first space comes in a step of its own: an empty match at the start would be found twice and make
@@ -128,7 +148,26 @@ def script_steps() -> Iterator[tuple[str, str]]:
     yield rf"(?:\A|{runs})\K{regex_class(blank)}*+", " "
 
 
-def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str) -> Iterator[tuple[str, str]]:
+def delimiter_steps(operation: SplitDelimiters) -> Iterator[Step]:
+    """Delimiters that go become one space, and one comes in front of the text; those that stay stand between spaces.
+
+    The first space comes in a step of its own: see `script_steps`.
+    """
+    found = read_delimiters(operation.delimiters, operation.kept, operation.evidence)
+    for needed in " \t":
+        if ord(needed) not in found.dropped:
+            raise GraphError(
+                f"Node '{operation.evidence}' splits text, but not at U+{ord(needed):04X}.",
+                "Only text that is split at white space can be converted: report the model.",
+            )
+    yield regex_class(found.dropped) + "++", " "
+    yield r"\A", " "
+    if found.kept:
+        kept = regex_class(found.kept)
+        yield rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
+
+
+def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str) -> Iterator[Step]:
     """Words of more than `max_bytes_per_word` bytes become `never_a_piece`, unless they are cut anyway."""
     limit = model.max_bytes_per_word
     if not LONGEST_UTF8 <= limit <= MOST_BYTES:

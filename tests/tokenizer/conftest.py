@@ -21,11 +21,11 @@ def folder(small_vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The tokenizer files of the LEALLA operations over the small vocabulary."""
     from dataclasses import replace
 
-    import fuzz_tokenizer
+    import tokenizer_oracles
 
     from convert.tokenizer import read_vocabulary, tokenizer_files
 
     out = tmp_path_factory.mktemp("folder")
-    text = replace(fuzz_tokenizer.standard_operations(), vocabulary=small_vocabulary)
+    text = replace(tokenizer_oracles.standard_operations(), vocabulary=small_vocabulary)
     tokenizer_files(text, len(read_vocabulary(small_vocabulary)), out)
     return out

@@ -8,21 +8,17 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from fuzz_tokenizer import (
-    VOCABULARIES,
-    CompiledSide,
-    TensorFlowSide,
-    alphabet_vocabulary,
-    byte_limit_words,
-    compare,
-    families,
-    standard_operations,
-)
+from fuzz_tokenizer import VOCABULARIES, CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families
+from tokenizer_oracles import RULES, BertSide, TensorFlowSide, bert_operations, standard_operations
 
+from convert.blueprint import convention
 from convert.blueprint.text import (
+    CaseFold,
+    Normalize,
     Pack,
     ReplacePattern,
     SplitCharacters,
+    SplitDelimiters,
     SplitScripts,
     TextBlueprint,
     TextOperation,
@@ -36,18 +32,19 @@ SAMPLE, SMALL_SAMPLE = 100, 1500
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
-def test_sample_of_the_fuzz(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rules", RULES)
+def test_sample_of_the_fuzz(rules: str, name: str, tmp_path: Path) -> None:
     path = VOCABULARIES[name](tmp_path)
-    text = replace(standard_operations(), vocabulary=path)
-    oracle, compiled = TensorFlowSide(text), CompiledSide(text, tmp_path)
+    text, oracle = RULES[rules](path)
+    compiled = CompiledSide(text, tmp_path)
     for family, texts in families(text, read_vocabulary(path).pieces, SAMPLE):
         count, different = compare(texts(), oracle, compiled)
-        print(f"{name} vocabulary, {family}: {count} texts, {len(different)} differences")
+        print(f"{rules}, {name} vocabulary, {family}: {count} texts, {len(different)} differences")
         assert not different, family
 
 
 WORDS, PACK = WordPiece("##", "[UNK]", 100, "w"), Pack(101, 102, 0, 128, "p")
-SCRIPTS = SplitScripts("s")
+SCRIPTS, SPLIT = SplitScripts("s"), SplitDelimiters(convention.DELIMITERS, convention.KEPT, "d")
 OTHERS: dict[str, tuple[TextOperation, ...]] = {
     "scripts only": (SCRIPTS, WORDS, PACK),
     "no replacement": (SCRIPTS, SplitCharacters((r"\p{Han}+",), "c"), WORDS, PACK),
@@ -83,6 +80,38 @@ def test_byte_limits(limit: int, tmp_path: Path) -> None:
     assert not different
 
 
+@pytest.mark.parametrize("lower_case", [False, True])
+@pytest.mark.parametrize("limit", [6, 100, 103])
+def test_byte_limits_of_bert(limit: int, lower_case: bool, tmp_path: Path) -> None:
+    text = replace(bert_operations(lower_case, limit), vocabulary=alphabet_vocabulary(tmp_path, 11))
+    texts = islice(byte_limit_words(limit, read_vocabulary(text.vocabulary).pieces), 0, None, 4)
+    _, different = compare(texts, BertSide(text), CompiledSide(text, tmp_path))
+    assert not different
+
+
+# Clusters of fewer than six bytes, where `Precompiled` alone goes wrong; special foldings; white space that does not split.
+FOLDED = (
+    *("ß ſ ς Σ İ I ı ﬁ ½ ² Å K", "A\U0001f3fb É\u0301\u0c3e", "\u06001 \u0600\u0600a", "\r\n\r\n a\r\nb", "Ꭰꭰ ᏸ"),
+    *("\x01A\x01b\x00c", "\x01\x01", "\x00", "각가힣 \u1100\u1161", "a\u00a0b\u3000c\u2028d", "ก\u0e33 à\u0e33", "ｶﾞ Aﾞ"),
+    *("\u0345α\u0345", "x\u00adY\u200dZ", "\u037a \u1fbe", "\U0001e900\U0001e922", "\U0001d400\U0001d7ff", "ﷺ"),
+)
+
+
+@pytest.mark.parametrize("lower_case", [False, True])
+def test_odd_foldings(lower_case: bool, tmp_path: Path) -> None:
+    text = replace(bert_operations(lower_case), vocabulary=alphabet_vocabulary(tmp_path))
+    texts = [*FOLDED, *(a + b for a in FOLDED for b in FOLDED)]
+    _, different = compare(texts, BertSide(text), CompiledSide(text, tmp_path))
+    assert not different
+
+
+def test_the_convention_is_that_of_tensorflow_text() -> None:
+    from tensorflow_text.python.ops import bert_tokenizer
+
+    assert bert_tokenizer._DELIM_REGEX_PATTERN == convention.DELIMITERS
+    assert bert_tokenizer._KEEP_DELIM_NO_WHITESPACE_PATTERN == convention.KEPT
+
+
 @pytest.mark.parametrize("off_by", [1])
 def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> None:
     text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path, 11))
@@ -94,7 +123,14 @@ def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("operations", "said"),
     [
-        ((WORDS, PACK), "no SplitScripts"),
+        ((WORDS, PACK), "no SplitScripts or SplitDelimiters"),
+        ((SPLIT, SCRIPTS, WORDS, PACK), "s: SplitScripts"),
+        ((SplitDelimiters(r"\[unused\d+\]|\s+", "", "unused"), WORDS, PACK), "unused.*single characters"),
+        ((SplitDelimiters(r"\s+|,", r"\s+|,", "spaces"), WORDS, PACK), "spaces.*a run of delimiters stays"),
+        ((SplitDelimiters(r"\p{P}", r"\p{P}", "joined"), WORDS, PACK), r"joined.*U\+0020"),
+        ((Normalize("NFKC", "composed"), SPLIT, WORDS, PACK), "composed.*NFKC"),
+        ((CaseFold("folded"), SPLIT, WORDS, PACK), "folded.*without NFD"),
+        ((CaseFold("f"), Normalize("NFD", "n"), SPLIT, WORDS, PACK), r"control character U\+0001"),
         ((SCRIPTS, ReplacePattern("a", "", "late"), WORDS, PACK), "late: ReplacePattern"),
         ((SCRIPTS, SCRIPTS, WORDS, PACK), "s: SplitScripts"),
         ((SCRIPTS, SplitCharacters((r"(?:ab)+",), "shape"), WORDS, PACK), r"shape.*\(\?:ab\)\+"),
@@ -139,8 +175,9 @@ HARD: dict[str, Callable[[int], str]] = {
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_time_is_linear(name: str) -> None:
-    tokenizer = probe_tokenizer(standard_operations(), {"[UNK]": 100, "a": 7, "1": 8, "##1": 9})
+@pytest.mark.parametrize("text", [standard_operations(), bert_operations(lower_case=True)], ids=["lealla", "bert"])
+def test_time_is_linear(text: TextBlueprint, name: str) -> None:
+    tokenizer = probe_tokenizer(text, {"[UNK]": 100, "a": 7, "1": 8, "##1": 9})
     tokenizer.no_truncation()
     # A quadratic step would take minutes; the slowest of these takes a third of a second.
     from time import monotonic

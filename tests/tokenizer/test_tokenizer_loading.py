@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz_tokenizer import LITERALS, TensorFlowSide, generated, standard_operations
+from fuzz_tokenizer import LITERALS, generated
+from tokenizer_oracles import TensorFlowSide, standard_operations
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 

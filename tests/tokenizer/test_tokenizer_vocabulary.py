@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from fuzz_tokenizer import standard_operations
+from tokenizer_oracles import standard_operations
 
 from convert.blueprint.text import Pack, TextBlueprint
 from convert.errors import VocabularyError

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any
 
-from convert.equivalence.reports.summary import equivalent, grid, summary
+from convert.equivalence.reports.summary import grid, summary
 from convert.equivalence.result import Report
 
 FORMAT = 1  # to be raised when a field changes its meaning or goes
@@ -30,7 +30,7 @@ def report_json(report: Report) -> dict[str, Any]:
     table = grid(report)
     return {
         "format": FORMAT,
-        "equivalent": equivalent(report),
+        "equivalent": report.equivalent,
         "summary": summary(report),
         "languages": len(table.languages),
         "sentences": int(table.sentences()),

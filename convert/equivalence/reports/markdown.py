@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from convert.equivalence.reports.scale import OUTSIDE
-from convert.equivalence.reports.summary import Grid, equivalent, explanation, failures_by_turns, grid, verdict
+from convert.equivalence.reports.summary import Grid, explanation, failures_by_turns, grid, verdict
 from convert.equivalence.reports.text import (
     count,
     difference,
@@ -30,7 +30,7 @@ def report_markdown(report: Report) -> str:
     Everything that comes from the outside is escaped or stands in code; nothing of it can become markup.
     """
     table = grid(report)
-    mark = "✅" if equivalent(report) else "❌"
+    mark = "✅" if report.equivalent else "❌"
     parts = [
         f"## {mark} {verdict(report)}",
         _escape(explanation(report)),

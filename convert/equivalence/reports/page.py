@@ -12,7 +12,6 @@ from convert.equivalence.reports.scale import OUTSIDE, STEPS, step
 from convert.equivalence.reports.style import style_sheet
 from convert.equivalence.reports.summary import (
     Grid,
-    equivalent,
     explanation,
     failures_by_turns,
     grid,
@@ -90,8 +89,8 @@ def _sentence(text: str, language: str, tag: str, limit: int = LENGTH) -> str:
 
 
 def _banner(report: Report) -> str:
-    state = "good" if equivalent(report) else "bad"
-    sign = "✓" if equivalent(report) else "✗"
+    state = "good" if report.equivalent else "bad"
+    sign = "✓" if report.equivalent else "✗"
     return (
         f"<header>\n<h1>hub2hf verify: {_plain(report.source)} and {_plain(report.candidate)}</h1>\n"
         f'<p class="banner {state}"><strong><span aria-hidden="true">{sign} </span>{verdict(report)}</strong>'

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convert.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
-from convert.equivalence.reports.summary import equivalent, grid, summary
+from convert.equivalence.reports.summary import grid, summary
 from convert.equivalence.reports.text import difference, number, printable
 from convert.equivalence.result import Report, Row
 from convert.errors import ExportError
@@ -96,7 +96,7 @@ class _Picture:
         height = top + HEADER + ROW * size + 30 + 40 * (legend[-1][1] + 1) + (34 if self.more() else 0) + MARGIN // 2
         self.image: Image.Image = Image.new("RGB", (width, height), BACKGROUND)
         self.draw: ImageDraw.ImageDraw = ImageDraw.Draw(self.image)
-        self.heading(lines, about, good=equivalent(report))
+        self.heading(lines, about, good=report.equivalent)
         for nth, names in enumerate(self.blocks):
             self.block(MARGIN + nth * self.step, top, names)
         self.draw_legend(legend, top + HEADER + ROW * size + 24)

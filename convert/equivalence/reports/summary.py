@@ -90,11 +90,6 @@ def verdict(report: Report) -> str:
     return "EQUIVALENT" if report.equivalent else "NOT EQUIVALENT"
 
 
-def equivalent(report: Report) -> bool:
-    """Whether something was compared and all of it passed."""
-    return bool(report.rows) and bool(report.equivalent)
-
-
 def summary(report: Report) -> str:
     """Return the verdict in one line that holds nothing invisible, whatever is in the report."""
     return f"{verdict(report)}: {explanation(report)}"

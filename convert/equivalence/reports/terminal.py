@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convert.equivalence.reports.scale import OUTSIDE
-from convert.equivalence.reports.summary import Grid, equivalent, failures_by_turns, grid, summary
+from convert.equivalence.reports.summary import Grid, failures_by_turns, grid, summary
 from convert.equivalence.reports.text import count, difference, more, number, printable, stage, tolerances
 from convert.equivalence.result import Cause, Failure, Report, Row
 
@@ -46,7 +46,7 @@ def print_report(report: Report, console: Console | None = None, *, every: bool 
     if failures[FAILURES:]:
         page.line(f"  … and {len(failures) - FAILURES} more in the report")
         page.line()
-    page.line(summary(report), "bold green" if equivalent(report) else "bold red", whole=True)
+    page.line(summary(report), "bold green" if report.equivalent else "bold red", whole=True)
 
 
 class _Page:

@@ -1,0 +1,157 @@
+"""Read the text side from a preprocessor: a SavedModel from text to ids, mask and token types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convert.blueprint.entry import SIGNATURES, Entry
+from convert.blueprint.inline import inlined
+from convert.blueprint.lines import count_lines, lines_in
+from convert.blueprint.probed import ProbedText, probe_set
+from convert.blueprint.read_text import TextReader, TextTrace, read_pack
+from convert.blueprint.text import PREPROCESSOR, TextBlueprint
+from convert.errors import GraphError, SourceError, VocabularyError
+from convert.interpreter import Interpreter, Substitutes
+from convert.savedmodel.model import SavedModel
+
+Probed = tuple[TextBlueprint, Mapping[str, int], tuple[ProbedText, ...]]
+VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
+OTHER = "Give the preprocessor that was published for this encoder."
+
+
+def read_preprocessor(preprocessor: SavedModel, encoder: SavedModel, pieces: int, positions: int) -> Probed:
+    """Return the text blueprint, the probe vocabulary (piece → id), and what the graph made of the probe texts.
+
+    Args:
+        preprocessor: its SavedModel.
+        encoder: the SavedModel that takes the ids.
+        pieces, positions: rows of its word and position embeddings.
+
+    Raises:
+        GraphError: a text operation is not understood, or the outputs are not ids, mask and token types.
+        SourceError: it has no signature from text to integers.
+        VocabularyError: its vocabulary is not that of the encoder.
+    """
+    reading = _Preprocessor(preprocessor)
+    check_vocabulary(reading.text.vocabulary()[0], f"the preprocessor {preprocessor.folder}", encoder, pieces)
+    return reading.read(pieces, positions)
+
+
+def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -> None:
+    """See that the vocabulary file `path` is that of `encoder`, which has `pieces` word embeddings.
+
+    Raises:
+        VocabularyError: it has another number of pieces, or the encoder brings another one.
+    """
+    count = count_lines(path)
+    if count != pieces:
+        raise VocabularyError(
+            f"The vocabulary of {whose}, {path.name}, has {count} pieces; the encoder {encoder.folder} has {pieces} "
+            "word embeddings.",
+            OTHER,
+        )
+    own = encoder.root_asset(VOCABULARY)
+    if own is not None and own != path and any(a != b for a, b in zip(lines_in(own), lines_in(path), strict=False)):
+        raise VocabularyError(
+            f"The vocabulary of {whose}, {path.name}, has other pieces than the encoder's own, {own}.", OTHER
+        )
+
+
+def preprocessor_entry(model: SavedModel) -> Entry:
+    """Return the signature from one string tensor to integers of a batch of texts.
+
+    Raises:
+        SourceError: there is none.
+    """
+    for name in sorted(model.signatures, key=lambda name: (name not in SIGNATURES, name)):
+        signature = model.signatures[name]
+        kinds = [str(tensor.dtype) for tensor in signature.inputs.values()]
+        given = {str(tensor.dtype) for tensor in signature.outputs.values()}
+        if kinds == ["string"] and given and given <= {"int32", "int64"}:
+            return Entry(name, model.graph, signature.inputs, signature.outputs, {})
+    names = ", ".join(model.signatures) or "none"
+    raise SourceError(
+        f"{model.folder} is not a preprocessor: no signature takes one string tensor and gives integers ({names}).",
+        OTHER,
+    )
+
+
+class _Preprocessor:
+    """The steps of reading one preprocessor."""
+
+    def __init__(self, model: SavedModel) -> None:
+        self.entry = preprocessor_entry(model)
+        graph = self.entry.graph
+        for tensor in self.entry.outputs.values():
+            graph = inlined(graph, tensor.ref)
+        self.graph = graph
+        self.text = TextReader(model, graph)
+        self.word_ids: str | None = None
+
+    def read(self, pieces: int, positions: int) -> Probed:
+        probes = probe_set(self.text, self._ids, positions)
+        vocabulary = {piece.encode(): number for piece, number in probes.vocabulary.items()}
+        trace = TextTrace()
+        found = self._run(vocabulary, probes.texts, trace)
+        roles = output_roles(found)
+        ids = found[roles["ids"]]
+        if ids.shape[1] > positions:
+            raise GraphError(
+                f"The preprocessor packs texts into {ids.shape[1]} ids (output '{roles['ids']}'); the encoder has "
+                f"{positions} positions.",
+                OTHER,
+            )
+        pack = read_pack(ids[-2], ids[-1], roles["ids"])
+        if (found[roles["mask"]] != (ids != pack.pad_id)).any():
+            raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
+        text = self.text.blueprint(trace, pack, pieces, PREPROCESSOR)
+        return text, probes.vocabulary, tuple(map(ProbedText, probes.texts, ids))
+
+    def _ids(self, vocabulary: Mapping[bytes, int], texts: Sequence[str]) -> np.ndarray:
+        found = self._run(vocabulary, texts, None)
+        return found[output_roles(found)["ids"]]
+
+    def _run(
+        self, vocabulary: Mapping[bytes, int], texts: Sequence[str], trace: TextTrace | None
+    ) -> dict[str, np.ndarray]:
+        """Return every output, int [texts, length]."""
+        values = np.empty(len(texts), dtype=object)
+        values[:] = [text.encode() for text in texts]
+        interpreter = Interpreter(
+            self.graph, Substitutes(_no_variable, vocabulary), trace.observe if trace is not None else None
+        )
+        (source,) = self.entry.inputs.values()
+        refs = [tensor.ref for tensor in self.entry.outputs.values()]
+        found = dict(zip(self.entry.outputs, interpreter.run(refs, {source.ref: values}), strict=True))
+        for name, value in found.items():
+            if np.ndim(value) != 2 or len(value) != len(texts):
+                raise GraphError(f"The output '{name}' is not one row of ids a text.", OTHER)
+        return found
+
+
+def output_roles(found: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return "ids", "mask" and perhaps "types" → output, by what the outputs hold.
+
+    Ids are more than zeros and ones; token types of one segment are zeros; the mask is neither.
+
+    Raises:
+        GraphError: the outputs are not one of each.
+    """
+    roles: dict[str, str] = {}
+    for name, value in found.items():
+        role = "ids" if value.size and value.max() > 1 else ("mask" if value.any() else "types")
+        if roles.setdefault(role, name) != name:
+            raise GraphError(
+                f"The outputs '{roles[role]}' and '{name}' of the preprocessor both look like {role}.", OTHER
+            )
+    if not {"ids", "mask"} <= roles.keys():
+        told = ", ".join(found)
+        raise GraphError(f"The outputs of the preprocessor ({told}) are not ids, mask and token types.", OTHER)
+    return roles
+
+
+def _no_variable(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' changes what the preprocessor makes of a text.", "Report the model.")

@@ -1,0 +1,172 @@
+"""What a push would do: the folder checked, what is there looked at, and the two compared. Nothing is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convert.equivalence.sentences import TRAPS, language_sentences
+from convert.errors import ExportError, HubError
+from convert.export.card import about_files
+from convert.export.files import hash_file
+from convert.export.manifest import ABOUT, CARD, MANIFEST, links, model_in, problems, read_manifest
+from convert.export.proof import Proof, passed, read_proof
+from convert.hub.client import token
+from convert.hub.repository import Content, Repository, card_diff, entry_of, text_of
+from convert.hub.result import FileChange
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+LARGE = 64 << 20  # bytes; smaller files are read at once, so that what is published is what was checked
+# git-check-ref-format, without what the Hub's addresses cannot hold; pull requests are refs of the Hub's own.
+BRANCH = re.compile(r"(?!.*(\.\.|//|\.lock$|[./]$))(?![0-9a-f]{40}$)[A-Za-z0-9_][A-Za-z0-9._/-]*")
+NAME = re.compile(r"[^/\s]+/[^/\s]+")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A folder that may be published.
+
+    Attributes:
+        folder: where it is.
+        contents: name → content of exactly the files of the manifest, and the manifest; small ones in memory.
+        files: name → SHA-256 of every file but the manifest.
+        about: the names whose content is new, with the card for this repository.
+        verified: whether it carries a passing verification.
+    """
+
+    folder: Path
+    contents: Mapping[str, Content]
+    files: Mapping[str, str]
+    about: tuple[str, ...]
+    verified: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a push does to a repository.
+
+    Attributes:
+        changes: every file of the folder, and those of an earlier conversion that go.
+        foreign: files there that hub2hf did not write; they stay.
+        diff: what changes in the card.
+        notes: what a person should know.
+    """
+
+    changes: list[FileChange]
+    foreign: list[str]
+    diff: str
+    notes: list[str]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether there is nothing to do."""
+        return all(change.change == "unchanged" for change in self.changes)
+
+
+def check_names(repository: str, revision: str) -> None:
+    """Refuse what cannot be a repository or a branch.
+
+    Raises:
+        HubError: it cannot.
+    """
+    if not NAME.fullmatch(repository):
+        raise HubError(f"'{repository}' is not the name of a repository.", "Name it OWNER/NAME.")
+    if not BRANCH.fullmatch(revision):
+        raise HubError(f"'{revision}' cannot be the name of a branch.", "Name a branch, such as main.")
+
+
+def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Ready:
+    """Return the folder with its card for `repository`, if it may be published.
+
+    Raises:
+        ExportError: a file is not what the manifest says, or there is no passing verification of these very files.
+    """
+    manifest = read_manifest(folder)
+    if linked := links(folder, manifest):
+        raise ExportError(f"{folder / linked[0]} is a link.", "Copy the files to a folder of their own, and push that.")
+    wrong = problems(folder, manifest)
+    for name, what in wrong.items():
+        if what == "is missing" or name in ABOUT or not allow_unverified:
+            raise ExportError(f"{folder / name} {what}, by {MANIFEST}.", _repair(folder, name))
+    if wrong:  # and published all the same, deliberately
+        manifest["files"] |= {name: hash_file(folder / name) for name in wrong}
+        manifest["changed"] = sorted({*manifest.get("changed", ()), *wrong})
+    manifest["repository"] = repository
+    proof = read_proof(folder, manifest)
+    reason = unproved(manifest, proof)
+    if reason and not allow_unverified:
+        raise ExportError(
+            f"{folder} is not proved: {reason}.",
+            f"Run hub2hf verify SOURCE {folder}; or publish it as it is with --allow-unverified, which its card will say.",
+        )
+    about, listed = about_files(manifest, proof)
+    contents = {name: about.get(name) or _content(folder, name, listed) for name in (*listed["files"], MANIFEST)}
+    files = {name: entry["sha256"] for name, entry in listed["files"].items()}
+    return Ready(folder, contents, files, tuple(about), verified=not reason)
+
+
+def _repair(folder: Path, name: str) -> str:
+    if name == CARD:
+        return f"Write it again with hub2hf card {folder} --force."
+    return "Verify the folder again." if name in ABOUT else "Convert the model again."
+
+
+def _content(folder: Path, name: str, manifest: Mapping[str, Any]) -> Content:
+    """Return a file, in memory if it is small; a large one is held against its hash when it is uploaded.
+
+    Raises:
+        ExportError: it changed meanwhile, or holds the token.
+    """
+    path, entry = folder / name, manifest["files"][name]
+    if entry["bytes"] > LARGE:
+        return path
+    data = path.read_bytes()
+    if len(data) != entry["bytes"] or hash_file(path) != entry:
+        raise ExportError(f"{path} changed while it was read.", "Push again when nothing writes there.")
+    secret = token()
+    if secret and secret.encode() in data:
+        raise ExportError(f"{path} holds the token for the Hub.", "Take it out, and make a new token.")
+    return data
+
+
+def unproved(manifest: Mapping[str, Any], proof: Proof | None) -> str:
+    """Return why the folder is not proved; "" where it is.
+
+    A proof has every exact way that the folder is made for, in every language that its card claims (all 109 where it claims
+    none), and the traps.
+    """
+    if proof is None:
+        return "no verification of its files is in it"
+    if not proof.equivalent:
+        return "its verification says that it is not equivalent to the original"
+    model = model_in(manifest)
+    claimed = set(model.card.languages if model else ()) or {sentence.language for sentence in language_sentences()}
+    ways = ["automodel", *(["sentence-transformers"] if "modules.json" in manifest["files"] else [])]
+    tight = {(r["surface"], r["language"]) for r in proof.rows if passed(r) and r["tolerance"] <= proof.data["tight"]}
+    for way in ways:
+        missing = sorted({*claimed, TRAPS} - {language for surface, language in tight if surface == way})
+        if missing:
+            names = ", ".join(missing[:5]) + (", …" if missing[5:] else "")
+            count = len(claimed - set(missing))
+            return f"its verification covers {count} of its {len(claimed)} languages as {way}, without {names}"
+    return ""
+
+
+def plan(api: HfApi, target: Repository, contents: Mapping[str, Content]) -> Plan:
+    """Return what a commit of `contents` does to `target`."""
+    earlier, card = entry_of(text_of(api, target, MANIFEST)), text_of(api, target, CARD)
+    there = target.files
+    stale = {n for n, entry in earlier.items() if n in there and n not in contents and there[n].is_entry(entry)}
+    changes = target.changes(contents, stale)
+    new_card = contents[CARD]
+    assert isinstance(new_card, bytes)
+    notes = []
+    if card and not (CARD in earlier and there[CARD].is_entry(earlier[CARD])):
+        notes.append("the card there was not written by hub2hf, or edited since: this one replaces it")
+    foreign = sorted(there.keys() - {change.name for change in changes} - {".gitattributes"})  # that is the Hub's
+    return Plan(changes, foreign, card_diff(card, new_card.decode()) if card else "", notes)

@@ -1,0 +1,133 @@
+"""Operations that change a text character by character, as one `Precompiled` normalizer.
+
+Case folding, NFD and the deletion of marks that follow each other are a map from characters to strings: folding looks at
+one character, NFD undoes whatever folding composed, and patterns of one character look at one. (NFD also sorts marks that
+follow one letter. Nearly all marks are of the category Mn, which these models delete.)
+
+`Precompiled` looks a text up by grapheme cluster, and takes the first character's entry for a cluster of fewer than six
+bytes. So a control character, which is always a cluster of its own, is put between the characters of such clusters
+before, and taken away after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from convert.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
+from convert.errors import GraphError
+from convert.unicode.codepoints import NOTHING, CodePoints, regex_class, union
+from convert.unicode.folding import case_folded, decomposed, folded_characters
+from convert.unicode.patterns import replacement
+from convert.unicode.re2 import Alternate, Chars, Node, parse
+from convert.unicode.tables import re2_class
+
+from .charsmap import charsmap
+
+Step = tuple[str, str] | bytes  # a regex and its content, or a map for `Precompiled`
+
+SEPARATOR, ZERO = "\x01", "\0"  # no map for `Precompiled` can hold a zero
+
+# Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
+# modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
+STARTING = "LNPSZ"
+CONTINUING = CodePoints.parse("A E33 EB3 FF9E-FF9F 1F3FB-1F3FF")
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Each of the characters `codes` becomes `content`."""
+
+    codes: frozenset[str]
+    content: str
+
+
+def character_steps(operations: Sequence[TextOperation]) -> list[Step]:
+    """Compile the operations before the split: folding, normalization, replacements.
+
+    Raises:
+        GraphError: a normalization that is not a map of characters, or a pattern that is not understood.
+    """
+    steps: list[Step] = []
+    waiting = list(operations)
+    while waiting:
+        if isinstance(waiting[0], ReplacePattern):
+            operation = waiting.pop(0)
+            assert isinstance(operation, ReplacePattern)
+            steps.append(replacement(operation.pattern, operation.rewrite, operation.evidence))
+        else:
+            steps += _map_steps(_folding(waiting), _classes(waiting))
+    return steps
+
+
+def _folding(waiting: list[TextOperation]) -> bool:
+    """Take NFD, or case folding and then NFD, off the front; return whether text is folded.
+
+    Raises:
+        GraphError: it is another normalization, or folding without NFD, which composes characters.
+    """
+    first = waiting.pop(0)
+    folds = isinstance(first, CaseFold)
+    form = waiting.pop(0) if folds and waiting and isinstance(waiting[0], Normalize) else first
+    if not isinstance(form, Normalize) or form.form != "NFD":
+        told = f"normalizes to {form.form}" if isinstance(form, Normalize) else "folds case without NFD after it"
+        raise GraphError(
+            f"Node '{first.evidence}' {told}.", "NFD, and case folding with NFD, can be converted: report it."
+        )
+    return folds
+
+
+def _classes(waiting: list[TextOperation]) -> list[_Class]:
+    """Take the replacements of single characters off the front."""
+    found = []
+    while waiting and isinstance(waiting[0], ReplacePattern):
+        operation = waiting[0]
+        codes = _characters(parse(operation.pattern, operation.evidence))
+        if codes is None:
+            break
+        _, content = replacement(operation.pattern, operation.rewrite, operation.evidence)
+        found.append(_Class(frozenset(_members(codes)), content))
+        waiting.pop(0)
+    return found
+
+
+def _characters(node: Node) -> CodePoints | None:
+    """Return the characters that a pattern matches one by one; None for any other pattern."""
+    if isinstance(node, Chars):
+        return node.codes
+    if isinstance(node, Alternate):
+        found = [_characters(option) for option in node.options]
+        return union(codes for codes in found if codes) if None not in found else None
+    return None
+
+
+def _members(codes: CodePoints) -> Iterable[str]:
+    return (chr(code) for low, high in codes.ranges for code in range(low, high + 1) if not 0xD800 <= code < 0xE000)
+
+
+def _map_steps(folds: bool, classes: Sequence[_Class]) -> list[Step]:
+    def image(character: str) -> str:
+        text = case_folded(character) if folds else character
+        text = "".join(map(decomposed, text))
+        for each in classes:
+            text = "".join(each.content if c in each.codes else c for c in text)
+        return text
+
+    changed = {*folded_characters(), *(c for each in classes for c in each.codes)}
+    mapping = {c: target for c in changed if (target := image(c)) != c}
+    reserved = {c: mapping.pop(c, c) for c in (SEPARATOR, ZERO)}
+    for character, target in reserved.items():
+        if SEPARATOR in target or ZERO in target or image(target) != target:
+            raise GraphError(
+                f"The graph keeps the control character U+{ord(character):04X} while it folds case.",
+                "Report the model, so that support can be added.",
+            )
+    prepended = CodePoints.of(*((ord(c), ord(c)) for c in mapping if ord(c) > 0x7F)) & (re2_class("Cf") or NOTHING)
+    starting = union(re2_class(name) or NOTHING for name in STARTING)
+    continuing = regex_class(~starting | CONTINUING)
+    return [
+        *((f"\\x{{{ord(c):X}}}", target) for c, target in reserved.items()),
+        (rf"(?={continuing})(?<=(?m:.))|(?<={regex_class(prepended)})(?=(?m:.))", SEPARATOR),
+        charsmap(mapping),
+        (f"\\x{{{ord(SEPARATOR):X}}}", ""),
+    ]

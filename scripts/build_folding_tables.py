@@ -1,0 +1,91 @@
+"""Read how TensorFlow Text folds case and decomposes each character, and write it as runs.
+
+`CaseFoldUTF8` is ICU's NFKC_Casefold and `NormalizeUTF8` its NFD, both of the copy of ICU that TensorFlow Text carries; no
+Python or Rust library follows the same Unicode version. So both are observed, code point by code point.
+
+    python scripts/build_folding_tables.py           # rewrite convert/unicode/folding_tables.txt
+    python scripts/build_folding_tables.py --check   # exit 1 if TensorFlow and the file differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+TABLES = Path(__file__).parent.parent / "convert" / "unicode" / "folding_tables.txt"
+HANGUL = range(0xAC00, 0xD7A4)  # the syllables, which the Unicode standard, section 3.12, decomposes by arithmetic
+CODES = [*range(0xD800), *range(0xE000, 0x110000)]
+TEXTS = [chr(code) for code in CODES]
+
+Change = tuple[int, str]
+
+
+def changes(outputs: tf.Tensor) -> Iterator[Change]:
+    """Yield the code points that an operation changes, and what they become."""
+    for code, text, output in zip(CODES, TEXTS, outputs.numpy(), strict=True):
+        if output.decode() != text and code not in HANGUL:
+            yield code, output.decode()
+
+
+def runs(found: Iterable[Change]) -> Iterator[str]:
+    """Yield `LOW[-HIGH[/STEP]]:TARGET`: each code point STEP later becomes the one STEP after the last one's target."""
+    run: list[Change] = []
+    for change in found:
+        if run and not _continues(run, change):
+            yield _written(run)
+            run = []
+        run.append(change)
+    if run:
+        yield _written(run)
+
+
+def _continues(run: list[Change], change: Change) -> bool:
+    (last, target), (code, text) = run[-1], change
+    step = run[1][0] - run[0][0] if len(run) > 1 else code - last
+    if len(target) != 1 or len(text) != 1 or step > 2:
+        return False
+    return code - last == step and ord(text) - ord(target) == step
+
+
+def _written(run: list[Change]) -> str:
+    (low, target), high = run[0], run[-1][0]
+    step = run[1][0] - low if len(run) > 1 else 1
+    span = "" if len(run) == 1 else f"-{high:X}" + (f"/{step}" if step > 1 else "")
+    return f"{low:X}{span}:{'+'.join(f'{ord(c):X}' for c in target)}"
+
+
+def build() -> str:
+    """The whole file, as text."""
+    encoded = tf.constant([text.encode() for text in TEXTS])
+    tables = {"casefold": tf_text.case_fold_utf8(encoded), "nfd": tf_text.normalize_utf8(encoded, "NFD")}
+    lines = [
+        "# What TensorFlow Text makes of single characters; written by scripts/build_folding_tables.py, not by hand.",
+        "# LOW[-HIGH[/STEP]]:TARGET+TARGET, hexadecimal; in a run the target moves with the code point; no target deletes.",
+        "# Hangul syllables are left out of both: they fold to themselves, and decompose by arithmetic.",
+    ]
+    for name, outputs in tables.items():
+        lines += [f"[{name}]", *runs(changes(outputs))]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write the file, or compare it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    text = build()
+    if parser.parse_args().check:
+        same = TABLES.read_text(encoding="ascii") == text
+        print("identical" if same else f"{TABLES} differs from TensorFlow {tf.__version__}")
+        return 0 if same else 1
+    TABLES.write_text(text, encoding="ascii")
+    print(f"{TABLES}: {len(text)} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Let TensorFlow Model Garden's real exporter make an encoder and its preprocessor, with weights drawn from a seed.
+
+Run in an environment with tf-models-official (tests/test_garden.py tells how to make one):
+    python scripts/export_garden.py OUT --vocabulary vocab.txt [--encoder v2] [--mlm] [--lower-case] …
+writes OUT/encoder and OUT/preprocessor. Nothing of hub2hf is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from official.legacy.bert import configs
+from official.nlp.configs import encoders
+from official.nlp.tools import export_tfhub_lib as exporter
+
+
+def configuration(o: argparse.Namespace, pieces: int) -> dict[str, Any]:
+    """Return the configuration of the encoder as the exporter takes it: the old form, or the new one."""
+    sizes = {
+        "vocab_size": pieces,
+        "hidden_size": o.hidden,
+        "num_attention_heads": o.heads,
+        "intermediate_size": o.intermediate,
+        "max_position_embeddings": o.positions,
+        "type_vocab_size": 2,
+    }
+    if o.encoder == "v1":
+        return {"bert_config": configs.BertConfig(num_hidden_layers=o.layers, hidden_act=o.activation, **sizes)}
+    if o.encoder == "albert":
+        albert = encoders.AlbertEncoderConfig(num_layers=o.layers, embedding_width=8, **sizes)
+        return {"encoder_config": encoders.EncoderConfig(type="albert", albert=albert)}
+    width = {"embedding_size": 8} if o.encoder == "electra" else {}
+    bert = encoders.BertEncoderConfig(num_layers=o.layers, hidden_activation=o.activation, **sizes, **width)
+    return {"encoder_config": encoders.EncoderConfig(type="bert", bert=bert)}
+
+
+def draw(variables: list[Any]) -> None:
+    """Give every variable a value of the scale that a trained one has."""
+    source = np.random.default_rng(0)
+    for variable in variables:
+        if variable.dtype.is_floating:
+            value = source.standard_normal(variable.shape).astype(np.float32)
+            scale = 0.1 if "kernel" not in variable.name else float(np.prod(variable.shape[:-1])) ** -0.5
+            variable.assign(scale * value + ("gamma" in variable.name))
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--vocabulary", type=Path, required=True)
+    parser.add_argument("--encoder", choices=("v1", "v2", "electra", "albert"), default="v1")
+    parser.add_argument("--activation", default="gelu")
+    for name, default in (("hidden", 32), ("layers", 2), ("heads", 4), ("intermediate", 64), ("positions", 64)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--length", type=int, default=64)
+    parser.add_argument("--mlm", action="store_true")
+    parser.add_argument("--lower-case", action="store_true")
+    o = parser.parse_args()
+    kind = configuration(o, len(o.vocabulary.read_bytes().splitlines()))
+    _, trained = exporter._create_model(**kind, with_mlm=o.mlm)
+    draw(trained.variables)
+    items = trained.checkpoint_items if o.mlm else {"model": trained, "encoder": trained}
+    text = {"vocab_file": str(o.vocabulary), "do_lower_case": o.lower_case}
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = tf.train.Checkpoint(**items).save(f"{scratch}/checkpoint")
+        exporter.export_model(str(o.out / "encoder"), model_checkpoint_path=saved, with_mlm=o.mlm, **kind, **text)
+    exporter.export_preprocessing(
+        str(o.out / "preprocessor"), tokenize_with_offsets=True, default_seq_length=o.length, **text
+    )
+
+
+if __name__ == "__main__":
+    main()

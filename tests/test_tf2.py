@@ -1,0 +1,249 @@
+"""Encoders of ids as TensorFlow 2 saves them, with their preprocessors: what is read, and what the folder gives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from references import EMBEDDED, VOCABULARY, Pair
+
+import convert
+from convert.blueprint.text import CaseFold
+from convert.equivalence.sentences import language_sentences, trap_sentences
+from convert.errors import GraphError, MappingError, SourceError, VocabularyError
+
+EXACT = 2e-6  # configs/tolerances.toml, automodel and sentence-transformers
+
+
+def test_every_option_is_read(tf2: Pair) -> None:
+    o, blueprint = tf2.options, convert.inspect(tf2.encoder, preprocessor=tf2.preprocessor)
+    encoder, text = blueprint.encoder, blueprint.text
+    sizes = (encoder.hidden_size, encoder.layers, encoder.heads, encoder.intermediate_size, encoder.positions)
+    assert [size.value for size in sizes] == [o.hidden, o.layers, o.heads, o.intermediate, o.positions]
+    assert encoder.type_vocab_size.value == o.types
+    assert encoder.hidden_activation.value == o.activation
+    assert encoder.pooler_activation.value == o.pooler
+    assert encoder.layer_norm_epsilon.value == o.epsilon
+    assert encoder.normalised.value == (o.default == "normalised")
+    assert (text.pack.max_length, text.pack.start_id, text.pack.end_id) == (o.max_length, 101, 102)
+    assert any(isinstance(operation, CaseFold) for operation in text.operations) == bool(o.lower_case)
+    assert text.origin == "the preprocessor"
+    assert set(blueprint.inputs) == {"ids", "mask", "types"}
+    assert any("cls/predictions" in name for name in encoder.unused) == o.mlm
+
+
+def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> None:
+    found = convert.inspect(pair("unsigned").encoder, preprocessor=pair("unsigned").preprocessor)
+    assert found.signature == "__call__"
+    layers = {f"encoder_outputs/{i}": f"layer {i}" for i in range(3)}
+    assert found.outputs == layers | {
+        "sequence_output": "layer 2",
+        "pooled_output": "embedding",
+        "default": "embedding",
+    }
+    normalised = convert.inspect(pair("uncased").encoder, preprocessor=pair("uncased").preprocessor)
+    assert (normalised.output_name, normalised.outputs["pooled_output"]) == ("default", "pooled")
+
+
+def test_exact_in_all_languages(tf2: Pair, tmp_path: Path) -> None:
+    convert.convert(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor)
+    surfaces = ["automodel", "sentence-transformers"]
+    report = convert.verify(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor, surfaces=surfaces)
+    assert report.equivalent
+    assert len({row.language for row in report.rows}) == 110
+    assert max(row.difference for row in report.rows) < EXACT
+    assert not any(row.other_ids for row in report.rows)
+    assert "ids from" not in report.witness
+
+
+def test_the_sequence_output_is_exact(tf2: Pair, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from convert.equivalence.tensorflow_beside import open_reference
+    from convert.savedmodel import SavedModel
+
+    out = convert.convert(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor).out
+    texts = [sentence.text for sentence in [*language_sentences(), *trap_sentences()]]
+    with open_reference(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
+        expected = reference.outputs(texts)  # type: ignore[attr-defined]
+        stage = next(n for n, s in reference.blueprint.outputs.items() if s == f"layer {tf2.options.layers - 1}")
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    model = AutoModel.from_pretrained(out, trust_remote_code=True).eval()
+    length = tf2.options.max_length
+    batch = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    assert np.array_equal(batch["input_ids"].numpy(), expected["ids"])
+    with torch.inference_mode():
+        found = model(**batch).last_hidden_state.numpy()
+    real = expected["mask"].astype(bool)
+    ours, theirs = (
+        value[real] / np.linalg.norm(value[real], axis=-1, keepdims=True) for value in (found, expected[stage])
+    )
+    assert np.abs(ours - theirs).max() < EXACT
+
+
+def test_weights_are_those_of_the_checkpoint(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    from convert.savedmodel import SavedModel
+
+    encoder = pair("cased").encoder
+    tensors = load_file(convert.convert(encoder, tmp_path / "out").out / "model.safetensors")
+    read = SavedModel.open(encoder).checkpoint.read
+    block = "transformer/layer_1/self_attention"
+    kernel = read(f"{block}/query/kernel")
+    assert kernel.ndim == 3
+    assert np.array_equal(tensors["encoder.layer.1.attention.self.query.weight"], kernel.reshape(32, 32).T)
+    assert np.array_equal(tensors["encoder.layer.1.attention.self.query.bias"], read(f"{block}/query/bias").ravel())
+    output = read(f"{block}/attention_output/kernel")
+    assert np.array_equal(tensors["encoder.layer.1.attention.output.dense.weight"], output.reshape(32, 32).T)
+    types = tensors["embeddings.token_type_embeddings.weight"]
+    assert np.array_equal(types, read("type_embeddings/embeddings"))
+
+
+@pytest.mark.parametrize("name", ["cased", "unsigned"])
+def test_without_a_preprocessor_the_convention_is_said(name: str, pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    encoder, options = pair(name).encoder, pair(name).options
+    conversion = convert.convert(encoder, tmp_path / "out")
+    origin = f"'do_lower_case' is {str(options.lower_case).lower()}"
+    assert "Model Garden" in conversion.manifest["blueprint"]["text_origin"]
+    assert origin in conversion.manifest["blueprint"]["text_origin"]
+    assert conversion.blueprint.text.pack.max_length == min(128, options.positions)
+    report = convert.verify(encoder, tmp_path / "out", languages=["de", "ja"])
+    assert report.equivalent
+    assert "ids from the exported tokenizer" in report.witness
+
+
+def test_the_convention_gives_the_ids_of_the_preprocessor(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    for name in ("cased", "unsigned"):
+        folders = [tmp_path / f"{name}{i}" for i in (0, 1)]
+        convert.convert(pair(name).encoder, folders[0])
+        convert.convert(pair(name).encoder, folders[1], preprocessor=pair(name).preprocessor)
+        assert len({(folder / "tokenizer.json").read_bytes() for folder in folders}) == 1
+
+
+def test_a_vocabulary_for_an_encoder_without(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    encoder = pair("listed").encoder
+    with pytest.raises(SourceError, match=r"--preprocessor.*--vocab"):
+        convert.inspect(encoder)
+    blueprint = convert.inspect(encoder, vocab=VOCABULARY)
+    assert "has capital letters" in blueprint.text.origin
+    small = tmp_path / "small.txt"
+    small.write_bytes(VOCABULARY.read_bytes().lower().replace(b"[unk]", b"[UNK]"))
+    with pytest.raises(VocabularyError, match=r"lacks \[CLS\], \[SEP\], \[PAD\]"):
+        convert.inspect(encoder, vocab=small)
+
+
+def test_a_recording_replays(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
+    convert.record(encoder, tmp_path / "golden", preprocessor=preprocessor, languages=["de", "th"])
+    convert.convert(encoder, tmp_path / "out", preprocessor=preprocessor)
+    assert convert.verify(None, tmp_path / "out", golden=tmp_path / "golden").equivalent
+    convert.convert(encoder, tmp_path / "out", force=True)
+    with pytest.raises(SourceError, match="another model"):
+        convert.verify(None, tmp_path / "out", golden=tmp_path / "golden")
+
+
+def test_a_wrong_port_is_told_apart(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    encoder, preprocessor = pair("listed").encoder, pair("listed").preprocessor
+    out = convert.convert(encoder, tmp_path / "out", preprocessor=preprocessor).out
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu_pytorch_tanh"}))
+    report = convert.verify(encoder, out, preprocessor=preprocessor, languages=["de"], surfaces=["automodel"])
+    assert not report.equivalent
+
+
+def test_the_same_bytes_twice(tf2: Pair, tmp_path: Path) -> None:
+    folders = [convert.convert(tf2.encoder, tmp_path / n, preprocessor=tf2.preprocessor).out for n in ("a", "b")]
+    files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
+    assert files[0] == files[1]
+
+
+# Bad input: each is one error that says what it is and what to do.
+
+
+def test_text_models_take_nothing_beside(pair: Callable[[str], Pair]) -> None:
+    with pytest.raises(SourceError, match="takes text"):
+        convert.inspect(EMBEDDED, preprocessor=pair("cased").preprocessor)
+    with pytest.raises(SourceError, match="Give one"):
+        convert.inspect(pair("listed").encoder, preprocessor=pair("listed").preprocessor, vocab=VOCABULARY)
+
+
+def test_a_preprocessor_is_no_encoder_and_an_encoder_no_preprocessor(pair: Callable[[str], Pair]) -> None:
+    cased = pair("cased")
+    with pytest.raises(GraphError, match=r"entry points: serving_default"):
+        convert.inspect(cased.preprocessor)
+    with pytest.raises(SourceError, match="is not a preprocessor"):
+        convert.inspect(cased.encoder, preprocessor=cased.encoder)
+
+
+def _with_vocabulary(preprocessor: Path, out: Path, content: bytes) -> Path:
+    shutil.copytree(preprocessor, out)
+    next((out / "assets").iterdir()).write_bytes(content)
+    return out
+
+
+def test_a_preprocessor_of_another_model_is_refused(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    cased, lines = pair("cased"), VOCABULARY.read_bytes().splitlines(keepends=True)
+    fewer = _with_vocabulary(cased.preprocessor, tmp_path / "fewer", b"".join(lines[:-1]))
+    with pytest.raises(VocabularyError, match=rf"has {len(lines) - 1} pieces.*{len(lines)} word embeddings"):
+        convert.inspect(cased.encoder, preprocessor=fewer)
+    other = _with_vocabulary(cased.preprocessor, tmp_path / "other", b"".join([*lines[:-1], b"another\n"]))
+    with pytest.raises(VocabularyError, match="other pieces than the encoder's own"):
+        convert.inspect(cased.encoder, preprocessor=other)
+
+
+def test_a_preprocessor_longer_than_the_positions_is_refused(
+    pair: Callable[[str], Pair], build_pair: Callable[..., Pair]
+) -> None:
+    short = build_pair(positions=40, max_length=32)
+    with pytest.raises(GraphError, match=r"128 ids.*40 positions"):
+        convert.inspect(short.encoder, preprocessor=pair("cased").preprocessor)
+
+
+@pytest.mark.parametrize(
+    ("renames", "kind"),
+    [
+        ({"transformer/layer_0/": "transformer/"}, "ALBERT"),
+        ({"embeddings/layer_norm": "embedding_projection"}, "ELECTRA"),
+        ({"position_embedding/embeddings": "relative_attention_bias/rel_embedding"}, "T5"),
+        ({"transformer/layer_0/self_attention/query": "EncoderTransformer/query"}, "Universal Sentence Encoder"),
+        ({"pooler_transform": "head"}, "has no rule"),
+    ],
+)
+def test_other_kinds_are_refused_by_name(
+    renames: dict[str, str], kind: str, build_pair: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import build_tf2_model as builder
+
+    original = builder.Variables.__call__
+
+    def renamed(self: Any, name: str, *rest: Any, **named: Any) -> Any:
+        for old, new in renames.items():
+            name = name.replace(old, new)
+        return original(self, name, *rest, **named)
+
+    monkeypatch.setattr(builder.Variables, "__call__", renamed)
+    with pytest.raises(MappingError, match=kind):
+        convert.inspect(build_pair().encoder)
+
+
+def test_heads_that_do_not_fill_the_hidden_size_are_refused() -> None:
+    from convert.state_dict import BERT_TF2, pair
+
+    shapes = _shapes(heads=3, size=8, hidden=32)
+    with pytest.raises(MappingError, match=r"3 heads of 8, which is not the hidden size 32"):
+        pair(shapes, BERT_TF2)
+
+
+def _shapes(heads: int, size: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    from convert.state_dict import BERT_TF2
+
+    sizes = {"heads": heads, "head_size": size, "hidden_size": hidden, "vocab_size": 9, "intermediate_size": 7}
+    sizes |= {"type_vocab_size": 2, "max_position_embeddings": 5}
+    return {rule.variable.replace("{i}", "0"): tuple(sizes[d] for d in rule.shape) for rule in BERT_TF2}
