@@ -77,7 +77,7 @@ def _paths(node: Node) -> int:
 
 def _slow(node: Node) -> bool:
     """Whether something that can fail follows an unbounded repetition."""
-    if isinstance(node, Concat):
+    if isinstance(node, Concat) and node.parts:
         followed = node.parts[:-1]
         return any(_nested(part) for part in followed) or _slow(node.parts[-1])
     return any(_slow(child) for child in children(node))
