@@ -9,7 +9,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check fuzz bench verify-large garden clean
+.PHONY: demo test transformers4 check fuzz kill bench verify-large garden clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -29,8 +29,13 @@ check: $(VENV)/dev.installed  ## format, lint, types
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy convert scripts
 
-fuzz: $(VENV)/dev.installed  ## every code point and 200,000 strings through the exact tokenizer and TensorFlow
+fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
 	$(BIN)/python scripts/fuzz_tokenizer.py
+	$(BIN)/python scripts/fuzz_savedmodel.py
+	$(BIN)/python scripts/fuzz_readers.py
+
+kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
+	$(BIN)/python scripts/kill_tests.py
 
 bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size
 	$(BIN)/python scripts/bench.py

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 2000  # a hostile graph may have names of any length
+
+
+def _printable(text: str) -> str:
+    """Return a text in one line without control characters: it may quote a file, and a terminal obeys what it prints."""
+    short = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return short if short.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+
 
 class Hub2HFError(Exception):
     """Base of every error a user can cause or meet; the command prints it and exits with 2.
@@ -12,9 +20,9 @@ class Hub2HFError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(f"{problem} {next_step}")
-        self.problem = problem
-        self.next_step = next_step
+        self.problem = _printable(problem)
+        self.next_step = _printable(next_step)
+        super().__init__(f"{self.problem} {self.next_step}")
 
 
 class SourceError(Hub2HFError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from convert.interpreter.run import Body, order_of
+from convert.limits import tick
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -47,12 +48,18 @@ class Dataflow:
 
     def uses(self, name: str) -> Iterator[Use]:
         """Yield the uses of the value of node `name`, through ops that only pass it on."""
-        for use in self._uses[name]:
+        stack, seen = [iter(self._uses[name])], {name}
+        while stack:
+            use = next(stack[-1], None)
+            if use is None:
+                stack.pop()
+                continue
             passed_on = use.node.op in PASSED_ON and use.position == 0
-            if passed_on or use.node.op == "ConcatV2":  # the slices of a partitioned variable are joined
-                yield from self.uses(use.node.name)
-            else:
+            if not passed_on and use.node.op != "ConcatV2":  # the slices of a partitioned variable are joined
                 yield use
+            elif use.node.name not in seen:
+                seen.add(use.node.name)
+                stack.append(iter(self._uses[use.node.name]))
 
     def forward(self, start: Node, through: frozenset[str], until: frozenset[str]) -> Node | None:
         """Return the nearest node with an op of `until` reached from `start` by nodes with ops of `through`."""
@@ -101,9 +108,10 @@ class Bodies:
             body = stack.pop()
             for node in body.nodes.values():
                 attributes, offset = CALLS.get(node.op, ((), 0))
-                for name in map(node.attr, attributes):
+                tick(str(node))
+                for name in map(str, map(node.attr, attributes)):
                     if name not in self.callers:
-                        stack.append(graph.functions[name])
+                        stack.append(graph.function(name))
                     self.callers[name].append(Caller(body, node, offset))
 
     def find(self, op: str) -> list[tuple[Body, Node]]:
@@ -115,6 +123,7 @@ class Bodies:
         """Return the node that makes the value `ref`, followed through identities and out of function arguments;
         None when nothing in the main graph calls the function, or several nodes do."""
         while True:
+            tick(ref.node)
             node = body.node(ref.node)
             if node.op == ARGUMENT_OP and isinstance(body, Function):
                 callers = self.callers.get(body.name, [])

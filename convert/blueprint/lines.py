@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from convert.errors import VocabularyError
+from convert.savedmodel.assets import check_vocabulary
 
 
 def lines_of(path: Path, pieces: Collection[str]) -> dict[str, int]:
@@ -14,6 +15,7 @@ def lines_of(path: Path, pieces: Collection[str]) -> dict[str, int]:
     Raises:
         VocabularyError: the file cannot be read.
     """
+    check_vocabulary(path)
     wanted = {piece.encode(): piece for piece in pieces}
     found: dict[str, int] = {}
     try:
@@ -33,8 +35,9 @@ def count_lines(path: Path) -> int:
     """Return how many pieces the vocabulary file has, one a line; the last needs no newline.
 
     Raises:
-        VocabularyError: the file cannot be read.
+        VocabularyError: the file cannot be read, or is no vocabulary.
     """
+    check_vocabulary(path)
     try:
         with path.open("rb") as lines:
             return sum(1 for _ in lines)

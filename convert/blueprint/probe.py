@@ -6,8 +6,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 import numpy as np
+
+from convert.errors import MappingError
+from convert.limits import memory, tick
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
@@ -109,9 +113,12 @@ class Weights:
     def __call__(self, key: str) -> np.ndarray:
         """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
         shape = self.shapes[key]
+        tick(key)
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
-        draw = _drawn(key, int(np.prod(shape))).reshape(shape)
+        if 16 * prod(shape) > memory():
+            raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
+        draw = _drawn(key, prod(shape)).reshape(shape)
         if key.endswith(".weight") and "embeddings" not in key and "LayerNorm" not in key:
             inputs = np.prod(shape[:-1]) if key.endswith("attention.output.dense.weight") else shape[0]
             draw /= np.sqrt(inputs)

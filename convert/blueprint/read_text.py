@@ -25,6 +25,7 @@ from convert.blueprint.text import (
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
 from convert.interpreter.run import TABLE_OPS
+from convert.limits import MAX_PIECE_BYTES, MAX_WORD_BYTES
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node
@@ -137,12 +138,11 @@ def read_wordpiece(node: Node) -> WordPiece:
         raise GraphError(f"Node '{node.name}' keeps unknown words or splits their characters.", UNSUPPORTED)
     if node.attr("max_chars_per_token", 0) > 0:
         raise GraphError(f"Node '{node.name}' bounds the characters of a piece.", UNSUPPORTED)
-    return WordPiece(
-        text_attr(node, "suffix_indicator"),
-        text_attr(node, "unknown_token"),
-        int(node.attr("max_bytes_per_word")),
-        node.name,
-    )
+    suffix, unknown = text_attr(node, "suffix_indicator"), text_attr(node, "unknown_token")
+    longest = int(node.attr("max_bytes_per_word"))
+    if not 0 < longest <= MAX_WORD_BYTES or max(len(suffix.encode()), len(unknown.encode())) > MAX_PIECE_BYTES:
+        raise GraphError(f"Node '{node.name}' takes words of {longest} bytes, or has a long suffix.", UNSUPPORTED)
+    return WordPiece(suffix, unknown, longest, node.name)
 
 
 class TextReader:

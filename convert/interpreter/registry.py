@@ -27,7 +27,7 @@ DEAD = object()  # in place of a value on the side of a Switch that is not taken
 OPERATIONS: dict[str, Operation] = {}
 
 # A probe needs no larger tensor; a hostile graph must not fill the memory.
-MAX_ELEMENTS = 1 << 26
+MAX_ELEMENTS = 1 << 24
 
 
 def operation(*names: str) -> Callable[[Operation], Operation]:

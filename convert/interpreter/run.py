@@ -8,8 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convert import limits
 from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import arrays, control, lists, ragged, shapes, strings, words  # noqa: F401  (fill OPERATIONS)
+from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
+    arrays,
+    bounds,
+    control,
+    lists,
+    ragged,
+    shapes,
+    strings,
+    words,
+)
 from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
@@ -55,7 +65,9 @@ class Interpreter:
         self._observe = observe
         self._steps = 0
         self._depth = 0
+        self._held = 0  # bytes of the values of all steps that are still to be used
         self._constants: dict[tuple[int, str], Value] = {}
+        self._kept = 0  # bytes of the constants
         self._orders: dict[tuple[int, tuple[TensorRef, ...], frozenset[TensorRef]], list[Node]] = {}
 
     def run(self, fetches: Sequence[TensorRef], feeds: Feeds) -> list[Value]:
@@ -64,7 +76,7 @@ class Interpreter:
         Raises:
             GraphError: an op is unknown, an input is not fed, or a node cannot be computed; names the node.
         """
-        self._steps = 0
+        self._steps = self._held = 0
         with np.errstate(all="ignore"):
             return self._evaluate(self.graph, tuple(fetches), feeds)
 
@@ -99,13 +111,20 @@ class Interpreter:
         for node in order:
             inputs = [get(ref) for ref in node.inputs]
             values[node.name] = self._step(body, node, inputs)
+            self._hold(node, values[node.name])
             if self._observe:
                 self._observe(node, inputs, values[node.name])
             for ref in node.inputs:
                 uses[ref.node] -= 1
-                if not uses[ref.node]:
-                    values.pop(ref.node, None)
+                if not uses[ref.node] and ref.node in values:
+                    self._held -= sum(map(bounds.nbytes, values.pop(ref.node)))
+        self._held -= sum(bounds.nbytes(value) for outputs in values.values() for value in outputs)
         return [get(ref) for ref in fetches]
+
+    def _hold(self, node: Node, outputs: tuple[Value, ...]) -> None:
+        self._held += sum(map(bounds.nbytes, outputs))
+        if self._held > limits.memory():
+            raise bounds.too_large(node)
 
     def _order(self, body: Body, fetches: tuple[TensorRef, ...], fed: frozenset[TensorRef]) -> list[Node]:
         """Return the nodes that `fetches` depend on, inputs first; what is fed is not followed."""
@@ -122,6 +141,7 @@ class Interpreter:
             return NO_VALUES
         if node.op == "Const":
             return (self._constant(body, node),)
+        bounds.check(node, inputs)
         if node.op in VARIABLE_OPS:
             return (as_float64(self.substitutes.variable(node.name)),)
         if node.op == "ReadVariableOp":
@@ -138,7 +158,15 @@ class Interpreter:
             return function(node, inputs, self)
         except Hub2HFError:
             raise
-        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError, RuntimeError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            AttributeError,
+            RuntimeError,
+            MemoryError,
+        ) as error:
             raise GraphError(
                 f"Node '{node.name}' ({node.op}) cannot be computed: {error}.",
                 "The graph is damaged, or uses this op in a way that is not supported.",
@@ -147,7 +175,11 @@ class Interpreter:
     def _constant(self, body: Body, node: Node) -> Value:
         key = (id(body), node.name)
         if key not in self._constants:
-            self._constants[key] = as_float64(node.value)
+            value = node.value
+            self._kept += 8 * value.size
+            if self._kept > limits.memory():
+                raise bounds.too_large(node)
+            self._constants[key] = as_float64(value)
         return self._constants[key]
 
 

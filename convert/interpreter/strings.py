@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from tokenizers import Regex, normalizers
@@ -12,6 +12,7 @@ from tokenizers import Regex, normalizers
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
 from convert.interpreter.registry import Caller, Value, elementary, operation
+from convert.limits import tick
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import Automaton, full_match
 from convert.unicode.codepoints import EVERYTHING
@@ -53,6 +54,7 @@ def _matcher(pattern: str, evidence: str) -> Automaton:
 def _accepts(automaton: Automaton, word: str) -> bool:
     state: int | None = automaton.start
     for point in map(ord, word):
+        tick("a pattern")
         if state is None:
             return False
         state = next((target for target, points in automaton.edges[state].items() if point in points), None)
@@ -87,7 +89,7 @@ def _unicode_decode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[V
     texts = [item.decode() for item in np.ravel(inputs[0])]
     splits = np.cumsum([0, *map(len, texts)]).astype(node.attr("Tsplits", np.int64))
     points = np.asarray([ord(c) for text in texts for c in text], np.int32)
-    starts = [len(text[:i].encode()) for text in texts for i in range(len(text))]
+    starts = [at for text in texts for at in accumulate((len(c.encode()) for c in text[:-1]), initial=0) if text]
     outputs = (splits, points, np.asarray(starts, np.int64))
     return outputs if node.op.endswith("Offsets") else outputs[:2]
 
@@ -143,6 +145,7 @@ def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[t
     whole = [(piece, 0, size)]
     pieces, start, at = [], 0, 0
     while start < len(word):
+        tick(f"node '{node.name}'")
         for end in range(len(word), start, -1):
             piece = (suffix * (start > 0) + word[start:end]).encode()
             if piece in vocabulary:

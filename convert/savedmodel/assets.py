@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from convert.errors import SourceError
+from convert.errors import SourceError, VocabularyError
+from convert.limits import MAX_ASSETS, MAX_LINE_BYTES, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_LINES
 from convert.savedmodel import messages
 
 ASSETS_FOLDER: Final = "assets"  # kSavedModelAssetsDirectory, tensorflow/cc/saved_model/constants.h
@@ -25,12 +26,34 @@ def read_assets(folder: Path, meta_graph: Any) -> dict[str, Path]:
         SourceError: a file is missing, or its name leads out of the folder; a tensor has two files.
     """
     assets: dict[str, Path] = {}
-    for proto in _declared(folder, meta_graph):
+    for count, proto in enumerate(_declared(folder, meta_graph)):
+        if count == MAX_ASSETS:
+            raise SourceError(f"{folder} names more than {MAX_ASSETS} assets.", _AGAIN)
         tensor = str(proto.tensor_info.name)
         path = _asset_path(folder, str(proto.filename))
         if assets.setdefault(tensor, path) != path:
             raise SourceError(f"{folder} gives the tensor {tensor} two assets.", _AGAIN)
     return assets
+
+
+def check_vocabulary(path: Path) -> None:
+    """Look at a vocabulary before it is read into memory.
+
+    Raises:
+        VocabularyError: it is too large, or has too long a line.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_VOCABULARY_BYTES:
+            raise VocabularyError(f"{path} has {size} bytes, too many for a vocabulary.", _AGAIN)
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b"")):
+                if number == MAX_VOCABULARY_LINES:
+                    raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", _AGAIN)
+                if len(line) == MAX_LINE_BYTES:
+                    raise VocabularyError(f"{path}: line {number + 1} is longer than any piece.", _AGAIN)
+    except OSError as error:
+        raise VocabularyError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from None
 
 
 def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
@@ -45,7 +68,7 @@ def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
 
 def _asset_path(folder: Path, filename: str) -> Path:
     parts = filename.replace("\\", "/").split("/")
-    if "\0" in filename or ":" in filename or any(part in ("", ".", "..") for part in parts):
+    if not filename.isprintable() or ":" in filename or any(part in ("", ".", "..") for part in parts):
         raise SourceError(f"{folder} names the asset {filename!r}, which is no file of its assets.", _AGAIN)
     path = folder / ASSETS_FOLDER / filename
     try:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from convert.errors import GraphError
+from convert.limits import MAX_REPEATED
 from convert.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES, graph_dtype
 
 MAX_ELEMENTS: Final = 1 << 28  # a constant of a graph cannot hold more: GraphDef is limited to 2 GiB
@@ -160,6 +161,8 @@ def _values(proto: Any, dtype: np.dtype[Any], count: int, where: str) -> Array:
         empty.fill(b"" if dtype.hasobject else 0)
         return empty
     if 1 < len(values) < count:  # the last value repeats
+        if count > MAX_REPEATED:
+            raise GraphError(f"The {where} repeats {len(values)} values to fill {count}.", REPORT)
         repeated = np.empty(count, dtype=dtype)
         repeated[: len(values)] = values
         repeated[len(values) :] = values[-1:]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from convert.errors import CheckpointError
+from convert.limits import MAX_KEY_BYTES, MAX_SLICES_IN_ALL
 from convert.savedmodel import messages
 from convert.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES
 from convert.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, slice_from_proto
@@ -117,6 +118,8 @@ class _Reader:
             key = raw_key.decode("utf-8")
         except UnicodeDecodeError:
             raise CheckpointError(f"The key {raw_key!r} of {self.where} is not UTF-8.", _AGAIN) from None
+        if len(raw_key) > MAX_KEY_BYTES or not key.isprintable():
+            raise CheckpointError(f"The key {key[:50]!r} of {self.where} is no name of a variable.", _AGAIN)
         proto = _parse(self.where, "BundleEntryProto", f"variable {key}", self.table[raw_key])
         if proto.dtype not in NUMPY_DTYPES:
             raise self.error(key, f"has the unsupported DataType {proto.dtype}", _UNSUPPORTED)
@@ -154,6 +157,8 @@ class _Reader:
 
     def slices(self, raw_key: bytes, key: str, proto: Any, shape: tuple[int, ...]) -> tuple[Piece, ...]:
         pieces = []
+        if len(self.used_slices) + len(proto.slices) > MAX_SLICES_IN_ALL:
+            raise self.error(key, f"is one too many in slices: there are more than {MAX_SLICES_IN_ALL}")
         try:
             for slice_proto in proto.slices:
                 spec, extents = slice_from_proto(slice_proto, shape)

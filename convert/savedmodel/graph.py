@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from convert.errors import GraphError
+from convert.limits import MAX_INPUTS, MAX_NODES, tick
 from convert.savedmodel import messages
 from convert.savedmodel.attributes import REPORT
 from convert.savedmodel.dtypes import DType, graph_dtype
@@ -104,6 +105,7 @@ class Function(Scope):
             GraphError: duplicate names, inputs or returns that do not exist.
         """
         name = str(proto.signature.name)
+        _check_size(name, proto.node_def)
         nodes: dict[str, Node] = {}
         for arg in proto.signature.input_arg:
             _add(nodes, Node(arg.name, ARGUMENT_OP, (), (), name, {}, {}))
@@ -142,6 +144,8 @@ class Graph(Scope):
             GraphError: duplicate names, inputs or functions that do not exist, or a cycle of calls.
         """
         self._library = _library(graph_def.library)
+        _check_size("", graph_def.node)
+        self._nodes = len(graph_def.node)
         self._outputs = OpRegistry(op_list or messages.new("OpList"), self._library)
         self._read: dict[str, Function] = {}
         self._callees: dict[str, list[str]] = {}
@@ -191,6 +195,9 @@ class Graph(Scope):
         if name not in self._library:
             raise GraphError(f"The graph has no function {name}.", REPORT)
         if name not in self._read:
+            self._nodes += len(self._library[name].node_def)
+            if self._nodes > MAX_NODES:
+                raise GraphError(f"The graph has more than {MAX_NODES} nodes with its functions.", REPORT)
             self._read[name] = Function(self._library[name], self._outputs)
         return self._read[name]
 
@@ -284,7 +291,17 @@ def _library(proto: Any) -> dict[str, Any]:
     return library
 
 
+def _check_size(function: str, node_defs: Any) -> None:
+    """Refuse more than the memory holds: a node in the file may take 10 bytes, an input 3."""
+    place = f"function {function}" if function else "graph"
+    if len(node_defs) > MAX_NODES or sum(len(node_def.input) for node_def in node_defs) > MAX_INPUTS:
+        raise GraphError(f"The {place} has more than {MAX_NODES} nodes or {MAX_INPUTS} inputs.", REPORT)
+
+
 def _add(nodes: dict[str, Node], node: Node) -> None:
+    tick(node.name)
+    if not (node.name.isprintable() and node.op.isprintable()):
+        raise GraphError(f"The name {node.name[:50]!r} or the operation of a node cannot be printed.", REPORT)
     if not node.name or node.name in nodes:
         raise GraphError(f"The {node} has a name that is empty or that another has too.", REPORT)
     nodes[node.name] = node

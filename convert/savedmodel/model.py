@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convert.errors import CheckpointError, GraphError, SourceError
+from convert.limits import budget
 from convert.savedmodel import messages
 from convert.savedmodel.assets import read_assets
 from convert.savedmodel.attributes import REPORT, Shape, decode_shape
@@ -92,8 +93,10 @@ class SavedModel:
             SourceError: not a SavedModel, unreadable or damaged, an asset missing, or no MetaGraph to prefer.
             GraphError: its graph is inconsistent.
         """
-        proto = _parse(folder)
-        return cls(folder, _choose(folder, proto.meta_graphs))
+        data = _read(folder, folder / SAVED_MODEL_FILE)
+        with budget(len(data)):
+            proto = _parse(folder, data)
+            return cls(folder, _choose(folder, proto.meta_graphs))
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -204,9 +207,8 @@ class SavedModel:
         return restored_variables(self.graph, self._restore_op)
 
 
-def _parse(folder: Path) -> Any:
+def _parse(folder: Path, data: bytes) -> Any:
     path = folder / SAVED_MODEL_FILE
-    data = _read(folder, path)
     try:
         proto = messages.parse("SavedModel", data)
     except messages.MalformedMessage as error:

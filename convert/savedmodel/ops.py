@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from convert.errors import GraphError
+from convert.limits import tick
 from convert.savedmodel.attributes import REPORT
 
 # Output name -> ops that have this one output, a single tensor.
@@ -159,6 +160,7 @@ class OpRegistry:
             return None
         flat = 0
         for name, attribute in outputs:
+            tick(where)
             count = self._count(node_def, attribute, where) if attribute else 1
             if name == out_name and index < count:
                 return flat + index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from convert.limits import MAX_SLICES
+
 FULL_EXTENT = -1  # TensorSlice::kFullExtent, tensorflow/core/framework/tensor_slice.h
-MAX_SLICES = 1 << 14  # far above any partitioner; bounds the time of the overlap check
 _ESCAPES = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}
 
 
@@ -126,7 +128,7 @@ def encode_slice_key(name: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
     As ``checkpoint::EncodeTensorNameSlice`` (tensorflow/core/util/saved_tensor_slice_util.cc): an OrderedCode
     (tensorflow/core/lib/strings/ordered_code.cc) of 0, the name, the rank, and each start and length.
     """
-    escaped = b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in name)
+    escaped = re.sub(b"[\x00\xff]", lambda found: _ESCAPES[found[0][0]], name)
     parts = [_encode_unsigned(0), escaped, b"\x00\x01", _encode_unsigned(len(extents))]
     for start, length in extents:
         parts += [_encode_signed(start), _encode_signed(length)]

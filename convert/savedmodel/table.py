@@ -17,12 +17,11 @@ import cramjam
 import google_crc32c
 
 from convert.errors import CheckpointError
+from convert.limits import MAX_ENTRIES, MAX_INDEX_BYTES
 
 TABLE_MAGIC: Final = 0xDB4775248B80FB57  # kTableMagicNumber, tensorflow/core/lib/io/format.h
 FOOTER_SIZE: Final = 48  # Footer::kEncodedLength: two block handles of at most 20 bytes, padded, and the magic
 TRAILER_SIZE: Final = 5  # kBlockTrailerSize: one byte of compression type, four of masked CRC32C
-# Of the file and of its keys: far above any real index (a few hundred bytes a variable); bounds the memory.
-MAX_INDEX_BYTES: Final = 1 << 28
 _MASK_DELTA: Final = 0xA282EAD8  # kMaskDelta, tensorflow/core/lib/hash/crc32c.h
 _SNAPPY_MAX_RATIO: Final = 64  # a snappy copy element of 2 or more bytes gives at most 64 bytes
 _NO_COMPRESSION, _SNAPPY = 0, 1
@@ -109,7 +108,7 @@ def _read_entries(data: bytes) -> dict[bytes, bytes]:
     if _read_block(data, metaindex):
         raise _TableError("its metaindex names filters, which checkpoints do not have")
     entries: dict[bytes, bytes] = {}
-    position, previous, key_bytes = 0, None, 0
+    position, previous, key_bytes, block_bytes = 0, None, 0, 0
     for last_key, value in _read_block(data, index):
         handle = _read_handle(value, 0, len(value))[0]
         if handle.offset != position:
@@ -121,8 +120,11 @@ def _read_entries(data: bytes) -> dict[bytes, bytes]:
             entries[key] = entry
             previous = key
             key_bytes += len(key)
+            block_bytes += len(entry)
         if key_bytes > MAX_INDEX_BYTES:
             raise _TableError("its keys are absurdly long")
+        if block_bytes > MAX_INDEX_BYTES or len(entries) > MAX_ENTRIES:
+            raise _TableError(f"it unpacks to more than {MAX_INDEX_BYTES} bytes or {MAX_ENTRIES} entries")
         if previous is not None and previous > last_key:
             raise _TableError(f"key {previous!r} lies outside the bounds of its block")
         position = handle.end
@@ -169,7 +171,7 @@ def _read_block(data: bytes, handle: _Handle) -> list[tuple[bytes, bytes]]:
 def _decompress(content: bytes, offset: int) -> bytes:
     try:
         size = cramjam.snappy.decompress_raw_len(content)
-        if size > _SNAPPY_MAX_RATIO * len(content):
+        if size > min(_SNAPPY_MAX_RATIO * len(content), MAX_INDEX_BYTES):
             raise _TableError(f"the block at byte {offset} claims {size} bytes, more than snappy can give")
         return bytes(cramjam.snappy.decompress_raw(content))
     except cramjam.DecompressionError as error:
@@ -206,6 +208,8 @@ def _decode_block(block: bytes, offset: int) -> list[tuple[bytes, bytes]]:
             raise _TableError(f"the keys of the block at byte {offset} are absurdly long")
         position += unshared + length
         entries.append((key, block[position - length : position]))
+        if len(entries) > MAX_ENTRIES:
+            raise _TableError(f"the block at byte {offset} has more than {MAX_ENTRIES} entries")
     if restarts[0] != 0 or sorted(set(restarts)) != list(restarts) or not full_keys.issuperset(restarts):
         raise _TableError(f"the restart points of the block at byte {offset} are not at whole keys")
     return entries

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from convert.errors import GraphError
+from convert.limits import tick
 from convert.savedmodel.attributes import REPORT
 from convert.savedmodel.graph import Graph, Scope, parse_tensor_name
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
@@ -39,6 +40,7 @@ def _source(scope: Scope, ref: TensorRef) -> TensorRef:
     node = scope.producer(ref)
     while node.op in _PASS_THROUGH and node.name not in seen:
         seen.add(node.name)
+        tick(str(node))
         ref = node.input(0)
         node = scope.producer(ref)
     return ref
@@ -144,6 +146,7 @@ class _RestoreReader:
         while work:
             scope, nodes, arguments = work.pop()
             for node in nodes:
+                tick(str(node))
                 if node.op in _ASSIGNS:
                     self._assign(scope, node, arguments)
                 elif node.op in _CALLS and node.attr("f", "") in self._restores:

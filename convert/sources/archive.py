@@ -166,7 +166,10 @@ class _Guarded:
         return self._file.read(size if size >= 0 else MAX_HEADER_BYTES)
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(position, whence)
+        try:
+            return self._file.seek(position, whence)
+        except OSError:
+            raise _ArchiveError("its directory leads out of it") from None
 
     def tell(self) -> int:
         return self._file.tell()

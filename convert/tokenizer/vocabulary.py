@@ -9,6 +9,7 @@ from pathlib import Path
 
 from convert.blueprint.text import TextBlueprint
 from convert.errors import VocabularyError
+from convert.savedmodel.assets import check_vocabulary
 
 MASK = "[MASK]"
 
@@ -63,6 +64,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         VocabularyError: the file cannot be read, or a line cannot be a piece; names the line.
     """
+    check_vocabulary(path)
     try:
         data = path.read_bytes()
     except OSError as error:

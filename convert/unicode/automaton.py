@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from convert.limits import tick
+
 from .codepoints import CodePoints, regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat
 
 MOST_STATES = 4000
+MOST_LINKS = 200  # states in a row: each is a call within a call
 MOST_CHARACTERS = 200_000  # of regex; a bigger one means the automaton is no chain of loops
 
 
@@ -111,12 +114,14 @@ def full_match(patterns: tuple[Node, ...], alphabet: CodePoints) -> Automaton:
     accepting: set[int] = set()
     todo = list(keys)
     for initial, states in todo:  # `todo` grows while it is read
+        tick("a pattern")
         here = {"start"} if initial else set()
         if last in nfa.closure(set(states), here | {"end"}):
             accepting.add(len(table))
         reach = nfa.closure(set(states), here)
         row = []
         for part in parts:
+            tick("a pattern")
             codes = part.ranges[0][0]
             moved = {step[1] for state in reach if (step := nfa.step[state]) and codes in step[0]}
             key = (False, frozenset(moved))
@@ -134,6 +139,7 @@ def _partition(sets: list[CodePoints], alphabet: CodePoints) -> list[CodePoints]
     """The alphabet cut into parts that no set tells apart within."""
     parts = [alphabet]
     for codes in set(sets):
+        tick("a pattern")
         parts = [piece for part in parts for piece in (part & codes, part - codes) if piece]
     return sorted(parts, key=lambda part: part.ranges)
 
@@ -142,6 +148,7 @@ def _minimal(table: list[list[int]], accepting: set[int], parts: list[CodePoints
     """Moore's algorithm: states stay together until a character sends them to different groups."""
     group = [int(state in accepting) for state in range(len(table))]
     while True:
+        tick("a pattern")
         keys: dict[tuple[int, ...], int] = {}
         rows = [(group[state], *(group[target] for target in row)) for state, row in enumerate(table)]
         finer = [keys.setdefault(row, len(keys)) for row in rows]
@@ -171,6 +178,9 @@ def to_regex(automaton: Automaton, end: str) -> str | None:
 
 
 def _state_regex(automaton: Automaton, state: int, end: str, path: tuple[int, ...]) -> str | None:
+    tick("a pattern")
+    if len(path) > MOST_LINKS:
+        raise TooComplexError("it is too long")
     if state in path:
         raise TooComplexError("it repeats something longer than one character")
     edges = automaton.edges[state]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
+
+from convert.limits import MAX_PATHS
+
 from .codepoints import regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported
 
@@ -25,6 +29,8 @@ def replacement(pattern: str, rewrite: str, evidence: str) -> tuple[str, str]:
         problem = "it has a repetition inside a repetition"
     elif _slow(node):
         problem = "it could take quadratic time"
+    elif _paths(node) > MAX_PATHS:
+        problem = "it can match in too many ways"
     if problem:
         raise unsupported(pattern, evidence, problem)
     return _regex(node), _literal(pattern, rewrite, evidence)
@@ -54,6 +60,19 @@ def _nested(node: Node) -> int:
     """How deep unbounded repetitions sit in one another."""
     inner = max((_nested(child) for child in children(node)), default=0)
     return inner + (isinstance(node, Repeat) and node.high is None)
+
+
+def _paths(node: Node) -> int:
+    """At most how many ways a backtracking engine tries at one place; nothing follows an unbounded repetition."""
+    if isinstance(node, Chars | Anchor):
+        return 1
+    if isinstance(node, Repeat):
+        inner, high = _paths(node.node), node.low + 1 if node.high is None else node.high
+        if inner == 1 or high < 2:
+            return inner * (max(high - node.low, 0) + 1)
+        return int(min(inner**high, MAX_PATHS)) + 1 if high < 20 else MAX_PATHS + 1
+    found = [_paths(child) for child in children(node)]
+    return sum(found) if isinstance(node, Alternate) else prod(found)
 
 
 def _slow(node: Node) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from convert.errors import GraphError
+from convert.limits import MAX_GROUPS, MAX_PATTERN
 
 from .codepoints import EVERYTHING, NOTHING, CodePoints, union
 from .tables import re2_class
@@ -96,8 +97,9 @@ def parse(pattern: str, evidence: str) -> Node:
 
 def unsupported(pattern: str, evidence: str, why: str) -> GraphError:
     """The error for a pattern that cannot be translated exactly."""
+    shown = pattern if len(pattern) <= 200 else f"{pattern[:200]}…"
     return GraphError(
-        f"{evidence}: the pattern {pattern!r} cannot be translated: {why}.",
+        f"{evidence}: the pattern {shown!r} cannot be translated: {why}.",
         "Please report the module; hub2hf converts exactly or not at all.",
     )
 
@@ -111,6 +113,7 @@ class _Parser:
         self.position = 0
         self.dot_all = False
         self.ungreedy = False
+        self.depth = 0
 
     def fail(self, why: str) -> NoReturn:
         raise unsupported(self.pattern, self.evidence, f"{why} at character {self.position + 1}")
@@ -137,6 +140,8 @@ class _Parser:
         return text
 
     def whole(self) -> Node:
+        if len(self.pattern) > MAX_PATTERN:
+            self.fail(f"it has more than {MAX_PATTERN} characters")
         node = self.alternation()
         if self.position != len(self.pattern):
             self.fail("unbalanced ')'")
@@ -213,16 +218,21 @@ class _Parser:
 
     def group(self) -> Node | None:
         flags = self.dot_all, self.ungreedy
+        self.depth += 1
+        if self.depth > MAX_GROUPS:
+            self.fail(f"more than {MAX_GROUPS} groups in one another")
         if self.accept("?P<") or self.accept("?<"):
             if self.peek("=") or self.peek("!"):
                 self.fail("look-behind, which RE2 does not have")
             self.until(">")
         elif self.accept("?") and self.flags():
+            self.depth -= 1
             return None
         node = self.alternation()
         if not self.accept(")"):
             self.fail("no closing ')'")
         self.dot_all, self.ungreedy = flags
+        self.depth -= 1
         return node
 
     def flags(self) -> bool:

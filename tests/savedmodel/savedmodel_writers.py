@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,7 @@ def encode_block(entries: list[tuple[bytes, bytes]], restart_interval: int = 16)
         if i % restart_interval == 0:
             restarts.append(len(out))
         else:
-            while shared < min(len(key), len(previous)) and key[shared] == previous[shared]:
-                shared += 1
+            shared = bisect(range(1, min(len(key), len(previous)) + 1), False, key=lambda n: key[:n] != previous[:n])
         out += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
         previous = key
     restarts = restarts or [0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text
-from conftest import DTYPES, values_of
+from savedmodel_values import DTYPES, values_of
 from tensorflow.core.framework import graph_pb2, tensor_pb2
 from tensorflow.python.framework import op_def_registry
 

@@ -1,5 +1,5 @@
-"""The fixtures of the tests of sources; what they share by name is in `conftest_sources`."""
+"""The fixtures of the tests of sources; what else they share is in `sources_fixtures`."""
 
-from conftest_sources import own_places, server, tarball
+from sources_fixtures import own_places, server, tarball
 
 __all__ = ["own_places", "server", "tarball"]

@@ -15,10 +15,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest_sources import contents, packed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from references import EMBEDDED
+from sources_fixtures import contents, packed
 
 from convert.errors import SourceError
 from convert.sources import archive, resolve

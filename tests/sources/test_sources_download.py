@@ -12,9 +12,9 @@ from pathlib import Path
 
 import google_crc32c
 import pytest
-from conftest_sources import IMPATIENT, contents
 from loopback import Served
 from references import EMBEDDED
+from sources_fixtures import IMPATIENT, contents
 
 from convert.errors import SourceError
 from convert.sources.download import MovedToKaggle, Policy, download

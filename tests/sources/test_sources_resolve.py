@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest_sources import contents, packed
 from loopback import Served
 from references import EMBEDDED
+from sources_fixtures import contents, packed
 
 from convert.errors import SourceError
 from convert.sources import resolve
