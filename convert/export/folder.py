@@ -63,7 +63,10 @@ def write_folder(
         facts = as_json(blueprint_facts(blueprint))
         manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
         name_model(manifest, named or recognised(identity))
-        return write_about(work, manifest)
+        manifest = write_about(work, manifest)
+        for opened in filter(None, (model, blueprint.preprocessor)):
+            opened.check_unchanged()
+    return manifest
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,7 @@ class SavedModel:
         self.objects = ObjectGraph(meta_graph.object_graph_def)
         self._asset_files = [str(proto.tensor_info.name) for proto in meta_graph.asset_file_def]
         self._restore_op = str(meta_graph.saver_def.restore_op_name)
+        self._before: Mapping[Path, tuple[int, int, int]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> SavedModel:
@@ -93,10 +95,24 @@ class SavedModel:
             SourceError: not a SavedModel, unreadable or damaged, an asset missing, or no MetaGraph to prefer.
             GraphError: its graph is inconsistent.
         """
+        before = _states(folder)
         data = _read(folder, folder / SAVED_MODEL_FILE)
         with budget(len(data)):
             proto = _parse(folder, data)
-            return cls(folder, _choose(folder, proto.meta_graphs))
+            model = cls(folder, _choose(folder, proto.meta_graphs))
+        model._before = before
+        return model
+
+    def check_unchanged(self) -> None:
+        """Check that the files are those that were there when the model was opened: parts of two models are none.
+
+        Raises:
+            SourceError: one was changed, replaced or removed since.
+        """
+        now = _states(self.folder)
+        for path in self.files:
+            if path not in now or now[path] != self._before.get(path):
+                raise SourceError(f"{path} was changed while it was read.", "Run it again when the model is complete.")
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -205,6 +221,16 @@ class SavedModel:
     @cached_property
     def _bindings(self) -> Mapping[str, Binding]:
         return restored_variables(self.graph, self._restore_op)
+
+
+def _states(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return what tells a file from a later one of that name: its inode, its size and when it was written."""
+    states = {}
+    for path in (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*")):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            states[path] = (found.st_ino, found.st_size, found.st_mtime_ns)
+    return states
 
 
 def _parse(folder: Path, data: bytes) -> Any:
