@@ -331,7 +331,10 @@ def _run() -> None:
     except Hub2HFError as error:
         _fail(str(error))
     except _Stopped:
-        print("hub2hf: stopped; nothing was left behind.", file=sys.stderr)
+        print(
+            "hub2hf: stopped; nothing half-written was left. A download goes on from here when it is run again.",
+            file=sys.stderr,
+        )
         sys.exit(EXIT_STOPPED)
     except MemoryError:
         _fail("There is not enough memory. Close other programs, or use a larger machine.")

@@ -51,6 +51,7 @@ def lines_in(path: Path) -> Iterator[bytes]:
     Raises:
         VocabularyError: the file cannot be read.
     """
+    check_vocabulary(path)
     try:
         with path.open("rb") as lines:
             for line in lines:

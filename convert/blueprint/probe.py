@@ -112,8 +112,8 @@ class Weights:
 
     def __call__(self, key: str) -> np.ndarray:
         """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
-        shape = self.shapes[key]
         tick(key)
+        shape = self.shapes[key]
         if key.endswith("word_embeddings.weight"):
             shape = (min(shape[0], self.rows), shape[1])
         if 16 * prod(shape) > memory():

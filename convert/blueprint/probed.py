@@ -48,7 +48,7 @@ def probe_set(text: TextReader, ids_of: IdsOf, longest: int) -> ProbeSet:
         VocabularyError: the vocabulary lacks a piece that the graph uses.
     """
     if longest > MAX_POSITIONS:
-        raise GraphError(f"The encoder takes texts of {longest} pieces.", REPORT)
+        raise GraphError(f"The encoder has {longest} positions.", REPORT)
     wordpiece = text.wordpiece
     texts = probe_texts(wordpiece.max_bytes_per_word)
     known, packing = _reserved(text, ids_of, wordpiece.unknown_token)
