@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.convention import conventional_text
 from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import Entry, embedding_output, ids_entry
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
-from convert.blueprint.probed import ProbedText
 from convert.blueprint.prove import EMBEDDING, TYPES, Feeding
 from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
-from convert.blueprint.text import TextBlueprint
 from convert.errors import GraphError, SourceError
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel
@@ -30,25 +28,8 @@ LENGTH = 12  # ids of a probe, as far as there are positions
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
-@dataclass(frozen=True)
-class Beside:
-    """The fields of a `Blueprint`, for an encoder of ids."""
-
-    signature: str
-    input_name: str
-    output_name: str
-    text: TextBlueprint
-    encoder: EncoderBlueprint
-    probe_vocabulary: Mapping[str, int]
-    probes: tuple[ProbedText, ...]
-    stages: Mapping[str, str]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    preprocessor: SavedModel | None
-
-
-def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None) -> Beside:
-    """Return what a blueprint holds of an encoder of ids, and of its text side; see `read_blueprint`."""
+def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None) -> Blueprint:
+    """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
     reading = _EncoderOfIds(model)
@@ -66,7 +47,7 @@ def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: 
             "Give the preprocessor that was published for this encoder.",
         )
     encoder, outputs = reading.read(elsewhere)
-    return Beside(
+    return Blueprint(
         reading.entry.name,
         ", ".join(reading.inputs.values()),
         reading.output,

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from convert.blueprint.read import Blueprint
+from convert.blueprint.blueprint import Blueprint
 from convert.errors import SourceError
 from convert.export.card import write_about
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
