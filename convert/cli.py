@@ -296,6 +296,8 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second one would stop the clearing up
+        signal.signal(each, signal.SIG_IGN)
     raise _Stopped
 
 

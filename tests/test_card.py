@@ -16,11 +16,11 @@ from references import EMBEDDED, GOLDEN, Reference
 
 import convert
 from convert.equivalence.sentences import language_sentences
-from convert.errors import ExportError, SourceError
+from convert.errors import ExportError
 from convert.export.card import render_card
 from convert.export.manifest import read_manifest
 from convert.export.proof import Proof, read_proof, shown
-from convert.known_models import find_model, known_models
+from convert.known_models import find_model
 
 
 def text_of(folder: Path) -> str:
@@ -242,45 +242,6 @@ class TestAddingTheResult:
         convert.verify(None, folder, golden=GOLDEN)
         for name in ("README.md", "equivalence.json", "equivalence.png", "hub2hf.json"):
             assert (folder / name).read_bytes() == (verified / name).read_bytes(), name
-
-
-class TestKnownModels:
-    def test_each_is_recognised_by_sizes_and_vocabulary_only(self) -> None:
-        from convert.known_models import recognised
-
-        for name, model in known_models().items():
-            known = None if name in ("labse-1", "smaller-labse") else model
-            assert recognised(model.must_be) == known
-            assert recognised({**model.must_be, "hidden_size": 7}) is None
-
-    def test_each_has_what_a_card_needs(self) -> None:
-        for name, model in known_models().items():
-            card = model.card
-            assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
-            assert card.summary
-            assert card.license == "apache-2.0"
-            assert card.citation.strip().startswith("@inproceedings{")
-            assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
-
-    def test_a_source_that_is_another_model_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(ExportError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
-            convert.convert("lealla-mini", tmp_path / "out", model="lealla-large")
-        assert not (tmp_path / "out").exists()
-
-    @pytest.mark.parametrize(
-        ("content", "says"),
-        [
-            ("title = ", "is not the TOML of a model"),
-            ("titel = 'x'", "unknown keys: titel"),
-            ("inherits = 'nobody'", "which is unknown"),
-            ("card = 3", "is not the TOML of a model"),
-        ],
-    )
-    def test_a_broken_toml_is_named(self, tmp_path: Path, content: str, says: str) -> None:
-        path = tmp_path / "own.toml"
-        path.write_text(content)
-        with pytest.raises(SourceError, match=says):
-            find_model(path)
 
 
 NAMES = ("../x", "/etc/passwd", ".git/config", "HUB2HF.json", "a//b", "c:x")

@@ -1,8 +1,9 @@
 """What a SavedModel means: its text side and its encoder, each value with its evidence."""
 
+from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.probed import ProbedText
-from convert.blueprint.read import Blueprint, read_blueprint
+from convert.blueprint.read import read_blueprint
 from convert.blueprint.text import TextBlueprint
 
 __all__ = ["Blueprint", "EncoderBlueprint", "ProbedText", "Read", "TextBlueprint", "read_blueprint"]

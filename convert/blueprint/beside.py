@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.convention import conventional_text
 from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import Entry, embedding_output, ids_entry
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
-from convert.blueprint.probed import ProbedText
 from convert.blueprint.prove import EMBEDDING, TYPES, Feeding
 from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
-from convert.blueprint.text import TextBlueprint
 from convert.errors import GraphError, SourceError
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel
@@ -30,25 +28,8 @@ LENGTH = 12  # ids of a probe, as far as there are positions
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
-@dataclass(frozen=True)
-class Beside:
-    """The fields of a `Blueprint`, for an encoder of ids."""
-
-    signature: str
-    input_name: str
-    output_name: str
-    text: TextBlueprint
-    encoder: EncoderBlueprint
-    probe_vocabulary: Mapping[str, int]
-    probes: tuple[ProbedText, ...]
-    stages: Mapping[str, str]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    preprocessor: SavedModel | None
-
-
-def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None) -> Beside:
-    """Return what a blueprint holds of an encoder of ids, and of its text side; see `read_blueprint`."""
+def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None) -> Blueprint:
+    """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
     reading = _EncoderOfIds(model)
@@ -57,10 +38,16 @@ def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: 
         text, probed, probes = read_preprocessor(preprocessor, model, pieces, positions)
         elsewhere: tuple[str, ...] = ()
     else:
-        text, elsewhere = conventional_text(model, vocabulary, pieces, positions)
+        text, elsewhere = conventional_text(model, vocabulary, pieces, reading.length or positions)
         probed, probes = {}, ()
+    if reading.length not in (None, text.pack.max_length):
+        raise GraphError(
+            f"The encoder takes {reading.length} ids a text, as its inputs are shaped; {text.origin} packs "
+            f"{text.pack.max_length}.",
+            "Give the preprocessor that was published for this encoder.",
+        )
     encoder, outputs = reading.read(elsewhere)
-    return Beside(
+    return Blueprint(
         reading.entry.name,
         ", ".join(reading.inputs.values()),
         reading.output,
@@ -89,6 +76,9 @@ class _EncoderOfIds:
         self.outputs = {name: resolved(self.graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
         self.side = EncoderSide(model, self.graph, self.outputs[output])
         self.inputs = self._roles()
+        shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]
+        self.batch: int | None = next((shape[0] for shape in shapes if shape[0] is not None), None)
+        self.length: int | None = next((shape[1] for shape in shapes if shape[1] is not None), None)
 
     def _roles(self) -> dict[str, str]:
         """Return "ids", "mask", "types" → the input of the entry, by what each of them reaches."""
@@ -141,13 +131,13 @@ class _EncoderOfIds:
         return encoder, self._checked(outputs)
 
     def _probe(self) -> Probe:
-        """Two texts of ids: one in full, one with padding, with token types of each kind."""
-        length = min(LENGTH, self.side.size("max_position_embeddings"))
+        """Two texts of ids, or as many as fit: the last with padding, with token types of each kind."""
+        length = self.length or min(LENGTH, self.side.size("max_position_embeddings"))
         source = np.random.default_rng(0)
         rows = min(LAST_ROW, self.side.size("vocab_size"))
-        ids = source.integers(0, rows, (2, length)).astype(np.int32)
+        ids = source.integers(0, rows, (self.batch or 2, length)).astype(np.int32)
         attended = np.ones_like(ids, bool)
-        attended[1, max(1, length // 2) :] = False
+        attended[-1, max(1, length // 2) :] = False
         kinds = self.side.size("type_vocab_size") if "types" in self.inputs else 1
         return Probe(ids, attended, source.integers(0, kinds, ids.shape).astype(np.int32))
 

@@ -53,7 +53,8 @@ def conventional_text(
     Args:
         encoder: the SavedModel of the encoder.
         given: a vocabulary file that the person names, for an encoder that brings none.
-        pieces, positions: rows of its word and position embeddings.
+        pieces: rows of its word embeddings.
+        positions: the longest text that it takes, in ids.
 
     Raises:
         SourceError: there is no vocabulary, or there are two.

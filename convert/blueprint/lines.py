@@ -35,7 +35,7 @@ def count_lines(path: Path) -> int:
     """Return how many pieces the vocabulary file has, one a line; the last needs no newline.
 
     Raises:
-        VocabularyError: the file cannot be read.
+        VocabularyError: the file cannot be read, or is no vocabulary.
     """
     check_vocabulary(path)
     try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from convert.blueprint.lines import lines_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
+from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader
 from convert.errors import GraphError, VocabularyError
 from convert.limits import MAX_POSITIONS
@@ -41,14 +42,18 @@ def probe_set(text: TextReader, ids_of: IdsOf, longest: int) -> ProbeSet:
         text: the reader of the text side.
         ids_of: runs it.
         longest: more pieces than fit.
+
+    Raises:
+        GraphError: more than any graph has.
+        VocabularyError: the vocabulary lacks a piece that the graph uses.
     """
+    if longest > MAX_POSITIONS:
+        raise GraphError(f"The encoder has {longest} positions.", REPORT)
     wordpiece = text.wordpiece
     texts = probe_texts(wordpiece.max_bytes_per_word)
     known, packing = _reserved(text, ids_of, wordpiece.unknown_token)
     taken = frozenset(int(i) for i in packing.ravel())
     vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, known, taken)
-    if longest > MAX_POSITIONS:
-        raise GraphError(f"The encoder has {longest} positions.", "Report the model.")
     return ProbeSet((*texts, "", "a " * longest), vocabulary)
 
 

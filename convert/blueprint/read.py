@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from convert import limits
 from convert.blueprint.beside import read_beside
+from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import text_signature
 from convert.blueprint.inline import inlined
@@ -23,43 +23,10 @@ from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader, TextTrace, read_pack
 from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
-from convert.blueprint.text import TextBlueprint
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
 from convert.savedmodel.model import SavedModel, Signature
 from convert.savedmodel.node import TensorRef
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """What a SavedModel is: its text side, its encoder, and the entry it was read through.
-
-    Attributes:
-        signature: the name of the entry: a signature, or "__call__" of the root object.
-        input_name: what takes the text, or the ids where the text side stands elsewhere.
-        output_name: what gives the embedding.
-        probe_vocabulary: piece → id, in place of the real vocabulary while probing.
-        probes: what the graph itself made of the probe texts; the compiled tokenizer must make the same. Empty where no
-            graph makes ids of texts.
-        stages: "embeddings" and "layer i" → the tensor of the graph that holds that stage, [batch * length, hidden] or
-            [batch, length, hidden], for the last layer only the first token, [batch, hidden]. Empty where the encoder is a
-            function: then `outputs` has what it gives of them.
-        inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
-        outputs: further outputs of the entry → the stage that each was proved to be.
-        preprocessor: the SavedModel of the text side, where that is another one.
-    """
-
-    signature: str
-    input_name: str
-    output_name: str
-    text: TextBlueprint
-    encoder: EncoderBlueprint
-    probe_vocabulary: Mapping[str, int]
-    probes: tuple[ProbedText, ...]
-    stages: Mapping[str, str]
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    preprocessor: SavedModel | None = None
 
 
 def read_blueprint(
@@ -82,18 +49,13 @@ def read_blueprint(
     with threadpool_limits(limits=1, user_api="blas"), limits.budget(_size(model)):
         found = text_signature(model)
         if found is None:
-            return Blueprint(**vars(read_beside(model, preprocessor, vocabulary)))
+            return read_beside(model, preprocessor, vocabulary)
         if preprocessor is not None or vocabulary is not None:
             raise SourceError(
                 f"{model.folder} takes text (signature '{found[0]}'): it needs no preprocessor and no vocabulary.",
                 "Leave them out.",
             )
         return _Reading(model, *found).blueprint()
-
-
-def _size(model: SavedModel) -> int:
-    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
-    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0
 
 
 class _Reading:
@@ -156,3 +118,8 @@ class _Reading:
 def _rows(pieces: Mapping[bytes, int]) -> int:
     """Return how many rows of the word embeddings a probe over `pieces` can ask for."""
     return max(pieces[piece] for piece in pieces) + SPARE_ROWS
+
+
+def _size(model: SavedModel) -> int:
+    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
+    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0

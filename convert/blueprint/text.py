@@ -12,7 +12,9 @@ from pathlib import Path
 # Where a text side comes from.
 INSIDE = "the SavedModel itself"
 PREPROCESSOR = "the preprocessor"
-CONVENTION = "no graph: the BertTokenizer that TensorFlow Model Garden exports, over the encoder's vocabulary"
+CONVENTION = (
+    "the convention of TensorFlow Model Garden's BertTokenizer over the encoder's vocabulary, as no graph tells"
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from convert.blueprint.read import Blueprint
+from convert.blueprint.blueprint import Blueprint
 from convert.errors import SourceError
 from convert.export.card import write_about
 from convert.export.config import MODEL_FILE, bert_config, needs_model_class
@@ -63,11 +63,10 @@ def write_folder(
         facts = as_json(blueprint_facts(blueprint))
         manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
         name_model(manifest, named or recognised(identity))
-        written = write_about(work, manifest)
-        for source_model in (model, blueprint.preprocessor):
-            if source_model is not None:
-                source_model.check_unchanged()
-        return written
+        manifest = write_about(work, manifest)
+        for opened in filter(None, (model, blueprint.preprocessor)):
+            opened.check_unchanged()
+    return manifest
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convert.blueprint.read import Blueprint
+from convert.blueprint.blueprint import Blueprint
 from convert.errors import GraphError
 from convert.tokenizer import probe_tokenizer
 

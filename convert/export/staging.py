@@ -65,22 +65,19 @@ def staged(out: Path, force: bool) -> Iterator[Path]:
     """
     out = Path(os.path.realpath(out))
     prefix = f".{out.name}.hub2hf-"
+    work = out.parent / f"{prefix}{secrets.token_hex(4)}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(out, prefix)
         check_free(out, force)
-        work = out.parent / f"{prefix}{secrets.token_hex(4)}"
         work.mkdir()
-    except OSError as error:
-        raise _explained(error, out) from error
-    try:
         with _held(work):
             yield work
             _sync(work)
             _replace(work, out, force)
     except OSError as error:
         raise _explained(error, out) from error
-    finally:
+    finally:  # from before the folder is made: a signal may come at any moment
         shutil.rmtree(work, ignore_errors=True)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 
 from convert import limits
 from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import arrays, bounds, control, lists, ragged, shapes, strings, words  # noqa: F401  (fill OPERATIONS)
+from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
+    arrays,
+    bounds,
+    control,
+    lists,
+    ragged,
+    shapes,
+    strings,
+    words,
+)
 from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef

@@ -28,6 +28,7 @@ class Recipe:
         outputs: "dict", "list" (embedding, sequence), or "one".
         head: "tanh", "relu", "none"; `unit`: whether `default` is of unit length.
         twist: a departure that must be refused.
+        length: the number of ids, where the inputs are shaped for one only.
     """
 
     hidden: int = 32
@@ -44,11 +45,12 @@ class Recipe:
     unit: bool = False
     dtype: Any = tf.int32
     twist: str = ""
+    length: int | None = None
 
 
 def keras_model(r: Recipe, pieces: int) -> Any:
     """Return a functional model of stock layers: Embedding, MultiHeadAttention, LayerNormalization, Dense."""
-    given = {name: keras.Input([None], dtype=r.dtype, name=name) for name in IDS}
+    given = {name: keras.Input([r.length], dtype=r.dtype, name=name) for name in IDS}
     ids, mask, types = (given[name] for name in IDS)
     layers = keras.layers
     x = layers.Embedding(pieces, r.hidden, name="word_embeddings")(ids)

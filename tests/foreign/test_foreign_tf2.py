@@ -17,6 +17,7 @@ GOOD = {
     "unit": Recipe(unit=True, approximate=True, epsilon=1e-6, heads=2),
     "listed": Recipe(inputs="list", outputs="list", activation="relu", epsilon=1e-3, head="none"),
     "one output": Recipe(outputs="one", head="relu", dtype=tf.int64, layers=1),
+    "one length": Recipe(length=48, layers=1),
 }
 BAD = {
     "a mean over tokens": (Recipe(twist="mean"), "first token"),

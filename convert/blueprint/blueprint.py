@@ -1,0 +1,43 @@
+"""`Blueprint`: all that is known of a SavedModel once it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from convert.blueprint.encoder import EncoderBlueprint
+from convert.blueprint.probed import ProbedText
+from convert.blueprint.text import TextBlueprint
+from convert.savedmodel.model import SavedModel
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a SavedModel is: its text side, its encoder, and the entry it was read through.
+
+    Attributes:
+        signature: the name of the entry: a signature, or "__call__" of the root object.
+        input_name: what takes the text, or the ids where the text side stands elsewhere.
+        output_name: what gives the embedding.
+        probe_vocabulary: piece → id, in place of the real vocabulary while probing.
+        probes: what the graph itself made of the probe texts; the compiled tokenizer must make the same. Empty where no
+            graph makes ids of texts.
+        stages: "embeddings" and "layer i" → the tensor of the graph that holds that stage, [batch * length, hidden] or
+            [batch, length, hidden], for the last layer only the first token, [batch, hidden]. Empty where the encoder is a
+            function: then `outputs` has what it gives of them.
+        inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
+        outputs: further outputs of the entry → the stage that each was proved to be.
+        preprocessor: the SavedModel of the text side, where that is another one.
+    """
+
+    signature: str
+    input_name: str
+    output_name: str
+    text: TextBlueprint
+    encoder: EncoderBlueprint
+    probe_vocabulary: Mapping[str, int]
+    probes: tuple[ProbedText, ...]
+    stages: Mapping[str, str]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    preprocessor: SavedModel | None = None

@@ -1,0 +1,91 @@
+"""The known models: recognised by what they are, and a new one of a known family is one TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from references import Pair
+
+import convert
+from convert.errors import ExportError, SourceError
+from convert.known_models import find_model, known_models, recognised
+
+
+def test_each_is_recognised_by_sizes_and_vocabulary_only() -> None:
+    for name, model in known_models().items():
+        known = None if name in ("labse-1", "smaller-labse") else model
+        assert recognised(model.must_be) == known
+        assert recognised({**model.must_be, "hidden_size": 7}) is None
+
+
+def test_each_has_what_a_card_needs() -> None:
+    for name, model in known_models().items():
+        card = model.card
+        assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
+        assert card.summary
+        assert card.license == "apache-2.0"
+        assert card.citation.strip().startswith("@inproceedings{")
+        assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
+
+
+def test_a_source_that_is_another_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
+        convert.convert("lealla-mini", tmp_path / "out", model="lealla-large")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("title = ", "is not the TOML of a model"),
+        ("titel = 'x'", "unknown keys: titel"),
+        ("inherits = 'nobody'", "which is unknown"),
+        ("card = 3", "is not the TOML of a model"),
+    ],
+)
+def test_a_broken_toml_is_named(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(content)
+    with pytest.raises(SourceError, match=says):
+        find_model(path)
+
+
+ONE_TOML = """\
+title = "Two languages"
+address = "https://tfhub.dev/somebody/two-languages/1"
+
+[must_be]
+hidden_size = {hidden}
+layers = {layers}
+
+[card]
+summary = "An encoder that no code of hub2hf has heard of."
+languages = "de ja"
+license = "mit"
+citation = "@misc{{two}}"
+"""
+
+
+def test_a_member_of_a_known_family_is_one_toml(pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    given = pair("uncased")
+    model = tmp_path / "two.toml"
+    model.write_text(ONE_TOML.format(hidden=given.options.hidden, layers=given.options.layers))
+    out = convert.convert(given.encoder, tmp_path / "out", preprocessor=given.preprocessor, model=model).out
+    report = convert.verify(given.encoder, out, preprocessor=given.preprocessor, languages=["de", "ja", "traps"])
+    assert report.note == f"The result was added to {out}."
+    card = ModelCard.load(out / "README.md")
+    assert (card.data.language, card.data.license) == (["de", "ja"], "mit")
+    for text in (
+        "# Two languages",
+        "no code of hub2hf has heard of",
+        "https://tfhub.dev/somebody/two-languages/1",
+        "{two}",
+    ):
+        assert text in card.text
+    assert "✅ **Equivalent to the original**" in card.text
+    model.write_text(ONE_TOML.format(hidden=7, layers=given.options.layers))
+    with pytest.raises(ExportError, match="hidden_size is"):
+        convert.convert(given.encoder, tmp_path / "again", preprocessor=given.preprocessor, model=model)
