@@ -1,8 +1,12 @@
-"""Operations that change a text character by character, as one `Precompiled` normalizer.
+"""Operations that change a text character by character, as one `Precompiled` normalizer and little after it.
 
 Case folding, NFD and the deletion of marks that follow each other are a map from characters to strings: folding looks at
-one character, NFD undoes whatever folding composed, and patterns of one character look at one. (NFD also sorts marks that
-follow one letter. Nearly all marks are of the category Mn, which these models delete.)
+one character, NFD undoes whatever folding composed, and patterns of one character look at one.
+
+NFD also sorts the marks that follow one letter. A mark that is deleted changes the places of no others, so the map deletes
+it before they are sorted; the stock NFD sorts those that stay. What is deleted, but is no mark to NFD, parts the marks on
+its two sides: a control character keeps its place meanwhile. And for marks that the stock NFD does not know, others go
+through it: see `marks`.
 
 `Precompiled` looks a text up by grapheme cluster, and takes the first character's entry for a cluster of fewer than six
 bytes. So a control character, which is always a cluster of its own, is put between the characters of such clusters
@@ -13,20 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from convert.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
 from convert.errors import GraphError
 from convert.unicode.codepoints import NOTHING, CodePoints, regex_class, union
-from convert.unicode.folding import case_folded, decomposed, folded_characters
+from convert.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from convert.unicode.patterns import replacement
 from convert.unicode.re2 import Alternate, Chars, Node, parse
 from convert.unicode.tables import re2_class
 
 from .charsmap import charsmap
+from .marks import stand_ins
 
-Step = tuple[str, str] | bytes  # a regex and its content, or a map for `Precompiled`
+NFD: Final = "NFD"
+Step = tuple[str, str] | bytes | Literal["NFD"]  # a regex and its content, a map for `Precompiled`, or the stock NFD
 
-SEPARATOR, ZERO = "\x01", "\0"  # no map for `Precompiled` can hold a zero
+# No map for `Precompiled` can hold a zero. The last stands where a character was that parts marks.
+SEPARATOR, ZERO, PARTING = RESERVED = "\x01", "\0", "\x02"
 
 # Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
 # modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
@@ -86,7 +94,10 @@ def _classes(waiting: list[TextOperation]) -> list[_Class]:
         if codes is None:
             break
         _, content = replacement(operation.pattern, operation.rewrite, operation.evidence)
-        found.append(_Class(frozenset(_members(codes)), content))
+        members = frozenset(_members(codes))
+        if content and not mark_classes().keys().isdisjoint(members.union(content)):
+            break  # what NFD sorts first
+        found.append(_Class(members, content))
         waiting.pop(0)
     return found
 
@@ -106,18 +117,23 @@ def _members(codes: CodePoints) -> Iterable[str]:
 
 
 def _map_steps(folds: bool, classes: Sequence[_Class]) -> list[Step]:
-    def image(character: str) -> str:
-        text = case_folded(character) if folds else character
-        text = "".join(map(decomposed, text))
+    def replaced(text: str) -> str:
         for each in classes:
             text = "".join(each.content if c in each.codes else c for c in text)
         return text
 
-    changed = {*folded_characters(), *(c for each in classes for c in each.codes)}
+    deleted = {mark for mark in mark_classes() if not replaced(mark)}
+    through = stand_ins(mark_classes().keys() - deleted, deleted)
+
+    def image(character: str) -> str:
+        text = "".join(map(decomposed, case_folded(character) if folds else character))
+        return "".join(through.get(c, replaced(c) or ("" if c in deleted else PARTING)) for c in text)
+
+    changed = {*folded_characters(), *through, *(c for each in classes for c in each.codes)}
     mapping = {c: target for c in changed if (target := image(c)) != c}
-    reserved = {c: mapping.pop(c, c) for c in (SEPARATOR, ZERO)}
+    reserved = {c: mapping.pop(c, c) for c in RESERVED}
     for character, target in reserved.items():
-        if SEPARATOR in target or ZERO in target or image(target) != target:
+        if character == replaced(character) or image(target) != target:
             raise GraphError(
                 f"The graph keeps the control character U+{ord(character):04X} while it folds case.",
                 "Report the model, so that support can be added.",
@@ -126,8 +142,17 @@ def _map_steps(folds: bool, classes: Sequence[_Class]) -> list[Step]:
     starting = union(re2_class(name) or NOTHING for name in STARTING)
     continuing = regex_class(~starting | CONTINUING)
     return [
-        *((f"\\x{{{ord(c):X}}}", target) for c, target in reserved.items()),
+        *_given(reserved),
         (rf"(?={continuing})(?<=(?m:.))|(?<={regex_class(prepended)})(?=(?m:.))", SEPARATOR),
         charsmap(mapping),
         (f"\\x{{{ord(SEPARATOR):X}}}", ""),
+        NFD,
+        charsmap({PARTING: "", **{other: mark for mark, other in through.items()}}),
     ]
+
+
+def _given(reserved: dict[str, str]) -> Iterable[Step]:
+    """One step for all characters with one target."""
+    for target in dict.fromkeys(reserved.values()):
+        codes = CodePoints.of(*((ord(c), ord(c)) for c in reserved if reserved[c] == target))
+        yield regex_class(codes), target

@@ -15,6 +15,7 @@ from convert.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
 from convert.errors import GraphError, VocabularyError
 from convert.unicode.codepoints import LAST
 
+from .characters import NFD, Step
 from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
@@ -114,12 +115,7 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: s
         )
     )
     pipeline = build_pipeline(text, never_a_piece)
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Precompiled(s) if isinstance(s, bytes) else normalizers.Replace(Regex(s[0]), s[1])
-            for s in pipeline.steps
-        ]
-    )
+    tokenizer.normalizer = normalizers.Sequence([_normalizer(step) for step in pipeline.steps])
     split = pre_tokenizers.Split(" ", "removed") if pipeline.only_spaces else pre_tokenizers.WhitespaceSplit()
     splits: list[pre_tokenizers.PreTokenizer] = [split]
     if pipeline.characters is not None:
@@ -127,6 +123,12 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: s
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     _pack(tokenizer, text.pack, ends)
     return tokenizer
+
+
+def _normalizer(step: Step) -> normalizers.Normalizer:
+    if isinstance(step, bytes):
+        return normalizers.Precompiled(step)
+    return normalizers.NFD() if step == NFD else normalizers.Replace(Regex(step[0]), step[1])
 
 
 def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:

@@ -55,7 +55,7 @@ class Pipeline:
     """What goes before the model.
 
     Attributes:
-        steps: of the normalizer, in order: (regex, content) pairs, and maps for `Precompiled`.
+        steps: of the normalizer, in order: see `characters.Step`.
         cut: a regex that matches at the start of a word exactly when it is to be cut, or None.
         only_spaces: whether U+0020 alone parts words; other white space may then be in them.
     """

@@ -8,21 +8,29 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
+from .codepoints import CodePoints
+
 # The Unicode standard, section 3.12, "Conjoining Jamo Behavior".
 _SYLLABLE, _LEADING, _VOWEL, _TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 _VOWELS, _TRAILINGS, _SYLLABLES = 21, 28, 11172
 
 
 @cache
-def _tables() -> dict[str, dict[int, str]]:
+def _sections() -> dict[str, list[str]]:
     text = resources.files(__package__).joinpath("folding_tables.txt").read_text(encoding="ascii")
-    tables: dict[str, dict[int, str]] = {}
+    sections: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("["):
-            table = tables.setdefault(line.strip("[]"), {})
+            section = sections.setdefault(line.strip("[]"), [])
         elif not line.startswith("#"):
-            table.update(_run(line))
-    return tables
+            section.append(line)
+    return sections
+
+
+@cache
+def _tables() -> dict[str, dict[int, str]]:
+    lines = {name: _sections()[name] for name in ("casefold", "nfd")}
+    return {name: {code: text for line in lines[name] for code, text in _run(line).items()} for name in lines}
 
 
 def _run(line: str) -> dict[int, str]:
@@ -57,3 +65,19 @@ def folded_characters() -> tuple[str, ...]:
     tables = _tables()
     codes = {*tables["casefold"], *tables["nfd"], *range(_SYLLABLE, _SYLLABLE + _SYLLABLES)}
     return tuple(map(chr, sorted(codes)))
+
+
+@cache
+def mark_classes() -> dict[str, int]:
+    """The marks that `NormalizeUTF8` sorts in the form NFD, each with the place of its combining class among all."""
+    return {c: place for place, line in enumerate(_sections()["marks"]) for c in _characters(line)}
+
+
+@cache
+def unsorted_marks() -> frozenset[str]:
+    """Those of `mark_classes` that the NFD of `tokenizers`, of an older Unicode, does not sort."""
+    return frozenset(c for line in _sections()["unsorted"] for c in _characters(line))
+
+
+def _characters(line: str) -> list[str]:
+    return [chr(code) for low, high in CodePoints.parse(line).ranges for code in range(low, high + 1)]
