@@ -1,7 +1,7 @@
 """Marks that go through the stock NFD in place of others, which it does not know.
 
-The NFD of `tokenizers` follows an older Unicode than TensorFlow Text's. It takes newer marks for letters: it sorts neither
-them nor what is on their two sides. But it sorts in their place marks that no text holds any more, because the graph deletes
+The NFD of `tokenizers` follows an older Unicode than TensorFlow Text's. It takes newer marks for letters: it moves neither
+them nor other marks past them. But it sorts in their place marks that no text holds any more, because the graph deletes
 them: of the same combining class, or of one that lies just as well between the classes of the marks that stay.
 
 Where a graph deletes too few, the newer marks of a class go as themselves, and stay unsorted.

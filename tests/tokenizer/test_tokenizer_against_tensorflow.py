@@ -163,6 +163,7 @@ HARD: dict[str, Callable[[int], str]] = {
     "thai and a space": lambda n: "ก" * n + " ",
     "spaces": lambda n: "1" + " " * n + "a",
     "marks": lambda n: "\u0301" * n,
+    "marks that stay": lambda n: "\u302e\u1b44" * (n // 2),
     "emoji": lambda n: "😀" * n,
     "emoji at the end": lambda n: "1" * n + "😀",
     "punctuation, then not": lambda n: "." * n + "1",
