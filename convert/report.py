@@ -160,7 +160,9 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
             f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
         )
     )
-    console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}"))
+    beside = conversion.blueprint.preprocessor
+    with_it = f" --preprocessor {beside.folder}" if beside else ""
+    console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}{with_it}"), soft_wrap=True)
 
 
 def print_publication(found: Publication) -> None:
