@@ -10,7 +10,6 @@ marks the NFD of `tokenizers` leaves unsorted.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_text as tf_text
+from build_unicode_tables import write_or_compare
 from tokenizers import normalizers
 
 from convert.unicode.codepoints import CodePoints
@@ -123,19 +123,5 @@ def build() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    text = build()
-    if parser.parse_args().check:
-        same = TABLES.read_text(encoding="ascii") == text
-        print("identical" if same else f"{TABLES} differs from TensorFlow {tf.__version__}")
-        return 0 if same else 1
-    TABLES.write_text(text, encoding="ascii")
-    print(f"{TABLES}: {len(text)} bytes")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_compare(TABLES, build, __doc__))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -155,19 +155,20 @@ def build() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def write_or_compare(path: Path, build: Callable[[], str], about: str | None) -> int:
+    """Write what `build` gives to `path`, or compare it with what stands there, as the command line says."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    compare = parser.parse_args().check
     text = build()
-    if parser.parse_args().check:
-        same = TABLES.read_text(encoding="ascii") == text
-        print("identical" if same else f"{TABLES} differs from TensorFlow {tf.__version__}")
+    if compare:
+        same = path.read_text(encoding="ascii") == text
+        print("identical" if same else f"{path} differs from TensorFlow {tf.__version__}")
         return 0 if same else 1
-    TABLES.write_text(text, encoding="ascii")
-    print(f"{TABLES}: {len(text)} bytes")
+    path.write_text(text, encoding="ascii")
+    print(f"{path}: {len(text)} bytes")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_compare(TABLES, build, __doc__))
