@@ -170,11 +170,11 @@ class _Transfer:
                 self._receive(response)
                 return promised_by(response.headers)
         except (requests.exceptions.SSLError, requests.exceptions.TooManyRedirects) as error:
-            raise self._error(_reason(error), "Check the address, the clock and the network.") from None
+            raise self._error(reason_of(error), "Check the address, the clock and the network.") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise _Again(_reason(error)) from None
+            raise _Again(reason_of(error)) from None
         except requests.exceptions.RequestException as error:
-            raise self._error(_reason(error), "Check the address.") from None
+            raise self._error(reason_of(error), "Check the address.") from None
 
     def _check_redirects(self, response: requests.Response) -> None:
         hops = [urlsplit(r.url) for r in (*response.history, response)]
@@ -258,7 +258,7 @@ class _Transfer:
         try:
             data: bytes = response.raw.read1(_CHUNK, decode_content=False)
         except (HTTPError, OSError, ValueError) as error:
-            raise _Again(_reason(error)) from None
+            raise _Again(reason_of(error)) from None
         return data
 
     def _read_note(self) -> dict[str, Any]:
@@ -315,7 +315,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the innermost reason in one line; the libraries wrap it in their own words three times."""
     seen = error
     while True:
@@ -323,7 +323,7 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException) or inner is seen:
             break
         seen = inner
-    text = re.sub(r"^.*\[Errno -?\d+\] ", "", " ".join(str(seen).split())).rstrip(".")
+    text = re.sub(r"^.*\[Errno -?\d+\] ", "", " ".join(str(seen).split())).rstrip('.)"')
     if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
         text = os.strerror(seen.errno)
     return text[:200] or type(seen).__name__

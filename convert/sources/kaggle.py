@@ -12,6 +12,7 @@ from typing import Any
 
 from convert.errors import SourceError
 from convert.sources.address import KaggleHandle
+from convert.sources.download import reason_of
 from convert.sources.places import kaggle_cache, kaggle_versions
 from convert.sources.store import alone, cached
 
@@ -69,6 +70,12 @@ def _client() -> Any:
 
 
 def _failed(handle: KaggleHandle, error: Exception) -> SourceError:
+    import requests
+
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return SourceError(
+            f"Kaggle cannot be reached for {handle}: {reason_of(error)}.", "Check the network, or give the folder."
+        )
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return SourceError(
         f"Kaggle does not give {handle}: {reason[:300]}.",
