@@ -109,7 +109,7 @@ PHASES = {
     "tokenizer proved on probes": "convert.prove_tokenizer",
     "vocabulary and tokenizer files": "convert.export.folder.tokenizer_files",
     "weights: read, check CRC32C, transpose, hash, write": "convert.export.folder.write_safetensors",
-    "manifest": "convert.export.folder._manifest",
+    "card and manifest": "convert.export.folder.write_about",
     "fsync of every file": "convert.export.staging._sync",
 }
 

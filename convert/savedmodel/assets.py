@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from convert.errors import SourceError, VocabularyError
 from convert.limits import MAX_ASSETS, MAX_LINE_BYTES, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_LINES
 from convert.savedmodel import messages
@@ -47,13 +49,15 @@ def check_vocabulary(path: Path) -> None:
         if size > MAX_VOCABULARY_BYTES:
             raise VocabularyError(f"{path} has {size} bytes, too many for a vocabulary.", _AGAIN)
         with path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b"")):
-                if number == MAX_VOCABULARY_LINES:
-                    raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", _AGAIN)
-                if len(line) == MAX_LINE_BYTES:
-                    raise VocabularyError(f"{path}: line {number + 1} is longer than any piece.", _AGAIN)
+            content = np.frombuffer(file.read(MAX_VOCABULARY_BYTES + 1), np.uint8)
     except OSError as error:
         raise VocabularyError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from None
+    ends = np.append(np.flatnonzero(content == ord("\n")), content.size)
+    if ends.size > MAX_VOCABULARY_LINES + 1:
+        raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", _AGAIN)
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max() >= MAX_LINE_BYTES:
+        raise VocabularyError(f"{path}: line {int(lengths.argmax()) + 1} is longer than any piece.", _AGAIN)
 
 
 def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
