@@ -44,6 +44,10 @@ BARS = {
     "exact tokenizer rate / BertTokenizerFast rate, one thread": ("at least", 0.5),
     "exact tokenizer rate / BertTokenizerFast rate, batched": ("at least", 0.5),
 }
+# Promised for LEALLA's size alone. At LaBSE's the weights are most of the work, which both ways read, and hub2hf also checks
+# and hashes: there the bars are those on cp and on memory.
+DEFAULT = "lealla-large"
+OF_LEALLA = ("usual way / convert",)
 
 
 def run(command: Sequence[str | Path]) -> tuple[float, float]:
@@ -207,6 +211,9 @@ def show(result: dict[str, Any]) -> bool:
     bars = Table("ratio of medians", "measured", "bar", "", box=box.SIMPLE_HEAD)
     met = []
     for name, value in result["ratios"].items():
+        if name in OF_LEALLA and result["model"] != DEFAULT:
+            bars.add_row(name, f"{value:.2f}", "none at this size", "")
+            continue
         kind, bar = BARS[name]
         met.append(value <= bar if kind == "at most" else value >= bar)
         bars.add_row(name, f"{value:.2f}", f"{kind} {bar:g}", "met" if met[-1] else "[red]MISSED")
@@ -218,13 +225,19 @@ def main() -> int:
     """Run the benchmark; return 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", choices=MODELS, default="lealla-large")
+    parser.add_argument("--model", choices=MODELS, default=DEFAULT)
     parser.add_argument("--json", type=Path, default=CACHE / "bench.json")
     arguments = parser.parse_args()
     model = reference_model(arguments.model)
     times = conversion(model, arguments.rounds)
     rates = tokenizers(model, arguments.rounds)
-    result = {"conversion": times, "phases": phases(model), "tokenizers": rates, "ratios": ratios(times, rates)}
+    result = {
+        "model": arguments.model,
+        "conversion": times,
+        "phases": phases(model),
+        "tokenizers": rates,
+        "ratios": ratios(times, rates),
+    }
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     met = show(result)
     print(f"written to {arguments.json}")
