@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -208,16 +208,22 @@ def show(result: dict[str, Any]) -> bool:
     for name, values in result["tokenizers"].items():
         rates.add_row(name, f"{median(values):,.0f}")
     console.print(rates)
-    bars = Table("ratio of medians", "measured", "bar", "", box=box.SIMPLE_HEAD)
+    free = OF_LEALLA if result["model"] != DEFAULT else ()
+    return judge(console, result["ratios"], {name: bar for name, bar in BARS.items() if name not in free})
+
+
+def judge(console: Console, ratios: Mapping[str, float], bars: Mapping[str, tuple[str, float]]) -> bool:
+    """Print `ratios` beside their bars; return whether every bar is met. What has none at this size is printed as such."""
+    table = Table("ratio of medians", "measured", "bar", "", box=box.SIMPLE_HEAD)
     met = []
-    for name, value in result["ratios"].items():
-        if name in OF_LEALLA and result["model"] != DEFAULT:
-            bars.add_row(name, f"{value:.2f}", "none at this size", "")
+    for name, value in ratios.items():
+        if name not in bars:
+            table.add_row(name, f"{value:.3g}", "none at this size", "")
             continue
-        kind, bar = BARS[name]
+        kind, bar = bars[name]
         met.append(value <= bar if kind == "at most" else value >= bar)
-        bars.add_row(name, f"{value:.2f}", f"{kind} {bar:g}", "met" if met[-1] else "[red]MISSED")
-    console.print(bars)
+        table.add_row(name, f"{value:.3g}", f"{kind} {bar:g}", "met" if met[-1] else "[red]MISSED")
+    console.print(table)
     return all(met)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import CACHE, MEGABYTE, reference_model, run
+from bench import CACHE, MEGABYTE, judge, reference_model, run
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -161,14 +161,7 @@ def show(result: dict[str, Any]) -> bool:
     for count, (seconds, peak) in result["memory"].items():
         peaks.add_row(f"{count:,} sentences", f"{seconds:.0f}", f"{peak / MEGABYTE:.0f}")
     console.print(peaks)
-    bars = Table("", "measured", "bar", "", box=box.SIMPLE_HEAD)
-    met = []
-    for name, value in result["ratios"].items():
-        kind, bar = BARS[name]
-        met.append(value <= bar if kind == "at most" else value >= bar)
-        bars.add_row(name, f"{value:.3g}", f"{kind} {bar:g}", "met" if met[-1] else "[red]MISSED")
-    console.print(bars)
-    return all(met)
+    return judge(console, result["ratios"], BARS)
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Mapping
@@ -82,18 +81,27 @@ def write_about(folder: Path, manifest: Mapping[str, Any], proof: Proof | None =
         ExportError: a file cannot be written, or the manifest lacks something.
     """
     new, listed = about_files(manifest, proof)
+    store_about(folder, new)
+    return listed
+
+
+def store_about(folder: Path, new: Mapping[str, bytes]) -> None:
+    """Write what `about_files` made, in its order, and remove what it made no more.
+
+    Raises:
+        ExportError: a file cannot be written.
+    """
     try:
         for name in sorted(ABOUT - new.keys()):
             (folder / name).unlink(missing_ok=True)
+        for name, data in new.items():
+            if not ((folder / name).is_file() and (folder / name).read_bytes() == data):
+                write_whole(folder / name, data, "Check the folder and its permissions.")
+            for left in folder.glob(f".{name}.*"):
+                if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+                    left.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"{folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
-    for name, data in new.items():
-        if not ((folder / name).is_file() and (folder / name).read_bytes() == data):
-            write_whole(folder / name, data, "Check the folder and its permissions.")
-        for left in folder.glob(f".{name}.*"):
-            if left.stat().st_mtime < time.time() - LEFT_BEHIND:
-                left.unlink(missing_ok=True)
-    return listed
 
 
 def write_card(folder: Path, model: KnownModel | None = None, *, force: bool = False) -> Path:
@@ -124,7 +132,7 @@ def edited_by_hand(folder: Path, manifest: Mapping[str, Any]) -> bool:
         if (folder / PROOF).is_file():
             picture = (folder / PICTURE).read_bytes() if (folder / PICTURE).is_file() else None
             proof = Proof(json.loads((folder / PROOF).read_text(encoding="utf-8")), picture)
-        ours = about_files(copy.deepcopy(dict(manifest)), proof)[0][CARD]
+        ours = about_files(manifest, proof)[0][CARD]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ExportError):
         return True
     return path.read_bytes() != ours

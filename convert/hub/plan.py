@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convert.equivalence.sentences import TRAPS, language_sentences
 from convert.errors import ExportError, HubError
 from convert.export.card import about_files
-from convert.export.files import hash_file
+from convert.export.files import hash_bytes, hash_file
 from convert.export.manifest import ABOUT, CARD, MANIFEST, links, model_in, problems, read_manifest
 from convert.export.proof import Proof, passed, read_proof
 from convert.hub.client import token
@@ -35,14 +35,14 @@ class Ready:
         folder: where it is.
         contents: name → content of exactly the files of the manifest, and the manifest; small ones in memory.
         files: name → SHA-256 of every file but the manifest.
-        about: the names whose content is new, with the card for this repository.
+        about: name → content of what is new, with the card for this repository.
         verified: whether it carries a passing verification.
     """
 
     folder: Path
     contents: Mapping[str, Content]
     files: Mapping[str, str]
-    about: tuple[str, ...]
+    about: Mapping[str, bytes]
     verified: bool
 
 
@@ -107,7 +107,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     about, listed = about_files(manifest, proof)
     contents = {name: about.get(name) or _content(folder, name, listed) for name in (*listed["files"], MANIFEST)}
     files = {name: entry["sha256"] for name, entry in listed["files"].items()}
-    return Ready(folder, contents, files, tuple(about), verified=not reason)
+    return Ready(folder, contents, files, about, verified=not reason)
 
 
 def _repair(folder: Path, name: str) -> str:
@@ -126,7 +126,7 @@ def _content(folder: Path, name: str, manifest: Mapping[str, Any]) -> Content:
     if entry["bytes"] > LARGE:
         return path
     data = path.read_bytes()
-    if len(data) != entry["bytes"] or hash_file(path) != entry:
+    if hash_bytes(data) != entry:
         raise ExportError(f"{path} changed while it was read.", "Push again when nothing writes there.")
     secret = token()
     if secret and secret.encode() in data:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convert.errors import ExportError, HubError
-from convert.export.files import write_whole
-from convert.export.manifest import ABOUT, MANIFEST
+from convert.export.card import store_about
+from convert.export.manifest import MANIFEST
 from convert.hub.client import bounded, connect, patiently
 from convert.hub.plan import Plan, Ready, check_folder, check_names, plan
 from convert.hub.repository import MAIN, Repository, holds, read_files
@@ -189,14 +189,8 @@ def _additions(ready: Ready) -> list[Any]:
 
 def _kept(found: Publication, ready: Ready) -> Publication:
     """Write the card as it was published into the folder; a folder that cannot be written to stays as it was."""
-    contents: Mapping[str, Any] = ready.contents
     try:
-        for name in ABOUT - contents.keys():
-            (ready.folder / name).unlink(missing_ok=True)
-        for name in ready.about:
-            path = ready.folder / name
-            if path.read_bytes() != contents[name]:
-                write_whole(path, contents[name], "")
-    except (OSError, ExportError):
+        store_about(ready.folder, ready.about)
+    except ExportError:
         return replace(found, notes=[*found.notes, f"{ready.folder} cannot be written to: its card is as it was"])
     return found

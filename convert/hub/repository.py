@@ -99,10 +99,6 @@ class Repository:
         files = read_files(api, name, base) if base else {}
         return cls(name, revision, True, bool(known.private), head, base, files, refs)
 
-    def holds(self, contents: Mapping[str, Content]) -> bool:
-        """Whether all of `contents` are there."""
-        return holds(self.files, contents)
-
     def changes(self, contents: Mapping[str, Content], stale: Collection[str]) -> list[FileChange]:
         """Return what a commit of `contents` does to every file; those in `stale` go."""
         found = []
