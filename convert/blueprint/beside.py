@@ -14,6 +14,7 @@ from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import Entry, embedding_output, ids_entry
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
+from convert.blueprint.probed import ProbedSide
 from convert.blueprint.prove import EMBEDDING, TYPES, Feeding
 from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.reference import Probe
@@ -28,18 +29,20 @@ LENGTH = 12  # ids of a probe, as far as there are positions
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
-def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None) -> Blueprint:
+def read_beside(
+    model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None, *, thorough: bool = False
+) -> Blueprint:
     """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
     reading = _EncoderOfIds(model)
     pieces, positions = reading.side.size("vocab_size"), reading.side.size("max_position_embeddings")
     if preprocessor is not None:
-        text, probed, probes = read_preprocessor(preprocessor, model, pieces, positions)
+        text, side = read_preprocessor(preprocessor, model, pieces, positions, thorough=thorough)
         elsewhere: tuple[str, ...] = ()
     else:
         text, elsewhere = conventional_text(model, vocabulary, pieces, reading.length or positions)
-        probed, probes = {}, ()
+        side = ProbedSide((), {}, {}, (), ())
     if reading.length not in (None, text.pack.max_length):
         raise GraphError(
             f"The encoder takes {reading.length} ids a text, as its inputs are shaped; {text.origin} packs "
@@ -53,12 +56,14 @@ def read_beside(model: SavedModel, preprocessor: SavedModel | None, vocabulary: 
         reading.output,
         text,
         encoder,
-        probed,
-        probes,
+        side.vocabulary,
+        side.probes,
         {},
         reading.inputs,
         outputs,
         preprocessor,
+        side.heard,
+        side.seen,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.probed import ProbedText
+from convert.blueprint.oracle import Heard
+from convert.blueprint.probed import ProbedText, Seen
 from convert.blueprint.text import TextBlueprint
 from convert.savedmodel.model import SavedModel
 
@@ -28,6 +29,8 @@ class Blueprint:
         inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
         outputs: further outputs of the entry → the stage that each was proved to be.
         preprocessor: the SavedModel of the text side, where that is another one.
+        heard: the words that the graph made of generated texts; those of the compiled tokenizer must be the same.
+        seen: what the proof of the text side has seen.
     """
 
     signature: str
@@ -41,3 +44,5 @@ class Blueprint:
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     preprocessor: SavedModel | None = None
+    heard: tuple[Heard, ...] = ()
+    seen: Seen = field(default_factory=Seen)

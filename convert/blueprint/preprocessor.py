@@ -10,25 +10,29 @@ import numpy as np
 from convert.blueprint.entry import SIGNATURES, Entry
 from convert.blueprint.inline import inlined
 from convert.blueprint.lines import count_lines, lines_in
-from convert.blueprint.probed import ProbedText, probe_set
-from convert.blueprint.read_text import TextReader, TextTrace, read_pack
+from convert.blueprint.probed import ProbedSide, read_probed
+from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.text import PREPROCESSOR, TextBlueprint
+from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, SourceError, VocabularyError
 from convert.interpreter import Interpreter, Substitutes
+from convert.interpreter.registry import Operation
 from convert.savedmodel.model import SavedModel
 
-Probed = tuple[TextBlueprint, Mapping[str, int], tuple[ProbedText, ...]]
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
 OTHER = "Give the preprocessor that was published for this encoder."
 
 
-def read_preprocessor(preprocessor: SavedModel, encoder: SavedModel, pieces: int, positions: int) -> Probed:
-    """Return the text blueprint, the probe vocabulary (piece → id), and what the graph made of the probe texts.
+def read_preprocessor(
+    preprocessor: SavedModel, encoder: SavedModel, pieces: int, positions: int, *, thorough: bool = False
+) -> tuple[TextBlueprint, ProbedSide]:
+    """Return the text blueprint, and what it was read from.
 
     Args:
         preprocessor: its SavedModel.
         encoder: the SavedModel that takes the ids.
         pieces, positions: rows of its word and position embeddings.
+        thorough: see `read_blueprint`.
 
     Raises:
         GraphError: a text operation is not understood, or the outputs are not ids, mask and token types.
@@ -37,7 +41,7 @@ def read_preprocessor(preprocessor: SavedModel, encoder: SavedModel, pieces: int
     """
     reading = _Preprocessor(preprocessor)
     check_vocabulary(reading.text.vocabulary()[0], f"the preprocessor {preprocessor.folder}", encoder, pieces)
-    return reading.read(pieces, positions)
+    return reading.read(pieces, positions, thorough=thorough)
 
 
 def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -> None:
@@ -89,13 +93,12 @@ class _Preprocessor:
             graph = inlined(graph, tensor.ref)
         self.graph = graph
         self.text = TextReader(model, graph)
-        self.word_ids: str | None = None
+        self._output: str | None = None
 
-    def read(self, pieces: int, positions: int) -> Probed:
-        probes = probe_set(self.text, self._ids, positions)
-        vocabulary = {piece.encode(): number for piece, number in probes.vocabulary.items()}
-        trace = TextTrace()
-        found = self._run(vocabulary, probes.texts, trace)
+    def read(self, pieces: int, positions: int, *, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
+        """Return the text blueprint, and what it was read from."""
+        side = read_probed(self.text, self._ids, positions, thorough=thorough)
+        found = self._run(_encoded(side.vocabulary), [probe.text for probe in side.probes])
         roles = output_roles(found)
         ids = found[roles["ids"]]
         if ids.shape[1] > positions:
@@ -107,21 +110,35 @@ class _Preprocessor:
         pack = read_pack(ids[-2], ids[-1], roles["ids"])
         if (found[roles["mask"]] != (ids != pack.pad_id)).any():
             raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
-        text = self.text.blueprint(trace, pack, pieces, PREPROCESSOR)
-        return text, probes.vocabulary, tuple(map(ProbedText, probes.texts, ids))
+        return self.text.blueprint(side.operations, side.tables, pack, pieces, PREPROCESSOR), side
 
-    def _ids(self, vocabulary: Mapping[bytes, int], texts: Sequence[str]) -> np.ndarray:
-        found = self._run(vocabulary, texts, None)
-        return found[output_roles(found)["ids"]]
+    def _ids(
+        self,
+        vocabulary: Mapping[bytes, int],
+        texts: Sequence[str],
+        trace: TextTrace | None = None,
+        instead: Mapping[str, Operation] | None = None,
+    ) -> np.ndarray:
+        """Return the packed ids [texts, max_length]; see `TextSide`."""
+        found = self._run(vocabulary, texts, trace, instead)
+        if self._output is None:
+            self._output = output_roles(found)["ids"]
+        return found[self._output]
 
     def _run(
-        self, vocabulary: Mapping[bytes, int], texts: Sequence[str], trace: TextTrace | None
+        self,
+        vocabulary: Mapping[bytes, int],
+        texts: Sequence[str],
+        trace: TextTrace | None = None,
+        instead: Mapping[str, Operation] | None = None,
     ) -> dict[str, np.ndarray]:
         """Return every output, int [texts, length]."""
         values = np.empty(len(texts), dtype=object)
         values[:] = [text.encode() for text in texts]
+        if trace:
+            trace.follow(values)
         interpreter = Interpreter(
-            self.graph, Substitutes(_no_variable, vocabulary), trace.observe if trace is not None else None
+            self.graph, Substitutes(_no_variable, vocabulary), trace.observe if trace is not None else None, instead
         )
         (source,) = self.entry.inputs.values()
         refs = [tensor.ref for tensor in self.entry.outputs.values()]
@@ -130,6 +147,10 @@ class _Preprocessor:
             if np.ndim(value) != 2 or len(value) != len(texts):
                 raise GraphError(f"The output '{name}' is not one row of ids a text.", OTHER)
         return found
+
+
+def _encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
+    return {piece.encode(): number for piece, number in vocabulary.items()}
 
 
 def output_roles(found: Mapping[str, np.ndarray]) -> dict[str, str]:

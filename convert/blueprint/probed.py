@@ -1,18 +1,40 @@
-"""Texts run through the text side of a graph, on a small vocabulary in place of the real one."""
+"""A text side read and proved: run on texts, its rules read from what it did or asked of it, held against what it does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 
+from convert.blueprint.ask import ask, pattern_edges, ranges_between
+from convert.blueprint.generated import (
+    TEXTS,
+    THOROUGH,
+    WORDS,
+    apart,
+    cut_words,
+    joined,
+    length_texts,
+    mixed_texts,
+    runs,
+)
 from convert.blueprint.lines import lines_of
+from convert.blueprint.oracle import Heard, Oracle, TextSide, boundary_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
 from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader
+from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
+from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, VocabularyError
 from convert.limits import MAX_POSITIONS
+from convert.savedmodel.node import Node
+from convert.unicode.automaton import re2_set, words_matching
+from convert.unicode.codepoints import CodePoints, union
+from convert.unicode.re2 import Chars, parse
+from convert.unicode.tables import property_edges, whitespace
 
 
 @dataclass(frozen=True)
@@ -24,48 +46,244 @@ class ProbedText:
 
 
 @dataclass(frozen=True)
-class ProbeSet:
-    """The probe texts, the last two being empty and too long to fit, and a vocabulary for them: piece → id."""
+class Seen:
+    """What the proof of a text side has seen.
 
-    texts: tuple[str, ...]
+    Attributes:
+        texts: texts whose ids were compared.
+        longest: pieces of the longest of them.
+        batches: sizes of the batches that they were run in.
+        words: words whose cutting was compared.
+        code_points: code points that stood in them.
+        asked: how many words were asked of the graph to learn a rule; 0 where all rules could be read.
+        ways: conditionals that depend on the text; each was gone through in every way.
+    """
+
+    texts: int = 0
+    longest: int = 0
+    batches: tuple[int, ...] = ()
+    words: int = 0
+    code_points: int = 0
+    asked: int = 0
+    ways: int = 0
+
+
+@dataclass(frozen=True)
+class ProbedSide:
+    """A text side as far as it goes without its vocabulary.
+
+    Attributes:
+        operations: what is done to texts, up to WordPiece.
+        tables: the lookup tables that were read.
+        vocabulary: piece → id, in place of the real one while probing.
+        probes: texts with their ids; the last two are empty and too long to fit.
+        heard: texts with the words that were looked up.
+        seen: what all that comes to.
+    """
+
+    operations: tuple[TextOperation, ...]
+    tables: Mapping[str, Node]
     vocabulary: Mapping[str, int]
+    probes: tuple[ProbedText, ...]
+    heard: tuple[Heard, ...]
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The ids of all probes, int [texts, length]."""
+        return np.stack([probe.ids for probe in self.probes])
 
 
-# From a vocabulary (bytes → id) and texts to packed ids [texts, max_length].
-IdsOf = Callable[[Mapping[bytes, int], Sequence[str]], np.ndarray]
-
-
-def probe_set(text: TextReader, ids_of: IdsOf, longest: int) -> ProbeSet:
-    """Return texts and a vocabulary to run a text side on.
+def read_probed(text: TextReader, run: TextSide, longest: int, *, thorough: bool = False) -> ProbedSide:
+    """Read a text side by running it.
 
     Args:
-        text: the reader of the text side.
-        ids_of: runs it.
+        text: what was read of it already.
+        run: runs it.
         longest: more pieces than fit.
+        thorough: hold it against a hundred times as many words.
 
     Raises:
-        GraphError: more than any graph has.
+        GraphError: it does something that cannot be expressed, or what it makes of a text depends on others.
         VocabularyError: the vocabulary lacks a piece that the graph uses.
     """
     if longest > MAX_POSITIONS:
         raise GraphError(f"The encoder has {longest} positions.", REPORT)
-    wordpiece = text.wordpiece
-    texts = probe_texts(wordpiece.max_bytes_per_word)
-    known, packing = _reserved(text, ids_of, wordpiece.unknown_token)
-    taken = frozenset(int(i) for i in packing.ravel())
-    vocabulary = probe_vocabulary(texts, wordpiece.suffix_indicator, known, taken)
-    return ProbeSet((*texts, "", "a " * longest), vocabulary)
+    return _Probing(text, run, longest, thorough).side()
 
 
-def _reserved(text: TextReader, ids_of: IdsOf, unknown: str) -> tuple[dict[str, int], np.ndarray]:
+class _Probing:
+    """The steps of reading a text side, each standing on those before it."""
+
+    def __init__(self, text: TextReader, run: TextSide, longest: int, thorough: bool) -> None:
+        self.text, self.run, self.longest = text, run, longest
+        self.more = THOROUGH if thorough else 1
+        self.known, self.packing = _reserved(text, run)
+        self.trace = TextTrace()
+        self.oracle = Oracle(run, self.known, text.nodes)
+
+    def side(self) -> ProbedSide:
+        """Return all that was read, once it has been held against the graph."""
+        texts, vocabulary, ids = self._probe()
+        batches = self._check_batches(texts, vocabulary, ids)
+        operations, cuts, asked = self._operations()
+        heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
+        seen = Seen(
+            len(texts),
+            int((ids != ids[-2][-1]).sum(axis=1).max()),
+            batches,
+            sum(len(each.words) for each in heard),
+            len({c for each in heard for c in each.text}),
+            asked,
+            len(self.trace.ways),
+        )
+        probes = tuple(map(ProbedText, texts, ids))
+        return ProbedSide(operations, self.trace.tables, vocabulary, probes, tuple(heard), seen)
+
+    def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
+        """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
+        fits = self.packing.shape[1]
+        texts = [*probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(max(fits, 3), ())]
+        ends = ["", length_texts(self.longest, ())[-1] + " " + "ab " * self.longest]
+        vocabulary, ids = self._traced([*texts, *ends])
+        far = [text for text in length_texts(1, self.trace.constants) if len(text) > 2 * len(ends[1])]
+        if far:
+            texts += far
+            vocabulary, ids = self._traced([*texts, *ends])
+        untaken = self.trace.untaken()
+        if untaken:
+            raise GraphError(f"Node '{untaken[0]}' goes another way for texts that no probe came upon.", REPORT)
+        return [*texts, *ends], vocabulary, ids
+
+    def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:
+        wordpiece = self.text.wordpiece
+        taken = frozenset(int(i) for i in self.packing.ravel())
+        vocabulary = probe_vocabulary(tuple(texts), wordpiece.suffix_indicator, self.known, taken)
+        ids = self.run(_encoded(vocabulary), texts, self.trace)
+        self.trace.forget()
+        return vocabulary, ids
+
+    def _check_batches(self, texts: Sequence[str], vocabulary: Mapping[str, int], ids: np.ndarray) -> tuple[int, ...]:
+        """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch."""
+        count = len(texts)
+        picks = [[count - 1], [0], [*range(0, count, 5)][::-1], [count - 2, 1, 1, count - 1, 3]]
+        pad = ids[-2][-1]
+        for pick in picks:
+            rows = self.run(_encoded(vocabulary), [texts[i] for i in pick])
+            for i, row in zip(pick, rows, strict=True):
+                if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
+                    raise GraphError(
+                        f"What the graph makes of {texts[i][:40]!r} depends on the texts that are in a batch with it.",
+                        REPORT,
+                    )
+        return tuple(sorted({count, *map(len, picks)}))
+
+    def _operations(self) -> tuple[tuple[TextOperation, ...], list[Heard], int]:
+        """Return the operations, what the graph makes of words that show its cuts, and how many words it was asked."""
+        trace = self.trace
+        try:
+            operations = trace.operations()
+            return operations, self._cut(operations), 0
+        except GraphError as error:
+            if any(isinstance(step, SplitDelimiters) for step in trace.steps):
+                raise
+            operations, asked = self._asked(error)
+        return operations, self._cut(operations), asked
+
+    def _cut(self, operations: Iterable[TextOperation]) -> list[Heard]:
+        """Hold what was read of the cuts against words, and return them.
+
+        Raises:
+            GraphError: the graph cuts other words.
+        """
+        if not any(isinstance(op, SplitScripts) for op in operations):
+            return []
+        cuts = [op for op in operations if isinstance(op, SplitCharacters)]
+        patterns = tuple(pattern for op in cuts for pattern in op.patterns)
+        rule = words_matching(patterns, cuts[0].evidence) if cuts else None
+        gone = whitespace() | union(
+            codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
+        )
+        points = [c for c in _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
+        words = cut_words(points, rule.letter if rule else lambda point: 0, count=self.more * WORDS)
+        texts = list(apart(words))
+        heard = self.oracle.hear(["".join(text) for text in texts])
+        for text, each in zip(texts, heard, strict=True):
+            expected = [
+                part for word in text for part in (word if rule is not None and rule.accepts(word) else (word,))
+            ]
+            if expected != list(each.words):
+                at = next(i for i, pair in enumerate(zip_longest(expected, each.words)) if pair[0] != pair[1])
+                here, there = (" ".join(found[at : at + 3]) for found in (expected, each.words))
+                raise GraphError(
+                    f"The graph cuts other words than its patterns say: it has {there!r} for {here!r}.", REPORT
+                )
+        return heard
+
+    def _mixed(self, operations: Iterable[TextOperation]) -> Iterator[str]:
+        """Yield texts in which characters of all kinds stand beside each other."""
+        by_script = any(isinstance(op, SplitScripts) for op in operations)
+        points = _ends(property_edges() | self._pattern_edges())
+        if by_script:
+            yield from joined(run + boundary_of(run) for run in runs(points))
+        else:
+            yield from joined(f"x{run}x " for run in runs(points))
+        yield from mixed_texts(points, count=self.more * TEXTS)
+
+    def _pattern_edges(self) -> set[int]:
+        """Return where the classes of the patterns begin and end; a pattern that is not understood has none."""
+        edges: set[int] = set()
+        for pattern, evidence in self.trace.patterns.items():
+            with contextlib.suppress(GraphError):
+                edges.update(pattern_edges(parse(pattern, evidence)))
+        return edges
+
+    def _asked(self, reason: GraphError) -> tuple[tuple[TextOperation, ...], int]:
+        """Return the operations as the graph itself tells them when it is asked.
+
+        Raises:
+            GraphError: it cannot be told either; says why it had to be asked.
+        """
+        trace, evidence = self.trace, self.text.node.name
+        edges = self._pattern_edges() | {edge for c in trace.constants for edge in (c, c + 1)}
+        try:
+            found = ask(self.oracle, edges)
+        except GraphError as error:
+            raise GraphError(f"{reason.problem} So the graph was asked. {error.problem}", error.next_step) from error
+        split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
+        before = trace.before_split()
+        if trace.looked_early or not before:
+            before = [ReplacePattern(re2_set(found.deleted), "", evidence)] if found.deleted else []
+        cuts = (SplitCharacters(found.patterns, evidence),) if found.patterns else ()
+        return (*before, split, *cuts, self.text.wordpiece), found.words
+
+
+def characters_of(operation: ReplacePattern) -> Iterator[CodePoints]:
+    """Yield the characters that a replacement of single characters matches."""
+    node = parse(operation.pattern, operation.evidence)
+    if isinstance(node, Chars):
+        yield node.codes
+
+
+def _ends(edges: Iterable[int]) -> list[str]:
+    """Return the first and the last character of every range that `edges` part."""
+    return sorted({chr(end) for pair in ranges_between(edges) for end in pair})
+
+
+def _encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
+    return {piece.encode(): number for piece, number in vocabulary.items()}
+
+
+def _reserved(text: TextReader, run: TextSide) -> tuple[dict[str, int], np.ndarray]:
     """Return the pieces that the graph itself looks up, with their real ids, and what it packs for no text."""
     path, _ = text.vocabulary()
+    unknown = text.wordpiece.unknown_token
     known = lines_of(path, {unknown})
     if unknown not in known:
         raise VocabularyError(f"{path} lacks the piece '{unknown}', which the graph uses.", "Download the model again.")
     while True:
         asked = AskedVocabulary(known)
-        packing = ids_of(asked, [""])
+        packing = run(asked, [""])
         found = lines_of(path, asked.missing) if asked.missing else {}
         if not found:
             return known, packing

@@ -17,20 +17,26 @@ from convert.blueprint.entry import text_signature
 from convert.blueprint.inline import inlined
 from convert.blueprint.loops import raised
 from convert.blueprint.probe import SPARE_ROWS
-from convert.blueprint.probed import ProbedText, probe_set
+from convert.blueprint.probed import read_probed
 from convert.blueprint.prove import Feeding
 from convert.blueprint.read_encoder import REPORT
-from convert.blueprint.read_text import TextReader, TextTrace, read_pack
+from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
+from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
+from convert.interpreter.registry import Operation
 from convert.savedmodel.model import SavedModel, Signature
 from convert.savedmodel.node import TensorRef
 
 
 def read_blueprint(
-    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+    model: SavedModel,
+    preprocessor: SavedModel | None = None,
+    vocabulary: Path | None = None,
+    *,
+    thorough: bool = False,
 ) -> Blueprint:
     """Return the blueprint of `model`.
 
@@ -38,6 +44,7 @@ def read_blueprint(
         model: an encoder, of text or of ids.
         preprocessor: the SavedModel that makes ids of text, for an encoder of ids.
         vocabulary: the file of pieces, for an encoder of ids that brings none and has no preprocessor.
+        thorough: hold the text side against a hundred times as many generated words and texts.
 
     Raises:
         GraphError: something that reaches the output is not understood, or computes something else than was read.
@@ -49,13 +56,13 @@ def read_blueprint(
     with threadpool_limits(limits=1, user_api="blas"), limits.budget(_size(model)):
         found = text_signature(model)
         if found is None:
-            return read_beside(model, preprocessor, vocabulary)
+            return read_beside(model, preprocessor, vocabulary, thorough=thorough)
         if preprocessor is not None or vocabulary is not None:
             raise SourceError(
                 f"{model.folder} takes text (signature '{found[0]}'): it needs no preprocessor and no vocabulary.",
                 "Leave them out.",
             )
-        return _Reading(model, *found).blueprint()
+        return _Reading(model, *found).blueprint(thorough=thorough)
 
 
 class _Reading:
@@ -71,23 +78,27 @@ class _Reading:
         self.encoder = EncoderSide(model, self.graph, target.ref)
         self.gather = self.encoder.reader.use(WORDS, GATHERS).node
 
-    def blueprint(self) -> Blueprint:
-        probes = probe_set(self.text, self._ids, self.encoder.size("max_position_embeddings"))
-        pieces = {piece.encode(): number for piece, number in probes.vocabulary.items()}
-        trace = TextTrace()
-        ids = self._ids(pieces, probes.texts, trace)
+    def blueprint(self, *, thorough: bool) -> Blueprint:
+        """Return the whole blueprint."""
+        longest = self.encoder.size("max_position_embeddings")
+        side = read_probed(self.text, self._ids, longest, thorough=thorough)
+        ids = side.ids
         made = self.text.bodies.origin(self.graph, self.gather.inputs[1])
         pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.gather.name)
-        text = self.text.blueprint(trace, pack, self.encoder.size("vocab_size"))
+        text = self.text.blueprint(side.operations, side.tables, pack, self.encoder.size("vocab_size"))
+        pieces = {piece.encode(): number for piece, number in side.vocabulary.items()}
+        texts = [probe.text for probe in side.probes]
         return Blueprint(
             self.signature_name,
             self.input_name,
             self.output_name,
             text,
-            self._encoder(pieces, probes.texts, ids, pack.pad_id),
-            probes.vocabulary,
-            tuple(ProbedText(t, row) for t, row in zip(probes.texts, ids, strict=True)),
+            self._encoder(pieces, texts, ids, pack.pad_id),
+            side.vocabulary,
+            side.probes,
             self.encoder.stage_tensors(),
+            heard=side.heard,
+            seen=side.seen,
         )
 
     def _encoder(
@@ -100,11 +111,20 @@ class _Reading:
         encoder, _ = self.encoder.blueprint(given, self.encoder.substitutes(rows, pieces), rows)
         return encoder
 
-    def _ids(self, pieces: Mapping[bytes, int], texts: Sequence[str], trace: TextTrace | None = None) -> np.ndarray:
-        """Return the packed ids [texts, max_length]."""
-        substitutes = self.encoder.substitutes(_rows(pieces), pieces)
-        interpreter = Interpreter(self.graph, substitutes, trace.observe if trace else None)
-        (ids,) = interpreter.run([self.gather.inputs[1]], self._feed(texts))
+    def _ids(
+        self,
+        vocabulary: Mapping[bytes, int],
+        texts: Sequence[str],
+        trace: TextTrace | None = None,
+        instead: Mapping[str, Operation] | None = None,
+    ) -> np.ndarray:
+        """Return the packed ids [texts, max_length]; see `TextSide`."""
+        substitutes = self.encoder.substitutes(SPARE_ROWS, vocabulary)
+        feeds = self._feed(texts)
+        if trace:
+            trace.follow(feeds[self.source])
+        interpreter = Interpreter(self.graph, substitutes, trace.observe if trace else None, instead)
+        (ids,) = interpreter.run([self.gather.inputs[1]], feeds)
         if ids.dtype.kind not in "iu" or ids.size % len(texts):
             raise GraphError(f"Node '{self.gather.name}' does not look up one row of ids a text.", REPORT)
         return np.asarray(ids.reshape(len(texts), -1))

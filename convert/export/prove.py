@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tokenizers import Tokenizer
+
 from convert.blueprint.blueprint import Blueprint
 from convert.errors import GraphError
 from convert.tokenizer import probe_tokenizer
@@ -26,3 +28,26 @@ def prove_tokenizer(blueprint: Blueprint) -> None:
                 f"they part at piece {at} ({found[at]} for {expected[at]}).",
                 "The graph combines its text operations in a way that is not supported: report the model.",
             )
+    for heard in blueprint.heard:
+        words = words_of(tokenizer, heard.text)
+        if words != list(heard.words):
+            at = next((i for i, pair in enumerate(zip(words, heard.words, strict=False)) if pair[0] != pair[1]), -1)
+            there = " ".join(heard.words[max(0, at - 1) : at + 2])
+            here = " ".join(words[max(0, at - 1) : at + 2])
+            steps = ", ".join(operation.evidence for operation in blueprint.text.operations)
+            raise GraphError(
+                f"The text operations ({steps}) do not give the words that the graph looks up: {here!r} ({points(here)}) "
+                f"for {there!r} ({points(there)}).",
+                "The graph combines its text operations in a way that is not supported: report the model.",
+            )
+
+
+def points(text: str) -> str:
+    """Return the code points of a text in figures."""
+    return " ".join(f"U+{ord(c):04X}" for c in text if c != " ")
+
+
+def words_of(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Return the words that a tokenizer looks up for a text."""
+    normalised = tokenizer.normalizer.normalize_str(text)
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]

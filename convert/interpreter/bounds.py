@@ -54,7 +54,11 @@ def nbytes(value: Value) -> int:
     if isinstance(value, np.ndarray):
         if value.dtype != object:
             return value.nbytes
-        return sum(ITEM_BYTES + (len(item) if isinstance(item, bytes) else 0) for item in value.flat)
+        items = value.ravel().tolist()
+        try:
+            return ITEM_BYTES * len(items) + len(b"".join(items))
+        except TypeError:  # variants
+            return ITEM_BYTES * len(items)
     if isinstance(value, list):
         return sum(ITEM_BYTES + (nbytes(item) if item is not None else 0) for item in value)
     return ITEM_BYTES

@@ -24,9 +24,11 @@ def _ragged_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
     outputs = []
     pick = np.ravel(indices)
     for level in splits:
-        spans = [_rows(level)[int(i)] for i in pick]
-        outputs.append(np.cumsum([0, *(b - a for a, b in spans)]).astype(level.dtype))
-        pick = np.concatenate([np.arange(a, b) for a, b in spans] or [np.zeros(0, np.int64)])
+        pick = np.asarray(pick, np.int64)
+        lengths = (level[pick + 1] - level[pick]).astype(np.int64)
+        ends = np.cumsum(lengths)
+        outputs.append(np.concatenate([[0], ends]).astype(level.dtype))
+        pick = np.repeat(level[pick] - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
     return (*outputs, values[pick.astype(np.int64)])
 
 

@@ -20,7 +20,7 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     strings,
     words,
 )
-from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
+from convert.interpreter.registry import DEAD, OPERATIONS, Operation, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -57,12 +57,20 @@ class Interpreter:
         graph: the main graph, with its functions.
         substitutes: values for variables and vocabulary.
         observe: called after every step, in functions too, with the node, its inputs and its outputs.
+        instead: op name → what computes it in place of its own kernel.
     """
 
-    def __init__(self, graph: Graph, substitutes: Substitutes, observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        substitutes: Substitutes,
+        observe: Observer | None = None,
+        instead: Mapping[str, Operation] | None = None,
+    ) -> None:
         self.graph = graph
         self.substitutes = substitutes
         self._observe = observe
+        self._instead = instead or {}
         self._steps = 0
         self._depth = 0
         self._held = 0  # bytes of the values of all steps that are still to be used
@@ -148,14 +156,15 @@ class Interpreter:
             return (inputs[0],)
         if node.op in TABLE_OPS:
             return (self.substitutes.vocabulary,)
-        function = OPERATIONS.get(node.op)
+        function = self._instead.get(node.op) or OPERATIONS.get(node.op)
         if function is None:
             raise GraphError(
                 f"Node '{node.name}' has op '{node.op}', which is not understood, and reaches the output.",
                 "Report the model and this op, so that support can be added.",
             )
         try:
-            return function(node, inputs, self)
+            # A scalar of NumPy's is no value of its own: all that are true are one object.
+            return tuple(np.asarray(v) if isinstance(v, np.generic) else v for v in function(node, inputs, self))
         except Hub2HFError:
             raise
         except (

@@ -52,13 +52,7 @@ def _matcher(pattern: str, evidence: str) -> Automaton:
 
 
 def _accepts(automaton: Automaton, word: str) -> bool:
-    state: int | None = automaton.start
-    for point in map(ord, word):
-        tick("a pattern")
-        if state is None:
-            return False
-        state = next((target for target, points in automaton.edges[state].items() if point in points), None)
-    return state in automaton.accepting
+    return automaton.accepts(word)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -106,32 +100,32 @@ def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[
     if node.attr("keep_whitespace", False):
         raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
     points, splits = inputs
-    words: list[int] = []
-    inner, outer, starts, limits = [0], [0], [], []
-    for a, b in pairwise(splits):
-        at, previous, fresh = 0, None, True
-        for point in map(int, points[a:b]):
-            script = _script(point)
-            fresh = fresh or script != previous
-            if point not in whitespace():
-                if fresh:
-                    inner.append(inner[-1])
-                    starts.append(at)
-                    limits.append(at)
-                words.append(point)
-                inner[-1] += 1
-                limits[-1] = at + 1
-                fresh = False
-            previous, at = script, at + 1
-        outer.append(len(inner) - 1)
-    kind = np.asarray(splits).dtype
-    return (
-        np.asarray(words, np.int32),
-        np.asarray(inner, kind),
-        np.asarray(starts, np.int64),
-        np.asarray(limits, np.int64),
-        np.asarray(outer, kind),
-    )
+    from convert.unicode.tables import _script_numbers
+
+    points = np.asarray(points)
+    splits = np.asarray(splits)
+    n = len(points)
+    sc = np.frombuffer(_script_numbers(), np.uint8)[points] if n else np.zeros(0, np.uint8)
+    table = np.zeros(0x110000, bool)
+    for low, high in whitespace().ranges:
+        table[low : high + 1] = True
+    white = table[points] if n else np.zeros(0, bool)
+    row = np.repeat(np.arange(len(splits) - 1), np.diff(splits))
+    pos = np.arange(n) - splits[:-1][row] if n else np.zeros(0, np.int64)
+    change = np.ones(n, bool)
+    change[1:] = (sc[1:] != sc[:-1]) | (row[1:] != row[:-1])
+    run = np.cumsum(change)
+    keep = ~white
+    kp, kr, kpos, krow = points[keep], run[keep], pos[keep], row[keep]
+    first = np.ones(len(kp), bool)
+    first[1:] = kr[1:] != kr[:-1]
+    starts_at = np.flatnonzero(first)
+    inner = np.append(starts_at, len(kp))
+    starts = kpos[starts_at]
+    ends = kpos[np.append(starts_at[1:], len(kp)) - 1] + 1 if len(kp) else np.zeros(0, np.int64)
+    outer = np.searchsorted(krow[starts_at], np.arange(len(splits)), "left")
+    kind = splits.dtype
+    return (kp.astype(np.int32), inner.astype(kind), starts.astype(np.int64), ends.astype(np.int64), outer.astype(kind))
 
 
 def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[tuple[bytes, int, int]]:

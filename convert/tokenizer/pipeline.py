@@ -32,10 +32,10 @@ from convert.blueprint.text import (
     WordPiece,
 )
 from convert.errors import GraphError
-from convert.unicode.automaton import TooComplexError, full_match, to_regex
+from convert.unicode.automaton import TooComplexError, to_regex, words_matching
 from convert.unicode.codepoints import regex_class
 from convert.unicode.delimiters import read_delimiters
-from convert.unicode.re2 import parse, unsupported
+from convert.unicode.re2 import unsupported
 from convert.unicode.tables import scripts, whitespace
 
 from .characters import Step, character_steps
@@ -120,12 +120,12 @@ def cut_condition(operations: list[SplitCharacters]) -> str | None:
     """A regex that holds at the start of a word exactly when some full-match pattern matches it."""
     if not operations:
         return None
-    nodes = tuple(parse(pattern, op.evidence) for op in operations for pattern in op.patterns)
+    patterns = tuple(pattern for op in operations for pattern in op.patterns)
+    evidence = operations[0].evidence
     try:
-        return to_regex(full_match(nodes, ~whitespace()), END_OF_WORD)
+        return to_regex(words_matching(patterns, evidence), END_OF_WORD)
     except TooComplexError as error:
-        patterns = " | ".join(pattern for op in operations for pattern in op.patterns)
-        raise unsupported(patterns, operations[0].evidence, str(error)) from error
+        raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
 def script_steps() -> Iterator[Step]:

@@ -7,12 +7,17 @@ deterministic automaton the classes that leave a state are disjoint, so possessi
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
 
 from convert.limits import tick
 
 from .codepoints import CodePoints, regex_class
-from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat
+from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, parse, unsupported
+from .tables import whitespace
 
 MOST_STATES = 4000
 MOST_LINKS = 200  # states in a row: each is a call within a call
@@ -97,6 +102,49 @@ class Automaton:
     start: int
     accepting: frozenset[int]
     edges: tuple[dict[int, CodePoints], ...]
+
+    @cached_property
+    def _letters(self) -> tuple[list[int], list[int], list[list[int]]]:
+        """Where ranges begin, the number of each, and where each number leads from each state; -1 is nowhere."""
+        sets = [codes for targets in self.edges for codes in targets.values()]
+        starts = sorted({0, *(edge for codes in sets for low, high in codes.ranges for edge in (low, high + 1))})
+        rows = []
+        for targets in self.edges:
+            row = np.full(len(starts), -1)
+            for target, codes in targets.items():
+                for low, high in codes.ranges:
+                    row[bisect_left(starts, low) : bisect_left(starts, high + 1)] = target
+            rows.append(row)
+        columns, numbers = np.unique(np.stack(rows), axis=1, return_inverse=True)
+        return starts, numbers.ravel().tolist(), columns.tolist()
+
+    def letter(self, character: str) -> int:
+        """Return a number that all characters have which the automaton does not tell apart."""
+        starts, numbers, _ = self._letters
+        return numbers[bisect_right(starts, ord(character)) - 1]
+
+    def accepts(self, word: str) -> bool:
+        """Tell whether it accepts `word`."""
+        starts, numbers, moves = self._letters
+        state = self.start
+        for character in word:
+            state = moves[state][numbers[bisect_right(starts, ord(character)) - 1]]
+            if state < 0:
+                return False
+        return state in self.accepting
+
+
+@lru_cache(maxsize=8)
+def words_matching(patterns: tuple[str, ...], evidence: str) -> Automaton:
+    """The automaton of the words, without white space, that any of the RE2 `patterns` matches in full.
+
+    Raises:
+        GraphError: a pattern is not understood, or the automaton would be too large.
+    """
+    try:
+        return full_match(tuple(parse(pattern, evidence) for pattern in patterns), ~whitespace())
+    except TooComplexError as error:
+        raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
 def full_match(patterns: tuple[Node, ...], alphabet: CodePoints) -> Automaton:
@@ -200,3 +248,38 @@ def _state_regex(automaton: Automaton, state: int, end: str, path: tuple[int, ..
     if len(regex) > MOST_CHARACTERS:
         raise TooComplexError("its regex is too long")
     return regex
+
+
+def to_pattern(automaton: Automaton) -> str | None:
+    """An RE2 pattern whose full matches are the words that `automaton` accepts; None if there are none.
+
+    Raises:
+        TooComplexError: a loop goes through more than one state, as in `(ab)+`.
+    """
+    return _state_pattern(automaton, automaton.start, ())
+
+
+def _state_pattern(automaton: Automaton, state: int, path: tuple[int, ...]) -> str | None:
+    tick("a pattern")
+    if state in path:
+        raise TooComplexError("it repeats something longer than one character")
+    edges = automaton.edges[state]
+    options = []
+    for target in sorted(edges.keys() - {state}):
+        rest = _state_pattern(automaton, target, (*path, state))
+        if rest is not None:
+            options.append(re2_set(edges[target]) + rest)
+    options += [""] if state in automaton.accepting else []
+    if not options:
+        return None
+    loop = re2_set(edges[state]) + "*" if state in edges else ""
+    pattern = loop + (options[0] if len(options) == 1 else f"(?:{'|'.join(options)})")
+    if len(pattern) > MOST_CHARACTERS:
+        raise TooComplexError("its pattern is too long")
+    return pattern
+
+
+def re2_set(codes: CodePoints) -> str:
+    """The set as an RE2 class of explicit code points."""
+    ranges = (f"\\x{{{low:X}}}" + (f"-\\x{{{high:X}}}" if high > low else "") for low, high in codes.ranges)
+    return f"[{''.join(ranges)}]"

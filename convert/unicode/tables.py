@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-from .codepoints import CodePoints, union
+from .codepoints import LAST, CodePoints, union
 
 UNLISTED_SCRIPT = "Unknown"
 
@@ -52,3 +52,26 @@ def scripts() -> dict[str, CodePoints]:
     """ICU's Script property as TensorFlow Text has it: every code point, white space too, in one script."""
     known = {name: CodePoints.parse(ranges) for name, ranges in _lines()["icu_script"].items()}
     return known | {UNLISTED_SCRIPT: ~union(known.values())}
+
+
+@cache
+def _script_numbers() -> bytes:
+    numbers = bytearray(LAST + 1)
+    for number, codes in enumerate(scripts().values()):
+        for low, high in codes.ranges:
+            numbers[low : high + 1] = bytes((number,)) * (high + 1 - low)
+    return bytes(numbers)
+
+
+def script_of(character: str) -> int:
+    """The place of a character's script in `scripts()`."""
+    return _script_numbers()[ord(character)]
+
+
+@cache
+def property_edges() -> frozenset[int]:
+    """The code points at which a script, a category, a class of RE2 or white space begins, or has ended."""
+    tables = [whitespace(), *scripts().values()]
+    for kind in ("re2_category", "re2_script"):
+        tables += map(CodePoints.parse, _lines()[kind].values())
+    return frozenset(edge for codes in tables for low, high in codes.ranges for edge in (low, high + 1))

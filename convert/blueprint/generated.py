@@ -1,0 +1,124 @@
+"""Texts and words to hold what was read of a text side against, made from a seed: the same for every run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product, zip_longest
+from random import Random
+
+from convert.blueprint.oracle import LATIN, LONG, boundary_of
+from convert.unicode.tables import script_of, whitespace
+
+# Pieces of a text: none, few, just under, at and above the 126 that fit, and far beyond.
+LENGTHS = (1, 2, 3, 10, 40, 125, 126, 127, 128, 129, 200, 700)
+LETTERS = "abcdefghiklmnoprstuvwxyz"
+LONG_CONSTANTS = (LENGTHS[-1], 200_000)  # what a graph may compare a length with and no text above reaches
+MOST_LONG = 4
+MEMBERS = 2  # characters of each kind
+MOST_COMBINED = 600  # words of two or three kinds, of a script
+WORDS, TEXTS = 400, 12  # at random; a hundred times as many when asked to be thorough
+THOROUGH = 100
+TEXT_LENGTH = 200
+
+
+def words_of(count: int, seed: int = 0) -> str:
+    """Return a text of `count` words of two letters, hundreds of them different."""
+    pairs = [a + b for a, b in product(LETTERS, LETTERS)]
+    Random(seed).shuffle(pairs)
+    return " ".join(pairs[i % len(pairs)] for i in range(count))
+
+
+def length_texts(fits: int, constants: Iterable[int]) -> list[str]:
+    """Return texts of every class of length.
+
+    Args:
+        fits: how many pieces fit.
+        constants: the integers of the graph: a text may go another way beyond one of them.
+    """
+    counts = sorted({*LENGTHS, fits - 1, fits, fits + 1, 3 * fits} - {0, -1})
+    far = sorted({c for c in constants if LONG_CONSTANTS[0] < c < LONG_CONSTANTS[1]}, reverse=True)[:MOST_LONG]
+    return [words_of(count, count) for count in counts if count > 0] + [words_of(c // 3 + 2) for c in far]
+
+
+def cut_words(points: Iterable[str], kind_of: Callable[[str], int], *, count: int = WORDS) -> list[str]:
+    """Return words of one script each, to hold a rule against that says which are cut.
+
+    Args:
+        points: characters to make them of.
+        kind_of: a number that characters share which the rule does not tell apart.
+        count: how many words are made at random, beside those in which each kind of character stands in each place.
+    """
+    groups: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    words: dict[str, None] = {}
+    for point in points:
+        groups[script_of(point)][kind_of(point)].append(point)
+        words[point + point] = None
+    source = Random(0)
+    for kinds in groups.values():
+        few = [c for members in kinds.values() for c in source.sample(members, min(len(members), MEMBERS))]
+        combined = (w for n in (2, 3) if len(few) ** n <= MOST_COMBINED for w in product(few, repeat=n))
+        words.update(dict.fromkeys(map("".join, combined)))
+    scripts = [[c for members in kinds.values() for c in members] for kinds in groups.values()]
+    several = [kinds for kinds in groups.values() if len(kinds) > 1]
+    for i in range(count):
+        if several and i % 2:  # of kinds as often as of characters
+            kinds = source.choice(several)
+            members = [source.choice(kinds[kind]) for kind in source.choices(list(kinds), k=3)]
+        else:
+            members = source.choice(scripts) if scripts else [LETTERS[0]]
+        words["".join(source.choices(members, k=source.choice((2, 3, 4, 5, 8, 20))))] = None
+    return list(words)
+
+
+def mixed_texts(points: Sequence[str], *, seed: int = 1, count: int = TEXTS) -> Iterator[str]:
+    """Yield texts in which characters of `points` stand beside each other, letters, spaces and what is deleted."""
+    source = Random(seed)
+    spaces = [chr(code) for low, high in whitespace().ranges for code in range(low, high + 1)]
+    for _ in range(count):
+        kinds = source.choices((points, LETTERS, spaces), (5, 2, 2), k=TEXT_LENGTH)
+        yield "".join(source.choice(kind) for kind in kinds)
+
+
+def runs(points: Sequence[str]) -> list[str]:
+    """Return words in which each of `points` stands beside others of its script."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    for point in points:
+        groups[script_of(point)].append(point)
+    return ["".join(members[i : i + 6]) for members in groups.values() for i in range(0, len(members), 5)]
+
+
+def apart(words: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts, word by word, that hold `words`, of one script each, so that neighbours are of two scripts.
+
+    Where one script has more words than all others, letters of another stand between them.
+    """
+    groups: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        groups[script_of(word[0])].append(word)
+    text: list[str] = []
+    size = 0
+    for word in (word for row in zip_longest(*groups.values()) for word in row if word is not None):
+        if text and script_of(text[-1][0]) == script_of(word[0]):
+            text.append(boundary_of(word))
+        text.append(word)
+        size += len(word) + len(LATIN)
+        if size > LONG:
+            yield text
+            text, size = [], 0
+    if text:
+        yield text
+
+
+def joined(items: Iterable[str]) -> Iterator[str]:
+    """Yield texts that hold all `items`."""
+    text: list[str] = []
+    size = 0
+    for item in items:
+        if size + len(item) > LONG:
+            yield "".join(text)
+            text, size = [], 0
+        text.append(item)
+        size += len(item)
+    if text:
+        yield "".join(text)

@@ -1,0 +1,196 @@
+"""What the text side of a graph makes of texts: the words that it looks up as WordPieces, asked by running it.
+
+Words are found in one of two ways. Where one node looks them up, that node is replaced while the graph runs: it notes
+its words and takes each for one piece, so a text of thousands of words is one question. Where the graph keeps only so
+many words, or several nodes look them up, the words are read from the ids that it packs: a vocabulary that gives every
+word it is asked for a number of its own tells which they were, a few dozen words at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from convert.blueprint.trace import WORDPIECE, TextTrace
+from convert.errors import GraphError
+from convert.interpreter.registry import Caller, Operation, Value
+from convert.savedmodel.node import Node
+from convert.unicode.tables import script_of
+
+# Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
+LATIN, CYRILLIC = "az", "яю"
+LONG, SHORT = 12_000, 90  # characters of a text: an order of magnitude under any bound, and fewer than there are ids
+FIRST_ID = 1 << 24  # of a word that is asked for; no vocabulary is so large
+
+
+class TextSide(Protocol):
+    """Runs a text side."""
+
+    def __call__(
+        self,
+        vocabulary: Mapping[bytes, int],
+        texts: Sequence[str],
+        trace: TextTrace | None = None,
+        instead: Mapping[str, Operation] | None = None,
+    ) -> np.ndarray:
+        """Return the ids of `texts`, int [texts, length]; `trace` follows the run, for `instead` see `Interpreter`."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One text, and the words that the graph looked up for it, in order."""
+
+    text: str
+    words: tuple[str, ...]
+
+
+class EveryWord(Mapping[bytes, int]):
+    """A vocabulary that has whatever it is asked for.
+
+    Args:
+        known: the pieces with a number already, such as [CLS].
+    """
+
+    def __init__(self, known: Mapping[str, int]) -> None:
+        self.words: list[bytes] = []
+        self._ids = {piece.encode(): number for piece, number in known.items()}
+
+    def __getitem__(self, piece: bytes) -> int:
+        if piece not in self._ids:
+            self._ids[piece] = FIRST_ID + len(self.words)
+            self.words.append(piece)
+        return self._ids[piece]
+
+    def __contains__(self, piece: object) -> bool:
+        return isinstance(piece, bytes)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+@dataclass
+class Oracle:
+    """Asks a text side.
+
+    Attributes:
+        run: runs it.
+        known: the pieces that it packs with → their ids.
+        asked: how many words were asked so far.
+    """
+
+    run: TextSide
+    known: Mapping[str, int]
+    nodes: int = 1
+    asked: int = 0
+    _whole: bool | None = field(default=None, repr=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the words of a long text can be noted where they are looked up."""
+        if self._whole is None:
+            text = " ".join([LATIN, CYRILLIC] * 300)
+            self._whole = self.nodes == 1 and self._noted(text) == tuple(text.split())
+        return self._whole
+
+    def hear(self, texts: Sequence[str]) -> list[Heard]:
+        """Return what the graph makes of each text.
+
+        Raises:
+            GraphError: it cannot be run on them.
+        """
+        found = [Heard(text, self._noted(text)) for text in texts] if self.whole else self._packed(texts)
+        self.asked += sum(len(heard.words) for heard in found)
+        return found
+
+    def parts(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return what becomes of each of `words` between two letters of another script.
+
+        Args:
+            words: each of one script.
+
+        Raises:
+            GraphError: the letters do not come through, so that nothing can be told.
+        """
+        groups: dict[str, list[str]] = {LATIN: [], CYRILLIC: []}
+        for word in dict.fromkeys(words):
+            groups[boundary_of(word)].append(word)
+        found = {
+            word: parts
+            for boundary, group in groups.items()
+            for word, parts in zip(group, self.between(group, boundary), strict=True)
+        }
+        return [found[word] for word in words]
+
+    def between(self, items: Sequence[str], boundary: str) -> list[tuple[str, ...]]:
+        """Return the words that the graph makes of each of `items` between two of `boundary`; see `parts`."""
+        chunks = list(_chunks(items, len(boundary), LONG if self.whole else SHORT))
+        texts = [boundary + "".join(item + boundary for item in chunk) for chunk in chunks]
+        heard = self.hear(texts)
+        return [
+            parts for chunk, each in zip(chunks, heard, strict=True) for parts in _between(each, boundary, len(chunk))
+        ]
+
+    def _noted(self, text: str) -> tuple[str, ...]:
+        words: list[bytes] = []
+
+        def note(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+            found = np.ravel(inputs[0])
+            words.extend(found)
+            sizes = np.asarray([len(word) for word in found], np.int64)
+            ones = np.ones(len(found), np.int64)
+            if node.attr("output_row_partition_type", "row_lengths") == "row_splits":
+                ones = np.arange(len(found) + 1, dtype=np.int64)
+            return found, ones, np.zeros_like(sizes), sizes
+
+        self.run({piece.encode(): number for piece, number in self.known.items()}, [text], None, {WORDPIECE: note})
+        return tuple(map(_text, words))
+
+    def _packed(self, texts: Sequence[str]) -> list[Heard]:
+        vocabulary = EveryWord(self.known)
+        rows = self.run(vocabulary, texts)
+        words = [tuple(_text(vocabulary.words[i - FIRST_ID]) for i in row if i >= FIRST_ID) for row in rows.tolist()]
+        return [Heard(text, found) for text, found in zip(texts, words, strict=True)]
+
+
+def _text(word: Any) -> str:
+    return bytes(word).decode(errors="replace")
+
+
+def boundary_of(word: str) -> str:
+    """Return letters of another script than `word` begins and ends in."""
+    return CYRILLIC if script_of(LATIN[0]) in (script_of(word[0]), script_of(word[-1])) else LATIN
+
+
+def _chunks(words: Sequence[str], extra: int, size: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    length = 0
+    for word in words:
+        if chunk and length + len(word) + extra > size:
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(word)
+        length += len(word) + extra
+    if chunk:
+        yield chunk
+
+
+def _between(heard: Heard, boundary: str, count: int) -> list[tuple[str, ...]]:
+    found: list[list[str]] = []
+    for word in heard.words:
+        if word == boundary:
+            found.append([])
+        elif found:
+            found[-1].append(word)
+    if len(found) != count + 1 or found[-1]:
+        raise GraphError(
+            f"What the graph makes of single words cannot be told: of {heard.text[:40]!r} it makes "
+            f"{' '.join(heard.words[:12])!r}.",
+            "It changes words by those around them: report the model.",
+        )
+    return [tuple(parts) for parts in found[:-1]]
