@@ -41,6 +41,7 @@ MAX_GROUPS: Final = 60  # groups in one another
 MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a pattern at one place
 # Computing. The embedded model takes 0.25 s and LEALLA-large 2 s; a slow machine ten times as long.
 SECONDS: Final = 4.0
+SECONDS_TO_ASK: Final = 6.0  # more, for a graph whose rules cannot be read and are asked of it
 BYTES_A_SECOND: Final = 10_000_000  # of files: each adds to what may be computed
 MEMORY: Final = 128 << 20  # of values that are held at one time while a graph is run
 MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
@@ -69,6 +70,13 @@ def budget(nbytes: int) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def extend(seconds: float) -> None:
+    """Allow this block so many seconds of computing more; see `budget`."""
+    spent = _current.get()
+    if spent is not None:
+        spent.until += seconds
 
 
 def tick(where: str) -> None:

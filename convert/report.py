@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import convert as verbs
-from convert.blueprint import Blueprint
+from convert.blueprint import Blueprint, Seen
 from convert.blueprint.text import (
     CaseFold,
     Normalize,
@@ -56,7 +56,8 @@ def describe(operation: TextOperation) -> str:
         case SplitScripts():
             return "split where the Unicode script changes; drop white space"
         case SplitCharacters(patterns, _):
-            return "cut into characters the words that match " + " or ".join(map(_short, patterns))
+            more = f" (and {len(patterns) - 3} more patterns)" if len(patterns) > 3 else ""
+            return "cut into characters the words that match " + " or ".join(map(_short, patterns[:3])) + more
         case WordPiece(suffix, unknown, limit, _):
             return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
         case Pack(start, end, pad, length, _):
@@ -119,8 +120,20 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
     console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
-    texts = f"{len(blueprint.probes)} probe texts" if blueprint.probes else "probes of ids"
-    console.print(f"proved by running the graph on {texts}, without TensorFlow")
+    console.print(f"[bold]proved[/bold] by running the graph, without TensorFlow, on {_seen(blueprint.seen)}")
+
+
+def _seen(seen: Seen) -> str:
+    """Return what a proof has seen, in words."""
+    if not seen.texts:
+        return "probes of ids"
+    batches = ", ".join(map(str, seen.batches))
+    asked = f"; its rule for cutting words was asked of it, with {seen.asked:,} words" if seen.asked else ""
+    ways = f"; {seen.ways} conditionals gone through in every way" if seen.ways else ""
+    return (
+        f"{seen.texts} texts of up to {seen.longest} ids, in batches of {batches}, and on {seen.words:,} words of "
+        f"{seen.code_points:,} code points{asked}{ways}"
+    )
 
 
 def _mapping_rows(blueprint: Blueprint) -> Counter[tuple[str, str, str, str]]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from convert.blueprint.learn import Asking, Learned, learn
 from convert.blueprint.oracle import CYRILLIC, Oracle
 from convert.errors import GraphError
-from convert.unicode.automaton import Automaton, TooComplexError, re2_set, to_pattern
+from convert.unicode.automaton import Automaton, TooComplexError, to_pattern
 from convert.unicode.codepoints import LAST, CodePoints, union
 from convert.unicode.re2 import Chars, Node, children
 from convert.unicode.tables import property_edges, script_of
@@ -168,25 +168,24 @@ def is_cut(word: str, parts: tuple[str, ...]) -> bool:
 
 
 def _patterns(learned: Sequence[Learned], range_of: dict[str, CodePoints]) -> Iterator[str]:
-    """Yield the patterns of all scripts; those that are cut always are in one."""
-    always = [_codes(rule, 0, range_of) for rule in learned if len(rule.moves) == 1 and rule.accepting]
-    if always:
-        yield re2_set(union(always)) + "+"
+    """Yield a pattern for each form of rule; scripts with rules of one form share it, as no word has two scripts."""
+    forms: dict[tuple[frozenset[int], tuple[tuple[int, ...], ...]], list[Learned]] = {}
     for rule in learned:
-        if len(rule.moves) > 1:
-            edges: list[dict[int, CodePoints]] = []
-            for row in rule.moves:
-                targets: dict[int, CodePoints] = {}
-                for letter, target in enumerate(row):
-                    targets[target] = targets.get(target, CodePoints()) | _codes(rule, letter, range_of)
-                edges.append(targets)
-            try:
-                pattern = to_pattern(Automaton(0, rule.accepting, tuple(edges)))
-            except TooComplexError as error:
-                raise _inexpressible(error) from error
-            if pattern is not None:
-                yield pattern
-
-
-def _codes(rule: Learned, letter: int, range_of: dict[str, CodePoints]) -> CodePoints:
-    return union(range_of[point] for point in rule.classes[letter])
+        forms.setdefault((rule.accepting, rule.moves), []).append(rule)
+    for (accepting, moves), rules in forms.items():
+        letters = [
+            union(range_of[point] for rule in rules for point in rule.classes[letter])
+            for letter in range(len(moves[0]))
+        ]
+        edges: list[dict[int, CodePoints]] = []
+        for row in moves:
+            targets: dict[int, list[CodePoints]] = {}
+            for letter, target in enumerate(row):
+                targets.setdefault(target, []).append(letters[letter])
+            edges.append({target: union(codes) for target, codes in targets.items()})
+        try:
+            pattern = to_pattern(Automaton(0, accepting, tuple(edges)))
+        except TooComplexError as error:
+            raise _inexpressible(error) from error
+        if pattern is not None:
+            yield pattern

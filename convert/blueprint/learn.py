@@ -77,7 +77,7 @@ def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], 
             groups.setdefault(answers[point], []).append(point)
         new = [members[0] for members in groups.values() if members[0] not in tried]
         if not new or len(points) == 1:
-            return tuple(map(tuple, groups.values()))
+            return tuple(tuple(groups[answer]) for answer in sorted(groups))
         for other in new:
             tried.add(other)
             forms = [(point + other, other + point, other + point + other) for point in points]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convert.blueprint.trace import WORDPIECE, TextTrace
+from convert.blueprint.trace import WORDPIECE
 from convert.errors import GraphError
 from convert.interpreter.registry import Caller, Operation, Value
 from convert.savedmodel.node import Node
@@ -22,8 +22,33 @@ from convert.unicode.tables import script_of
 
 # Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
 LATIN, CYRILLIC = "az", "яю"
+CALIBRATING = 600  # words
 LONG, SHORT = 12_000, 90  # characters of a text: an order of magnitude under any bound, and fewer than there are ids
 FIRST_ID = 1 << 24  # of a word that is asked for; no vocabulary is so large
+
+
+class Following(Protocol):
+    """Looks on while a text side runs."""
+
+    def follow(self, value: Any) -> None:
+        """Take note of the array of texts that it is given."""
+
+    def observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
+        """Take note of one step."""
+
+
+class Steps:
+    """Counts steps."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def follow(self, value: Any) -> None:
+        """Take note of nothing."""
+
+    def observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
+        """Count one step."""
+        self.count += 1
 
 
 class TextSide(Protocol):
@@ -33,10 +58,10 @@ class TextSide(Protocol):
         self,
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
-        trace: TextTrace | None = None,
+        following: Following | None = None,
         instead: Mapping[str, Operation] | None = None,
     ) -> np.ndarray:
-        """Return the ids of `texts`, int [texts, length]; `trace` follows the run, for `instead` see `Interpreter`."""
+        """Return the ids of `texts`, int [texts, length]; for `instead` see `Interpreter`."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +114,22 @@ class Oracle:
     nodes: int = 1
     asked: int = 0
     _whole: bool | None = field(default=None, repr=False)
+    _steps: int = field(default=0, repr=False)
 
     @property
     def whole(self) -> bool:
         """Whether the words of a long text can be noted where they are looked up."""
         if self._whole is None:
-            text = " ".join([LATIN, CYRILLIC] * 300)
-            self._whole = self.nodes == 1 and self._noted(text) == tuple(text.split())
+            text = " ".join([LATIN, CYRILLIC] * (CALIBRATING // 2))
+            steps = Steps()
+            self._whole = self.nodes == 1 and self._noted(text, steps) == tuple(text.split())
+            self._steps = steps.count
         return self._whole
+
+    @property
+    def quick(self) -> bool:
+        """Whether a hundred thousand words can be asked: no loop goes from word to word."""
+        return self.whole and self._steps < CALIBRATING
 
     def hear(self, texts: Sequence[str]) -> list[Heard]:
         """Return what the graph makes of each text.
@@ -136,7 +169,7 @@ class Oracle:
             parts for chunk, each in zip(chunks, heard, strict=True) for parts in _between(each, boundary, len(chunk))
         ]
 
-    def _noted(self, text: str) -> tuple[str, ...]:
+    def _noted(self, text: str, following: Following | None = None) -> tuple[str, ...]:
         words: list[bytes] = []
 
         def note(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
@@ -148,7 +181,7 @@ class Oracle:
                 ones = np.arange(len(found) + 1, dtype=np.int64)
             return found, ones, np.zeros_like(sizes), sizes
 
-        self.run({piece.encode(): number for piece, number in self.known.items()}, [text], None, {WORDPIECE: note})
+        self.run({piece.encode(): number for piece, number in self.known.items()}, [text], following, {WORDPIECE: note})
         return tuple(map(_text, words))
 
     def _packed(self, texts: Sequence[str]) -> list[Heard]:

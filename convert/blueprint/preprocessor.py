@@ -10,10 +10,10 @@ import numpy as np
 from convert.blueprint.entry import SIGNATURES, Entry
 from convert.blueprint.inline import inlined
 from convert.blueprint.lines import count_lines, lines_in
+from convert.blueprint.oracle import Following
 from convert.blueprint.probed import ProbedSide, read_probed
 from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.text import PREPROCESSOR, TextBlueprint
-from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, SourceError, VocabularyError
 from convert.interpreter import Interpreter, Substitutes
 from convert.interpreter.registry import Operation
@@ -93,6 +93,7 @@ class _Preprocessor:
             graph = inlined(graph, tensor.ref)
         self.graph = graph
         self.text = TextReader(model, graph)
+        self.tables = self.text.tables.others()
         self._output: str | None = None
 
     def read(self, pieces: int, positions: int, *, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
@@ -116,11 +117,11 @@ class _Preprocessor:
         self,
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
-        trace: TextTrace | None = None,
+        following: Following | None = None,
         instead: Mapping[str, Operation] | None = None,
     ) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
-        found = self._run(vocabulary, texts, trace, instead)
+        found = self._run(vocabulary, texts, following, instead)
         if self._output is None:
             self._output = output_roles(found)["ids"]
         return found[self._output]
@@ -129,16 +130,19 @@ class _Preprocessor:
         self,
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
-        trace: TextTrace | None = None,
+        following: Following | None = None,
         instead: Mapping[str, Operation] | None = None,
     ) -> dict[str, np.ndarray]:
         """Return every output, int [texts, length]."""
         values = np.empty(len(texts), dtype=object)
         values[:] = [text.encode() for text in texts]
-        if trace:
-            trace.follow(values)
+        if following:
+            following.follow(values)
         interpreter = Interpreter(
-            self.graph, Substitutes(_no_variable, vocabulary), trace.observe if trace is not None else None, instead
+            self.graph,
+            Substitutes(_no_variable, vocabulary, self.tables),
+            following.observe if following else None,
+            instead,
         )
         (source,) = self.entry.inputs.values()
         refs = [tensor.ref for tensor in self.entry.outputs.values()]

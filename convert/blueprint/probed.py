@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from convert import limits
 from convert.blueprint.ask import ask, pattern_edges, ranges_between
 from convert.blueprint.generated import (
     TEXTS,
@@ -29,12 +30,11 @@ from convert.blueprint.read_text import TextReader
 from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
 from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, VocabularyError
-from convert.limits import MAX_POSITIONS
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import re2_set, words_matching
 from convert.unicode.codepoints import CodePoints, union
 from convert.unicode.re2 import Chars, parse
-from convert.unicode.tables import property_edges, whitespace
+from convert.unicode.tables import everywhere, property_edges, whitespace
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def read_probed(text: TextReader, run: TextSide, longest: int, *, thorough: bool
         GraphError: it does something that cannot be expressed, or what it makes of a text depends on others.
         VocabularyError: the vocabulary lacks a piece that the graph uses.
     """
-    if longest > MAX_POSITIONS:
+    if longest > limits.MAX_POSITIONS:
         raise GraphError(f"The encoder has {longest} positions.", REPORT)
     return _Probing(text, run, longest, thorough).side()
 
@@ -187,11 +187,15 @@ class _Probing:
         except GraphError as error:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
                 raise
+            limits.extend(limits.SECONDS_TO_ASK)
             operations, asked = self._asked(error)
-        return operations, self._cut(operations), asked
+        heard = self._cut(operations)
+        if self.oracle.quick:
+            self._cut(operations, [chr(code) for code in everywhere()])
+        return operations, heard, self.oracle.asked if asked else 0
 
-    def _cut(self, operations: Iterable[TextOperation]) -> list[Heard]:
-        """Hold what was read of the cuts against words, and return them.
+    def _cut(self, operations: Iterable[TextOperation], points: Sequence[str] = ()) -> list[Heard]:
+        """Hold what was read of the cuts against words of `points`, or of the ends of all ranges, and return them.
 
         Raises:
             GraphError: the graph cuts other words.
@@ -204,7 +208,7 @@ class _Probing:
         gone = whitespace() | union(
             codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
         )
-        points = [c for c in _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
+        points = [c for c in points or _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
         words = cut_words(points, rule.letter if rule else lambda point: 0, count=self.more * WORDS)
         texts = list(apart(words))
         heard = self.oracle.hear(["".join(text) for text in texts])

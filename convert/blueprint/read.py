@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import text_signature
 from convert.blueprint.inline import inlined
 from convert.blueprint.loops import raised
+from convert.blueprint.oracle import Following
 from convert.blueprint.probe import SPARE_ROWS
 from convert.blueprint.probed import read_probed
 from convert.blueprint.prove import Feeding
@@ -23,7 +25,6 @@ from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
-from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
 from convert.interpreter.registry import Operation
@@ -76,6 +77,7 @@ class _Reading:
         self.graph = inlined(raised(model.graph), target.ref)
         self.text = TextReader(model, self.graph)
         self.encoder = EncoderSide(model, self.graph, target.ref)
+        self.tables = self.text.tables.others()
         self.gather = self.encoder.reader.use(WORDS, GATHERS).node
 
     def blueprint(self, *, thorough: bool) -> Blueprint:
@@ -108,22 +110,23 @@ class _Reading:
         pick = [int(np.argsort(lengths)[len(texts) // 2])]  # a usual text: some pieces, some padding
         given = Feeding(self._feed([texts[i] for i in pick]), Probe.padded(ids[pick], pad_id))
         rows = _rows(pieces)
-        encoder, _ = self.encoder.blueprint(given, self.encoder.substitutes(rows, pieces), rows)
+        substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
+        encoder, _ = self.encoder.blueprint(given, substitutes, rows)
         return encoder
 
     def _ids(
         self,
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
-        trace: TextTrace | None = None,
+        following: Following | None = None,
         instead: Mapping[str, Operation] | None = None,
     ) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
-        substitutes = self.encoder.substitutes(SPARE_ROWS, vocabulary)
+        substitutes = replace(self.encoder.substitutes(SPARE_ROWS, vocabulary), tables=self.tables)
         feeds = self._feed(texts)
-        if trace:
-            trace.follow(feeds[self.source])
-        interpreter = Interpreter(self.graph, substitutes, trace.observe if trace else None, instead)
+        if following:
+            following.follow(feeds[self.source])
+        interpreter = Interpreter(self.graph, substitutes, following.observe if following else None, instead)
         (ids,) = interpreter.run([self.gather.inputs[1]], feeds)
         if ids.dtype.kind not in "iu" or ids.size % len(texts):
             raise GraphError(f"Node '{self.gather.name}' does not look up one row of ids a text.", REPORT)

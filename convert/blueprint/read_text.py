@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.blueprint.dataflow import Bodies
+from convert.blueprint.tables import Tables
 from convert.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation
 from convert.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
 from convert.errors import GraphError
@@ -16,7 +17,6 @@ from convert.interpreter.run import TABLE_OPS
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node
-from convert.savedmodel.variables import VARIABLE_OPS
 
 OTHER_TOKENIZERS = {
     "TFText>FastBertNormalize": "FastBertTokenizer",
@@ -29,9 +29,6 @@ OTHER_TOKENIZERS = {
     "StringSplit": "white-space splitting",
     "StringSplitV2": "white-space splitting",
 }
-TABLE_INITIALISERS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
-# TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
-WHOLE_LINE, LINE_NUMBER = -2, -1
 
 
 class TextReader:
@@ -45,6 +42,7 @@ class TextReader:
     def __init__(self, model: SavedModel, graph: Graph) -> None:
         self.model = model
         self.bodies = Bodies(graph)
+        self.tables = Tables(model, self.bodies)
         found = self.bodies.find(WORDPIECE)
         read = {replace(read_wordpiece(node), evidence="") for _, node in found}
         if len(read) != 1:
@@ -65,33 +63,12 @@ class TextReader:
         table = self.bodies.origin(self.body, self.node.inputs[1])
         if table is None or table[1].op not in TABLE_OPS:
             raise GraphError(f"The vocabulary of node '{self.node.name}' is not a plain lookup table.", UNSUPPORTED)
-        return self._filled_from(table[1])
-
-    def _filled_from(self, table: Node) -> tuple[Path, Node]:
-        for body, node in (pair for op in TABLE_INITIALISERS for pair in self.bodies.find(op)):
-            filled = self.bodies.origin(body, node.inputs[0])
-            if filled is None or filled[1].name != table.name:
-                continue
-            form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
-            if form != (WHOLE_LINE, LINE_NUMBER, 0):
-                raise GraphError(
-                    f"Node '{node.name}' reads the vocabulary in another form than one piece a line.", UNSUPPORTED
-                )
-            name = self.bodies.origin(body, node.inputs[1])
-            if name is None:
-                raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
-            return self.model.asset(self._assigned(name[1]).name), node
-        raise GraphError(f"The lookup table '{table.name}' is not filled from a text file.", UNSUPPORTED)
-
-    def _assigned(self, node: Node) -> Node:
-        """Return what gives an asset's file name: where TensorFlow 2 keeps that in a variable, what is assigned to it."""
-        if node.op not in VARIABLE_OPS:
-            return node
-        for body, assign in self.bodies.find("AssignVariableOp"):
-            variable, value = (self.bodies.origin(body, assign.input(i)) for i in (0, 1))
-            if variable is not None and value is not None and variable[1].name == node.name:
-                return value[1]
-        return node
+        filled = self.tables.filled(table[1])
+        if filled.path is None:
+            raise GraphError(
+                f"The lookup table '{table[1].name}' holds other things than pieces with their numbers.", UNSUPPORTED
+            )
+        return filled.path, filled.filler
 
     def blueprint(
         self,
@@ -115,10 +92,12 @@ class TextReader:
         """
         path, evidence = self.vocabulary()
         for table in tables.values():
-            other, filler = self._filled_from(table)
-            count = filler.attr("vocab_size", -1)
-            if other != path or count not in (-1, pieces):
-                held = f"{count} lines of {other.name}" if count != -1 else other.name
+            filled = self.tables.filled(table)
+            if filled.path is None:  # run with what it holds
+                continue
+            count = filled.filler.attr("vocab_size", -1)
+            if (filled.path != path and filled.path.read_bytes() != path.read_bytes()) or count not in (-1, pieces):
+                held = f"{count} lines of {filled.path.name}" if count != -1 else filled.path.name
                 wanted = f"the {pieces} pieces of {path.name}"
                 raise GraphError(f"The lookup table '{table.name}' holds {held}, not {wanted}.", UNSUPPORTED)
         return TextBlueprint((*operations, pack), path, evidence.name, origin)

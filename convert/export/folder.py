@@ -121,6 +121,7 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
         "encoder": facts,
         "mapping": [asdict(item) for item in encoder.mapped],
         "unused": list(encoder.unused),
+        "proof": vars(blueprint.seen),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -44,10 +45,12 @@ class Substitutes:
     Attributes:
         variable: from the node name of a variable to its value, any float or integer dtype.
         vocabulary: from a piece as UTF-8 bytes to its id.
+        tables: name of a lookup table → what it holds, for those that hold something else than the vocabulary.
     """
 
     variable: Callable[[str], np.ndarray]
     vocabulary: Mapping[bytes, int]
+    tables: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
 
 
 class Interpreter:
@@ -155,7 +158,7 @@ class Interpreter:
         if node.op == "ReadVariableOp":
             return (inputs[0],)
         if node.op in TABLE_OPS:
-            return (self.substitutes.vocabulary,)
+            return (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
         function = self._instead.get(node.op) or OPERATIONS.get(node.op)
         if function is None:
             raise GraphError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,6 +144,17 @@ class SavedModel:
                 return path
         known = ", ".join(path.name for path in self.assets.values()) or "none"
         raise SourceError(f"{self.folder} has no asset {name}.", f"Its assets are: {known}.")
+
+    def keep(self, name: str, data: bytes) -> Path:
+        """Write what stands in no file of the model into one that lives as long as this object, and return its path."""
+        folder = Path(self._kept.name) / str(len(list(Path(self._kept.name).iterdir())))
+        folder.mkdir()
+        (folder / name).write_bytes(data)
+        return folder / name
+
+    @cached_property
+    def _kept(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="hub2hf-")
 
     def root_asset(self, name: str) -> Path | None:
         """Return the asset that hangs on the root object as `name`; None when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -69,7 +70,8 @@ class CodePoints:
 
     def __contains__(self, code: int) -> bool:
         """Whether the set holds `code`."""
-        return any(low <= code <= high for low, high in self.ranges)
+        at = bisect_right(self.ranges, (code, LAST))
+        return at > 0 and self.ranges[at - 1][1] >= code
 
     def __len__(self) -> int:
         """How many code points the set holds."""

@@ -5,6 +5,7 @@ The file is written by `scripts/build_unicode_tables.py`, which asks TensorFlow 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
@@ -75,3 +76,10 @@ def property_edges() -> frozenset[int]:
     for kind in ("re2_category", "re2_script"):
         tables += map(CodePoints.parse, _lines()[kind].values())
     return frozenset(edge for codes in tables for low, high in codes.ranges for edge in (low, high + 1))
+
+
+def everywhere() -> Iterator[int]:
+    """Yield every code point that has a script, or lies in the first plane; surrogates apart."""
+    unknown = list(scripts()).index(UNLISTED_SCRIPT)
+    numbers = _script_numbers()
+    return (c for c in range(LAST + 1) if (c < 0x10000 and not 0xD800 <= c < 0xE000) or numbers[c] != unknown)
