@@ -18,7 +18,7 @@ from convert.errors import GraphError
 from convert.unicode.automaton import Automaton, TooComplexError, to_pattern
 from convert.unicode.codepoints import LAST, CodePoints, union
 from convert.unicode.re2 import Chars, Node, children
-from convert.unicode.tables import property_edges, script_of
+from convert.unicode.tables import property_edges, script_of, whitespace
 
 CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3
@@ -42,12 +42,13 @@ class Found:
     words: int
 
 
-def ask(oracle: Oracle, edges: Iterable[int]) -> Found:
+def ask(oracle: Oracle, edges: Iterable[int], gone: CodePoints | None) -> Found:
     """Ask a graph that splits text by script which characters it deletes and which words it cuts.
 
     Args:
         oracle: runs it.
         edges: code points at which something in the graph may begin to be different, such as its constants.
+        gone: the characters that it deletes, where that is known.
 
     Raises:
         GraphError: it does something else than delete characters, split at scripts, and cut whole words.
@@ -55,24 +56,22 @@ def ask(oracle: Oracle, edges: Iterable[int]) -> Found:
     known = set(edges)
     for _ in range(ROUNDS):
         ranges = ranges_between(known | property_edges())
-        ends = sorted({end for pair in ranges for end in pair})
-        deleted, kept, changed = sort_out(oracle, [chr(end) for end in ends])
-        for point, parts in changed.items():
-            raise GraphError(
-                f"Of 'x', U+{ord(point):04X}, 'x' the graph makes {' '.join(parts)!r}: it changes characters in a way that "
-                "is neither deleting them nor parting words.",
-                CONTINUE,
-            )
+        ends = {end for pair in ranges for end in (pair if oracle.quick else pair[:1])}
+        deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:
             of_script.setdefault(script_of(point), []).append(point)
         learned = _answered(oracle, [learn(points) for points in of_script.values()])
         places = _places(deleted, learned)
-        parted = [(low, high) for low, high in ranges if places.get(chr(low)) != places.get(chr(high))]
+        parted = [pair for pair in ranges if pair[1] in ends and places.get(chr(pair[0])) != places.get(chr(pair[1]))]
         if not parted:
             range_of = {chr(end): CodePoints.of(pair) for pair in ranges for end in pair}
-            gone = union(range_of[point] for point in deleted)
-            return Found(gone, tuple(_patterns(learned, range_of)), len(ends), oracle.asked)
+            return Found(
+                union(range_of[point] for point in deleted),
+                tuple(_patterns(learned, range_of)),
+                len(ends),
+                oracle.asked,
+            )
         inside = sum(high - low for low, high in parted)
         if inside > MOST_INSIDE:
             break
@@ -106,12 +105,18 @@ def pattern_edges(node: Node) -> Iterator[int]:
         yield from pattern_edges(child)
 
 
-def sort_out(oracle: Oracle, points: Sequence[str]) -> tuple[list[str], list[str], dict[str, tuple[str, ...]]]:
-    """Return the characters that go and glue their neighbours, those that come through, and others with what they become.
+def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> tuple[list[str], list[str]]:
+    """Return the characters that go and glue their neighbours, and those that come through.
 
-    White space is in none: it goes and does not glue.
+    White space is in neither: it goes and does not glue.
+
+    Raises:
+        GraphError: a character becomes another.
     """
-    deleted, kept, changed = [], [], {}
+    if gone is not None:
+        white = whitespace()
+        return [c for c in points if ord(c) in gone], [c for c in points if ord(c) not in gone and ord(c) not in white]
+    deleted, kept = [], []
     heard = oracle.between([f"x{point}x" for point in points], CYRILLIC)
     for point, parts in zip(points, heard, strict=True):
         if parts == ("xx",):
@@ -119,8 +124,12 @@ def sort_out(oracle: Oracle, points: Sequence[str]) -> tuple[list[str], list[str
         elif parts in (("x", point, "x"), (f"x{point}x",)):
             kept.append(point)
         elif parts != ("x", "x"):
-            changed[point] = parts
-    return deleted, kept, changed
+            raise GraphError(
+                f"Of 'x', U+{ord(point):04X}, 'x' the graph makes {' '.join(parts)!r}: it changes characters in a way that "
+                "is neither deleting them nor parting words.",
+                CONTINUE,
+            )
+    return deleted, kept
 
 
 def _answered(oracle: Oracle, asking: Sequence[Asking]) -> list[Learned]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product, zip_longest
+from itertools import product
 from random import Random
 
-from convert.blueprint.oracle import LATIN, LONG, boundary_of
+from convert.blueprint.oracle import LONG
 from convert.unicode.tables import script_of, whitespace
 
-# Pieces of a text: none, few, just under, at and above the 126 that fit, and far beyond.
-LENGTHS = (1, 2, 3, 10, 40, 125, 126, 127, 128, 129, 200, 700)
+FEW_PIECES = (1, 2, 3, 10)
 LETTERS = "abcdefghiklmnoprstuvwxyz"
-LONG_CONSTANTS = (LENGTHS[-1], 200_000)  # what a graph may compare a length with and no text above reaches
+LONG_CONSTANTS = (400, 200_000)  # what a graph may compare a length with and no text above reaches
 MOST_LONG = 4
 MEMBERS = 2  # characters of each kind
 MOST_COMBINED = 600  # words of two or three kinds, of a script
@@ -29,16 +28,16 @@ def words_of(count: int, seed: int = 0) -> str:
     return " ".join(pairs[i % len(pairs)] for i in range(count))
 
 
-def length_texts(fits: int, constants: Iterable[int]) -> list[str]:
-    """Return texts of every class of length.
+def length_texts(fits: int) -> list[str]:
+    """Return texts of every class of length: few pieces, just under, at and above the `fits` that fit, far beyond."""
+    counts = sorted({*FEW_PIECES, fits - 1, fits, fits + 1, 3 * fits})
+    return [words_of(count, count) for count in counts if count > 0]
 
-    Args:
-        fits: how many pieces fit.
-        constants: the integers of the graph: a text may go another way beyond one of them.
-    """
-    counts = sorted({*LENGTHS, fits - 1, fits, fits + 1, 3 * fits} - {0, -1})
+
+def far_texts(constants: Iterable[int]) -> list[str]:
+    """Return texts longer than each of the constants of a graph: beyond one of them, a text may go another way."""
     far = sorted({c for c in constants if LONG_CONSTANTS[0] < c < LONG_CONSTANTS[1]}, reverse=True)[:MOST_LONG]
-    return [words_of(count, count) for count in counts if count > 0] + [words_of(c // 3 + 2) for c in far]
+    return [words_of(c // 3 + 2) for c in far]
 
 
 def cut_words(points: Iterable[str], kind_of: Callable[[str], int], *, count: int = WORDS) -> list[str]:
@@ -86,28 +85,6 @@ def runs(points: Sequence[str]) -> list[str]:
     for point in points:
         groups[script_of(point)].append(point)
     return ["".join(members[i : i + 6]) for members in groups.values() for i in range(0, len(members), 5)]
-
-
-def apart(words: Iterable[str]) -> Iterator[list[str]]:
-    """Yield texts, word by word, that hold `words`, of one script each, so that neighbours are of two scripts.
-
-    Where one script has more words than all others, letters of another stand between them.
-    """
-    groups: dict[int, list[str]] = defaultdict(list)
-    for word in words:
-        groups[script_of(word[0])].append(word)
-    text: list[str] = []
-    size = 0
-    for word in (word for row in zip_longest(*groups.values()) for word in row if word is not None):
-        if text and script_of(text[-1][0]) == script_of(word[0]):
-            text.append(boundary_of(word))
-        text.append(word)
-        size += len(word) + len(LATIN)
-        if size > LONG:
-            yield text
-            text, size = [], 0
-    if text:
-        yield text
 
 
 def joined(items: Iterable[str]) -> Iterator[str]:

@@ -8,8 +8,10 @@ word it is asked for a number of its own tells which they were, a few dozen word
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,22 +144,18 @@ class Oracle:
         return found
 
     def parts(self, words: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return what becomes of each of `words` between two letters of another script.
+        """Return what becomes of each of `words` among words of other scripts.
 
         Args:
-            words: each of one script.
+            words: each of one script, of characters that come through as they are.
 
         Raises:
-            GraphError: the letters do not come through, so that nothing can be told.
+            GraphError: their characters do not come through.
         """
-        groups: dict[str, list[str]] = {LATIN: [], CYRILLIC: []}
-        for word in dict.fromkeys(words):
-            groups[boundary_of(word)].append(word)
-        found = {
-            word: parts
-            for boundary, group in groups.items()
-            for word, parts in zip(group, self.between(group, boundary), strict=True)
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        texts = list(apart(dict.fromkeys(words), LONG if self.whole else SHORT))
+        for text, heard in zip(texts, self.hear(["".join(text) for text in texts]), strict=True):
+            found.update(zip(text, _parted(text, heard), strict=True))
         return [found[word] for word in words]
 
     def between(self, items: Sequence[str], boundary: str) -> list[tuple[str, ...]]:
@@ -198,6 +196,51 @@ def _text(word: Any) -> str:
 def boundary_of(word: str) -> str:
     """Return letters of another script than `word` begins and ends in."""
     return CYRILLIC if script_of(LATIN[0]) in (script_of(word[0]), script_of(word[-1])) else LATIN
+
+
+def apart(words: Iterable[str], size: int = LONG) -> Iterator[list[str]]:
+    """Yield texts, word by word, that hold `words`, of one script each, so that neighbours are of two scripts.
+
+    Where one script has more words than all others, letters of another stand between them.
+
+    Args:
+        words: none is empty.
+        size: characters of a text, at most, as far as words allow.
+    """
+    groups: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        groups[script_of(word[0])].append(word)
+    text: list[str] = []
+    count = 0
+    for word in (word for row in zip_longest(*groups.values()) for word in row if word is not None):
+        if text and count + len(word) + len(LATIN) > size:
+            yield text
+            text, count = [], 0
+        if text and script_of(text[-1][0]) == script_of(word[0]):
+            text.append(boundary_of(word))
+        text.append(word)
+        count += len(word) + len(LATIN)
+    if text:
+        yield text
+
+
+def _parted(text: Sequence[str], heard: Heard) -> Iterator[tuple[str, ...]]:
+    """Yield the words of `heard` that each word of `text` became."""
+    left = iter(heard.words)
+    for word in text:
+        parts: list[str] = []
+        size = 0
+        while size < len(word):
+            part = next(left, "")
+            parts.append(part)
+            size += len(part)
+            if not part or not word.startswith(part, size - len(part)):
+                raise GraphError(
+                    f"What the graph makes of single words cannot be told: of {word!r} among words of other scripts it "
+                    f"makes {' '.join(parts)!r}.",
+                    "It changes words by those around them: report the model.",
+                )
+        yield tuple(parts)
 
 
 def _chunks(words: Sequence[str], extra: int, size: int) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from random import Random
 
 import numpy as np
 
@@ -15,15 +16,16 @@ from convert.blueprint.generated import (
     TEXTS,
     THOROUGH,
     WORDS,
-    apart,
     cut_words,
+    far_texts,
     joined,
     length_texts,
     mixed_texts,
     runs,
+    words_of,
 )
 from convert.blueprint.lines import lines_of
-from convert.blueprint.oracle import Heard, Oracle, TextSide, boundary_of
+from convert.blueprint.oracle import Heard, Oracle, TextSide, apart, boundary_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
 from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader
@@ -35,6 +37,8 @@ from convert.unicode.automaton import re2_set, words_matching
 from convert.unicode.codepoints import CodePoints, union
 from convert.unicode.re2 import Chars, parse
 from convert.unicode.tables import everywhere, property_edges, whitespace
+
+FEW = 1_200  # words that a graph is asked about which loops from word to word
 
 
 @dataclass(frozen=True)
@@ -142,11 +146,11 @@ class _Probing:
 
     def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
         """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
-        fits = self.packing.shape[1]
-        texts = [*probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(max(fits, 3), ())]
-        ends = ["", length_texts(self.longest, ())[-1] + " " + "ab " * self.longest]
+        fits = max(self.packing.shape[1] - 2, 1)
+        texts = [*probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
+        ends = ["", words_of(self.longest + 1)]
         vocabulary, ids = self._traced([*texts, *ends])
-        far = [text for text in length_texts(1, self.trace.constants) if len(text) > 2 * len(ends[1])]
+        far = [text for text in far_texts(self.trace.constants) if len(text) > len(ends[1])]
         if far:
             texts += far
             vocabulary, ids = self._traced([*texts, *ends])
@@ -166,7 +170,7 @@ class _Probing:
     def _check_batches(self, texts: Sequence[str], vocabulary: Mapping[str, int], ids: np.ndarray) -> tuple[int, ...]:
         """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch."""
         count = len(texts)
-        picks = [[count - 1], [0], [*range(0, count, 5)][::-1], [count - 2, 1, 1, count - 1, 3]]
+        picks = [[count - 3], [0], [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
         pad = ids[-2][-1]
         for pick in picks:
             rows = self.run(_encoded(vocabulary), [texts[i] for i in pick])
@@ -210,7 +214,7 @@ class _Probing:
         )
         points = [c for c in points or _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
         words = cut_words(points, rule.letter if rule else lambda point: 0, count=self.more * WORDS)
-        texts = list(apart(words))
+        texts = list(apart(self._few(words)))
         heard = self.oracle.hear(["".join(text) for text in texts])
         for text, each in zip(texts, heard, strict=True):
             expected = [
@@ -228,11 +232,13 @@ class _Probing:
         """Yield texts in which characters of all kinds stand beside each other."""
         by_script = any(isinstance(op, SplitScripts) for op in operations)
         points = _ends(property_edges() | self._pattern_edges())
-        if by_script:
-            yield from joined(run + boundary_of(run) for run in runs(points))
-        else:
-            yield from joined(f"x{run}x " for run in runs(points))
+        items = self._few(runs(points))
+        yield from joined(run + boundary_of(run) if by_script else f"x{run}x " for run in items)
         yield from mixed_texts(points, count=self.more * TEXTS)
+
+    def _few(self, words: list[str]) -> list[str]:
+        """Return all words; of a graph that takes word after word, some."""
+        return words if self.oracle.quick or len(words) < FEW else Random(0).sample(words, FEW)
 
     def _pattern_edges(self) -> set[int]:
         """Return where the classes of the patterns begin and end; a pattern that is not understood has none."""
@@ -251,7 +257,7 @@ class _Probing:
         trace, evidence = self.trace, self.text.node.name
         edges = self._pattern_edges() | {edge for c in trace.constants for edge in (c, c + 1)}
         try:
-            found = ask(self.oracle, edges)
+            found = ask(self.oracle, edges, None if trace.looked_early else _deleted(trace.before_split()))
         except GraphError as error:
             raise GraphError(f"{reason.problem} So the graph was asked. {error.problem}", error.next_step) from error
         split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
@@ -267,6 +273,17 @@ def characters_of(operation: ReplacePattern) -> Iterator[CodePoints]:
     node = parse(operation.pattern, operation.evidence)
     if isinstance(node, Chars):
         yield node.codes
+
+
+def _deleted(operations: Iterable[TextOperation]) -> CodePoints | None:
+    """Return the characters that the operations on whole texts delete, where they do nothing else; None otherwise."""
+    found = []
+    for op in operations:
+        codes = list(characters_of(op)) if isinstance(op, ReplacePattern) and not op.rewrite else []
+        if not codes:
+            return None
+        found += codes
+    return union(found)
 
 
 def _ends(edges: Iterable[int]) -> list[str]:

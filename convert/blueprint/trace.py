@@ -107,6 +107,8 @@ class TextTrace:
         if node.op == "Const":
             self._constant(node, outputs)
             return
+        if node.op != "Merge" and any(value is DEAD for value in inputs):
+            return  # on the side of a conditional that is not taken
         if node.op in TABLE_OPS:
             self.tables[node.name] = node
         elif node.op in TEXT_OPS:
@@ -114,11 +116,12 @@ class TextTrace:
         derived = any(id(value) in self._derived for value in inputs)
         if not derived:
             return
+        outputs = tuple(value for value in outputs if value is not DEAD)
         self._derived.update((id(value), value) for value in outputs)
         if node.op in BRANCHES and id(inputs[0]) in self._derived:
             self.ways[_name(node)] = len(node.attr("branches")) if "Case" in node.op else 2
             self.taken.setdefault(_name(node), set()).add(int(np.ravel(inputs[0])[0]))
-        elif node.op == "Switch" and inputs[1] is not DEAD and id(inputs[1]) in self._derived:
+        elif node.op == "Switch" and id(inputs[1]) in self._derived:
             self.ways[_name(node)] = 2
             self.taken.setdefault(_name(node), set()).add(int(np.ravel(inputs[1])[0]))
         self._characters(node, inputs, outputs)

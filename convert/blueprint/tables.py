@@ -1,0 +1,143 @@
+"""What fills the lookup tables of a graph: a text file of pieces, or constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.blueprint.dataflow import Bodies
+from convert.blueprint.trace import UNSUPPORTED
+from convert.errors import GraphError
+from convert.interpreter import Interpreter, Substitutes
+from convert.interpreter.run import TABLE_OPS, Body
+from convert.savedmodel.graph import Graph
+from convert.savedmodel.model import SavedModel
+from convert.savedmodel.node import Node, TensorRef
+from convert.savedmodel.variables import VARIABLE_OPS
+
+FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+FROM_TENSORS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})
+# TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
+WHOLE_LINE, LINE_NUMBER = -2, -1
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a table holds.
+
+    Attributes:
+        filler: the node that fills it.
+        path: the file of pieces, one a line, whose numbers are the values; None where the table holds something else.
+        contents: what it holds, where constants tell and it is not pieces with their numbers.
+    """
+
+    filler: Node
+    path: Path | None
+    contents: Mapping[Any, Any]
+
+
+class Tables:
+    """The tables of one graph.
+
+    Args:
+        model: the SavedModel.
+        bodies: its graph, calls inlined.
+    """
+
+    def __init__(self, model: SavedModel, bodies: Bodies) -> None:
+        self.model, self.bodies = model, bodies
+        self._filled: dict[str, Filled] = {}
+
+    def filled(self, table: Node) -> Filled:
+        """Return what `table` holds.
+
+        Raises:
+            GraphError: nothing fills it, or in a form that is not understood.
+        """
+        if table.name not in self._filled:
+            self._filled[table.name] = self._find(table)
+        return self._filled[table.name]
+
+    def others(self) -> dict[str, Mapping[Any, Any]]:
+        """Return table → what it holds, of those that hold something else than pieces with their numbers."""
+        nodes = [node for op in TABLE_OPS for _, node in self.bodies.find(op)]
+        filled = {node.name: self._others(node) for node in nodes}
+        return {name: contents for name, contents in filled.items() if contents is not None}
+
+    def _others(self, table: Node) -> Mapping[Any, Any] | None:
+        """Return what constants fill a table with; None where it holds pieces, or what it holds is not understood."""
+        fillers = [pair for op in FROM_TENSORS for pair in self.bodies.find(op) if self._fills(*pair, table)]
+        if not fillers:
+            return None
+        found = self.filled(table)
+        return found.contents if found.path is None else None
+
+    def _fills(self, body: Body, filler: Node, table: Node) -> bool:
+        filled = self.bodies.origin(body, filler.input(0))
+        return filled is not None and filled[1].name == table.name
+
+    def _find(self, table: Node) -> Filled:
+        for op in (*FROM_FILE, *FROM_TENSORS):
+            for body, node in self.bodies.find(op):
+                if self._fills(body, node, table):
+                    return self._from_file(body, node) if op in FROM_FILE else self._from_tensors(body, node)
+        raise GraphError(f"Nothing in the graph fills the lookup table '{table.name}'.", UNSUPPORTED)
+
+    def _from_file(self, body: Body, node: Node) -> Filled:
+        form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
+        if form != (WHOLE_LINE, LINE_NUMBER, 0):
+            raise GraphError(
+                f"Node '{node.name}' reads the vocabulary in another form than one piece a line.", UNSUPPORTED
+            )
+        name = self.bodies.origin(body, node.input(1))
+        if name is None:
+            raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
+        return Filled(node, self.model.asset(self._assigned(name[1]).name), {})
+
+    def _assigned(self, node: Node) -> Node:
+        """Return what gives an asset's file name: where TensorFlow 2 keeps that in a variable, what is assigned to it."""
+        if node.op not in VARIABLE_OPS:
+            return node
+        for body, assign in self.bodies.find("AssignVariableOp"):
+            variable, value = (self.bodies.origin(body, assign.input(i)) for i in (0, 1))
+            if variable is not None and value is not None and variable[1].name == node.name:
+                return value[1]
+        return node
+
+    def _from_tensors(self, body: Body, node: Node) -> Filled:
+        """Constants: pieces with their numbers are written to a file, as a vocabulary asset has them."""
+        keys, values = (self._value(body, node.input(i)).ravel() for i in (1, 2))
+        if len(keys) != len(values):
+            raise GraphError(
+                f"Node '{node.name}' fills a table with {len(keys)} keys and {len(values)} values.", UNSUPPORTED
+            )
+        if (
+            keys.dtype == object
+            and values.dtype.kind in "iu"
+            and (values == np.arange(len(values))).all()
+            and len(keys)
+        ):
+            if any(b"\n" in key or b"\r" in key or not key for key in keys):
+                raise GraphError(
+                    f"Node '{node.name}' has pieces that no line of a vocabulary file can hold.", UNSUPPORTED
+                )
+            return Filled(node, self.model.keep("vocab.txt", b"".join(key + b"\n" for key in keys)), {})
+        return Filled(node, None, dict(zip(keys.tolist(), values.tolist(), strict=True)))
+
+    def _value(self, body: Body, ref: TensorRef) -> np.ndarray:
+        """Return a tensor that depends on constants alone."""
+        made = self.bodies.origin(body, ref)
+        if made is not None and made[1].op == "Const":
+            return np.asarray(made[1].value)
+        if not isinstance(body, Graph):
+            raise GraphError(f"The {body.node(ref.node)} fills a table with what a function computes.", UNSUPPORTED)
+        (value,) = Interpreter(body, Substitutes(_none, {})).run([ref], {})
+        return np.asarray(value)
+
+
+def _none(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' decides what a lookup table holds.", UNSUPPORTED)
