@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convert.interpreter.bounds import ITEM_BYTES
 from convert.interpreter.registry import Caller, Value, as_float64, bounded, operation
 from convert.interpreter.shapes import ints
 from convert.savedmodel.node import Node
@@ -25,7 +26,7 @@ def _item(item: Value, node: Node, shape: Value) -> Value:
     return _blank(node, ints(shape)) if item is None else item
 
 
-@operation("TensorListFromTensor")
+@operation("TensorListFromTensor", cost=lambda node, inputs: len(inputs[0]) * ITEM_BYTES // 8)
 def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (list(inputs[0]),)
 

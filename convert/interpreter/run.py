@@ -14,10 +14,17 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     arrays,
     bounds,
     control,
+    hashing,
     lists,
+    numerals,
     ragged,
+    searching,
+    segments,
     shapes,
     strings,
+    tables,
+    texts,
+    utf,
     words,
 )
 from convert.interpreter.registry import DEAD, OPERATIONS, Value, as_float64
@@ -148,14 +155,14 @@ class Interpreter:
             return (inputs[0],)
         if node.op in TABLE_OPS:
             return (self.substitutes.vocabulary,)
-        function = OPERATIONS.get(node.op)
-        if function is None:
+        operation = OPERATIONS.get(node.op)
+        if operation is None:
             raise GraphError(
                 f"Node '{node.name}' has op '{node.op}', which is not understood, and reaches the output.",
                 "Report the model and this op, so that support can be added.",
             )
         try:
-            return function(node, inputs, self)
+            return tuple(map(_plain, operation.kernel(node, inputs, self)))
         except Hub2HFError:
             raise
         except (
@@ -181,6 +188,15 @@ class Interpreter:
                 raise bounds.too_large(node)
             self._constants[key] = as_float64(value)
         return self._constants[key]
+
+
+def _plain(value: Value) -> Value:
+    """Return a NumPy scalar as an array; NumPy takes a text that it is given bare for one padded with zeros."""
+    if isinstance(value, bytes):
+        boxed = np.empty((), object)
+        boxed[()] = value
+        return boxed
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef] = frozenset()) -> list[Node]:
