@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+
+import numpy as np
 
 from convert.blueprint.learn import Asking, Learned, learn
 from convert.blueprint.oracle import CYRILLIC, Oracle
 from convert.errors import GraphError
+from convert.interpreter.utf import script_numbers
 from convert.unicode.automaton import Automaton, TooComplexError, to_pattern
 from convert.unicode.codepoints import LAST, CodePoints, union
 from convert.unicode.re2 import Chars, Node, children
@@ -55,7 +59,7 @@ def ask(oracle: Oracle, edges: Iterable[int], gone: CodePoints | None) -> Found:
     """
     known = set(edges)
     for _ in range(ROUNDS):
-        ranges = ranges_between(known | property_edges())
+        ranges = ranges_between(known | table_edges())
         ends = {end for pair in ranges for end in (pair if oracle.quick else pair[:1])}
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
@@ -86,6 +90,13 @@ def _places(deleted: Sequence[str], learned: Sequence[Learned]) -> dict[str, tup
         for letter, members in enumerate(rule.classes):
             places |= dict.fromkeys(members, (number, letter))
     return places
+
+
+@cache
+def table_edges() -> frozenset[int]:
+    """The code points at which a property begins, or has ended, in any of the tables that TensorFlow has."""
+    numbers = script_numbers()
+    return property_edges() | frozenset((np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist())
 
 
 def ranges_between(edges: Iterable[int]) -> list[tuple[int, int]]:

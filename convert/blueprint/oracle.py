@@ -18,7 +18,7 @@ import numpy as np
 
 from convert.blueprint.trace import WORDPIECE
 from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Operation, Value
+from convert.interpreter.registry import Caller, Kernel, Value
 from convert.savedmodel.node import Node
 from convert.unicode.tables import script_of
 
@@ -61,7 +61,7 @@ class TextSide(Protocol):
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
         following: Following | None = None,
-        instead: Mapping[str, Operation] | None = None,
+        instead: Mapping[str, Kernel] | None = None,
     ) -> np.ndarray:
         """Return the ids of `texts`, int [texts, length]; for `instead` see `Interpreter`."""
 

@@ -16,7 +16,7 @@ from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.text import PREPROCESSOR, TextBlueprint
 from convert.errors import GraphError, SourceError, VocabularyError
 from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.registry import Operation
+from convert.interpreter.registry import Kernel
 from convert.savedmodel.model import SavedModel
 
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
@@ -118,7 +118,7 @@ class _Preprocessor:
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
         following: Following | None = None,
-        instead: Mapping[str, Operation] | None = None,
+        instead: Mapping[str, Kernel] | None = None,
     ) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
         found = self._run(vocabulary, texts, following, instead)
@@ -131,7 +131,7 @@ class _Preprocessor:
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
         following: Following | None = None,
-        instead: Mapping[str, Operation] | None = None,
+        instead: Mapping[str, Kernel] | None = None,
     ) -> dict[str, np.ndarray]:
         """Return every output, int [texts, length]."""
         values = np.empty(len(texts), dtype=object)

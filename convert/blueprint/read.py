@@ -27,7 +27,7 @@ from convert.blueprint.reference import Probe
 from convert.blueprint.side import GATHERS, WORDS, EncoderSide
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
-from convert.interpreter.registry import Operation
+from convert.interpreter.registry import Kernel
 from convert.savedmodel.model import SavedModel, Signature
 from convert.savedmodel.node import TensorRef
 
@@ -119,7 +119,7 @@ class _Reading:
         vocabulary: Mapping[bytes, int],
         texts: Sequence[str],
         following: Following | None = None,
-        instead: Mapping[str, Operation] | None = None,
+        instead: Mapping[str, Kernel] | None = None,
     ) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
         substitutes = replace(self.encoder.substitutes(SPARE_ROWS, vocabulary), tables=self.tables)

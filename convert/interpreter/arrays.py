@@ -46,6 +46,7 @@ elementary(
     {
         "Identity": lambda x: x,
         "StopGradient": lambda x: x,
+        "PlaceholderWithDefault": lambda x: x,
         "PreventGradient": lambda x: x,
         "Snapshot": lambda x: x,
         "CheckNumerics": lambda x: x,
@@ -123,21 +124,46 @@ def _bias_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
     return (x + bias,)
 
 
-@operation("MatMul")
+def _product_cost(node: Node, inputs: Sequence[Value]) -> int:
+    a, b = (np.shape(value) for value in inputs[:2])
+    rows, columns = max(a[-2:], default=1), max(b[-2:], default=1)
+    return int(math.prod(np.broadcast_shapes(a[:-2], b[:-2])) * rows * columns)
+
+
+@operation("MatMul", cost=_product_cost)
 def _matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
     a = a.T if node.attr("transpose_a", False) else a
     return (a @ (b.T if node.attr("transpose_b", False) else b),)
 
 
-@operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
+@operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", cost=_product_cost)
 def _batch_matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
     a = np.swapaxes(a, -1, -2) if node.attr("adj_x", False) else a
     return (a @ (np.swapaxes(b, -1, -2) if node.attr("adj_y", False) else b),)
 
 
-@operation("Einsum")
+def _einsum_cost(node: Node, inputs: Sequence[Value]) -> int:
+    """All labels of the result; what an ellipsis stands for is at most all of an operand."""
+    left, _, right = str(node.attr("equation")).replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(inputs) or len(inputs) > 2:
+        raise GraphError(f"The {node} sums over {len(inputs)} operands.", "Only one or two are understood.")
+    sizes: dict[str, int] = {}
+    extra = 1
+    for term, value in zip(terms, inputs, strict=True):
+        before, _, after = term.partition("...")
+        shape = np.shape(value)
+        ends = [*zip(before, shape, strict=False), *zip(reversed(after), reversed(shape), strict=False)]
+        for label, size in ends:
+            sizes[label] = max(size, sizes.get(label, 1))
+        middle = shape[len(before) : len(shape) - len(after)] if "..." in term else ()
+        extra = max(extra, math.prod(middle))
+    return extra * math.prod(sizes.get(label, 1) for label in right if label != ".")
+
+
+@operation("Einsum", cost=_einsum_cost)
 def _einsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return (np.einsum(text_attr(node, "equation"), *inputs, optimize=True),)
 
@@ -195,12 +221,6 @@ def _cumsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     total = np.cumsum(x, axis, dtype=x.dtype)
     total = total - x if node.attr("exclusive", False) else total
     return (np.flip(total, axis) if node.attr("reverse", False) else total,)
-
-
-@operation("ArgMax", "ArgMin")
-def _arg_extreme(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    find = np.argmax if node.op == "ArgMax" else np.argmin
-    return (np.asarray(find(inputs[0], axis=int(inputs[1]))).astype(node.attr("output_type", np.int64)),)
 
 
 @operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convert.interpreter.bounds import ITEM_BYTES, Items
 from convert.interpreter.registry import Caller, Value, as_float64, bounded, operation
 from convert.interpreter.shapes import ints
 from convert.savedmodel.node import Node
@@ -25,19 +26,19 @@ def _item(item: Value, node: Node, shape: Value) -> Value:
     return _blank(node, ints(shape)) if item is None else item
 
 
-@operation("TensorListFromTensor")
+@operation("TensorListFromTensor", cost=lambda node, inputs: len(inputs[0]) * ITEM_BYTES // 8)
 def _list_from_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (list(inputs[0]),)
+    return (Items(inputs[0]),)
 
 
 @operation("TensorListReserve")
 def _list_reserve(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return ([None] * bounded(node, [int(inputs[1])])[0],)
+    return (Items([None] * bounded(node, [int(inputs[1])])[0]),)
 
 
 @operation("EmptyTensorList")
 def _list_empty(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return ([],)
+    return (Items(),)
 
 
 @operation("TensorListGetItem")
@@ -47,16 +48,21 @@ def _list_get(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
 
 @operation("TensorListSetItem")
 def _list_set(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    items, index = list(inputs[0]), int(inputs[1])
-    if index == len(items) and node.attr("resize_if_index_out_of_bounds", False):
-        items.append(None)
-    items[index] = inputs[2]
-    return (items,)
+    items, index = inputs[0], int(inputs[1])
+    growing = index == len(items) and node.attr("resize_if_index_out_of_bounds", False)
+    return (items.changed(_inside(items, index, growing), inputs[2]),)
+
+
+def _inside(items: Items, index: int, growing: bool) -> int:
+    """Return `index`, where there is such an element, or one more may come."""
+    if not 0 <= index < len(items) + growing:
+        raise ValueError(f"element {index} of a list of {len(items)}")
+    return index
 
 
 @operation("TensorListPushBack")
 def _list_push(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return ([*inputs[0], inputs[1]],)
+    return (inputs[0].changed(len(inputs[0]), inputs[1]),)
 
 
 @operation("TensorListLength")
@@ -81,13 +87,13 @@ def _list_concat(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
 
 @operation("TensorArrayV3")
 def _array(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (node, [None] * bounded(node, [int(inputs[0])])[0])
+    return (node, Items([None] * bounded(node, [int(inputs[0])])[0]))
 
 
 @operation("TensorArrayScatterV3")
 def _array_scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     _, indices, values, flow = inputs
-    items = list(flow)
+    items = Items(flow)
     for index, value in zip(np.ravel(indices), values, strict=True):
         items[int(index)] = value
     return (items,)
@@ -101,11 +107,8 @@ def _array_read(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value
 @operation("TensorArrayWriteV3")
 def _array_write(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     _, index, value, flow = inputs
-    items = list(flow)
-    if int(index) == len(items) and inputs[0].attr("dynamic_size", False):
-        items.append(None)
-    items[int(index)] = value
-    return (items,)
+    growing = int(index) == len(flow) and inputs[0].attr("dynamic_size", False)
+    return (flow.changed(_inside(flow, int(index), growing), value),)
 
 
 @operation("TensorArrayGatherV3")

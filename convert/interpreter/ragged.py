@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +19,18 @@ def _rows(splits: Value) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairwise(splits)]
 
 
-@operation("RaggedGather")
+def spans(splits: Value) -> int:
+    """Return how many elements row splits speak of; hostile ones speak of the same again and again."""
+    return int(np.maximum(np.diff(np.ravel(splits)), 0).sum())
+
+
+def _gather_cost(node: Node, inputs: Sequence[Value]) -> int:
+    *splits, values, indices = inputs
+    row = max((int(np.max(np.diff(level), initial=0)) for level in splits), default=1)
+    return int(np.size(indices) * row ** len(splits) * math.prod(np.shape(values)[1:]))
+
+
+@operation("RaggedGather", cost=_gather_cost)
 def _ragged_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     *splits, values, indices = inputs
     outputs = []
@@ -32,7 +44,14 @@ def _ragged_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
     return (*outputs, values[pick.astype(np.int64)])
 
 
-@operation("RaggedRange")
+def _range_cost(node: Node, inputs: Sequence[Value]) -> int:
+    starts, ends, deltas = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in inputs))
+    with np.errstate(all="ignore"):
+        lengths = np.nan_to_num((ends - starts) / deltas, nan=0.0, posinf=1e18, neginf=0.0)
+    return int(np.clip(lengths, 0, 1e18).sum())
+
+
+@operation("RaggedRange", cost=_range_cost)
 def _ragged_range(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     starts, limits, deltas = np.broadcast_arrays(*inputs)
     rows = [np.arange(a, b, d) for a, b, d in zip(*map(np.atleast_1d, (starts, limits, deltas)), strict=True)]
@@ -87,7 +106,7 @@ def _between(splits: Sequence[np.ndarray], values: np.ndarray, start: int, limit
     return RaggedVariant(tuple(kept), values[start:limit])
 
 
-@operation("RaggedTensorToVariant")
+@operation("RaggedTensorToVariant", cost=lambda node, inputs: 8 * sum(map(np.size, inputs)))
 def _to_variant(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     *splits, values = inputs
     whole = RaggedVariant(tuple(splits), np.asarray(values))

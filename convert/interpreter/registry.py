@@ -1,8 +1,13 @@
-"""The table of operations: op name → function of (node, inputs, interpreter) → outputs."""
+"""The table of operations: op name → its kernel and what it may cost.
+
+All that the interpreter knows of an operation stands in one place, the decorator of its kernel; the names of its outputs
+are TensorFlow's (`convert/savedmodel/op_outputs.txt`, generated), so that adding an operation touches one file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,9 +25,25 @@ class Caller(Protocol):
         """Return the outputs of function `name`, called by `node` with `arguments`."""
 
 
-Operation = Callable[[Node, Sequence[Value], Caller], tuple[Value, ...]]
+Kernel = Callable[[Node, Sequence[Value], Caller], tuple[Value, ...]]
+Cost = Callable[[Node, Sequence[Value]], int]
 
 DEAD = object()  # in place of a value on the side of a Switch that is not taken
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is known of an operation.
+
+    Attributes:
+        kernel: from (node, inputs, interpreter) to all outputs.
+        cost: from (node, inputs) to how many elements, of 8 bytes, it may make at most, asked before it is run; None for
+            what makes no more than its inputs broadcast together.
+    """
+
+    kernel: Kernel
+    cost: Cost | None = None
+
 
 OPERATIONS: dict[str, Operation] = {}
 
@@ -30,21 +51,21 @@ OPERATIONS: dict[str, Operation] = {}
 MAX_ELEMENTS = 1 << 24
 
 
-def operation(*names: str) -> Callable[[Operation], Operation]:
-    """Register a function with all its outputs under the op `names`."""
+def operation(*names: str, cost: Cost | None = None) -> Callable[[Kernel], Kernel]:
+    """Register a kernel with all its outputs under the op `names`, with what it may cost (see `Operation`)."""
 
-    def register(function: Operation) -> Operation:
-        OPERATIONS.update(dict.fromkeys(names, function))
-        return function
+    def register(kernel: Kernel) -> Kernel:
+        OPERATIONS.update(dict.fromkeys(names, Operation(kernel, cost)))
+        return kernel
 
     return register
 
 
-def elementary(table: dict[str, Callable[..., Value]]) -> None:
+def elementary(table: dict[str, Callable[..., Value]], cost: Cost | None = None) -> None:
     """Register functions of the input values alone with one output, as ``{op name: function}``."""
 
     def adapt(function: Callable[..., Value]) -> Operation:
-        return lambda node, inputs, run: (function(*inputs),)
+        return Operation(lambda node, inputs, run: (function(*inputs),), cost)
 
     OPERATIONS.update({name: adapt(function) for name, function in table.items()})
 

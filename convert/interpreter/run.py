@@ -15,13 +15,20 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     arrays,
     bounds,
     control,
+    hashing,
     lists,
+    numerals,
     ragged,
+    searching,
+    segments,
     shapes,
     strings,
+    tables,
+    texts,
+    utf,
     words,
 )
-from convert.interpreter.registry import DEAD, OPERATIONS, Operation, Value, as_float64
+from convert.interpreter.registry import DEAD, OPERATIONS, Kernel, Value, as_float64
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -68,7 +75,7 @@ class Interpreter:
         graph: Graph,
         substitutes: Substitutes,
         observe: Observer | None = None,
-        instead: Mapping[str, Operation] | None = None,
+        instead: Mapping[str, Kernel] | None = None,
     ) -> None:
         self.graph = graph
         self.substitutes = substitutes
@@ -159,15 +166,15 @@ class Interpreter:
             return (inputs[0],)
         if node.op in TABLE_OPS:
             return (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
-        function = self._instead.get(node.op) or OPERATIONS.get(node.op)
-        if function is None:
+        known = OPERATIONS.get(node.op)
+        kernel = self._instead.get(node.op) or (known.kernel if known else None)
+        if kernel is None:
             raise GraphError(
                 f"Node '{node.name}' has op '{node.op}', which is not understood, and reaches the output.",
                 "Report the model and this op, so that support can be added.",
             )
         try:
-            # A scalar of NumPy's is no value of its own: all that are true are one object.
-            return tuple(np.asarray(v) if isinstance(v, np.generic) else v for v in function(node, inputs, self))
+            return tuple(map(_plain, kernel(node, inputs, self)))
         except Hub2HFError:
             raise
         except (
@@ -193,6 +200,15 @@ class Interpreter:
                 raise bounds.too_large(node)
             self._constants[key] = as_float64(value)
         return self._constants[key]
+
+
+def _plain(value: Value) -> Value:
+    """Return a NumPy scalar as an array; NumPy takes a text that it is given bare for one padded with zeros."""
+    if isinstance(value, bytes):
+        boxed = np.empty((), object)
+        boxed[()] = value
+        return boxed
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef] = frozenset()) -> list[Node]:

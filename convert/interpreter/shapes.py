@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from convert.interpreter.bounds import many
 from convert.interpreter.registry import Caller, Value, as_float64, bounded, elementary, operation
 from convert.savedmodel.node import Node
 
@@ -14,6 +16,11 @@ from convert.savedmodel.node import Node
 def ints(value: Value) -> tuple[int, ...]:
     """Return the elements of an integer tensor, such as a shape."""
     return tuple(int(v) for v in np.atleast_1d(value))
+
+
+def zero(dtype: Any) -> Any:
+    """Return TensorFlow's zero of a type: of texts, the empty one."""
+    return b"" if dtype.hasobject else np.zeros((), dtype)[()]
 
 
 elementary(
@@ -26,13 +33,21 @@ elementary(
         "OnesLike": np.ones_like,
         "Rank": lambda x: np.asarray(np.ndim(x), np.int32),
         "InvertPermutation": lambda x: np.argsort(x).astype(x.dtype),
-        "Where": lambda x: np.argwhere(x).astype(np.int64),
-        "GatherNd": lambda x, indices: x[tuple(np.moveaxis(indices, -1, 0))],
         "ReverseV2": lambda x, axes: np.flip(x, ints(axes)) if np.size(axes) else x,
         "BroadcastArgs": lambda a, b: np.asarray(np.broadcast_shapes(ints(a), ints(b)), a.dtype),
         "EnsureShape": lambda x: x,
     }
 )
+
+
+def _gather_nd_cost(node: Node, inputs: Sequence[Value]) -> int:
+    depth = np.shape(inputs[1])[-1]
+    return int(np.size(inputs[1]) // max(1, depth) * math.prod(np.shape(inputs[0])[depth:]))
+
+
+@operation("GatherNd", cost=_gather_nd_cost)
+def _gather_nd(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    return (inputs[0][tuple(np.moveaxis(inputs[1], -1, 0))],)
 
 
 @operation("Shape", "Size")
@@ -77,13 +92,17 @@ def _pack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]
     return (np.stack(inputs, axis=node.attr("axis", 0)),)
 
 
-@operation("Unpack")
+@operation("Unpack", cost=many(lambda node, inputs: int(np.shape(inputs[0])[node.attr("axis", 0)])))
 def _unpack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     axis = node.attr("axis", 0)
     return tuple(np.take(inputs[0], i, axis) for i in range(np.shape(inputs[0])[axis]))
 
 
-@operation("Split", "SplitV")
+def _split_count(node: Node, inputs: Sequence[Value]) -> int:
+    return int(node.attr("num_split")) if node.op == "Split" else int(np.size(inputs[1]))
+
+
+@operation("Split", "SplitV", cost=many(_split_count))
 def _split(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "Split":
         return tuple(np.split(inputs[1], node.attr("num_split"), axis=int(inputs[0])))
@@ -119,7 +138,13 @@ def _strided_slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
     return (np.asarray(x)[tuple(index)],)
 
 
-@operation("Gather", "GatherV2", "ResourceGather")
+def _gather_cost(node: Node, inputs: Sequence[Value]) -> int:
+    shape, picked = np.shape(inputs[0]), np.size(inputs[1])
+    axis = int(inputs[2]) if len(inputs) > 2 else 0
+    return int(picked * math.prod(size for i, size in enumerate(shape) if i != axis % max(1, len(shape))))
+
+
+@operation("Gather", "GatherV2", "ResourceGather", cost=_gather_cost)
 def _gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, indices = inputs[:2]
     axis = int(inputs[2]) if len(inputs) > 2 else 0
@@ -167,28 +192,10 @@ def _pad(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "MirrorPad":
         mode = "reflect" if node.attr("mode", "REFLECT") == "REFLECT" else "symmetric"
         return (np.pad(x, paddings, mode=mode),)  # type: ignore[call-overload]
-    return (np.pad(x, paddings, constant_values=inputs[2] if len(inputs) > 2 else np.zeros((), x.dtype)[()]),)
+    return (np.pad(x, paddings, constant_values=inputs[2] if len(inputs) > 2 else zero(x.dtype)),)
 
 
-@operation("Unique", "UniqueV2")
-def _unique(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    values, first, inverse = np.unique(inputs[0], return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return (values[order], np.argsort(order)[inverse].astype(node.attr("out_idx", np.int32)))
-
-
-@operation("SegmentSum", "SegmentMax", "SegmentMin", "UnsortedSegmentSum")
-def _segment(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    x, ids = inputs[:2]
-    count = int(inputs[2]) if len(inputs) > 2 else (int(ids.max()) + 1 if ids.size else 0)
-    combine: Any = {"SegmentMax": np.max, "SegmentMin": np.min}.get(node.op, np.sum)
-    out = np.zeros(bounded(node, (count, *x.shape[1:])), x.dtype)
-    for i in np.unique(ids[ids >= 0]):
-        out[i] = combine(x[ids == i], axis=0)
-    return (out,)
-
-
-@operation("DynamicPartition")
+@operation("DynamicPartition", cost=many(lambda node, inputs: int(node.attr("num_partitions"))))
 def _dynamic_partition(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     return tuple(inputs[0][inputs[1] == i] for i in range(node.attr("num_partitions")))
 

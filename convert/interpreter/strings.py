@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 from tokenizers import Regex, normalizers
 
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
-from convert.interpreter.registry import Caller, Value, elementary, operation
+from convert.interpreter.ragged import spans
+from convert.interpreter.registry import Caller, Value, operation
+from convert.interpreter.utf import byte_strings
 from convert.limits import tick
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import Automaton, full_match
@@ -19,13 +21,6 @@ from convert.unicode.codepoints import EVERYTHING
 from convert.unicode.patterns import replacement
 from convert.unicode.re2 import parse
 from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
-
-
-def byte_strings(values: Sequence[bytes], shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Return bytes as an object array, of `shape` or flat."""
-    out = np.empty(len(values), dtype=object)
-    out[:] = list(values)
-    return out if shape is None else out.reshape(shape)
 
 
 def map_strings(function: Callable[[bytes], bytes], array: Value) -> np.ndarray:
@@ -60,7 +55,14 @@ def _script(point: int) -> str:
     return next((name for name, points in scripts().items() if point in points), UNLISTED_SCRIPT)
 
 
-@operation("RegexReplace", "StaticRegexReplace")
+def _replaced_cost(node: Node, inputs: Sequence[Value]) -> int:
+    """Every character of a text may become the whole rewrite."""
+    texts = sum(len(item) for item in np.ravel(inputs[0]))
+    rewrite: Any = node.attr("rewrite", "") if len(inputs) < 3 else np.asarray(inputs[2]).item()
+    return int(texts * max(1, len(rewrite))) // 8
+
+
+@operation("RegexReplace", "StaticRegexReplace", cost=_replaced_cost)
 def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.op == "RegexReplace":
         pattern, rewrite = text_of(inputs[1]), text_of(inputs[2])
@@ -78,24 +80,11 @@ def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple
     return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
 
 
-@operation("UnicodeDecode", "UnicodeDecodeWithOffsets")
-def _unicode_decode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    texts = [item.decode() for item in np.ravel(inputs[0])]
-    splits = np.cumsum([0, *map(len, texts)]).astype(node.attr("Tsplits", np.int64))
-    points = np.asarray([ord(c) for text in texts for c in text], np.int32)
-    starts = [at for text in texts for at in accumulate((len(c.encode()) for c in text[:-1]), initial=0) if text]
-    outputs = (splits, points, np.asarray(starts, np.int64))
-    return outputs if node.op.endswith("Offsets") else outputs[:2]
+def _spans_cost(node: Node, inputs: Sequence[Value]) -> int:
+    return 8 * spans(inputs[1])
 
 
-@operation("UnicodeEncode")
-def _unicode_encode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    points, splits = inputs
-    words = ["".join(map(chr, points[a:b])) for a, b in pairwise(splits)]
-    return (byte_strings([word.encode() for word in words]),)
-
-
-@operation("UnicodeScriptTokenizeWithOffsets")
+@operation("UnicodeScriptTokenizeWithOffsets", cost=_spans_cost)
 def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if node.attr("keep_whitespace", False):
         raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
@@ -162,33 +151,3 @@ def _wordpiece(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
         lengths = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     starts, limits = (np.asarray([piece[i] for piece in flat], np.int64) for i in (1, 2))
     return (byte_strings([piece[0] for piece in flat]), lengths, starts, limits)
-
-
-@operation("LookupTableFind", "LookupTableFindV2")
-def _lookup(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    table, keys, default = inputs
-    ids = [table.get(key, default) for key in np.ravel(keys)]
-    return (np.asarray(ids, np.asarray(default).dtype).reshape(np.shape(keys)),)
-
-
-@operation("StringToHashBucketFast")
-def _hash_bucket(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    """The one bucket that a vocabulary table usually has for unknown keys needs no hash."""
-    if node.attr("num_buckets") != 1:
-        raise GraphError(f"Node '{node.name}' spreads unknown pieces over several buckets.", "Report the model.")
-    return (np.zeros(np.shape(inputs[0]), np.int64),)
-
-
-@operation("LookupTableSize", "LookupTableSizeV2")
-def _table_size(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (np.asarray(len(inputs[0]), np.int64),)
-
-
-@operation("StringLength")
-def _string_length(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    characters = node.attr("unit", "BYTE") == "UTF8_CHAR"
-    sizes = [len(item.decode()) if characters else len(item) for item in np.ravel(inputs[0])]
-    return (np.asarray(sizes, np.int32).reshape(np.shape(inputs[0])),)
-
-
-elementary({"StringJoin": lambda *parts: byte_strings([b"".join(p) for p in zip(*map(np.ravel, parts), strict=True)])})

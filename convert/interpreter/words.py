@@ -11,7 +11,8 @@ from tokenizers import normalizers
 
 from convert.errors import GraphError
 from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.strings import byte_strings, map_strings, text_of
+from convert.interpreter.strings import map_strings, text_of
+from convert.interpreter.utf import byte_strings
 from convert.savedmodel.node import Node
 from convert.unicode.delimiters import Delimiters, read_delimiters
 from convert.unicode.folding import case_folded
