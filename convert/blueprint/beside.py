@@ -15,11 +15,10 @@ from convert.blueprint.entry import Entry, embedding_output, ids_entry
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
 from convert.blueprint.prove import EMBEDDING, Feeding
-from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.reference import Probe
 from convert.blueprint.settle import settled
 from convert.blueprint.side import EncoderSide
-from convert.blueprint.structure import DATA
+from convert.blueprint.structure import DATA, REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel

@@ -68,7 +68,7 @@ class Asking:
             nonlocal heads
             rows = _distinct(value, axes)
             heads = max(heads, len(rows))
-            return rows.ravel()
+            return np.ravel(rows)
 
         weight = self._matrix(operand.product, fetch, read)
         found, data = heads, self._zeros(operand.product)
@@ -95,7 +95,7 @@ class Asking:
         axes = self.structure.contraction(product)
 
         def read(value: np.ndarray) -> np.ndarray:
-            return _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))[0]
+            return np.asarray(_last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))[0])
 
         feeds = {operand.product.data: self._unit(operand.product), weights: equal}
         found = self._vector(operand.product.leaves, product.data, feeds, read)

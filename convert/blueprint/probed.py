@@ -9,8 +9,8 @@ import numpy as np
 
 from convert.blueprint.lines import lines_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
-from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader
+from convert.blueprint.structure import REPORT
 from convert.errors import GraphError, VocabularyError
 from convert.limits import MAX_POSITIONS
 

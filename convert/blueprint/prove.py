@@ -11,7 +11,7 @@ import numpy as np
 from convert.blueprint.encoder import Read
 from convert.blueprint.read_encoder import SAME, identify_activation
 from convert.blueprint.reference import Hypothesis, Probe, stages
-from convert.blueprint.structure import REPORT, Structure
+from convert.blueprint.structure import CHOICES, REPORT, Structure
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.savedmodel.graph import Graph
@@ -63,6 +63,7 @@ class ObservedRun:
 
     Attributes:
         named: once proved, which stage each further output is; those that are none are left out.
+        chosen: (node, value) of what conditionals were decided by.
     """
 
     def __init__(
@@ -80,6 +81,8 @@ class ObservedRun:
         self._values: dict[TensorRef, np.ndarray] = {}
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
+        self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals()}
+        self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
         self.named: dict[str, str] = {}
@@ -88,6 +91,8 @@ class ObservedRun:
     def _observe(self, node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:
         if node.function:
             return
+        if node.name in self._choices:
+            self.chosen.add((node.name, bool(np.all(inputs[self._choices[node.name]]))))
         self._shapes[node.name] = [getattr(value, "shape", ()) for value in outputs]
         for i, value in enumerate(outputs):
             if isinstance(value, np.ndarray):

@@ -19,11 +19,11 @@ from convert.blueprint.loops import raised
 from convert.blueprint.probe import SPARE_ROWS
 from convert.blueprint.probed import ProbedText, probe_set
 from convert.blueprint.prove import Feeding
-from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader, TextTrace, read_pack
 from convert.blueprint.reference import Probe
 from convert.blueprint.settle import settled
 from convert.blueprint.side import EncoderSide
+from convert.blueprint.structure import REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
 from convert.savedmodel.model import SavedModel, Signature

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined
+from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.interpreter.arrays import text_attr
@@ -31,7 +30,7 @@ MAX_CONSTANT = 1000  # nodes that the predicate of a conditional, or the order o
 
 
 def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] = ()) -> Graph:
-    """Return `graph` with what `outputs` depend on settled; itself when nothing is to be done.
+    """Return `graph` with what `outputs` depend on settled.
 
     Args:
         graph: a main graph, calls inlined and loops raised.
@@ -46,18 +45,15 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
         changed = _defaults(order, given)
         if not changed:
             constants = _Constants(graph, given)
-            changed = {**_functional(order, constants), **_switched(order, constants)}
+            changed = {**_functional(graph, order, constants), **_switched(order, constants)}
         if not changed:
-            looked_up = _lookups(graph, order, constants)
-            return FlatGraph({**graph.nodes, **looked_up}, _functions(graph)) if looked_up else graph
-        graph = FlatGraph({**graph.nodes, **changed}, _functions(graph))
+            straight = FlatGraph({**graph.nodes, **_straight(graph, order)}, graph.functions)
+            looked_up = _lookups(straight, order_of(straight, outputs), constants)
+            return FlatGraph({**straight.nodes, **looked_up}, graph.functions)
+        graph = FlatGraph({**graph.nodes, **changed}, graph.functions)
         for output in outputs:
             graph = inlined(graph, output)
     raise GraphError(f"Conditionals stand in one another more than {MAX_ROUNDS} deep.", "The graph is damaged.")
-
-
-def _functions(graph: Graph) -> Any:
-    return graph.functions
 
 
 def constant(name: str, value: np.ndarray) -> Node:
@@ -110,7 +106,17 @@ def _no_variable(name: str) -> np.ndarray:
     raise GraphError(f"Variable '{name}' is not a constant.", "Report the model.")
 
 
-def _functional(order: Iterable[Node], constants: _Constants) -> dict[str, Node]:
+def _straight(graph: Graph, order: Iterable[Node]) -> dict[str, Node]:
+    """Return the nodes that take a result of a call, or of a conditional, each taking what that is."""
+    found = {}
+    for node in order:
+        inputs = tuple(resolved(graph, ref) for ref in node.inputs)
+        if inputs != node.inputs:
+            found[node.name] = replace(node, inputs=inputs)
+    return found
+
+
+def _functional(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict[str, Node]:
     """Return calls of the one branch in place of conditionals of a constant."""
     found = {}
     for node in order:
@@ -118,10 +124,11 @@ def _functional(order: Iterable[Node], constants: _Constants) -> dict[str, Node]
             predicate = constants.value(node.input(0))
             if predicate is not None and predicate.size == 1:
                 branch = str(node.attr("then_branch" if bool(predicate.ravel()[0]) else "else_branch"))
-                call = {"f": branch}
-                found[node.name] = Node(
-                    node.name, sorted(CALL_OPS)[0], node.inputs[1:], (), node.function, {}, {}, call
-                )
+                # The nodes of the branch are named after the call, and the graph may have such names already.
+                name, call = f"{node.name}/hub2hf/branch", {"f": branch}
+                found[name] = Node(name, sorted(CALL_OPS)[0], node.inputs[1:], (), node.function, {}, {}, call)
+                results = tuple(TensorRef(name, i) for i in range(len(graph.function(branch).returns)))
+                found[node.name] = replace(node, op="IdentityN", inputs=results, control_inputs=())
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convert.blueprint.encoder import EncoderBlueprint, Read
-from convert.blueprint.inline import FlatGraph
+from convert.blueprint.inline import FlatGraph, resolved
 from convert.blueprint.kinds import refuse_other_kinds
 from convert.blueprint.mapping import TYPES, Found, Mapper, owners
 from convert.blueprint.places import Asking
@@ -21,7 +21,7 @@ from convert.blueprint.read_encoder import read_epsilon
 from convert.blueprint.reference import Hypothesis
 from convert.blueprint.settle import settled
 from convert.blueprint.structure import Structure
-from convert.errors import MappingError
+from convert.errors import GraphError, MappingError
 from convert.interpreter import Substitutes
 from convert.interpreter.run import order_of
 from convert.savedmodel.graph import Graph
@@ -52,11 +52,14 @@ class EncoderSide:
     """
 
     def __init__(self, model: SavedModel, graph: Graph, output: TensorRef, given: Collection[str] = ()) -> None:
-        self.model, self.output = model, output
+        self.model = model
         self.graph = settled(graph, [output], given)
+        self.output = resolved(self.graph, output)
         leaves = self._leaves()
         try:
-            self.structure = Structure(self.graph, output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
+            self.structure = Structure(
+                self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes
+            )
             self.owners = owners(self.structure)
             self._check_claimed(leaves)
         except MappingError as error:
@@ -96,7 +99,7 @@ class EncoderSide:
         self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners}
         if self.frozen:
             thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
-            self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)  # type: ignore[arg-type]
+            self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
 
     def size(self, dimension: str) -> int:
         """Return a size of the model: vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""
@@ -158,9 +161,12 @@ class EncoderSide:
         found = Mapper(self.structure, self._asking(run), self.names).found()
         believed, read = self._believed(run, found, rows)
         row = run.prove(believed)
+        chosen = set(run.chosen)
         for more in given[1:]:
             again = ObservedRun(self.graph, self.output, self.structure, substitutes, more)
             again.prove(believed, range(row, row + 1))
+            chosen |= again.chosen
+        self._check_chosen(chosen)
         mapped = tuple(_with_row(item, row) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
         kept = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
@@ -176,6 +182,15 @@ class EncoderSide:
             frozen=self.frozen,
         )
         return encoder, run.named
+
+    def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
+        """Raise where a conditional has a side that no probe has seen: it may compute anything."""
+        for node in self.structure.conditionals():
+            if len([value for name, value in chosen if name == node.name]) < 2:
+                raise GraphError(
+                    f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
+                    "Report the model, so that support can be added.",
+                )
 
     def _asking(self, run: ObservedRun) -> Asking:
         leaf_of = {key: leaf for leaf, key in self.owners.items()}

@@ -29,6 +29,8 @@ MULTIPLICATIONS = frozenset({"Mul", "RealDiv", "Div"})
 BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 
+CHOICES = {"If": 0, "StatelessIf": 0, "Switch": 1}  # op → the input that decides
+
 CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed, the shape of it, the values
 
 REPORT = "Report the model, so that support can be added."
@@ -159,13 +161,14 @@ class Structure:
 
     def _place(self, node: Node, leaves: Mapping[str, str]) -> None:
         name, before = node.name, [ref.node for ref in node.inputs]
+        found: Names = ()
         kind = max((self.kind[b] for b in before), default=CONSTANT if node.op == "Const" else DATA)
         if name in leaves:
             kind, found = CONSTANT, (leaves[name],)
         elif node.op in SHAPES:
-            kind, found = min(kind, SHAPE), ()
-        else:
-            found = tuple(dict.fromkeys(leaf for b in before for leaf in self.leaves[b])) if kind < DATA else ()
+            kind = min(kind, SHAPE)
+        elif kind < DATA:
+            found = tuple(dict.fromkeys(leaf for b in before for leaf in self.leaves[b]))
         self.kind[name], self.leaves[name] = kind, found
         self.depth[name] = max((self.depth[b] for b in before), default=0)
         if kind == DATA and node.op != "IdentityN":
@@ -315,6 +318,11 @@ class Structure:
                 REPORT,
             )
         return Dense(product, additions[0])
+
+    def conditionals(self) -> list[Node]:
+        """Return the nodes that choose between two computations of the encoder by a value that is fed."""
+        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])}
+        return [node for node in self.nodes.values() if node.op in CHOICES and node.name not in before]
 
     def contraction(self, join: Join) -> tuple[int, ...]:
         """Return the axes of the data that a product by weights sums over."""
