@@ -29,6 +29,7 @@ from convert.export import (
     prove_tokenizer,
     read_manifest,
     unknown_files,
+    weights_bytes,
     write_card,
     write_folder,
 )
@@ -152,7 +153,7 @@ def convert(
         source_hash = pool.submit(fingerprint, saved, *beside)
         blueprint = read_blueprint(saved, *beside)
         prove_tokenizer(blueprint)
-        total = sum(saved.checkpoint.variables[item.variable].nbytes for item in blueprint.encoder.mapped)
+        total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
         done = 0
 
         def report(count: int) -> None:

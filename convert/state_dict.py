@@ -7,8 +7,9 @@ what to do with the numbers. The dimensions of all variables together fix the si
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -19,6 +20,7 @@ SWAP_ROWS = "swap_rows"  # the token-type row that the graph adds must be row 0,
 TRANSPOSE = "transpose"  # a TensorFlow kernel is [inputs, outputs], a torch weight is [outputs, inputs]
 MERGE_HEADS = "merge_heads"  # [heads, size] becomes [heads * size]; the bytes stay as they are
 MERGE_HEADS_TRANSPOSE = "merge_heads_transpose"  # the same of a kernel, and then as above
+VIEW = "view"  # elements at regular places of a variable: a part of it, or in another order of axes
 
 HEADS = ("heads", "head_size")  # two neighbouring dimensions that are one, as large as the hidden size, to Hugging Face
 
@@ -125,7 +127,47 @@ BERT_TF2: tuple[Rule, ...] = (
     *_dense("pooler_transform", "pooler.dense", "hidden_size", "hidden_size"),
 )
 
-FAMILIES: Mapping[str, tuple[Rule, ...]] = {"BERT": BERT_TF1, "BERT of TensorFlow Model Garden": BERT_TF2}
+
+def _renamed(rules: tuple[Rule, ...], names: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Return a table in which the start of each variable's name is another."""
+    renamed = []
+    for rule in rules:
+        old = max((old for old in names if rule.variable.startswith(old)), key=len, default="")
+        renamed.append(replace(rule, variable=names.get(old, "") + rule.variable[len(old) :]))
+    return tuple(renamed)
+
+
+# tf-models-official 2.2.0: nlp/modeling/layers/transformer.py has the output of the attention beside it, not in it.
+BERT_TF2_2020 = _renamed(BERT_TF2, {f"{_BLOCK}/self_attention/attention_output": f"{_BLOCK}/self_attention_output"})
+
+# The Keras code of 2019, as nlp/bert/tf1_checkpoint_converter_lib.py of 2.2.0 (BERT_NAME_REPLACEMENTS) still names it.
+BERT_TF2_2019 = _renamed(
+    BERT_TF2_2020,
+    {
+        "type_embeddings/embeddings": "embedding_postprocessor/type_embeddings",
+        "position_embedding/embeddings": "embedding_postprocessor/position_embeddings",
+        "embeddings/layer_norm": "embedding_postprocessor/layer_norm",
+        _BLOCK: _LAYER,
+    },
+)
+
+FAMILIES: Mapping[str, tuple[Rule, ...]] = {
+    "BERT": BERT_TF1,
+    "BERT of TensorFlow Model Garden": BERT_TF2,
+    "BERT of TensorFlow Model Garden, 2020": BERT_TF2_2020,
+    "BERT of TensorFlow's official models, 2019": BERT_TF2_2019,
+}
+
+
+def keys_named(name: str) -> set[str]:
+    """Return the state-dict keys that the name of a variable may mean, in any family."""
+    found = set()
+    for rules in FAMILIES.values():
+        for rule in rules:
+            match = rule.pattern.fullmatch(name)
+            if match:
+                found.add(rule.key.replace("{i}", match.groupdict().get("i") or ""))
+    return found
 
 
 def family_of(names: Iterable[str]) -> tuple[Rule, ...]:
@@ -135,15 +177,25 @@ def family_of(names: Iterable[str]) -> tuple[Rule, ...]:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """An axis of a view: how many elements it has, and how far apart they lie in the variable, in elements."""
+
+    count: int
+    step: int
+
+
+@dataclass(frozen=True)
 class Mapped:
     """One variable paired with one key.
 
     Attributes:
-        variable: the name in the checkpoint.
+        variable: the name in the checkpoint, or of the constant of the graph.
         key: the state-dict key.
-        operation: that of the rule, or SWAP_ROWS (`row` and row 0 change places).
+        operation: that of the rule, or SWAP_ROWS (`row` and row 0 change places), or VIEW.
         shape: the shape of the tensor under `key`.
         row: the row that SWAP_ROWS brings to the front.
+        start, axes: of a VIEW: the flat number of its first element, and its axes; they make up `shape` in order.
+        named: whether the name of the variable means `key` too; otherwise the computation alone tells.
     """
 
     variable: str
@@ -151,6 +203,9 @@ class Mapped:
     operation: str
     shape: tuple[int, ...]
     row: int = 0
+    start: int = 0
+    axes: tuple[Axis, ...] = ()
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -269,12 +324,81 @@ def _target(name: str, rule: Rule, shape: tuple[int, ...], hidden: Size) -> tupl
     return shape[::-1] if rule.operation in (TRANSPOSE, MERGE_HEADS_TRANSPOSE) else shape
 
 
+def steps_of(numbers: np.ndarray) -> tuple[Axis, ...]:
+    """Return the axes that lay out `numbers`, int64 [count], from the first of them; an axis of one where there is but one.
+
+    Raises:
+        MappingError: they lie in no regular order.
+    """
+    axes: list[Axis] = []
+    rest = numbers - numbers[0]
+    while len(rest) > 1:
+        step = int(rest[1] - rest[0])
+        run = np.flatnonzero(rest != np.arange(len(rest)) * step)
+        count = int(run[0]) if len(run) else len(rest)
+        rows = rest.reshape(-1, count) if len(rest) % count == 0 else rest[np.newaxis]
+        if step < 0 or not (rows == rows[:, :1] + np.arange(rows.shape[1]) * step).all():
+            raise MappingError("The elements of a variable are used in no regular order.", "Report the model.")
+        axes.append(Axis(count, step))
+        rest = rows[:, 0]
+    return tuple(reversed(axes)) or (Axis(1, 0),)
+
+
+def mapped_view(
+    key: str, variable: str, shape: tuple[int, ...], start: int, outputs: Sequence[Axis], inputs: Sequence[Axis]
+) -> Mapped:
+    """Return the pair of a weight [outputs, inputs] that is made of elements of a variable of `shape`.
+
+    What is a whole variable as a family stores it has the operation of that.
+    """
+    rows, columns = (prod(axis.count for axis in side) for side in (outputs, inputs))
+    whole = start == 0 and rows * columns == prod(shape)
+    plain = len(shape) == 2
+    operation = VIEW
+    if whole and _is_one(outputs, 1) and _is_one(inputs, rows):
+        operation = TRANSPOSE if plain else MERGE_HEADS_TRANSPOSE
+    elif whole and _is_one(outputs, columns) and _is_one(inputs, 1):
+        operation = COPY if plain else MERGE_HEADS
+    axes = (*outputs, *inputs) if operation == VIEW else ()
+    return Mapped(variable, key, operation, (rows, columns), start=start, axes=axes)
+
+
+def mapped_vector(key: str, variable: str, shape: tuple[int, ...], start: int, axes: tuple[Axis, ...]) -> Mapped:
+    """Return the pair of a vector that is made of elements of a variable of `shape`."""
+    count = prod(axis.count for axis in axes)
+    if start == 0 and count == prod(shape) and _is_one(axes, 1):
+        return Mapped(variable, key, COPY if len(shape) == 1 else MERGE_HEADS, (count,))
+    return Mapped(variable, key, VIEW, (count,), start=start, axes=tuple(axes))
+
+
+def _is_one(axes: Sequence[Axis], step: int) -> bool:
+    """Whether axes are one, of neighbours `step` apart."""
+    return len(axes) == 1 and (axes[0].count == 1 or axes[0].step == step)
+
+
 def tensor_of(item: Mapped, value: np.ndarray) -> np.ndarray:
-    """Return the tensor that goes under `item.key`, from the value of its variable."""
+    """Return the tensor that goes under `item.key`, from the value of its variable.
+
+    Raises:
+        MappingError: a view reaches beyond the variable.
+    """
     if item.operation == SWAP_ROWS:
+        value = value.reshape(item.shape)
         order = np.arange(len(value))
         order[[0, item.row]] = item.row, 0
         return np.asarray(value[order])
+    if item.operation == VIEW:
+        return _view(item, value)
     if item.operation in (TRANSPOSE, MERGE_HEADS_TRANSPOSE):
         return value.reshape(item.shape[::-1]).T
     return value.reshape(item.shape)
+
+
+def _view(item: Mapped, value: np.ndarray) -> np.ndarray:
+    flat = np.ascontiguousarray(value).reshape(-1)
+    last = item.start + sum((axis.count - 1) * axis.step for axis in item.axes)
+    if item.start < 0 or last >= flat.size or any(axis.count < 1 or axis.step < 0 for axis in item.axes):
+        raise MappingError(f"Variable '{item.variable}' is too small for '{item.key}'.", "Report the model.")
+    shape, strides = [axis.count for axis in item.axes], [axis.step * flat.itemsize for axis in item.axes]
+    viewed = np.lib.stride_tricks.as_strided(flat[item.start :], shape, strides, writeable=False)
+    return viewed.reshape(item.shape)

@@ -15,17 +15,18 @@ from convert.blueprint.entry import Entry, embedding_output, ids_entry
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
 from convert.blueprint.probed import ProbedSide
-from convert.blueprint.prove import EMBEDDING, TYPES, Feeding
-from convert.blueprint.read_encoder import REPORT
+from convert.blueprint.prove import EMBEDDING, Feeding
 from convert.blueprint.reference import Probe
-from convert.blueprint.side import GATHERS, WORDS, EncoderSide
+from convert.blueprint.settle import settled
+from convert.blueprint.side import EncoderSide
+from convert.blueprint.structure import DATA, REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS as VARIABLES
 
-LENGTH = 12  # ids of a probe, as far as there are positions
+LENGTH = 12  # ids of a probe of several texts
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
@@ -49,7 +50,7 @@ def read_beside(
             f"{text.pack.max_length}.",
             "Give the preprocessor that was published for this encoder.",
         )
-    encoder, outputs = reading.read(elsewhere)
+    encoder, outputs = reading.read(elsewhere, min(text.pack.max_length, positions))
     return Blueprint(
         reading.entry.name,
         ", ".join(reading.inputs.values()),
@@ -75,11 +76,14 @@ class _EncoderOfIds:
         output = embedding_output(self.entry)
         assert output is not None
         self.output = output
-        self.graph = self.entry.flat(output)
+        graph = self.entry.flat(output)
         for tensor in self.entry.outputs.values():
-            self.graph = inlined(self.graph, tensor.ref)
-        self.outputs = {name: resolved(self.graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
-        self.side = EncoderSide(model, self.graph, self.outputs[output])
+            graph = inlined(graph, tensor.ref)
+        self.outputs = {name: resolved(graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
+        given = {tensor.ref.node for tensor in self.entry.inputs.values()}
+        graph = settled(graph, list(self.outputs.values()), given)
+        self.side = EncoderSide(model, graph, self.outputs[output], given)
+        self.graph = self.side.graph
         self.inputs = self._roles()
         shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]
         self.batch: int | None = next((shape[0] for shape in shapes if shape[0] is not None), None)
@@ -88,14 +92,15 @@ class _EncoderOfIds:
     def _roles(self) -> dict[str, str]:
         """Return "ids", "mask", "types" → the input of the entry, by what each of them reaches."""
         names = {tensor.ref.node: name for name, tensor in self.entry.inputs.items()}
-        gather = self.side.reader.use(WORDS, GATHERS).node
-        roles = {"ids": self._only(gather.input(1), names, f"the ids of node '{gather.name}'")}
-        for use in self.side.flow.uses(self.side.reader.node_of[TYPES].name):
-            for position, ref in enumerate(use.node.inputs):
-                reached = self._reached(ref, names) - {roles["ids"]} if position != use.position else set()
+        structure = self.side.structure
+        roles = {"ids": self._only(self.side.ids, names, f"the ids of node '{structure.lookup.node.name}'")}
+        for join in structure.joins():
+            for position, ref in enumerate(join.node.inputs if structure.tables["types"] in join.leaves else ()):
+                looked_up = position != join.position and structure.kind[ref.node] == DATA
+                reached = self._reached(ref, names) - {roles["ids"]} if looked_up else set()
                 if len(reached) == 1:
                     roles["types"] = reached.pop()
-        flow = {names[node] for node in self.side.flow.nodes if node in names}
+        flow = {names[node] for node in structure.nodes if node in names}
         left = flow - set(roles.values())
         if len(left) != 1:
             told = ", ".join(f"'{name}'" for name in sorted(left)) or "none"
@@ -113,42 +118,49 @@ class _EncoderOfIds:
             raise GraphError(f"One input should give {what}; it is {told}.", REPORT)
         return found.pop()
 
-    def read(self, elsewhere: Sequence[str]) -> tuple[EncoderBlueprint, dict[str, str]]:
+    def read(self, elsewhere: Sequence[str], longest: int) -> tuple[EncoderBlueprint, dict[str, str]]:
         """Return the encoder, and output → stage for the outputs that were proved to be one.
 
         Raises:
             GraphError: something is not understood, or the graph computes something else than was read.
         """
-        probe = self._probe()
+        probes = self._probes(longest)
+        given = [Feeding(self._feeds(probe), probe, types_given="types" in self.inputs) for probe in probes]
+        rows = max(int(probe.ids.max()) for probe in probes) + 1
+        encoder, outputs = self.side.blueprint(
+            given, self.side.substitutes(rows, {}), rows, others=self._others(), elsewhere=elsewhere
+        )
+        return encoder, self._checked(outputs)
+
+    def _feeds(self, probe: Probe) -> dict[TensorRef, Any]:
         values = {"ids": probe.ids, "mask": probe.attended.astype(np.int32), "types": probe.types}
         feeds: dict[TensorRef, Any] = {}
         for name, tensor in self.entry.inputs.items():
             role = next((role for role, given in self.inputs.items() if given == name), "types")
             feeds[tensor.ref] = values[role].astype(tensor.dtype)
-        rows = int(probe.ids.max()) + 1
-        encoder, outputs = self.side.blueprint(
-            Feeding(feeds, probe, types_given="types" in self.inputs),
-            self.side.substitutes(rows, {}),
-            rows,
-            others=self._others(),
-            elsewhere=elsewhere,
-        )
-        return encoder, self._checked(outputs)
+        return feeds
 
-    def _probe(self) -> Probe:
-        """Two texts of ids, or as many as fit: the last with padding, with token types of each kind."""
-        length = self.length or min(LENGTH, self.side.size("max_position_embeddings"))
-        source = np.random.default_rng(0)
-        rows = min(LAST_ROW, self.side.size("vocab_size"))
-        ids = source.integers(0, rows, (self.batch or 2, length)).astype(np.int32)
-        attended = np.ones_like(ids, bool)
-        attended[-1, max(1, length // 2) :] = False
+    def _probes(self, longest: int) -> list[Probe]:
+        """Return texts of ids: several at once, in no order of length, the last nearly empty; and one that fills `longest`.
+
+        Their token types are of each kind. Where the inputs are shaped for one batch or length, it is that.
+        """
+        short, long = self.length or min(LENGTH, longest), self.length or longest
+        return [self._probe((max(1, short * 2 // 3), short, 1), short), self._probe((long,), long)]
+
+    def _probe(self, attended: Sequence[int], length: int) -> Probe:
+        """Return texts of `attended` ids each, padded to `length`: so many, or as many as the inputs are shaped for."""
+        texts = self.batch or len(attended)
+        source = np.random.default_rng(length)
+        ids = source.integers(0, min(LAST_ROW, self.side.size("vocab_size")), (texts, length)).astype(np.int32)
+        counts = np.resize(attended, texts)[:, np.newaxis]
         kinds = self.side.size("type_vocab_size") if "types" in self.inputs else 1
-        return Probe(ids, attended, source.integers(0, kinds, ids.shape).astype(np.int32))
+        types = source.integers(0, kinds, ids.shape).astype(np.int32)
+        return Probe(ids, np.arange(length) < counts, types)
 
     def _others(self) -> dict[str, TensorRef]:
         """Return the float outputs that need no more variables than the embedding does."""
-        known = {node.name for node in self.side.flow.variables()}
+        known = self.side.keys
         found = {}
         for name, tensor in self.entry.outputs.items():
             if str(tensor.dtype) == "float32" and name != self.output:

@@ -1,16 +1,14 @@
-"""Questions about the graph that reading a blueprint asks: who consumes a value, who makes it, who calls."""
+"""Questions about the graph that reading a blueprint asks: who makes a value, who calls a function."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from convert.interpreter.run import Body, order_of
+from convert.interpreter.run import Body
 from convert.limits import tick
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS
 
 PASSED_ON = frozenset({"Identity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Reshape", "ExpandDims"})
 
@@ -20,72 +18,6 @@ CALLS = {
     **dict.fromkeys(("If", "StatelessIf"), (("then_branch", "else_branch"), 1)),
     **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall"), (("f",), 0)),
 }
-
-
-@dataclass(frozen=True)
-class Use:
-    """`node` takes a value as its input number `position`."""
-
-    node: Node
-    position: int
-
-
-class Dataflow:
-    """The part of the main graph that `output` depends on."""
-
-    def __init__(self, graph: Graph, output: TensorRef) -> None:
-        self.graph = graph
-        self.output = output
-        self.nodes = {node.name: node for node in order_of(graph, [output])}
-        self._uses: dict[str, list[Use]] = defaultdict(list)
-        for node in self.nodes.values():
-            for position, ref in enumerate(node.inputs):
-                self._uses[ref.node].append(Use(node, position))
-
-    def variables(self) -> list[Node]:
-        """Return the nodes of the variables that reach the output."""
-        return [node for node in self.nodes.values() if node.op in VARIABLE_OPS]
-
-    def uses(self, name: str) -> Iterator[Use]:
-        """Yield the uses of the value of node `name`, through ops that only pass it on."""
-        stack, seen = [iter(self._uses[name])], {name}
-        while stack:
-            use = next(stack[-1], None)
-            if use is None:
-                stack.pop()
-                continue
-            passed_on = use.node.op in PASSED_ON and use.position == 0
-            if not passed_on and use.node.op != "ConcatV2":  # the slices of a partitioned variable are joined
-                yield use
-            elif use.node.name not in seen:
-                seen.add(use.node.name)
-                stack.append(iter(self._uses[use.node.name]))
-
-    def forward(self, start: Node, through: frozenset[str], until: frozenset[str]) -> Node | None:
-        """Return the nearest node with an op of `until` reached from `start` by nodes with ops of `through`."""
-        return _nearest(start, lambda node: [use.node for use in self._uses[node.name]], through, until)
-
-    def backward(self, start: Node, through: frozenset[str], until: frozenset[str]) -> Node | None:
-        """Return the nearest node with an op of `until` that `start` depends on by nodes with ops of `through`."""
-        return _nearest(start, lambda node: [self.nodes[ref.node] for ref in node.inputs], through, until)
-
-
-def _nearest(
-    start: Node, neighbours: Callable[[Node], Sequence[Node]], through: frozenset[str], until: frozenset[str]
-) -> Node | None:
-    """Breadth first; `start` itself counts when its op is in `until`."""
-    seen, level = {start.name}, [start]
-    while level:
-        for node in level:
-            if node.op in until:
-                return node
-        found = [n for node in level if node is start or node.op in through for n in neighbours(node)]
-        level = []
-        for node in found:
-            if node.name not in seen:
-                seen.add(node.name)
-                level.append(node)
-    return None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from convert.savedmodel.model import SavedModel
+from convert.savedmodel.node import Node
+from convert.savedmodel.values import Values
 from convert.state_dict import Mapped
 
 T = TypeVar("T")
@@ -33,6 +36,7 @@ class EncoderBlueprint:
         normalised: whether the embedding is divided by its L2 norm.
         mapped: the variables with their state-dict keys, in state-dict order.
         unused: variables of the checkpoint that do not reach the output.
+        frozen: constants of the graph that hold weights, by the names that `mapped` has for them.
     """
 
     vocab_size: Read[int]
@@ -49,8 +53,13 @@ class EncoderBlueprint:
     normalised: Read[bool]
     mapped: tuple[Mapped, ...]
     unused: tuple[str, ...]
+    frozen: Mapping[str, Node] = field(default_factory=dict)
 
     @property
     def variables(self) -> Mapping[str, str]:
         """State-dict key → variable name."""
         return {item.key: item.variable for item in self.mapped}
+
+    def values(self, model: SavedModel) -> Values:
+        """Return where the values of the variables are read from."""
+        return Values(model.checkpoint if model.has_checkpoint else None, self.frozen)

@@ -27,8 +27,8 @@ from convert.blueprint.generated import (
 from convert.blueprint.lines import lines_of
 from convert.blueprint.oracle import Heard, Oracle, TextSide, apart, boundary_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
-from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader
+from convert.blueprint.structure import REPORT
 from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
 from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, VocabularyError

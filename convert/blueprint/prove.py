@@ -1,24 +1,24 @@
-"""One run of a whole graph on probes, held against what was read of it."""
+"""Runs of a whole graph on probes, held against what was read of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from convert.blueprint.encoder import Read
-from convert.blueprint.probe import Weights
-from convert.blueprint.read_encoder import REPORT, SAME, EncoderReader, identify_activation
+from convert.blueprint.read_encoder import SAME, identify_activation
 from convert.blueprint.reference import Hypothesis, Probe, stages
+from convert.blueprint.structure import CHOICES, REPORT, Structure
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 
-TYPES = "embeddings.token_type_embeddings.weight"
 EMBEDDING = "embedding"
+SMALL = 16  # elements of an integer that is kept of a run: a shape, or a part of one
 
 Feeds = Mapping[TensorRef, Any]
 
@@ -38,8 +38,23 @@ class Feeding:
     types_given: bool = False
 
 
+@dataclass(frozen=True)
+class Believed:
+    """All that was read of an encoder.
+
+    Attributes:
+        hypothesis: what it computes.
+        weights: from a state-dict key to its tensor, as TensorFlow multiplies by it: kernels [inputs, outputs].
+        types: rows of the token-type embeddings.
+    """
+
+    hypothesis: Hypothesis
+    weights: Callable[[str], np.ndarray]
+    types: int
+
+
 class ObservedRun:
-    """One run of the whole graph that keeps the input of every dense layer that starts or ends a stage.
+    """One run of the whole graph that keeps the value of every stage, and the shapes of all values.
 
     Args:
         graph: the graph, calls inlined.
@@ -48,76 +63,100 @@ class ObservedRun:
 
     Attributes:
         named: once proved, which stage each further output is; those that are none are left out.
+        chosen: (node, value) of what conditionals were decided by.
     """
 
     def __init__(
         self,
         graph: Graph,
         output: TensorRef,
-        reader: EncoderReader,
-        layers: int,
+        structure: Structure,
         substitutes: Substitutes,
-        feeds: Feeds,
+        given: Feeding,
         others: Mapping[str, TensorRef] | None = None,
     ) -> None:
-        self.graph, self.output, self.substitutes, self.layers = graph, output, substitutes, layers
-        self.operands: dict[str, Sequence[np.ndarray]] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.at = stage_inputs(reader, layers)
-        product = reader.attention_product().name
-        self._kept = {node.name for node, _ in self.at.values()} | {product}
+        self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
+        self.at = stage_tensors(structure)
+        self._kept = {ref.node for ref in self.at.values()}
+        self._values: dict[TensorRef, np.ndarray] = {}
+        self._shapes: dict[str, list[tuple[int, ...]]] = {}
+        self._small: dict[TensorRef, np.ndarray] = {}
+        self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals()}
+        self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
-        self.embedding, *found = interpreter.run([output, *(others or {}).values()], feeds)
+        self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
         self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
 
-    def _observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
+    def _observe(self, node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:
         if node.function:
             return
-        self.shapes[node.name] = np.shape(outputs[0]) if outputs else ()
-        if node.name in self._kept:
-            self.operands[node.name] = tuple(inputs)
+        if node.name in self._choices:
+            self.chosen.add((node.name, bool(np.all(inputs[self._choices[node.name]]))))
+        self._shapes[node.name] = [getattr(value, "shape", ()) for value in outputs]
+        for i, value in enumerate(outputs):
+            if isinstance(value, np.ndarray):
+                if value.dtype.kind == "i" and value.size <= SMALL and node.op != "Const":
+                    self._small[TensorRef(node.name, i)] = value
+                if node.name in self._kept:
+                    self._values[TensorRef(node.name, i)] = value
+
+    def shape(self, ref: TensorRef) -> tuple[int, ...]:
+        """Return the shape that a tensor had."""
+        return self._shapes[ref.node][ref.output]
+
+    def part(self, fetch: TensorRef, feeds: Feeds, variable: Callable[[str], np.ndarray]) -> np.ndarray:
+        """Run the part of the graph from `feeds` to `fetch`; the shapes of all values stay as they were."""
+        kept = {ref: value for ref, value in self._small.items() if ref != fetch}
+        (value,) = Interpreter(self.graph, Substitutes(variable, {})).run([fetch], {**kept, **feeds})
+        return np.asarray(value)
 
     def activation(self, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:
         """Identify the activation between the output of `start` and the tensor `end`."""
+        begin = TensorRef(start.name)
 
         def evaluate(x: np.ndarray) -> np.ndarray:
-            (y,) = Interpreter(self.graph, self.substitutes).run([end], {TensorRef(start.name, 0): x})
-            return np.asarray(y)
+            return self.part(end, {begin: x}, _no_variable)
 
-        return identify_activation(evaluate, self.shapes[start.name], start, end, last=last)
+        return identify_activation(evaluate, self.shape(begin), start, end, last=last)
 
-    def prove(self, believed: Hypothesis, given: Feeding, weights: Weights) -> int:
+    def prove(self, believed: Believed, rows: range | None = None) -> int:
         """Hold every stage of the graph against `believed`; return the token-type row that makes it true.
+
+        Args:
+            believed: what was read.
+            rows: the rows to try; all by default. Not of concern where token types are given.
 
         Raises:
             GraphError: names the first stage where the graph computes something else.
         """
-        departed: tuple[str, str] | None = ("embeddings", TYPES)
-        for row in range(1 if given.types_given else weights.shapes[TYPES][0]):
-            types = given.probe.types if given.types_given else np.full_like(given.probe.ids, row)
-            departed = self._departure(believed, replace(given.probe, types=types), weights)
+        departed: tuple[str, str] | None = None
+        probe = self.given.probe
+        tried = range(1) if self.given.types_given else rows or range(believed.types)
+        for row in tried:
+            types = probe.types if self.given.types_given else np.full_like(probe.ids, row)
+            departed = self._departure(believed, replace(probe, types=types))
             if departed is None:
                 return row
             if departed[0] != "embeddings":
                 break
-        stage, where = departed or ("", "")
+        stage, where = departed or ("embeddings", self.output.node)
         stage = f"layer {self.layers - 1} and its first token" if stage == "first token" else stage
+        texts, length = probe.ids.shape
         raise GraphError(
             f"What was read of the encoder does not hold: the stage '{stage}', which ends at node '{where}', computes "
-            "something else.",
+            f"something else (seen in {texts} texts of {length} ids).",
             REPORT,
         )
 
-    def _departure(self, believed: Hypothesis, probe: Probe, weights: Weights) -> tuple[str, str] | None:
+    def _departure(self, believed: Believed, probe: Probe) -> tuple[str, str] | None:
         self.named.clear()
-        for stage, expected in stages(probe, weights, believed):
+        for stage, expected in stages(probe, believed.weights, believed.hypothesis):
             for name, value in self.others.items():
                 if same(value, expected, probe):
                     self.named[name] = stage  # of two stages that are the same, the later
             if stage in self.at:
-                node, position = self.at[stage]
-                found, where = self.operands[node.name][position], node.inputs[position].node
+                found, where = self._values[self.at[stage]], self.at[stage].node
             elif stage == EMBEDDING:
                 found, where = self.embedding, self.output.node
             else:
@@ -125,6 +164,10 @@ class ObservedRun:
             if not same(found, expected, probe):
                 return stage, where
         return None
+
+
+def _no_variable(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' takes part in an activation.", REPORT)
 
 
 def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
@@ -137,10 +180,10 @@ def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
     return bool(difference.max() < SAME)  # NaN is not the same either
 
 
-def stage_inputs(reader: EncoderReader, layers: int) -> dict[str, tuple[Node, int]]:
-    """Return stage → the node that takes it, and as which of its inputs."""
+def stage_tensors(structure: Structure) -> dict[str, TensorRef]:
+    """Return stage → the tensor that holds it."""
     at = {}
-    for i in range(layers):
-        at[f"layer {i - 1}" if i else "embeddings"] = reader.dense_input(f"encoder.layer.{i}.attention.self.query")
-    at["first token"] = reader.dense_input("pooler.dense")
+    for i, layer in enumerate(structure.layers):
+        at[f"layer {i - 1}" if i else "embeddings"] = layer.query.product.data
+    at["first token"] = structure.pooler.product.data
     return at

@@ -21,10 +21,11 @@ from convert.blueprint.oracle import Following
 from convert.blueprint.probe import SPARE_ROWS
 from convert.blueprint.probed import read_probed
 from convert.blueprint.prove import Feeding
-from convert.blueprint.read_encoder import REPORT
 from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.reference import Probe
-from convert.blueprint.side import GATHERS, WORDS, EncoderSide
+from convert.blueprint.settle import settled
+from convert.blueprint.side import EncoderSide
+from convert.blueprint.structure import REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
 from convert.interpreter.registry import Kernel
@@ -74,19 +75,20 @@ class _Reading:
         self.input_name, source = next(iter(signature.inputs.items()))
         self.output_name, target = next(iter(signature.outputs.items()))
         self.source = source.ref
-        self.graph = inlined(raised(model.graph), target.ref)
+        given = frozenset([source.ref.node])
+        self.graph = settled(inlined(raised(model.graph), target.ref), [target.ref], given)
         self.text = TextReader(model, self.graph)
-        self.encoder = EncoderSide(model, self.graph, target.ref)
+        self.encoder = EncoderSide(model, self.graph, target.ref, given)
         self.tables = self.text.tables.others()
-        self.gather = self.encoder.reader.use(WORDS, GATHERS).node
+        self.ids = self.encoder.ids
 
     def blueprint(self, *, thorough: bool) -> Blueprint:
         """Return the whole blueprint."""
         longest = self.encoder.size("max_position_embeddings")
         side = read_probed(self.text, self._ids, longest, thorough=thorough)
         ids = side.ids
-        made = self.text.bodies.origin(self.graph, self.gather.inputs[1])
-        pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.gather.name)
+        made = self.text.bodies.origin(self.graph, self.ids)
+        pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)
         text = self.text.blueprint(side.operations, side.tables, pack, self.encoder.size("vocab_size"))
         pieces = {piece.encode(): number for piece, number in side.vocabulary.items()}
         texts = [probe.text for probe in side.probes]
@@ -107,8 +109,12 @@ class _Reading:
         self, pieces: Mapping[bytes, int], texts: Sequence[str], ids: np.ndarray, pad_id: int
     ) -> EncoderBlueprint:
         lengths = (ids != pad_id).sum(axis=1)
-        pick = [int(np.argsort(lengths)[len(texts) // 2])]  # a usual text: some pieces, some padding
-        given = Feeding(self._feed([texts[i] for i in pick]), Probe.padded(ids[pick], pad_id))
+        usual = int(np.argsort(lengths)[len(texts) // 2])  # some pieces, some padding
+        full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
+        given = []
+        for picked in ([usual], [usual, full, empty]):  # not by length: their order must not matter
+            chosen = [texts[i] for i in picked]
+            given.append(Feeding(self._feed(chosen), Probe.padded(self._ids(pieces, chosen), pad_id)))
         rows = _rows(pieces)
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         encoder, _ = self.encoder.blueprint(given, substitutes, rows)
@@ -126,10 +132,10 @@ class _Reading:
         feeds = self._feed(texts)
         if following:
             following.follow(feeds[self.source])
-        interpreter = Interpreter(self.graph, substitutes, following.observe if following else None, instead)
-        (ids,) = interpreter.run([self.gather.inputs[1]], feeds)
+        interpreter = Interpreter(self.encoder.graph, substitutes, following.observe if following else None, instead)
+        (ids,) = interpreter.run([self.ids], feeds)
         if ids.dtype.kind not in "iu" or ids.size % len(texts):
-            raise GraphError(f"Node '{self.gather.name}' does not look up one row of ids a text.", REPORT)
+            raise GraphError(f"Node '{self.ids.node}' does not make one row of ids a text.", REPORT)
         return np.asarray(ids.reshape(len(texts), -1))
 
     def _feed(self, texts: Sequence[str]) -> dict[TensorRef, Any]:

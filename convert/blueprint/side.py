@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
-from convert.blueprint.dataflow import Dataflow
+import numpy as np
+
 from convert.blueprint.encoder import EncoderBlueprint, Read
+from convert.blueprint.inline import FlatGraph, resolved
 from convert.blueprint.kinds import refuse_other_kinds
+from convert.blueprint.mapping import TYPES, Found, Mapper, owners
+from convert.blueprint.places import Asking
 from convert.blueprint.probe import Weights, by_node
-from convert.blueprint.prove import TYPES, Feeding, ObservedRun, stage_inputs
-from convert.blueprint.read_encoder import EncoderReader
+from convert.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
+from convert.blueprint.read_encoder import read_epsilon
 from convert.blueprint.reference import Hypothesis
-from convert.errors import MappingError
+from convert.blueprint.settle import settled
+from convert.blueprint.structure import Structure
+from convert.errors import GraphError, MappingError
 from convert.interpreter import Substitutes
+from convert.interpreter.run import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import TensorRef
-from convert.savedmodel.variables import Binding
-from convert.state_dict import COPY, SWAP_ROWS, Mapped, Pairing, pair
+from convert.savedmodel.node import Node, TensorRef
+from convert.savedmodel.variables import VARIABLE_OPS, Binding
+from convert.state_dict import SWAP_ROWS, Mapped, tensor_of
 
-GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
-WORDS = "embeddings.word_embeddings.weight"
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the slices so
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
 class EncoderSide:
@@ -34,43 +41,89 @@ class EncoderSide:
         model: the SavedModel.
         graph: its main graph, calls inlined.
         output: the tensor of the embedding.
+        given: the nodes that are fed.
+
+    Attributes:
+        graph: the graph that is read and run: conditionals settled.
+        ids: the tensor that the word embeddings are looked up by.
 
     Raises:
-        MappingError: variables and state-dict keys do not pair up, or the encoder is of another kind.
+        MappingError: the computation is not that of a BERT encoder.
     """
 
-    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
-        self.model, self.graph, self.output = model, graph, output
-        self.flow = Dataflow(graph, output)
-        self.keys, self.pairing = self._pair()
-        nodes = {key: self.flow.nodes[name] for name, (key, _) in reversed(self.keys.items())}
-        self.reader = EncoderReader(self.flow, nodes)
-
-    def _pair(self) -> tuple[dict[str, tuple[str, tuple[slice, ...]]], Pairing]:
-        """Return variable node → (state-dict key, part of the whole variable), and the pairing."""
-        bindings = {node.name: self.model.variable_binding(node.name) for node in self.flow.variables()}
-        variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
-        called = {variable.name: PART.sub("", node) for node, variable in variables.items()}
+    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef, given: Collection[str] = ()) -> None:
+        self.model = model
+        self.graph = settled(graph, [output], given)
+        self.output = resolved(self.graph, output)
+        leaves = self._leaves()
         try:
-            pairing = pair({v.name: v.shape for v in variables.values()}, also_called=called)
+            self.structure = Structure(
+                self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes
+            )
+            self.owners = owners(self.structure)
+            self._check_claimed(leaves)
         except MappingError as error:
-            raise refuse_other_kinds({*called, *called.values()}, error) from None
-        key_of = {item.variable: item.key for item in pairing.mapped}
-        return {name: (key_of[variables[name].name], _part(bindings[name])) for name in bindings}, pairing
+            names = {called for leaf in self.shapes for called in self.names.get(leaf, (leaf,))}
+            raise refuse_other_kinds(names, error) from None
+        self.keys = {n: (self.owners[leaf], part) for n, (leaf, part) in leaves.items() if leaf in self.owners}
+        self._thaw()
+        self.ids = self.structure.lookup.node.input(1)
+
+    def _leaves(self) -> dict[str, tuple[str, tuple[slice, ...]]]:
+        """Return node → (variable, part of the whole variable) of what may be weights."""
+        nodes = order_of(self.graph, [self.output])
+        bindings = {node.name: self.model.variable_binding(node.name) for node in nodes if node.op in VARIABLE_OPS}
+        variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
+        self.shapes = {v.name: tuple(v.shape) for v in variables.values()}
+        self.names: dict[str, Sequence[str]] = {v.name: (v.name, PART.sub("", n)) for n, v in variables.items()}
+        self.frozen: dict[str, Node] = {}
+        if any(len(shape) > 1 for shape in self.shapes.values()):
+            return {name: (variables[name].name, _part(binding)) for name, binding in bindings.items()}
+        for node in nodes:
+            if node.op == "Const" and str((form := node.value_form)[0]) in FLOATS and form[1] is not None:
+                shape = tuple(size or 0 for size in form[1])
+                if prod(shape) > 1:
+                    self.frozen[node.name], self.shapes[node.name] = node, shape
+        return {name: (name, ()) for name in self.frozen}
+
+    def _check_claimed(self, leaves: Mapping[str, tuple[str, Any]]) -> None:
+        left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))
+        if left:
+            raise MappingError(
+                f"Variables reach the output and have no place in a BERT encoder: {self.structure.shown(left)}.",
+                "The model is not a plain BERT encoder: report it.",
+            )
+
+    def _thaw(self) -> None:
+        """Make variables of the constants that hold weights: they are run on substitutes too."""
+        self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners}
+        if self.frozen:
+            thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
+            self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
 
     def size(self, dimension: str) -> int:
-        """Return a size of the model by the name that the rules give it."""
-        return self.pairing.sizes[dimension].value
+        """Return a size of the model: vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""
+        return self._size(dimension).value
+
+    def _size(self, dimension: str) -> Read[int]:
+        table, axis = {
+            "vocab_size": ("words", 0),
+            "hidden_size": ("words", -1),
+            "type_vocab_size": ("types", 0),
+            "max_position_embeddings": ("positions", 0),
+        }[dimension]
+        leaf = self.structure.tables[table]
+        shape = self.shapes[leaf]
+        return Read(shape[-1] if axis else prod(shape[:-1]), f"variable '{leaf}'")
 
     @property
     def layers(self) -> int:
         """The number of layers."""
-        return self.size("num_hidden_layers")
+        return len(self.structure.layers)
 
     def weights(self, rows: int) -> Weights:
         """Return substitutes for the variables, the word embeddings cut to `rows`."""
-        shapes = {item.key: self.model.checkpoint.variables[item.variable].shape for item in self.pairing.mapped}
-        return Weights(shapes, rows)
+        return Weights({key: self.shapes[leaf] for leaf, key in self.owners.items()}, rows)
 
     def substitutes(self, rows: int, vocabulary: Mapping[bytes, int]) -> Substitutes:
         """Return the substitutes for variables and vocabulary."""
@@ -78,14 +131,13 @@ class EncoderSide:
 
     def stage_tensors(self) -> dict[str, str]:
         """Return stage → the tensor of the graph that holds it; see `Blueprint.stages`."""
-        at = stage_inputs(self.reader, self.layers)
-        tensors = {stage: str(node.inputs[position]) for stage, (node, position) in at.items()}
+        tensors = {stage: str(ref) for stage, ref in stage_tensors(self.structure).items()}
         tensors[f"layer {self.layers - 1}"] = tensors.pop("first token")
         return tensors
 
     def blueprint(
         self,
-        given: Feeding,
+        given: Sequence[Feeding],
         substitutes: Substitutes,
         rows: int,
         *,
@@ -95,7 +147,7 @@ class EncoderSide:
         """Return the encoder, and which stage each of the outputs `others` is.
 
         Args:
-            given: what the graph is run on.
+            given: what the graph is run on, one after another.
             substitutes: see `substitutes`.
             rows: as for `substitutes`.
             others: further outputs, by name.
@@ -103,56 +155,96 @@ class EncoderSide:
 
         Raises:
             GraphError: something is not understood, or the graph computes something else than was read.
+            MappingError: the weights are used in a way that a BertModel cannot.
         """
-        run = ObservedRun(self.graph, self.output, self.reader, self.layers, substitutes, given.feeds, others)
-        believed, read = self._believed(run)
-        weights = self.weights(rows)
-        row = run.prove(believed, given, weights)
-        mapped = tuple(_with_row(item, row) for item in self.pairing.mapped)
+        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others)
+        found = Mapper(self.structure, self._asking(run), self.names).found()
+        believed, read = self._believed(run, found, rows)
+        row = run.prove(believed)
+        chosen = set(run.chosen)
+        for more in given[1:]:
+            again = ObservedRun(self.graph, self.output, self.structure, substitutes, more)
+            again.prove(believed, range(row, row + 1))
+            chosen |= again.chosen
+        self._check_chosen(chosen)
+        mapped = tuple(_with_row(item, row) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
-        sizes = {name: Read(size.value, f"variable '{size.variable}'") for name, size in self.pairing.sizes.items()}
+        kept = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
         encoder = EncoderBlueprint(
-            vocab_size=sizes["vocab_size"],
-            hidden_size=sizes["hidden_size"],
-            layers=sizes["num_hidden_layers"],
-            heads=read["heads"],
-            intermediate_size=sizes["intermediate_size"],
-            positions=sizes["max_position_embeddings"],
-            type_vocab_size=sizes["type_vocab_size"],
+            **read,
+            vocab_size=self._size("vocab_size"),
+            hidden_size=self._size("hidden_size"),
+            positions=self._size("max_position_embeddings"),
+            type_vocab_size=self._size("type_vocab_size"),
             token_type_row=Read(row, self._type_evidence()),
-            hidden_activation=read["hidden_activation"],
-            pooler_activation=read["pooler_activation"],
-            layer_norm_epsilon=read["layer_norm_epsilon"],
-            normalised=read["normalised"],
             mapped=mapped,
-            unused=tuple(sorted(set(self.model.checkpoint.variables) - used)),
+            unused=tuple(sorted(kept - used)),
+            frozen=self.frozen,
         )
         return encoder, run.named
 
-    def _believed(self, run: ObservedRun) -> tuple[Hypothesis, dict[str, Read[Any]]]:
-        reader = self.reader
-        product = reader.attention_product()
-        heads = reader.heads(product, run.operands[product.name], self.size("hidden_size"))
-        node, position = reader.dense_input("encoder.layer.0.output.dense")
-        inner = reader.dense_output("encoder.layer.0.intermediate.dense")
-        activation, _ = run.activation(inner, node.inputs[position], last=False)
-        pooler, normalised = run.activation(reader.dense_output("pooler.dense"), self.output, last=True)
-        gammas = [item.key for item in self.pairing.mapped if item.key.endswith("LayerNorm.weight")]
-        epsilon = reader.epsilon(gammas)
+    def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
+        """Raise where a conditional has a side that no probe has seen: it may compute anything."""
+        for node in self.structure.conditionals():
+            if len([value for name, value in chosen if name == node.name]) < 2:
+                raise GraphError(
+                    f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
+                    "Report the model, so that support can be added.",
+                )
+
+    def _asking(self, run: ObservedRun) -> Asking:
+        leaf_of = {key: leaf for leaf, key in self.owners.items()}
+
+        def evaluate(
+            fetch: TensorRef, feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
+        ) -> np.ndarray:
+            def variable(name: str) -> np.ndarray:
+                key, part = self.keys[name]
+                value = weights.get(leaf_of[key])
+                return (np.zeros(self.shapes[leaf_of[key]]) if value is None else value)[part]
+
+            return run.part(fetch, feeds, variable)
+
+        return Asking(self.structure, evaluate, run.shape)
+
+    def _believed(self, run: ObservedRun, found: Found, rows: int) -> tuple[Believed, dict[str, Any]]:
+        """Return what is believed, and the part of the blueprint that tells it with its evidence."""
+        layers, first = self.structure.layers, self.structure.layers[0]
+        norms = [self.structure.norm, *(norm for layer in layers for norm in (layer.attention_norm, layer.norm))]
+        inner = {item.key: item for item in found.mapped}["encoder.layer.0.intermediate.dense.bias"]
+        scores, hidden = first.query.node.name, self.size("hidden_size")
         read: dict[str, Read[Any]] = {
-            "heads": heads,
+            "layers": Read(len(layers), f"variable '{layers[-1].norm.beta.leaves[0]}'"),
+            "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
+            "intermediate_size": Read(inner.shape[0], f"variable '{inner.variable}'"),
+        }
+        activation, _ = run.activation(first.inner.bias.node, first.outer.product.data, last=False)
+        pooler, normalised = run.activation(self.structure.pooler.bias.node, self.output, last=True)
+        epsilon = read_epsilon(self.structure.nodes, [norm.gamma.node for norm in norms])
+        read |= {
             "hidden_activation": activation,
             "pooler_activation": pooler,
             "layer_norm_epsilon": epsilon,
             "normalised": normalised,
         }
-        believed = Hypothesis(self.layers, heads.value, activation.value, pooler.value, epsilon.value, normalised.value)
-        return believed, read
+        hypothesis = Hypothesis(
+            len(layers), found.heads, activation.value, pooler.value, epsilon.value, normalised.value
+        )
+        weights, items = self.weights(rows), {item.key: item for item in found.mapped}
+
+        def tensor(key: str) -> np.ndarray:
+            item = items[key]
+            value = weights(self.owners[item.variable])
+            if value.size != prod(self.shapes[item.variable]):  # word embeddings are cut
+                return value
+            value = tensor_of(item, value)
+            return value.T if value.ndim == 2 and "embeddings" not in key else value
+
+        return Believed(hypothesis, tensor, self.size("type_vocab_size")), read
 
     def _type_evidence(self) -> str:
-        types = self.reader.node_of[TYPES]
-        use = next(self.flow.uses(types.name), None)
-        return f"node '{use.node.name if use else types.name}'"
+        types = self.structure.tables["types"]
+        return f"node '{next(join.node.name for join in self.structure.joins() if types in join.leaves)}'"
 
 
 def _part(binding: Binding) -> tuple[slice, ...]:
@@ -164,4 +256,4 @@ def _with_row(item: Mapped, row: int) -> Mapped:
     """Bring the token-type row that the graph adds to the front, where Hugging Face looks by default."""
     if item.key != TYPES or row == 0:
         return item
-    return replace(item, operation=SWAP_ROWS if item.operation == COPY else item.operation, row=row)
+    return replace(item, operation=SWAP_ROWS, row=row)

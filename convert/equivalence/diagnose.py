@@ -135,12 +135,13 @@ def _unquoted(text: str) -> str:
 def _tensor_causes(candidate: Candidate, model: SavedModel, blueprint: Blueprint) -> Iterator[Cause]:
     """Compare the state dict with the checkpoint, tensor by tensor."""
     tensors, wrong = candidate.tensors, []
+    values = blueprint.encoder.values(model)
     for item in blueprint.encoder.mapped:
-        value = model.checkpoint.read(item.variable)
+        value = values.read(item.variable)
         expected = tensor_of(item, value)
         found = tensors.get(item.key)
         if item.key.endswith("token_type_embeddings.weight") and found is not None:
-            yield from _token_type_cause(found, value[item.row], model, blueprint)
+            yield from _token_type_cause(found, value.reshape(item.shape)[item.row], model, blueprint)
         elif found is None or not np.array_equal(found, expected.astype(np.float32)):
             wrong.append(item.key)
     if wrong:

@@ -5,6 +5,7 @@ from convert.export.folder import as_json, blueprint_facts, fingerprint, write_f
 from convert.export.manifest import MANIFEST, problems, read_manifest, unknown_files
 from convert.export.prove import prove_tokenizer
 from convert.export.staging import check_free
+from convert.export.weights import weights_bytes
 
 __all__ = [
     "MANIFEST",
@@ -16,6 +17,7 @@ __all__ = [
     "prove_tokenizer",
     "read_manifest",
     "unknown_files",
+    "weights_bytes",
     "write_card",
     "write_folder",
 ]

@@ -73,11 +73,12 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     """Write all but the manifest; return the SHA-256 of the weights."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
     tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
-    digest = write_safetensors(work / WEIGHTS, model.checkpoint, encoder.mapped, progress)
+    values = encoder.values(model)
+    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, progress)
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
     write_json(work / "config.json", bert_config(encoder, pack))
-    write_modules(work, model.checkpoint, encoder, pack)
+    write_modules(work, values, encoder, pack)
     if needs_model_class(encoder):
         code = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
         (work / MODEL_FILE).write_bytes(code)
@@ -104,7 +105,7 @@ def _identity(blueprint: Blueprint) -> dict[str, int | str]:
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return the blueprint as plain data, each value with its evidence; `operation` names each text operation."""
     encoder = blueprint.encoder
-    facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused")}
+    facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused", "frozen")}
     return {
         "signature": {
             "name": blueprint.signature,

@@ -18,7 +18,8 @@ from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.text import Pack
 from convert.export.files import write_json
 from convert.export.weights import write_arrays
-from convert.savedmodel import Checkpoint
+from convert.savedmodel.values import Values
+from convert.state_dict import tensor_of
 
 # gelu_tanh(x) = sum of coefficient * gelu_erf(scale * x), to 9e-7 for every x: printed by scripts/fit_gelu.py.
 SCALES = (1.0, 0.6, 0.707401, 0.834028, 0.983321, 1.159337, 1.366861, 1.611532, 1.9)
@@ -70,13 +71,13 @@ def dense_modules(weight: np.ndarray, bias: np.ndarray, activation: str) -> list
     return [Dense(wide, wide_bias, ACTIVATIONS["gelu_erf"].torch_class), Dense(added, None, IDENTITY)]
 
 
-def write_modules(work: Path, checkpoint: Checkpoint, encoder: EncoderBlueprint, pack: Pack) -> None:
+def write_modules(work: Path, values: Values, encoder: EncoderBlueprint, pack: Pack) -> None:
     """Write `modules.json` and the folder of every module into `work`."""
-    variables = encoder.variables
-    kernel = checkpoint.read(variables["pooler.dense.weight"])
-    bias = checkpoint.read(variables["pooler.dense.bias"])
+    weight, bias = (
+        tensor_of(item, values.read(item.variable)) for item in encoder.mapped if item.key.startswith("pooler.dense.")
+    )
     folders = [("", "Transformer"), ("1_Pooling", "Pooling")]
-    for dense in dense_modules(kernel.T, bias, encoder.pooler_activation.value):
+    for dense in dense_modules(weight, bias, encoder.pooler_activation.value):
         folder = f"{len(folders)}_Dense"
         dense.write(work / folder)
         folders.append((folder, "Dense"))

@@ -1,4 +1,4 @@
-"""Stream the variables of a checkpoint into `model.safetensors`, never holding the model."""
+"""Stream the variables of a SavedModel into `model.safetensors`, never holding the model."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from convert.errors import MappingError
-from convert.savedmodel.checkpoint import Checkpoint
+from convert.savedmodel.values import Values
 from convert.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 
 # Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
@@ -23,13 +24,13 @@ Entry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
 
 
 def write_safetensors(
-    path: Path, checkpoint: Checkpoint, mapped: Sequence[Mapped], progress: Progress = lambda done: None
+    path: Path, values: Values, mapped: Sequence[Mapped], progress: Progress = lambda done: None
 ) -> str:
     """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.
 
     Args:
         path: the file to create.
-        checkpoint: where the variables are read from; each CRC32C is verified on the way.
+        values: where the variables are read from; each CRC32C is verified on the way.
         mapped: variables, keys and operations.
         progress: called with the bytes just written.
 
@@ -41,7 +42,7 @@ def write_safetensors(
     hashed: Future[None] | None = None
     # Hashing takes as long as writing: another thread hashes a chunk while the next is read and written.
     with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
-        for chunk in _contents(checkpoint, mapped):
+        for chunk in _contents(values, mapped):
             file.write(chunk)
             if hashed is not None:
                 hashed.result()
@@ -50,22 +51,27 @@ def write_safetensors(
     return digest.hexdigest()
 
 
-def _contents(checkpoint: Checkpoint, mapped: Sequence[Mapped]) -> Iterator[bytes | memoryview]:
-    yield _header(_entries(checkpoint, mapped))
-    for item in mapped:
-        yield from _tensor_bytes(checkpoint, item)
+def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:
+    """Return the bytes that the tensors of `mapped` take."""
+    return sum(prod(item.shape) * values.stored(item.variable).dtype.itemsize for item in mapped)
 
 
-def _entries(checkpoint: Checkpoint, mapped: Sequence[Mapped]) -> Iterator[Entry]:
+def _contents(values: Values, mapped: Sequence[Mapped]) -> Iterator[bytes | memoryview]:
+    yield _header(_entries(values, mapped))
     for item in mapped:
-        variable = checkpoint.variables[item.variable]
+        yield from _tensor_bytes(values, item)
+
+
+def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[Entry]:
+    for item in mapped:
+        variable = values.stored(item.variable)
         dtype = DTYPES.get(variable.dtype.name)
         if dtype is None:
             raise MappingError(
                 f"Variable '{item.variable}' is {variable.dtype.name}; a weight must be a float.",
                 "Quantised models are not supported.",
             )
-        yield item.key, dtype, list(item.shape), variable.nbytes
+        yield item.key, dtype, list(item.shape), prod(item.shape) * variable.dtype.itemsize
 
 
 def _header(entries: Iterable[Entry]) -> bytes:
@@ -79,12 +85,11 @@ def _header(entries: Iterable[Entry]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _tensor_bytes(checkpoint: Checkpoint, item: Mapped) -> Iterator[bytes | memoryview]:
+def _tensor_bytes(values: Values, item: Mapped) -> Iterator[bytes | memoryview]:
     if item.operation in (COPY, MERGE_HEADS):
-        yield from checkpoint.stream(item.variable)
+        yield from values.stream(item.variable)
         return
-    value = checkpoint.read(item.variable)
-    value = tensor_of(item, value)
+    value = tensor_of(item, values.read(item.variable))
     if value.size:
         yield np.ascontiguousarray(value).tobytes()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convert.errors import GraphError
-from convert.savedmodel.attributes import REPORT, Array, decode_attribute
+from convert.savedmodel.attributes import REPORT, Array, Shape, decode_attribute, decode_shape
+from convert.savedmodel.dtypes import DType, graph_dtype
 
 ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
 _REQUIRED: Final = object()
@@ -104,6 +105,16 @@ class Node:
             raise GraphError(f"The value of {self} is not a tensor.", REPORT)
         array: Array = value
         return array
+
+    @property
+    def value_form(self) -> tuple[DType, Shape]:
+        """The dtype and the shape of the tensor of a Const, without decoding its values; an unknown shape where none."""
+        if "value" in self._decoded:
+            return self._decoded["value"].dtype, self._decoded["value"].shape
+        proto = self._attrs["value"].tensor if "value" in self._attrs else None
+        if self.op != "Const" or proto is None:
+            raise GraphError(f"The {self} is not a constant.", REPORT)
+        return graph_dtype(proto.dtype), decode_shape(proto.tensor_shape, f"value of {self}")
 
     def input(self, position: int) -> TensorRef:
         """Return an input.

@@ -34,6 +34,7 @@ class Recipe:
         attention, norm, l2, mask: details that encoder styles take up.
         twists: deliberate departures from the facts page.
         stored: dtype of the variables in the checkpoint; they are cast to float32 on reading.
+        frozen: whether the weights are constants of the graph.
         trained: whether an optimizer's slots, a step counter and moving averages are in the checkpoint too.
     """
 
@@ -60,6 +61,7 @@ class Recipe:
     trained: bool = False
     averaged: bool = False
     legacy_loops: bool = False
+    frozen: bool = False
     tags: tuple[str, ...] = ("serve",)
     delete: str = r"\p{Cc}|\p{Cf}"
     ids_dtype: Any = tf.int32
@@ -156,6 +158,26 @@ def _saver(store: Store) -> Any:
     return v1.train.Saver({f"{name}/ExponentialMovingAverage": variable for name, variable in store.made.items()})
 
 
+def _freeze(folder: Path, session: Any, texts: Any, output: Any) -> None:
+    """Save the graph of `session` with its weights as constants, and its table filled from the asset as before."""
+    fill = v1.tables_initializer()
+    assets = [tensor.name for tensor in v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)]
+    kept = [output.op.name, fill.name]
+    frozen = v1.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), kept)
+    with tf.Graph().as_default() as graph, v1.Session(graph=graph) as other:
+        tf.import_graph_def(frozen, name="")
+        found = [graph.get_tensor_by_name(tensor.name) for tensor in (texts, output)]
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            other,
+            ["serve"],
+            {"default": v1.saved_model.predict_signature_def({"text": found[0]}, {"default": found[1]})},
+            assets_collection=[graph.get_tensor_by_name(name) for name in assets],
+            main_op=graph.get_operation_by_name(fill.name),
+        )
+        builder.save()
+
+
 def build(folder: Path, recipe: Recipe, sentences: Sequence[str] = ()) -> Built:
     """Write `recipe` into the absent `folder`."""
     pieces = len(VOCABULARY.read_bytes().splitlines())
@@ -168,6 +190,9 @@ def build(folder: Path, recipe: Recipe, sentences: Sequence[str] = ()) -> Built:
             _train(store)
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         found = session.run([ids, output], {texts: list(sentences)}) if sentences else [np.zeros(0), np.zeros(0)]
+        if recipe.frozen:
+            _freeze(folder, session, texts, output)
+            return Built(folder, *found)
         builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
             session,

@@ -252,4 +252,9 @@ def wrapped(ids: Any, mask: Any, pieces: int, get: Any) -> Any:
     return _pooled(encode(ids, keep), keep, get)
 
 
-STYLES: dict[str, Callable[..., Any]] = {"google": google, "modern": modern, "wrapped": wrapped}
+def longest(ids: Any, mask: Any, pieces: int, get: Any) -> Any:
+    """As `google`, on batches that are cut to their longest text."""
+    return google(ids[:, : tf.reduce_max(tf.reduce_sum(tf.sign(ids), 1))], mask, pieces, get)
+
+
+STYLES: dict[str, Callable[..., Any]] = {"google": google, "modern": modern, "wrapped": wrapped, "longest": longest}

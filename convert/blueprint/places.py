@@ -1,0 +1,209 @@
+"""The place of every variable in the state dict, asked of the graph: which of its elements does what.
+
+A kernel may be stored turned, with heads apart, or joined to others; queries, keys and values may come of one product and
+be split in any way. None of this is read from the ops: a part of the graph is run on weights that are the numbers of their
+own elements, and on a hidden state that is 1 at one place, and the numbers that come out tell. It is asked of the first
+layer; the others are made by the same code, and the proof runs them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from convert.blueprint.products import contracted, free
+from convert.blueprint.structure import REPORT, Join, Layer, Operand, Structure
+from convert.errors import MappingError
+from convert.savedmodel.node import TensorRef
+from convert.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
+
+# From a tensor, values to feed, and variables to their values (all others are 0) to the value of the tensor.
+Evaluate = Callable[[TensorRef, Mapping[TensorRef, np.ndarray], Mapping[str, np.ndarray]], np.ndarray]
+ShapeOf = Callable[[TensorRef], tuple[int, ...]]
+
+WHOLE = 1e-3  # how far from a whole number the number of an element may come out: its products are exact to 1e-9
+
+
+@dataclass(frozen=True)
+class Elements:
+    """Which elements of a variable a vector, or a matrix, is made of.
+
+    Attributes:
+        leaf: the number of the variable among those of its join.
+        outputs: int64 [outputs], the flat number of each element; of a matrix, those of its first input.
+        inputs: the axes of the inputs; none for a vector.
+    """
+
+    leaf: int
+    outputs: np.ndarray
+    inputs: tuple[Axis, ...] = ()
+
+
+class Asking:
+    """Asks the graph of one structure.
+
+    Args:
+        structure: what is known of it.
+        evaluate: runs a part of the graph.
+        shape_of: the shape of a tensor in a run of the whole graph.
+    """
+
+    def __init__(self, structure: Structure, evaluate: Evaluate, shape_of: ShapeOf) -> None:
+        self.structure, self._evaluate, self._shape_of = structure, evaluate, shape_of
+
+    def operand(self, operand: Operand, axes: tuple[int, ...]) -> tuple[Elements, Elements, int]:
+        """Return the elements of weight and bias in the order of heads, and how many heads there are.
+
+        Args:
+            operand: queries, keys or values.
+            axes: those of the operand that are within a head.
+        """
+        fetch = operand.node.input(operand.position)
+        heads = 0
+
+        def read(value: np.ndarray) -> np.ndarray:
+            nonlocal heads
+            rows = _distinct(value, axes)
+            heads = max(heads, len(rows))
+            return np.ravel(rows)
+
+        weight = self._matrix(operand.product, fetch, read)
+        found, data = heads, self._zeros(operand.product)
+        bias = self._vector(operand.biases, fetch, {operand.product.data: data}, read)
+        if len(weight.outputs) != len(bias.outputs):
+            raise MappingError(f"Node '{operand.node.name}' takes a bias that is the same for several numbers.", REPORT)
+        return weight, bias, found
+
+    def dense(self, product: Join) -> Elements:
+        """Return the elements of the weights of a product."""
+        count = prod(np.take(self._shape_of(product.data), self.structure.contraction(product)))
+        tokens = prod(self._shape_of(product.data)) // max(1, count)
+        return self._matrix(product, TensorRef(product.node.name), lambda value: value.reshape(tokens, -1)[0])
+
+    def context_order(self, layer: Layer, values: Elements) -> np.ndarray:
+        """Return which input of the output layer of the attention takes each of the values, int64 [hidden].
+
+        With equal attention to all, every context is the value that all tokens have.
+        """
+        operand, product = layer.value, layer.out.product
+        weights = operand.node.input(1 - operand.position)
+        shape = self._shape_of(weights)
+        equal = np.full(shape, 1.0 / prod(np.take(shape, contracted(operand.node, 1 - operand.position))))
+        axes = self.structure.contraction(product)
+
+        def read(value: np.ndarray) -> np.ndarray:
+            return np.asarray(_last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))[0])
+
+        feeds = {operand.product.data: self._unit(operand.product), weights: equal}
+        found = self._vector(operand.product.leaves, product.data, feeds, read)
+        order = {int(number): at for at, number in enumerate(found.outputs)}
+        if sorted(order) != sorted(values.outputs.tolist()):
+            raise MappingError(f"Node '{product.node.name}' does not take each of the values once.", REPORT)
+        return np.asarray([order[int(number)] for number in values.outputs])
+
+    def _matrix(self, product: Join, fetch: TensorRef, read: Callable[[np.ndarray], np.ndarray]) -> Elements:
+        first = self._vector(product.leaves, fetch, {product.data: self._unit(product)}, read)
+        axes, shape = [], self._shape_of(product.data)
+        for axis in self.structure.contraction(product):
+            step = 0
+            if shape[axis] > 1:
+                feeds = {product.data: self._unit(product, axis)}
+                steps = np.unique(self._vector(product.leaves, fetch, feeds, read).outputs - first.outputs)
+                step = int(steps[0])
+                if len(steps) != 1:
+                    raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
+            axes.append(Axis(shape[axis], step))
+        return Elements(first.leaf, first.outputs, tuple(axes))
+
+    def _vector(
+        self,
+        leaves: Sequence[str],
+        fetch: TensorRef,
+        feeds: Mapping[TensorRef, np.ndarray],
+        read: Callable[[np.ndarray], np.ndarray],
+    ) -> Elements:
+        """Return which elements of `leaves` come out, each perhaps times one number that is the same for all."""
+        shapes = self.structure.shapes
+        ends = np.cumsum([prod(shapes[leaf]) for leaf in leaves])
+        whole = np.arange(1.0, float(ends[-1]) + 1)
+        parts = dict(zip(leaves, np.split(whole, ends[:-1]), strict=True))
+        ones = read(self._evaluate(fetch, feeds, {leaf: np.ones(shapes[leaf]) for leaf in leaves}))
+        numbers = read(self._evaluate(fetch, feeds, {leaf: parts[leaf].reshape(shapes[leaf]) for leaf in leaves}))
+        scale = ones.ravel()[0]
+        found = numbers / np.where(scale == 0, np.nan, scale)
+        rounded = np.rint(found)
+        apart = np.concatenate([np.abs(found - rounded), np.abs(ones.ravel() / scale - 1.0)])
+        if not (apart < WHOLE).all() or not len(rounded) or rounded.min() < 1 or rounded.max() > ends[-1]:
+            names = self.structure.shown(list(leaves))
+            raise MappingError(f"At node '{fetch.node}' each number should be one of {names}; it is not.", REPORT)
+        owner = np.searchsorted(ends, rounded - 1, side="right")
+        if len(np.unique(owner)) != 1:
+            raise MappingError(f"Node '{fetch.node}' mixes {self.structure.shown(list(leaves))}.", REPORT)
+        leaf = int(owner[0])
+        return Elements(leaf, (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64))
+
+    def _zeros(self, product: Join) -> np.ndarray:
+        return np.zeros(self._shape_of(product.data))
+
+    def _unit(self, product: Join, along: int | None = None) -> np.ndarray:
+        """Return a hidden state that is 1 at the first place of every token, or at the second along an axis."""
+        data = self._zeros(product)
+        index: list[int | slice] = [slice(None)] * data.ndim
+        for axis in self.structure.contraction(product):
+            index[axis] = int(axis == along)
+        data[tuple(index)] = 1.0
+        return data
+
+
+def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    return np.moveaxis(value, axes, range(-len(axes), 0))
+
+
+def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance."""
+    rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
+    rows = np.round(rows, 6)
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return np.asarray(rows[np.sort(first)])
+
+
+def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements], int]:
+    """Return "query.weight" and the like → elements, of one layer, and the number of its heads.
+
+    Raises:
+        MappingError: something between the products of the attention is more than a move.
+    """
+    found: dict[str, Elements] = {}
+    heads = []
+    for name in ("query", "key", "value"):
+        operand = getattr(layer, name)
+        axes = (free if name == "value" else contracted)(operand.node, operand.position)
+        found[f"{name}.weight"], found[f"{name}.bias"], count = asking.operand(operand, axes)
+        heads.append(count)
+    if len(set(heads)) != 1:
+        raise MappingError(f"Queries, keys and values have {heads} heads.", "A BertModel has as many of each.")
+    out = asking.dense(layer.out.product)
+    order = asking.context_order(layer, found["value.weight"])
+    return {**found, "out": Elements(out.leaf, out.outputs, out.inputs), "order": Elements(0, order)}, heads[0]
+
+
+def mapped_matrix(
+    key: str, leaf: str, shape: tuple[int, ...], elements: Elements, order: np.ndarray | None = None
+) -> Mapped:
+    """Return the variable that becomes a weight [outputs, inputs], its inputs in `order`."""
+    counts = [axis.count for axis in elements.inputs]
+    numbers = np.zeros(counts, np.int64)
+    for i, axis in enumerate(elements.inputs):
+        numbers += (np.arange(axis.count) * axis.step).reshape([-1 if i == j else 1 for j in range(len(counts))])
+    inputs = numbers.ravel() if order is None else numbers.ravel()[order]
+    start = int(elements.outputs[0] + inputs[0])
+    outputs, inner = steps_of(elements.outputs), steps_of(inputs)
+    return mapped_view(key, leaf, shape, start, outputs, inner)
+
+
+def mapped_bias(key: str, leaf: str, shape: tuple[int, ...], elements: Elements) -> Mapped:
+    """Return the variable that becomes a bias."""
+    return mapped_vector(key, leaf, shape, int(elements.outputs[0]), steps_of(elements.outputs))

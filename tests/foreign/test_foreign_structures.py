@@ -1,0 +1,86 @@
+"""Encoders written in any way: the place in the computation tells what each variable is, and TensorFlow that it is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import VOCABULARY
+from foreign_structures import Built, Form, build
+from transformers import AutoModel
+
+import convert
+from convert.errors import Hub2HFError
+
+TOLERANCE = 2e-6
+
+GOOD = {
+    "one-hot words, row of types": Form(words="one_hot", types="row", places="gather"),
+    "one-hot words in rows, slice of types": Form(words="one_hot_flat", types="slice", places="one_hot"),
+    "clipped ids, one-hot types": Form(words="clip", types="one_hot"),
+    "lookup under a conditional": Form(words="cond", types="given_one_hot", dropout="cond"),
+    "switch and merge": Form(words="cond", dropout="cond", legacy=True),
+    "dropout as a product": Form(dropout="ones", scaled="query", epsilon=1e-6),
+    "three kernels in one product": Form(joined="concat", split="split"),
+    "one variable, split by sizes": Form(joined="one", split="splitv", resource=True),
+    "one variable, sliced": Form(joined="one", split="slice", scaled="query"),
+    "one variable, strided": Form(joined="one", split="strided"),
+    "one variable, unstacked": Form(joined="one", split="unstack"),
+    "heads with the three beside each other": Form(joined="one", split="interleaved"),
+    "kernels stored turned": Form(kernels="turned"),
+    "kernels transposed": Form(kernels="transposed", norm="folded"),
+    "heads apart": Form(kernels="apart", norm="fused"),
+    "heads apart, flattened": Form(kernels="apart_flat", norm="reversed"),
+    "tensordot": Form(kernels="tensordot", norm="fused_last", epsilon=1e-5),
+    "names that say nothing": Form(names="blind", joined="one", split="unstack"),
+    "names that swap query and key": Form(names="swapped"),
+    "frozen": Form(frozen=True),
+    "frozen, joined": Form(frozen=True, joined="concat", dropout="cond", words="one_hot", types="row"),
+    "mask of minus infinity": Form(twist="infinite"),
+}
+
+# Twist → what the one error must name.
+WRONG = {
+    "temperature": "layer 0",
+    "blind": "layer 0",
+    "weak": "layer 0",
+    "relative": "relative",
+    "offset": "embeddings",
+    "types_of_ids": "embeddings",
+    "long": "",
+    "first": "",
+    "tied": "two places",
+    "mean": "first token",
+    "epsilon": "epsilons differ",
+    "pre_norm": "LayerNorm",
+    "no_residual": "layer 1",
+    "activation": "layer 1",
+}
+
+
+def apart(built: Built, out: Path) -> float:
+    """Return how far the converted folder is from TensorFlow, over a batch of texts of all lengths."""
+    model = AutoModel.from_pretrained(out, trust_remote_code=True).eval()
+    given = [torch.from_numpy(part.astype(np.int64)) for part in (built.ids, built.mask, built.types)]
+    with torch.no_grad():
+        found = model(input_ids=given[0], attention_mask=given[1], token_type_ids=given[2]).pooler_output
+    return float(np.abs(found.numpy() - built.embedding).max())
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_any_form_converts_exactly(name: str, tmp_path: Path) -> None:
+    built, out = build(tmp_path / "model", GOOD[name]), tmp_path / "out"
+    convert.convert(built.folder, out, vocab=VOCABULARY)
+    assert apart(built, out) <= TOLERANCE
+
+
+@pytest.mark.parametrize("twist", WRONG)
+def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
+    types = "row" if twist == "types_of_ids" else "given"
+    built = build(tmp_path / "model", Form(twist=twist, types=types, layers=3))
+    with pytest.raises(Hub2HFError) as refusal:
+        convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
+    assert WRONG[twist] in str(refusal.value)
+    assert not (tmp_path / "out").exists()
