@@ -43,6 +43,7 @@ MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a patte
 SECONDS: Final = 4.0
 SECONDS_TO_ASK: Final = 6.0  # more, for a graph whose rules cannot be read and are asked of it
 BYTES_A_SECOND: Final = 10_000_000  # of files: each adds to what may be computed
+LOOK_EVERY: Final = 0.002  # seconds between two looks at the computing time
 MEMORY: Final = 128 << 20  # of values that are held at one time while a graph is run
 MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
 
@@ -53,6 +54,7 @@ class _Budget:
 
     until: float  # of this thread's computing time
     memory: int
+    looked: float = 0.0  # when that was last asked of the system, which takes longer than most steps
 
 
 _current: ContextVar[_Budget | None] = ContextVar("budget", default=None)
@@ -86,7 +88,10 @@ def tick(where: str) -> None:
         GraphError: the budget of the block is spent; names `where`.
     """
     spent = _current.get()
-    if spent is not None and time.thread_time() > spent.until:
+    if spent is None or (now := time.perf_counter()) < spent.looked + LOOK_EVERY:
+        return
+    spent.looked = now
+    if time.thread_time() > spent.until:
         raise GraphError(f"Reading the graph takes too long, at {where}.", "It is damaged, or made to do so.")
 
 

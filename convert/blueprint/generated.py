@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 from random import Random
 
@@ -14,9 +14,10 @@ FEW_PIECES = (1, 2, 3, 10)
 LETTERS = "abcdefghiklmnoprstuvwxyz"
 LONG_CONSTANTS = (400, 200_000)  # what a graph may compare a length with and no text above reaches
 MOST_LONG = 4
+FEW_GROUPS = 3  # scripts that words of such lengths are made of
 MEMBERS = 2  # characters of each kind
 MOST_COMBINED = 600  # words of two or three kinds, of a script
-WORDS, TEXTS = 400, 12  # at random; a hundred times as many when asked to be thorough
+WORDS, TEXTS = 400, 30  # at random; a hundred times as many when asked to be thorough
 THOROUGH = 100
 TEXT_LENGTH = 200
 
@@ -40,12 +41,15 @@ def far_texts(constants: Iterable[int]) -> list[str]:
     return [words_of(c // 3 + 2) for c in far]
 
 
-def cut_words(points: Iterable[str], kind_of: Callable[[str], int], *, count: int = WORDS) -> list[str]:
+def cut_words(
+    points: Iterable[str], kind_of: Callable[[str], int], lengths: Collection[int] = (), *, count: int = WORDS
+) -> list[str]:
     """Return words of one script each, to hold a rule against that says which are cut.
 
     Args:
         points: characters to make them of.
         kind_of: a number that characters share which the rule does not tell apart.
+        lengths: characters, or bytes, of words that are made besides.
         count: how many words are made at random, beside those in which each kind of character stands in each place.
     """
     groups: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -58,6 +62,10 @@ def cut_words(points: Iterable[str], kind_of: Callable[[str], int], *, count: in
         few = [c for members in kinds.values() for c in source.sample(members, min(len(members), MEMBERS))]
         combined = (w for n in (2, 3) if len(few) ** n <= MOST_COMBINED for w in product(few, repeat=n))
         words.update(dict.fromkeys(map("".join, combined)))
+    for kinds in sorted(groups.values(), key=len, reverse=True)[:FEW_GROUPS]:
+        for first in (members[0] for members in kinds.values()):
+            size = len(first.encode())
+            words.update((first * n, None) for length in lengths for n in {length, length // size} if n > 1)
     scripts = [[c for members in kinds.values() for c in members] for kinds in groups.values()]
     several = [kinds for kinds in groups.values() if len(kinds) > 1]
     for i in range(count):
@@ -70,9 +78,20 @@ def cut_words(points: Iterable[str], kind_of: Callable[[str], int], *, count: in
     return list(words)
 
 
-def mixed_texts(points: Sequence[str], *, seed: int = 1, count: int = TEXTS) -> Iterator[str]:
+def lengths_near(constants: Iterable[int]) -> list[int]:
+    """Return lengths on both sides of each constant of a graph that a length may be compared with."""
+    return sorted({c + extra for c in constants if 2 < c < LONG_CONSTANTS[0] for extra in (-1, 0, 1)})
+
+
+def with_texts(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts that hold each of `texts` alone, inside a word, twice, and among others."""
+    for text in texts:
+        yield f"{text} b {text} x{text}x {text}{text} {text.upper()}"
+
+
+def mixed_texts(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
     """Yield texts in which characters of `points` stand beside each other, letters, spaces and what is deleted."""
-    source = Random(seed)
+    source = Random(1)
     spaces = [chr(code) for low, high in whitespace().ranges for code in range(low, high + 1)]
     for _ in range(count):
         kinds = source.choices((points, LETTERS, spaces), (5, 2, 2), k=TEXT_LENGTH)

@@ -20,8 +20,10 @@ from convert.blueprint.generated import (
     far_texts,
     joined,
     length_texts,
+    lengths_near,
     mixed_texts,
     runs,
+    with_texts,
     words_of,
 )
 from convert.blueprint.lines import lines_of
@@ -35,9 +37,11 @@ from convert.errors import GraphError, VocabularyError
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import re2_set, words_matching
 from convert.unicode.codepoints import CodePoints, union
-from convert.unicode.re2 import Chars, parse
+from convert.unicode.re2 import Chars, example, parse
 from convert.unicode.tables import everywhere, property_edges, whitespace
 
+EXAMPLES = 6  # texts that each pattern of a graph matches
+MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
 FEW = 1_200  # words that a graph is asked about which loops from word to word
 
 
@@ -213,7 +217,16 @@ class _Probing:
             codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
         )
         points = [c for c in points or _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
-        words = cut_words(points, rule.letter if rule else lambda point: 0, count=self.more * WORDS)
+        longest = self.text.wordpiece.max_bytes_per_word
+        packing = {
+            *self.packing.ravel().tolist(),
+            *self.known.values(),
+            *range(self.packing.shape[1] - 2, self.packing.shape[1] + 2),
+        }
+        lengths = lengths_near(self.trace.constants - packing)
+        made = cut_words(points, rule.letter if rule else lambda point: 0, lengths, count=self.more * WORDS)
+        # A longer word would be an unknown one, unless it is cut.
+        words = [word for word in made if len(word.encode()) <= longest or (rule and rule.accepts(word))]
         texts = list(apart(self._few(words)))
         heard = self.oracle.hear(["".join(text) for text in texts])
         for text, each in zip(texts, heard, strict=True):
@@ -235,6 +248,18 @@ class _Probing:
         items = self._few(runs(points))
         yield from joined(run + boundary_of(run) if by_script else f"x{run}x " for run in items)
         yield from mixed_texts(points, count=self.more * TEXTS)
+        yield from joined(f"{text} " for text in with_texts(self._strings()))
+
+    def _strings(self) -> list[str]:
+        """Return the short strings that the graph holds, and some that its patterns match."""
+        found = {text for text in self.trace.strings if 0 < len(text) <= MOST_STRING}
+        source = Random(0)
+        for pattern, evidence in self.trace.patterns.items():
+            with contextlib.suppress(GraphError):
+                node = parse(pattern, evidence)
+                found.update(example(node, source)[:MOST_STRING] for _ in range(EXAMPLES * self.more))
+        strings = sorted(found - {""})
+        return strings if len(strings) <= MOST_STRINGS * self.more else source.sample(strings, MOST_STRINGS * self.more)
 
     def _few(self, words: list[str]) -> list[str]:
         """Return all words; of a graph that takes word after word, some."""
@@ -255,6 +280,8 @@ class _Probing:
             GraphError: it cannot be told either; says why it had to be asked.
         """
         trace, evidence = self.trace, self.text.node.name
+        for pattern, node in trace.patterns.items():
+            parse(pattern, node)  # what a pattern tells apart must be known to be asked
         edges = self._pattern_edges() | {edge for c in trace.constants for edge in (c, c + 1)}
         try:
             found = ask(self.oracle, edges, None if trace.looked_early else _deleted(trace.before_split()))

@@ -79,6 +79,7 @@ class TextTrace:
         looked: nodes that look at characters in a way that no operation of `steps` tells; `looked_early`: those of them
             that did so before the text was split into words.
         constants: the integers, and the characters, that the nodes of the run hold.
+        strings: the texts that they hold.
         patterns: each pattern, with a node that it was read from.
         taken, ways: node of a conditional whose answer depends on the text → the ways it took, and how many there are.
     """
@@ -89,6 +90,7 @@ class TextTrace:
         self.looked: dict[str, Node] = {}
         self.looked_early: dict[str, Node] = {}
         self.constants: set[int] = set()
+        self.strings: set[str] = set()
         self.patterns: dict[str, str] = {}
         self.taken: dict[str, set[int]] = {}
         self.ways: dict[str, int] = {}
@@ -167,8 +169,9 @@ class TextTrace:
         if value.dtype.kind in "iu":
             self.constants.update(int(item) for item in value.flat)
         elif value.dtype == object:
-            texts = (item.decode(errors="ignore") for item in value.flat if isinstance(item, bytes))
-            self.constants.update(ord(c) for text in texts for c in text[:MOST_CONSTANTS])
+            texts = {item.decode(errors="ignore")[:MOST_CONSTANTS] for item in value.flat if isinstance(item, bytes)}
+            self.constants.update(ord(c) for text in texts for c in text)
+            self.strings.update(texts)
 
     def forget(self) -> None:
         """Let go of the values that were followed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from random import Random
 from typing import NoReturn
 
 from convert.errors import GraphError
@@ -340,3 +341,19 @@ def children(node: Node) -> Iterable[Node]:
     if isinstance(node, Alternate):
         return node.options
     return (node.node,) if isinstance(node, Repeat) else ()
+
+
+def example(node: Node, source: Random) -> str:
+    """A text that the pattern matches, one of those that `source` draws."""
+    if isinstance(node, Chars):
+        low, high = source.choice(node.codes.ranges) if node.codes else (0x61, 0x61)
+        code = source.choice((low, high, source.randint(low, high)))
+        return "" if 0xD800 <= code < 0xE000 else chr(code)
+    if isinstance(node, Concat):
+        return "".join(example(part, source) for part in node.parts)
+    if isinstance(node, Alternate):
+        return example(source.choice(node.options), source)
+    if isinstance(node, Repeat):
+        most = node.low + 2 if node.high is None else min(node.high, node.low + 2)
+        return "".join(example(node.node, source) for _ in range(source.randint(node.low, most)))
+    return ""

@@ -1,0 +1,87 @@
+"""Rules about words are learned from answers alone: each of these is answered by a function that the learner never sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from random import Random
+
+import pytest
+
+from convert.blueprint.learn import Asking, Learned, learn
+from convert.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
+from convert.unicode.codepoints import CodePoints, union
+
+POINTS = "abcdefghij0123456789.,!?"
+RULES: dict[str, Callable[[str], bool]] = {
+    "never": lambda word: False,
+    "always": lambda word: True,
+    "any": lambda word: any(c.isdigit() for c in word),
+    "all": lambda word: all(c in ".,!?" for c in word),
+    "first": lambda word: word[0] in "abc",
+    "any of two or all of one": lambda word: "a" in word or "0" in word or all(c in ".," for c in word),
+    "first but not all": lambda word: word[0].isdigit() and not all(c.isdigit() for c in word),
+    "short": lambda word: len(word) < 4,
+    "short, of digits": lambda word: len(word) <= 3 and word.isdigit(),
+    "exactly one point": lambda word: word.count(".") == 1,
+}
+# What no regex of the tokenizer can tell without going back.
+HOPELESS: dict[str, Callable[[str], bool]] = {
+    "last": lambda word: word[-1] == "a",
+    "first and last": lambda word: word[0] == "a" and word[-1] == "a",
+    "even length": lambda word: len(word) % 2 == 0,
+    "reversed": lambda word: word == word[::-1],
+    "as many of one as of another": lambda word: word.count("a") == word.count("b"),
+}
+
+
+def answered(asking: Asking, rule: Callable[[str], bool]) -> tuple[Learned, int]:
+    """Run a learner; return the rule and how many words it asked about."""
+    count = 0
+    words: Sequence[str] = next(asking)
+    while True:
+        count += len(words)
+        assert all(len(word) > 1 for word in words)
+        try:
+            words = asking.send([rule(word) for word in words])
+        except StopIteration as stop:
+            return stop.value, count
+
+
+def pattern_of(learned: Learned) -> str | None:
+    codes = [union(CodePoints.single(ord(c)) for c in members) for members in learned.classes]
+    edges: list[dict[int, CodePoints]] = []
+    for row in learned.moves:
+        targets: dict[int, CodePoints] = {}
+        for letter, target in enumerate(row):
+            targets[target] = targets.get(target, CodePoints()) | codes[letter]
+        edges.append(targets)
+    return to_pattern(Automaton(0, learned.accepting, tuple(edges)))
+
+
+def random_words(count: int = 3000) -> list[str]:
+    source = Random(7)
+    return ["".join(source.choices(POINTS, k=source.randint(2, 9))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_learns_the_rule_and_writes_it_as_a_pattern(name: str) -> None:
+    rule = RULES[name]
+    learned, asked = answered(learn(list(POINTS)), rule)
+    assert asked < 6000
+    letter = {c: i for i, members in enumerate(learned.classes) for c in members}
+    pattern = pattern_of(learned)
+    plain = re.sub(r"\\x\{([0-9A-F]+)\}", lambda code: f"\\U{int(code[1], 16):08X}", pattern or "(?!)")
+    automaton = words_matching((pattern,), "test") if pattern is not None else None
+    for word in random_words():
+        assert learned.holds([letter[c] for c in word]) == rule(word), word
+        assert (re.fullmatch(plain, word) is not None) == rule(word), word
+        assert (automaton is not None and automaton.accepts(word)) == rule(word), word
+
+
+@pytest.mark.parametrize("name", HOPELESS)
+def test_what_is_no_small_rule_is_refused_or_not_learned(name: str) -> None:
+    rule = HOPELESS[name]
+    with pytest.raises(TooComplexError):
+        learned, _ = answered(learn(list("abc")), rule)
+        pattern_of(learned)
