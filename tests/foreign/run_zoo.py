@@ -1,8 +1,8 @@
 """Run the zoo without pytest: `python tests/foreign/run_zoo.py [--reuse] [beginnings of names]`.
 
 Prints name, verdict, seconds (to build, to convert and compare) and why. What TensorFlow wrote is kept in .cache/zoo and
-taken again while the sources of the zoo are the same; `--reuse` takes it even if they are not. Exits with 1 if one is WRONG or one
-that computes the facts page is refused.
+taken again while the sources of the zoo are the same; `--reuse` takes it even if they are not. Exits with 1 if one is
+WRONG or one that computes the facts page is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ KEPT = HERE.parents[1] / ".cache/zoo"
 import numpy as np
 import zoo_texts
 import zoo_verdict
+from zoo_witness import Witness, load
 
 
 def _digest() -> str:
@@ -29,12 +30,12 @@ def _digest() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-def built(name: str, texts: list[str], reuse: bool) -> tuple[Path, zoo_verdict.Witness]:
+def built(name: str, texts: list[str], reuse: bool) -> tuple[Path, Witness]:
     """Return the SavedModel of this name and its witness, as kept or as built now."""
     place = KEPT / name
     stamp = place / "digest"
     if stamp.exists() and (reuse or stamp.read_text() == _digest()):
-        return place / "model", zoo_verdict.load(place / "witness.npz")
+        return place / "model", load(place / "witness.npz")
     import zoo
     import zoo_models
 
@@ -43,7 +44,7 @@ def built(name: str, texts: list[str], reuse: bool) -> tuple[Path, zoo_verdict.W
     witness = zoo_models.write(place / "model", zoo.ALL[name], texts)
     np.savez(place / "witness.npz", **vars(witness))
     stamp.write_text(_digest())
-    return place / "model", zoo_verdict.load(place / "witness.npz")
+    return place / "model", load(place / "witness.npz")
 
 
 def names() -> list[str]:

@@ -16,6 +16,7 @@ import tensorflow as tf
 import zoo_encoders as z
 from zoo_base import World, quick, v1, v2
 from zoo_encoders import Encoder
+from zoo_witness import Witness
 
 FORMAT_OF_HUB_MODULES = b"\x08\x03"  # tfhub_module.pb: format 3
 
@@ -45,24 +46,6 @@ class Model:
     output: str = "default"
     extra: Callable[..., dict[str, Any]] = lambda ids, embedding: {}
     drop: bool = False
-
-
-@dataclass(frozen=True)
-class Witness:
-    """What TensorFlow made of the texts: all in one batch; the first ones again in small batches, in another order.
-
-    Attributes:
-        ids: int32 [texts, 128].
-        embeddings: float32 [texts, hidden].
-        again: the texts that were run again, as places, int64 [some].
-        ids_again, embeddings_again: the same of these.
-    """
-
-    ids: np.ndarray
-    embeddings: np.ndarray
-    again: np.ndarray
-    ids_again: np.ndarray
-    embeddings_again: np.ndarray
 
 
 def _witness(run: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]], texts: Sequence[str]) -> Witness:

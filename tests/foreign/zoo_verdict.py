@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from zoo_witness import Witness
 
 import convert
 from convert.equivalence.pytorch_side import embed
@@ -16,30 +16,6 @@ from convert.errors import Hub2HFError
 
 TOLERANCE = 2e-6
 EXACT, REFUSED, WRONG = "exact", "refused", "WRONG"
-
-
-@dataclass(frozen=True)
-class Witness:
-    """What TensorFlow made of the texts: all in one batch; the first ones again in small batches, in another order.
-
-    Attributes:
-        ids: int32 [texts, 128].
-        embeddings: float32 [texts, hidden].
-        again: the texts that were run again, as places, int64 [some].
-        ids_again, embeddings_again: the same of these.
-    """
-
-    ids: np.ndarray
-    embeddings: np.ndarray
-    again: np.ndarray
-    ids_again: np.ndarray
-    embeddings_again: np.ndarray
-
-
-def load(file: Path) -> Witness:
-    """Read what run_zoo.py or old_tensorflow.py has kept."""
-    with np.load(file) as arrays:
-        return Witness(**arrays)
 
 
 def _rows(ids: np.ndarray) -> list[list[int]]:

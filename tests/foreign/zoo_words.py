@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,17 @@ def characters(words: Any) -> Any:
     return v2.strings.unicode_split(words, ENCODING)
 
 
-@lru_cache
+RANGES: dict[str, np.ndarray] = {}
+
+
 def ranges_of(kind: str) -> np.ndarray:
     """Return the code points that TensorFlow itself counts among `kind`, as int32 [ranges, 2], ends included."""
+    if kind not in RANGES:
+        RANGES[kind] = _ranges(kind)
+    return RANGES[kind]
+
+
+def _ranges(kind: str) -> np.ndarray:
     with v1.Graph().as_default(), v1.Session(config=quick()) as session:
         points = np.array([c for c in range(0x110000) if not 0xD800 <= c < 0xE000], np.int32)
         texts = v2.strings.unicode_encode(v2.expand_dims(points, 1), ENCODING)
