@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-transformers4
 GARDEN ?= .venv-garden
+OLD := .cache/old-tensorflow
 BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check fuzz kill bench verify-large garden clean
+.PHONY: demo test transformers4 check fuzz kill bench verify-large garden old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -55,6 +56,22 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 	$(GARDEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
+
+zoo: $(VENV)/dev.installed  ## implementations of the same rules, and of others, by many operations: exact, or refused
+	$(BIN)/python tests/foreign/run_zoo.py
+
+old-tensorflow: $(OLD)/venv-1.15/installed $(OLD)/venv-2.10/installed $(VENV)/dev.installed  ## the zoo, written by TensorFlow 1.15 and 2.10
+	$(OLD)/venv-1.15/bin/python tests/foreign/old_tensorflow.py build $(OLD)/1.15
+	$(OLD)/venv-2.10/bin/python tests/foreign/old_tensorflow.py build $(OLD)/2.10
+	$(BIN)/python tests/foreign/old_tensorflow.py compare $(OLD)/1.15 $(OLD)/2.10
+
+$(OLD)/venv-1.15/installed: OLD_PYTHON := 3.7
+$(OLD)/venv-2.10/installed: OLD_PYTHON := 3.8
+$(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
+	mkdir -p $(OLD)
+	python=$$(tests/foreign/find_python.sh $(OLD_PYTHON)) && "$$python" -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 clean:
 	rm -rf $(VENV) $(VENV4) $(GARDEN) .cache build *.egg-info

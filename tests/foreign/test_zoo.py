@@ -1,0 +1,96 @@
+"""The zoo: implementations that nobody fitted to the reader. Those of the facts page are exact; others are exact or refused.
+
+All of them take an hour: `make zoo`. The suite runs some of each kind, chosen for what they are made of.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zoo
+import zoo_models
+import zoo_texts
+from zoo_base import World, quick, v1, v2
+from zoo_others import OTHER
+from zoo_text import RULE
+from zoo_verdict import EXACT, REFUSED, verdict
+from zoo_witness import Witness
+
+# Rules of batches show in batches of one and two only.
+BATCH_RULES = {"batch-different", "batch-case"}
+SHOWN_RIGHT = (
+    "text-google",
+    "text-segments",
+    "text-strings-padded",
+    "encoder-longest",
+    "form-hub-like-legacy",
+    "form-v2-modern",
+)
+SHOWN_WRONG = ("other-last-126", "other-long-path", "other-han-plane-0", "other-batch-case", "twist-mask-unknown")
+
+
+@cache
+def texts() -> list[str]:
+    return zoo_texts.texts()
+
+
+@cache
+def ids_of(name: str) -> np.ndarray:
+    """Return the ids that TensorFlow itself makes, int32 [texts, 128]."""
+    with v1.Graph().as_default(), v1.Session(config=quick()) as session:
+        raw = v1.placeholder(v2.string, [None])
+        ids = {**RULE, **OTHER}[name](raw, World())
+        session.run(v1.tables_initializer())
+        return session.run(ids, {raw: texts()})
+
+
+def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
+    witness = zoo_models.write(folder / "model", zoo.ALL[name], texts())
+    return verdict(folder / "model", folder / "out", witness, texts()), witness
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RULE)
+def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
+    np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(OTHER) - BATCH_RULES))
+def test_every_other_text_side_differs_in_tensorflow(name: str) -> None:
+    assert (ids_of(name) != ids_of("plain")).any()
+
+
+def _must_be_exact(name: str, folder: Path) -> None:
+    (found, why), _ = judged(name, folder)
+    assert (found, why) == (EXACT, "")
+
+
+def _must_be_exact_or_refused(name: str, folder: Path) -> None:
+    (found, why), _ = judged(name, folder)
+    assert found in (EXACT, REFUSED), why
+
+
+@pytest.mark.parametrize("name", SHOWN_RIGHT)
+def test_the_facts_page_is_exact(name: str, tmp_path: Path) -> None:
+    _must_be_exact(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", SHOWN_WRONG)
+def test_another_rule_is_exact_or_refused(name: str, tmp_path: Path) -> None:
+    _must_be_exact_or_refused(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(zoo.RIGHT) - set(SHOWN_RIGHT)))
+def test_every_model_of_the_facts_page_is_exact(name: str, tmp_path: Path) -> None:
+    _must_be_exact(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(zoo.WRONG) - set(SHOWN_WRONG)))
+def test_every_model_of_another_rule_is_exact_or_refused(name: str, tmp_path: Path) -> None:
+    _must_be_exact_or_refused(name, tmp_path)

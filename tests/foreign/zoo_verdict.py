@@ -1,0 +1,58 @@
+"""Convert one SavedModel of the zoo and say how it compares with what TensorFlow made of the texts."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from zoo_witness import Witness
+
+import convert
+from convert.equivalence.pytorch_side import embed
+from convert.errors import Hub2HFError
+
+TOLERANCE = 2e-6
+EXACT, REFUSED, WRONG = "exact", "refused", "WRONG"
+
+
+def _rows(ids: np.ndarray) -> list[list[int]]:
+    """Return the ids without the zeros at the end."""
+    return [row[: np.flatnonzero(row)[-1] + 1].tolist() if row.any() else [] for row in ids]
+
+
+def _surfaces(out: Path) -> list[str]:
+    return ["automodel", "sentence-transformers"] if (out / "modules.json").exists() else ["automodel"]
+
+
+def _differences(out: Path, witness: Witness, texts: Sequence[str], surface: str) -> str:
+    found = embed(surface, out, texts)
+    bound = TOLERANCE
+    for ids, embeddings, places in (
+        (witness.ids, witness.embeddings, np.arange(len(texts))),
+        (witness.ids_again, witness.embeddings_again, witness.again),
+    ):
+        rows = _rows(ids)
+        differing = [i for i, row in zip(places, rows, strict=True) if found.ids[i] != row]
+        if differing:
+            return f"{surface}: other ids of {len(differing)} of {len(rows)} texts, {texts[differing[0]][:40]!r}"
+        unit = embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
+        far = float(np.abs(found.embeddings[places] - unit).max())
+        if not far <= bound:
+            return f"{surface}: embeddings differ by {far:.1e}"
+    return ""
+
+
+def verdict(folder: Path, out: Path, witness: Witness, texts: Sequence[str]) -> tuple[str, str]:
+    """Return EXACT, REFUSED or WRONG, and why."""
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        convert.convert(folder, out)
+    except Hub2HFError as error:
+        return (WRONG, "refused, but left the folder") if out.exists() else (REFUSED, str(error))
+    except Exception as error:
+        return WRONG, "a traceback: " + "".join(traceback.format_exception(error))[-400:].replace("\n", " ")
+    problems = [problem for surface in _surfaces(out) if (problem := _differences(out, witness, texts, surface))]
+    return (WRONG, "; ".join(problems)) if problems else (EXACT, "")
