@@ -24,6 +24,7 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     searching,
     segments,
     shapes,
+    sparse,
     strings,
     tables,
     tensor_arrays,
