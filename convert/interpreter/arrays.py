@@ -49,6 +49,7 @@ elementary(
         "PlaceholderWithDefault": lambda x: x,
         "PreventGradient": lambda x: x,
         "Snapshot": lambda x: x,
+        "GuaranteeConst": lambda x: x,
         "CheckNumerics": lambda x: x,
         "Neg": np.negative,
         "Abs": np.abs,
@@ -214,15 +215,6 @@ for _name, _function in _REDUCTIONS.items():
     operation(_name)(_reduction(_function))
 
 
-@operation("Cumsum")
-def _cumsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    x, axis = inputs[0], int(inputs[1])
-    x = np.flip(x, axis) if node.attr("reverse", False) else x
-    total = np.cumsum(x, axis, dtype=x.dtype)
-    total = total - x if node.attr("exclusive", False) else total
-    return (np.flip(total, axis) if node.attr("reverse", False) else total,)
-
-
 @operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 def _fused_batch_norm(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """Keras LayerNormalization reshapes so that batch statistics over N, H, W are those of one row."""
@@ -248,11 +240,3 @@ def _one_hot(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, .
     hot: Any = np.where(indices[..., np.newaxis] == np.arange(int(depth)), on, off)
     axis = node.attr("axis", -1)
     return (hot if axis == -1 else np.moveaxis(hot, -1, axis),)
-
-
-@operation("MatrixBandPart")
-def _band(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    x, lower, upper = inputs[0], int(inputs[1]), int(inputs[2])
-    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
-    keep = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
-    return (np.where(keep, x, np.zeros((), x.dtype)),)

@@ -13,19 +13,25 @@ from convert import limits
 from convert.errors import GraphError, Hub2HFError
 from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     arrays,
+    blocks,
     bounds,
     control,
+    elementwise,
     hashing,
     lists,
+    matrices,
     numerals,
     ragged,
     searching,
     segments,
     shapes,
+    sparse,
     strings,
     tables,
+    tensor_arrays,
     texts,
     utf,
+    variants,
     words,
 )
 from convert.interpreter.registry import DEAD, OPERATIONS, Kernel, Value, as_float64
@@ -37,8 +43,11 @@ from convert.savedmodel.variables import VARIABLE_OPS
 MAX_STEPS = 2_000_000
 MAX_CALL_DEPTH = 50
 
+MERGES = frozenset({"Merge", "RefMerge"})  # the only ops that take a dead value
 NO_VALUES = (DEAD,)  # all outputs of a node that takes a dead value
 TABLE_OPS = frozenset({"HashTable", "HashTableV2"})
+# What the interpreter itself answers, rather than a kernel.
+BUILT_IN = frozenset({"Const", "ReadVariableOp"}) | VARIABLE_OPS | TABLE_OPS
 
 Observer = Callable[[Node, Sequence[Value], tuple[Value, ...]], None]
 Feeds = Mapping[TensorRef, Value]
@@ -155,7 +164,7 @@ class Interpreter:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise GraphError(f"The graph takes too many steps, at node '{node.name}'.", "It is damaged or hostile.")
-        if node.op != "Merge" and any(value is DEAD for value in inputs):
+        if node.op not in MERGES and any(value is DEAD for value in inputs):
             return NO_VALUES
         if node.op == "Const":
             return (self._constant(body, node),)
@@ -208,6 +217,8 @@ def _plain(value: Value) -> Value:
         boxed = np.empty((), object)
         boxed[()] = value
         return boxed
+    if type(value) is list:
+        return bounds.Items(value)
     return np.asarray(value) if isinstance(value, np.generic) else value
 
 

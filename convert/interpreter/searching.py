@@ -134,8 +134,9 @@ def _arg_extreme(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
 
 
 def _counted(values: np.ndarray, weights: np.ndarray, size: int, binary: bool, kind: Any) -> np.ndarray:
-    counts = np.bincount(values, weights if weights.size else None, size)[:size]
-    return (counts > 0).astype(kind) if binary else counts.astype(kind)
+    if binary:
+        return (np.bincount(values, minlength=size)[:size] > 0).astype(kind)
+    return np.bincount(values, weights if weights.size else None, size)[:size].astype(kind)
 
 
 def bins(node: Node, rows: Sequence[np.ndarray], weights: Sequence[np.ndarray], size: int, kind: Any) -> np.ndarray:

@@ -45,9 +45,23 @@ def _gather_nd_cost(node: Node, inputs: Sequence[Value]) -> int:
     return int(np.size(inputs[1]) // max(1, depth) * math.prod(np.shape(inputs[0])[depth:]))
 
 
-@operation("GatherNd", cost=_gather_nd_cost)
+def inside(indices: Value, shape: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """Return indices [..., depth] as an index of NumPy into an array of `shape`.
+
+    Raises:
+        IndexError: one is outside; NumPy would count a negative one from the end.
+    """
+    places = np.asarray(indices)
+    if ((places < 0) | (places >= np.asarray(shape[: places.shape[-1]], np.int64))).any():
+        raise IndexError(f"an index is outside the shape {tuple(shape)}")
+    return tuple(np.moveaxis(places, -1, 0))
+
+
+@operation("GatherNd", "ResourceGatherNd", cost=_gather_nd_cost)
 def _gather_nd(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (inputs[0][tuple(np.moveaxis(inputs[1], -1, 0))],)
+    x = np.asarray(inputs[0])
+    at = inside(inputs[1], x.shape)
+    return (x[at] if at else np.broadcast_to(x, (*np.shape(inputs[1])[:-1], *x.shape)),)
 
 
 @operation("Shape", "Size")
@@ -119,13 +133,12 @@ def _slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...
     return (x[tuple(slice(b, e) for b, e in zip(ints(begin), ends, strict=True))],)
 
 
-@operation("StridedSlice")
-def _strided_slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    x, begin, end, strides = inputs
+def sliced(node: Node, bounds: Sequence[Value]) -> tuple[Any, ...]:
+    """Return the index that begin, end and strides of a strided slice mean under its masks."""
     names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     masks = {name: int(node.attr(f"{name}_mask", 0)) for name in names}
     index: list[Any] = []
-    for i, (b, e, s) in enumerate(zip(ints(begin), ints(end), ints(strides), strict=True)):
+    for i, (b, e, s) in enumerate(zip(*map(ints, bounds), strict=True)):
         bit = 1 << i
         if masks["ellipsis"] & bit:
             index.append(Ellipsis)
@@ -135,7 +148,12 @@ def _strided_slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
             index.append(b)
         else:
             index.append(slice(None if masks["begin"] & bit else b, None if masks["end"] & bit else e, s))
-    return (np.asarray(x)[tuple(index)],)
+    return tuple(index)
+
+
+@operation("StridedSlice")
+def _strided_slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    return (np.asarray(inputs[0])[sliced(node, inputs[1:])],)
 
 
 def _gather_cost(node: Node, inputs: Sequence[Value]) -> int:

@@ -14,7 +14,7 @@ from tensorflow.python.framework import op_def_registry
 
 from convert.errors import GraphError
 from convert.savedmodel import Graph, TensorRef, messages
-from convert.savedmodel.ops import KNOWN_OUTPUTS, outputs_of
+from convert.savedmodel.ops import known_outputs, outputs_of
 
 
 def graph_of(graph_def: Any, op_list: Any = None) -> Graph:
@@ -178,7 +178,7 @@ def test_attributes() -> None:
 
 
 def test_table_of_ops_is_that_of_tensorflow() -> None:
-    for op, outputs in KNOWN_OUTPUTS.items():
+    for op, outputs in known_outputs().items():
         op_def = op_def_registry.get(op)
         assert op_def is not None, op
         assert outputs == outputs_of(op_def), op
