@@ -120,13 +120,16 @@ def read_probed(text: TextReader, run: TextSide, longest: int, *, thorough: bool
     return _Probing(text, run, longest, thorough).side()
 
 
+STRANGE = "\ue000"  # of private use: a word of no vocabulary
+
+
 class _Probing:
     """The steps of reading a text side, each standing on those before it."""
 
     def __init__(self, text: TextReader, run: TextSide, longest: int, thorough: bool) -> None:
         self.text, self.run, self.longest = text, run, longest
         self.more = THOROUGH if thorough else 1
-        self.known, self.packing = _reserved(text, run)
+        self.known, self.packing = _reserved(text, run, longest)
         self.trace = TextTrace()
         self.oracle = Oracle(run, self.known, text.nodes)
 
@@ -322,8 +325,12 @@ def _encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
     return {piece.encode(): number for piece, number in vocabulary.items()}
 
 
-def _reserved(text: TextReader, run: TextSide) -> tuple[dict[str, int], np.ndarray]:
-    """Return the pieces that the graph itself looks up, with their real ids, and what it packs for no text."""
+def _reserved(text: TextReader, run: TextSide, longest: int) -> tuple[dict[str, int], np.ndarray]:
+    """Return the pieces that the graph itself looks up, with their real ids, and what it packs for no text.
+
+    That stands beside a text of `longest` unknown words: a batch that is cut to its longest has padding only so.
+    """
+    unknowns = " ".join([STRANGE] * longest)
     path, _ = text.vocabulary()
     unknown = text.wordpiece.unknown_token
     known = lines_of(path, {unknown})
@@ -331,7 +338,7 @@ def _reserved(text: TextReader, run: TextSide) -> tuple[dict[str, int], np.ndarr
         raise VocabularyError(f"{path} lacks the piece '{unknown}', which the graph uses.", "Download the model again.")
     while True:
         asked = AskedVocabulary(known)
-        packing = run(asked, [""])
+        packing = run(asked, ["", unknowns])
         found = lines_of(path, asked.missing) if asked.missing else {}
         if not found:
             return known, packing
