@@ -88,6 +88,7 @@ class _Reading:
             probes.vocabulary,
             tuple(ProbedText(t, row) for t, row in zip(probes.texts, ids, strict=True)),
             self.encoder.stage_tensors(),
+            ids=str(self.gather.inputs[1]),
         )
 
     def _encoder(
