@@ -38,7 +38,7 @@ from convert.savedmodel import SavedModel
 from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.reference import Reference
+    from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.hub import Publication
 
 __all__ = [
@@ -364,14 +364,14 @@ def push(
     )
 
 
-def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> Reference:
+def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> ReferenceGraph:
     """Return TensorFlow about to run `source`, with what stands beside it."""
     model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
     try:
-        from convert.equivalence.tensorflow_beside import open_reference
+        from convert.equivalence.tensorflow_side import ReferenceGraph
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    return open_reference(model, *beside)
+    return ReferenceGraph(model, *beside)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:

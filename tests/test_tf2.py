@@ -65,14 +65,14 @@ def test_the_sequence_output_is_exact(tf2: Pair, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from convert.equivalence.tensorflow_beside import open_reference
+    from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.savedmodel import SavedModel
 
     out = convert.convert(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor).out
     texts = [sentence.text for sentence in [*language_sentences(), *trap_sentences()]]
-    with open_reference(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
-        expected = reference.outputs(texts)  # type: ignore[attr-defined]
-        stage = next(n for n, s in reference.blueprint.outputs.items() if s == f"layer {tf2.options.layers - 1}")
+    with ReferenceGraph(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
+        expected = reference.outputs(texts)
+    stage = f"layer {tf2.options.layers - 1}"
     tokenizer = AutoTokenizer.from_pretrained(out)
     model = AutoModel.from_pretrained(out, trust_remote_code=True).eval()
     length = tf2.options.max_length

@@ -26,6 +26,7 @@ class Blueprint:
         stages: "embeddings" and "layer i" → the tensor of the graph that holds that stage, [batch * length, hidden] or
             [batch, length, hidden], for the last layer only the first token, [batch, hidden]. Empty where the encoder is a
             function: then `outputs` has what it gives of them.
+        ids: the tensor of the graph that holds the ids whose embeddings are looked up; "" where the ids are an input.
         inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
         outputs: further outputs of the entry → the stage that each was proved to be.
         preprocessor: the SavedModel of the text side, where that is another one.
@@ -41,6 +42,7 @@ class Blueprint:
     probe_vocabulary: Mapping[str, int]
     probes: tuple[ProbedText, ...]
     stages: Mapping[str, str]
+    ids: str = field(default="", kw_only=True)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     preprocessor: SavedModel | None = None

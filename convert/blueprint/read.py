@@ -101,6 +101,7 @@ class _Reading:
             side.vocabulary,
             side.probes,
             self.encoder.stage_tensors(),
+            ids=str(self.ids),
             heard=side.heard,
             seen=side.seen,
         )

@@ -1,36 +1,51 @@
-"""The witness: TensorFlow running the graph of a SavedModel. Needs the extra `tensorflow`."""
+"""The witness: TensorFlow running a SavedModel, whatever its form. Needs the extra `tensorflow`.
+
+A model of text, and each part of a model of ids, runs in a session of the MetaGraph that it was read from. Only where it is
+entered by calling its root object, which is in no graph, TensorFlow loads that object and calls it.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  (registers the text ops)
 
 from convert.blueprint import Blueprint, read_blueprint
+from convert.blueprint.entry import ids_entry
+from convert.blueprint.preprocessor import output_roles, preprocessor_entry
+from convert.equivalence.called import called_object
 from convert.equivalence.recording import EMBEDDING, Recording
 from convert.equivalence.sentences import Sentence
+from convert.equivalence.session import GraphSession, Values
 from convert.errors import GraphError
 from convert.export import fingerprint
 from convert.savedmodel import SavedModel
+from convert.savedmodel.objects import CALL
+from convert.tokenizer import probe_tokenizer, read_vocabulary
 
 # Every text is padded to the same length: a larger batch takes more memory and no less time.
 BATCH = 32
+IDS, MASK = "ids", "mask"
+OUR_TOKENIZER = "the exported tokenizer: the encoder has no preprocessor"
+
+# From texts to int [texts, length] by role: "ids", "mask" (1 for each id, 0 for padding), "types".
+Packing = Callable[[Sequence[str]], Values]
 
 
 class ReferenceGraph:
-    """A TF1-style SavedModel in a session of its own.
+    """What TensorFlow makes of texts; close it by leaving its context.
 
     Args:
-        folder: the SavedModel.
+        source: the SavedModel, or its folder.
+        preprocessor, vocabulary: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids from the
+            compiled tokenizer.
+
+    Raises:
+        Hub2HFError: it is not understood.
 
     Example:
         >>> with ReferenceGraph(folder) as graph:
@@ -38,83 +53,60 @@ class ReferenceGraph:
         (1, 32)
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.model = SavedModel.open(folder)
-        self.blueprint: Blueprint = read_blueprint(self.model)
-        signature = self.model.signatures[self.blueprint.signature]
-        self._source = str(signature.inputs[self.blueprint.input_name].ref)
-        self._output = str(signature.outputs[self.blueprint.output_name].ref)
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
-        with self._session.graph.as_default():
-            tf.compat.v1.saved_model.load(self._session, list(self.model.tags), str(folder))
+    def __init__(
+        self, source: Path | SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+    ) -> None:
+        self.model = source if isinstance(source, SavedModel) else SavedModel.open(source)
+        self.blueprint: Blueprint = read_blueprint(self.model, preprocessor, vocabulary)
+        self._sources = (self.model, preprocessor, vocabulary)
+        self._side = (_IdsSide if self.blueprint.inputs else _TextSide)(self.model, self.blueprint, preprocessor)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return the embeddings of `texts`, float32 [texts, hidden]."""
-        return self._run({EMBEDDING: self._output}, texts)[EMBEDDING]
+        return self._run([EMBEDDING], texts)[EMBEDDING]
 
     def token_ids(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the packed, padded ids of `texts`, int32 [texts, max_length].
+        """Return the packed, padded ids of `texts`, int32 [texts, max_length]."""
+        return self._run([IDS], texts)[IDS].astype(np.int32)
 
-        Raises:
-            GraphError: the ids are made inside a traced function, where TensorFlow does not let them be fetched.
-        """
-        tensor = f"{self.blueprint.text.pack.evidence}:0"
-        if not self._has(tensor):
-            raise GraphError(
-                f"The ids, '{tensor}', are inside a function and cannot be fetched.", "Compare embeddings."
-            )
-        return self._run({"ids": tensor}, texts)["ids"].astype(np.int32).reshape(len(texts), -1)
+    def outputs(self, texts: Sequence[str]) -> Values:
+        """Return the stages that an encoder of ids gives, the ids and the mask, [texts, max_length, …] each."""
+        return self._run([IDS, MASK, *self.blueprint.outputs.values()], texts)
 
     def record(self, sentences: Sequence[Sentence], *, stages: bool = True) -> Recording:
-        """Return what the graph makes of `sentences`; `stages` as well, where the graph lets them be fetched."""
-        fetches: dict[str, Any] = {EMBEDDING: self._output, "ids": f"{self.blueprint.text.pack.evidence}:0"}
-        if stages:
-            fetches |= self._first_tokens
-        found = self._run(fetches, [sentence.text for sentence in sentences])
-        pad_id = self.blueprint.text.pack.pad_id
-        ids = found.pop("ids").reshape(len(sentences), -1)
-        embedding = found.pop(EMBEDDING)
+        """Return what TensorFlow makes of `sentences`; `stages` as well, as far as there are such in the graph."""
+        names = self._side.stages if stages else ()
+        found = self._run([IDS, *names, EMBEDDING], [sentence.text for sentence in sentences], first=True)
+        pack = self.blueprint.text.pack
+        ids = [[int(i) for i in row if i != pack.pad_id] for row in found.pop(IDS)]
+        made_here = self.blueprint.inputs and self.blueprint.preprocessor is None
         return Recording(
             tf.__version__,
             self.fingerprint,
-            self.blueprint.text.pack.max_length,
+            pack.max_length,
             list(sentences),
-            [[int(i) for i in row if i != pad_id] for row in ids],
-            {name: found[name] for name in self.blueprint.stages if name in found} | {EMBEDDING: embedding},
+            ids,
+            found,
+            OUR_TOKENIZER if made_here else "",
         )
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the SavedModel, as in `hub2hf.json`."""
-        return str(fingerprint(self.model)["fingerprint"])
+        """The fingerprint of all sources, as in `hub2hf.json`."""
+        return str(fingerprint(*self._sources)["fingerprint"])
 
-    @cached_property
-    def _first_tokens(self) -> dict[str, Any]:
-        """Name → first token of each text at that stage, cut in the graph: copying all tokens out of it takes its time."""
-        graph, size = self._session.graph, self.blueprint.encoder.hidden_size.value
-        with graph.as_default():
-            texts = tf.size(graph.get_tensor_by_name(self._source))
-            return {
-                name: tf.reshape(graph.get_tensor_by_name(tensor), [texts, -1, size])[:, 0]
-                for name, tensor in self.blueprint.stages.items()
-                if self._has(tensor)
-            }
+    def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Values:
+        """Return ids, mask, stages and embedding by name; `first`: of stages only the first token of each text."""
+        parts = [self._side.run(names, texts[at : at + BATCH], first=first) for at in range(0, len(texts), BATCH)]
+        return {name: self._joined(name, [part[name] for part in parts]) for name in dict.fromkeys(names)}
 
-    def _has(self, tensor: str) -> bool:
-        try:
-            self._session.graph.get_tensor_by_name(tensor)
-        except (KeyError, ValueError):
-            return False
-        return True
-
-    def _run(self, fetches: Mapping[str, Any], texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return each fetched tensor, float32 or integer, [texts, …]."""
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in fetches}
-        for start in range(0, len(texts), BATCH):
-            batch = [text.encode() for text in texts[start : start + BATCH]]
-            for name, value in self._session.run(fetches, {self._source: batch}).items():
-                parts[name].append(np.asarray(value).reshape(len(batch), -1))
-        return {name: np.concatenate(values) for name, values in parts.items()}
+    def _joined(self, name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the batches as one; a model may cut each batch to its longest text."""
+        pack = self.blueprint.text.pack
+        if parts and (name in (IDS, MASK) or parts[0].ndim == 3):
+            pad = pack.pad_id if name == IDS else 0
+            parts = [_widened(part, pack.max_length, pad) for part in parts]
+        return np.concatenate(parts)
 
     def __enter__(self) -> ReferenceGraph:
         return self
@@ -122,10 +114,114 @@ class ReferenceGraph:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session.close()
+        self._side.close()
 
 
-def token_ids(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """Return the ids that the graph of `folder` makes of `texts`, int32 [texts, max_length]."""
-    with ReferenceGraph(folder) as graph:
-        return graph.token_ids(texts)
+class _TextSide:
+    """A model of text: one graph makes ids, stages and embedding."""
+
+    def __init__(self, model: SavedModel, blueprint: Blueprint, preprocessor: SavedModel | None) -> None:
+        signature = model.signatures[blueprint.signature]
+        self._source = str(signature.inputs[blueprint.input_name].ref)
+        self._size = blueprint.encoder.hidden_size.value
+        self._graph = GraphSession(model, [blueprint.ids, *blueprint.stages.values()])
+        if not self._graph.has(blueprint.ids):
+            raise GraphError(
+                f"The ids, '{blueprint.ids}', are no tensor that TensorFlow can fetch.", "Report the model."
+            )
+        self._stages = {name: tensor for name, tensor in blueprint.stages.items() if self._graph.has(tensor)}
+        output = str(signature.outputs[blueprint.output_name].ref)
+        self._tensors = {IDS: blueprint.ids, EMBEDDING: output}
+        self.stages = tuple(self._stages)
+
+    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Values:
+        """Return what `names` says of a batch; of stages the first tokens, which are what there is of the last one."""
+        wanted = {name: self._tensors[name] for name in names if name in self._tensors}
+        cut = self._graph.first_tokens([self._stages[n] for n in names if n in self._stages], self._source, self._size)
+        wanted |= {name: cut[self._stages[name]] for name in names if name in self._stages}
+        found = self._graph.run(wanted, {self._source: [text.encode() for text in texts]})
+        return {name: value.reshape(len(texts), -1) for name, value in found.items()}
+
+    def close(self) -> None:
+        self._graph.close()
+
+
+class _IdsSide:
+    """A model of ids, and what makes ids for it."""
+
+    def __init__(self, model: SavedModel, blueprint: Blueprint, preprocessor: SavedModel | None) -> None:
+        self._pack, self._sessions = _packing(blueprint, preprocessor)
+        entry = ids_entry(model)
+        self._roles = dict.fromkeys(entry.inputs, "types") | {name: role for role, name in blueprint.inputs.items()}
+        self._dtypes = {name: np.dtype(tensor.dtype) for name, tensor in entry.inputs.items()}
+        # The last output of a stage that is named: the embedding is the output of that name.
+        self._outputs = {stage: name for name, stage in blueprint.outputs.items()} | {EMBEDDING: blueprint.output_name}
+        self.stages = tuple(sorted((s for s in self._outputs if s.startswith("layer ")), key=_number))
+        self._encode: Callable[[Collection[str], Values], Values]
+        if entry.name == CALL:
+            self._encode = called_object(model, entry)
+        else:
+            graph = GraphSession(model)
+            self._sessions.append(graph)
+            refs = {name: str(tensor.ref) for name, tensor in (*entry.inputs.items(), *entry.outputs.items())}
+            self._encode = lambda names, given: graph.run(
+                {name: refs[name] for name in names}, {refs[name]: value for name, value in given.items()}
+            )
+
+    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Values:
+        """Return what `names` says of a batch; of stages the first tokens, or all."""
+        packed = self._pack(texts)
+        wanted = {name: self._outputs[name] for name in names if name not in packed}
+        if not wanted:
+            return packed
+        given = {name: packed[role].astype(self._dtypes[name]) for name, role in self._roles.items()}
+        found = self._encode(set(wanted.values()), given)
+        made = {name: found[output] for name, output in wanted.items()}
+        return packed | {name: value[:, 0] if first and value.ndim == 3 else value for name, value in made.items()}
+
+    def close(self) -> None:
+        for graph in self._sessions:
+            graph.close()
+        del self._encode, self._pack
+
+
+def _packing(blueprint: Blueprint, preprocessor: SavedModel | None) -> tuple[Packing, list[GraphSession]]:
+    """Return what makes ids of texts, and the sessions that it holds open."""
+    if preprocessor is None:
+        return _tokenizer(blueprint), []
+    entry, graph = preprocessor_entry(preprocessor), GraphSession(preprocessor)
+    ((_, source),) = entry.inputs.items()
+    refs = {name: str(tensor.ref) for name, tensor in entry.outputs.items()}
+
+    def run(texts: Sequence[str]) -> Values:
+        found = graph.run(refs, {str(source.ref): [text.encode() for text in texts]})
+        packed = {role: found[name] for role, name in output_roles(found).items()}
+        return {"types": np.zeros_like(packed[IDS]), **packed}
+
+    return run, [graph]
+
+
+def _tokenizer(blueprint: Blueprint) -> Packing:
+    """Return the function from texts to packed ids that the exported tokenizer is."""
+    text = blueprint.text
+    tokenizer = probe_tokenizer(text, read_vocabulary(text.vocabulary).ids)
+
+    def run(texts: Sequence[str]) -> Values:
+        ids = np.full((len(texts), text.pack.max_length), text.pack.pad_id, np.int32)
+        mask = np.zeros_like(ids)
+        for i, encoding in enumerate(tokenizer.encode_batch_fast(list(texts))):
+            ids[i, : len(encoding.ids)] = encoding.ids
+            mask[i, : len(encoding.ids)] = 1
+        return {IDS: ids, MASK: mask, "types": np.zeros_like(ids)}
+
+    return run
+
+
+def _widened(value: np.ndarray, width: int, pad: int) -> np.ndarray:
+    """Return [texts, length, …] with `pad` behind it up to `width`."""
+    missing = [(0, 0), (0, max(0, width - value.shape[1])), *[(0, 0)] * (value.ndim - 2)]
+    return np.pad(value, missing, constant_values=pad)
+
+
+def _number(stage: str) -> int:
+    return int(stage.removeprefix("layer "))

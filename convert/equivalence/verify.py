@@ -19,7 +19,7 @@ from convert.errors import SourceError
 
 if TYPE_CHECKING:
     from convert.blueprint import Blueprint
-    from convert.equivalence.reference import Reference
+    from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.savedmodel import SavedModel
 
 # Sentences of each surface whose stages are compared after a failure.
@@ -197,7 +197,7 @@ class Witness:
     blueprint: Blueprint | None = None
 
     @classmethod
-    def live(cls, graph: Reference, sentences: Iterable[Sentence]) -> Witness:
+    def live(cls, graph: ReferenceGraph, sentences: Iterable[Sentence]) -> Witness:
         """Return TensorFlow running `graph` on `sentences`, chunk by chunk."""
         return cls((graph.record(chunk) for chunk in chunked(sentences)), graph.model, graph.blueprint)
 

@@ -77,14 +77,19 @@ def keras_model(r: Recipe, pieces: int) -> Any:
     return keras.Model(given if r.inputs == "dict" else list(given.values()), told)
 
 
-def save_keras(folder: Path, r: Recipe, vocabulary: Path, *, own_vocabulary: bool = True) -> Path:
-    """Save the model as Keras 2 saves it, its weights drawn from a seed."""
-    model = keras_model(r, len(vocabulary.read_bytes().splitlines()))
+def draw(model: Any) -> None:
+    """Give a model weights from a seed."""
     source = np.random.default_rng(5)
     for variable in model.variables:
         value = source.standard_normal(variable.shape).astype(np.float32)
         scale = float(np.prod(variable.shape[:-1])) ** -0.5 if "kernel" in variable.name else 0.1
         variable.assign(scale * value + ("gamma" in variable.name))
+
+
+def save_keras(folder: Path, r: Recipe, vocabulary: Path, *, own_vocabulary: bool = True) -> Path:
+    """Save the model as Keras 2 saves it, its weights drawn from a seed."""
+    model = keras_model(r, len(vocabulary.read_bytes().splitlines()))
+    draw(model)
     if own_vocabulary:
         model.vocab_file = tf.saved_model.Asset(str(vocabulary))
         model.do_lower_case = tf.Variable(False, trainable=False)

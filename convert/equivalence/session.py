@@ -1,0 +1,70 @@
+"""TensorFlow running the graph that a SavedModel was read from. Needs the extra `tensorflow`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  (registers the text ops)
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
+
+from convert.equivalence.exposed import expose
+from convert.savedmodel import SavedModel
+
+Values = dict[str, np.ndarray]
+
+
+class GraphSession:
+    """The MetaGraph of `model` in a session of its own, loaded as TensorFlow 1 loads one: any that was saved, by its tags.
+
+    Args:
+        model: the SavedModel.
+        inner: tensors that will be asked for, `node:0`; those inside functions are made outputs first (`exposed`).
+    """
+
+    def __init__(self, model: SavedModel, inner: Iterable[str] = ()) -> None:
+        loader, tags = SavedModelLoader(str(model.folder)), list(model.tags)
+        self._tensors: dict[str, str] = expose(loader.get_meta_graph_def_from_tags(tags).graph_def, inner)
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._cut: dict[str, Any] = {}
+        with self._session.graph.as_default():
+            saver, _ = loader.load_graph(self._session.graph, tags)
+            loader.restore_variables(self._session, saver)
+            loader.run_init_ops(self._session, tags)
+
+    def has(self, name: str) -> bool:
+        """Whether a tensor of `inner` is in the graph, or in a function that it calls."""
+        return name in self._tensors
+
+    def run(self, fetches: Mapping[str, Any], feeds: Mapping[str, Any]) -> Values:
+        """Return the value of each tensor of `fetches`, given those of `feeds`; both are named as `node:0`."""
+        named = {key: self._tensors.get(name, name) if isinstance(name, str) else name for key, name in fetches.items()}
+        return {key: np.asarray(value) for key, value in self._session.run(named, dict(feeds)).items()}
+
+    def first_tokens(self, names: Collection[str], source: str, size: int) -> dict[str, Any]:
+        """Return name → what to fetch for the first token of each text, float32 [texts, size].
+
+        It is cut in the graph: copying all tokens out of it takes its time.
+
+        Args:
+            names: tensors of `inner`, [texts * length, size] or [texts, length, size], or the first tokens already.
+            source: the tensor of the texts.
+            size: numbers of a token.
+        """
+        graph = self._session.graph
+        with graph.as_default():
+            texts = tf.size(graph.get_tensor_by_name(source))
+            for name in names:
+                if name not in self._cut:
+                    tensor = graph.get_tensor_by_name(self._tensors[name])
+                    self._cut[name] = tf.reshape(tensor, [texts, -1, size])[:, 0]
+        return {name: self._cut[name] for name in names}
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._session.close()

@@ -1,0 +1,94 @@
+"""Whatever form a SavedModel has, what converts can be recorded, verified and pushed: TensorFlow runs it, and shows its ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foreign_forms import FORMS, Form
+
+import convert
+from convert.equivalence.exposed import expose
+from convert.equivalence.recording import Recording
+from convert.equivalence.tensorflow_side import ReferenceGraph
+from convert.hub.plan import check_folder
+from convert.savedmodel import SavedModel
+
+LANGUAGES = ["de", "ja", "th", "ar", "traps"]
+EXACT = 2e-6  # configs/tolerances.toml, automodel and sentence-transformers
+OF_TEXT = [name for name in FORMS if "text" in name]
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Form]:
+    """Return a function from a name of FORMS to what was built, once."""
+    return cache(lambda name: FORMS[name](tmp_path_factory.mktemp("forms") / "model"))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The TOML of a model whose card claims the languages that are compared here."""
+    path = tmp_path / "model.toml"
+    path.write_text(f'title = "A form"\n[card]\nlanguages = "{" ".join(LANGUAGES[:-1])}"\n')
+    return path
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_converts_is_recorded_verified_and_may_be_pushed(
+    name: str, form: Callable[[str], Form], model: Path, tmp_path: Path
+) -> None:
+    made, out, golden = form(name), tmp_path / "out", tmp_path / "golden"
+    convert.convert(made.source, out, model=model, **made.beside)
+    convert.record(made.source, golden, languages=LANGUAGES, **made.beside)
+    replayed = convert.verify(None, out, golden=golden, add_proof=False)
+    live = convert.verify(made.source, out, languages=LANGUAGES, **made.beside)
+    for report in (replayed, live):
+        exact = [row for row in report.rows if row.surface in ("automodel", "sentence-transformers")]
+        assert report.equivalent
+        assert {row.language for row in exact} == set(LANGUAGES)
+        assert max(row.difference for row in exact) < EXACT
+        assert not any(row.other_ids for row in exact)
+    assert ("ids from" in live.witness) == (name not in OF_TEXT and made.preprocessor is None)
+    assert check_folder(out, "me/form", allow_unverified=False).verified
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_ids_and_stages_are_fetched_wherever_they_are_made(
+    name: str, form: Callable[[str], Form], tmp_path: Path
+) -> None:
+    source = form(name).source
+    convert.record(source, tmp_path / "golden", languages=["ja"])
+    found = Recording.load(tmp_path / "golden")
+    layers = convert.inspect(source).encoder.layers.value
+    assert list(found.stages) == ["embeddings", *(f"layer {i}" for i in range(layers)), "embedding"]
+    assert len({value.tobytes() for value in found.stages.values()}) == layers + 2
+    with ReferenceGraph(source) as graph:
+        ids = graph.token_ids(["", "犬"])
+        assert ids.shape == (2, graph.blueprint.text.pack.max_length)
+        assert ids[0].tolist()[:3] == [101, 102, 0]
+
+
+def test_an_exposed_function_computes_what_it_did(form: Callable[[str], Form]) -> None:
+    source = form("TensorFlow 1, text in one function").source
+    texts = ["ein Hund", "犬が好き"]
+    with ReferenceGraph(source) as graph:
+        session = graph._side._graph  # type: ignore[union-attr]
+        assert "/" in graph.blueprint.ids, "the ids of this form are inside a function"
+        before = SavedModel.open(source).signatures["default"]
+        feeds = {str(before.inputs["text"].ref): [text.encode() for text in texts]}
+        (plain,) = session.run({"": str(before.outputs["default"].ref)}, feeds).values()
+        assert np.array_equal(plain, graph.embed(texts))
+
+
+def test_a_name_that_leads_nowhere_is_left_out(form: Callable[[str], Form]) -> None:
+    from tensorflow.python.saved_model.loader_impl import SavedModelLoader
+
+    model = SavedModel.open(form("tf.Module, text").source)
+    graph = SavedModelLoader(str(model.folder)).get_meta_graph_def_from_tags(list(model.tags)).graph_def
+    before = graph.SerializeToString(deterministic=True)
+    call = next(node.name for node in graph.node if node.op == "StatefulPartitionedCall")
+    assert expose(graph, ["nowhere:0", f"{call}:9", f"{call}", f"{call}:x"]) == {}
+    assert graph.SerializeToString(deterministic=True) == before
