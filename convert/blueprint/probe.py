@@ -47,8 +47,8 @@ TEXTS: tuple[str, ...] = (
 
 
 def probe_texts(max_bytes: int) -> tuple[str, ...]:
-    """Return the probe texts, with words around `max_bytes` UTF-8 bytes in one, two and three-byte letters."""
-    words = [c * (max_bytes // len(c.encode()) + extra) for c in ("a", "я", "ก") for extra in (0, 1)]
+    """Return the probe texts, with words around `max_bytes` UTF-8 bytes in letters of one to four bytes."""
+    words = [c * (max_bytes // len(c.encode()) + extra) for c in ("a", "я", "ก", "𐐀") for extra in (0, 1)]
     mixed = "é" + "a" * max(max_bytes - 2, 0)
     return (*TEXTS, *words, mixed, mixed + "a", "1 " * (max_bytes // 2) + "2 3")
 
