@@ -79,3 +79,8 @@ def _unicodedata() -> Any:
 def _stand_ins() -> tuple[dict[int, int], dict[int, int]]:
     there = {ord(character): STAND_IN + place for place, character in enumerate(sorted(inert()))}
     return there, {other: point for point, other in there.items()}
+
+
+def decomposed(character: str) -> str:
+    """What NFD makes of one character."""
+    return normalized(character, "NFD")
