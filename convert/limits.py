@@ -37,6 +37,7 @@ MAX_WORD_BYTES: Final = 1000
 MAX_POSITIONS: Final = 1 << 15  # the longest probe has as many words
 MAX_PIECE_BYTES: Final = 100  # of the suffix and the unknown piece, which stand in every probe piece
 MAX_PATTERN: Final = 50_000  # characters; the one for emoji has 3,000
+MAX_WORK: Final = 1 << 27  # of one match: instructions of RE2 times bytes of text, 30 ns each at worst
 MAX_GROUPS: Final = 60  # groups in one another
 MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a pattern at one place
 # Computing. The embedded model takes 0.25 s and LEALLA-large 2 s; a slow machine ten times as long.

@@ -1,13 +1,12 @@
-"""Text ops, after TensorFlow's and TF.Text's kernels, one string at a time."""
+"""Text ops, after TensorFlow's and TF.Text's kernels. What Unicode and RE2 know comes from `convert.witness`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tokenizers import Regex, normalizers
 
 from convert.errors import GraphError
 from convert.interpreter.arrays import text_attr
@@ -16,11 +15,9 @@ from convert.interpreter.registry import Caller, Value, operation
 from convert.interpreter.utf import byte_strings
 from convert.limits import tick
 from convert.savedmodel.node import Node
-from convert.unicode.automaton import Automaton, full_match
-from convert.unicode.codepoints import EVERYTHING
-from convert.unicode.patterns import replacement
-from convert.unicode.re2 import parse
-from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
+from convert.witness.patterns import Pattern, compiled
+from convert.witness.points import LAST, script_numbers, white_space
+from convert.witness.rewrites import read_rewrite
 
 
 def map_strings(function: Callable[[bytes], bytes], array: Value) -> np.ndarray:
@@ -35,24 +32,9 @@ def text_of(value: Value) -> str:
     return item.decode() if isinstance(item, bytes) else str(item)
 
 
-@lru_cache(maxsize=64)
-def _replacer(pattern: str, rewrite: str, evidence: str) -> normalizers.Replace:
-    regex, literal = replacement(pattern, rewrite, evidence)
-    return normalizers.Replace(Regex(regex), literal)
-
-
-@lru_cache(maxsize=64)
-def _matcher(pattern: str, evidence: str) -> Automaton:
-    return full_match((parse(pattern, evidence),), EVERYTHING)
-
-
-def _accepts(automaton: Automaton, word: str) -> bool:
-    return automaton.accepts(word)
-
-
-@lru_cache(maxsize=1 << 12)
-def _script(point: int) -> str:
-    return next((name for name, points in scripts().items() if point in points), UNLISTED_SCRIPT)
+def _pattern(node: Node, inputs: Sequence[Value]) -> Pattern:
+    written = text_attr(node, "pattern") if node.op.startswith("Static") else text_of(inputs[1])
+    return compiled(written, node.name)
 
 
 def _replaced_cost(node: Node, inputs: Sequence[Value]) -> int:
@@ -64,19 +46,16 @@ def _replaced_cost(node: Node, inputs: Sequence[Value]) -> int:
 
 @operation("RegexReplace", "StaticRegexReplace", cost=_replaced_cost)
 def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    if node.op == "RegexReplace":
-        pattern, rewrite = text_of(inputs[1]), text_of(inputs[2])
-    else:
-        pattern, rewrite = text_attr(node, "pattern"), text_attr(node, "rewrite")
-    replace = _replacer(pattern, rewrite, node.name)
-    return (map_strings(lambda text: replace.normalize_str(text.decode()).encode(), inputs[0]),)
+    pattern = _pattern(node, inputs)
+    rewrite = read_rewrite((text_attr(node, "rewrite") if len(inputs) < 3 else text_of(inputs[2])).encode())
+    everywhere = bool(node.attr("replace_global", True))
+    return (map_strings(lambda text: pattern.replaced(text, rewrite, everywhere), inputs[0]),)
 
 
 @operation("RegexFullMatch", "StaticRegexFullMatch")
 def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    pattern = text_of(inputs[1]) if node.op == "RegexFullMatch" else text_attr(node, "pattern")
-    matcher = _matcher(pattern, node.name)
-    flat = [_accepts(matcher, item.decode()) for item in np.ravel(inputs[0])]
+    pattern = _pattern(node, inputs)
+    flat = [pattern.matches(item) for item in np.ravel(inputs[0])]
     return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
 
 
@@ -86,65 +65,66 @@ def _spans_cost(node: Node, inputs: Sequence[Value]) -> int:
 
 @operation("UnicodeScriptTokenizeWithOffsets", cost=_spans_cost)
 def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    """A word ends where the script changes; white space counts with its script, and then goes."""
     if node.attr("keep_whitespace", False):
         raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
-    points, splits = inputs
-    from convert.unicode.tables import _script_numbers
-
-    points = np.asarray(points)
-    splits = np.asarray(splits)
-    n = len(points)
-    sc = np.frombuffer(_script_numbers(), np.uint8)[points] if n else np.zeros(0, np.uint8)
-    table = np.zeros(0x110000, bool)
-    for low, high in whitespace().ranges:
-        table[low : high + 1] = True
-    white = table[points] if n else np.zeros(0, bool)
-    row = np.repeat(np.arange(len(splits) - 1), np.diff(splits))
-    pos = np.arange(n) - splits[:-1][row] if n else np.zeros(0, np.int64)
-    change = np.ones(n, bool)
-    change[1:] = (sc[1:] != sc[:-1]) | (row[1:] != row[:-1])
-    run = np.cumsum(change)
-    keep = ~white
-    kp, kr, kpos, krow = points[keep], run[keep], pos[keep], row[keep]
-    first = np.ones(len(kp), bool)
-    first[1:] = kr[1:] != kr[:-1]
-    starts_at = np.flatnonzero(first)
-    inner = np.append(starts_at, len(kp))
-    starts = kpos[starts_at]
-    ends = kpos[np.append(starts_at[1:], len(kp)) - 1] + 1 if len(kp) else np.zeros(0, np.int64)
-    outer = np.searchsorted(krow[starts_at], np.arange(len(splits)), "left")
-    kind = splits.dtype
-    return (kp.astype(np.int32), inner.astype(kind), starts.astype(np.int64), ends.astype(np.int64), outer.astype(kind))
+    points, splits = np.asarray(inputs[0], np.int64), np.asarray(inputs[1])
+    if points.size and not 0 <= points.min() <= points.max() <= LAST:
+        raise GraphError(f"Node '{node.name}' is given what is no code point.", "The graph is damaged.")
+    scripts = script_numbers()[points]
+    fresh = np.ones(len(points), bool)
+    fresh[1:] = scripts[1:] != scripts[:-1]
+    fresh[splits[:-1][splits[:-1] < len(points)]] = True
+    kept = np.flatnonzero(~white_space()[points])
+    runs = np.cumsum(fresh)[kept]
+    begins = np.flatnonzero(np.diff(runs, prepend=0))  # of words, among what is kept
+    inner = np.append(begins, len(kept))
+    outer = np.searchsorted(kept[begins], splits)
+    row_starts = np.repeat(splits[:-1].astype(np.int64), np.diff(outer))
+    starts, limits = kept[begins] - row_starts, kept[inner[1:] - 1] + 1 - row_starts
+    words = points[kept].astype(np.int32)
+    return (words, inner.astype(splits.dtype), starts, limits, outer.astype(splits.dtype))
 
 
-def wordpieces(word: str, vocabulary: Mapping[bytes, int], node: Node) -> list[tuple[bytes, int, int]]:
-    """Return (piece, start byte, limit byte) of `word` by greedy longest match, as the op's kernel does."""
-    suffix = text_attr(node, "suffix_indicator")
-    unknown = text_attr(node, "unknown_token").encode()
-    size = len(word.encode())
-    piece = unknown if node.attr("use_unknown_token", True) else word.encode()
-    if size > node.attr("max_bytes_per_word"):
-        return [(piece, 0, len(piece))]  # the kernel's limit is that of the piece here, and of the word below
-    whole = [(piece, 0, size)]
-    pieces, start, at = [], 0, 0
-    while start < len(word):
-        tick(f"node '{node.name}'")
-        for end in range(len(word), start, -1):
-            piece = (suffix * (start > 0) + word[start:end]).encode()
-            if piece in vocabulary:
-                width = len(word[start:end].encode())
-                pieces.append((piece, at, at + width))
-                start, at = end, at + width
-                break
-        else:
-            return whole
-    return pieces
+@dataclass(frozen=True)
+class _WordPiece:
+    """Greedy longest match over a vocabulary, with the attributes of the op."""
+
+    evidence: str
+    vocabulary: Mapping[bytes, int]
+    suffix: bytes
+    unknown: bytes | None  # None: an unknown word stays as it is
+    limit: int
+
+    def pieces(self, word: bytes) -> list[tuple[bytes, int, int]]:
+        """Return (piece, start byte, limit byte) of `word`, as the op's kernel does."""
+        tick(f"node '{self.evidence}'")
+        whole = word if self.unknown is None else self.unknown
+        if len(word) > self.limit:
+            return [(whole, 0, len(whole))]  # the kernel's limit is that of the piece here, and of the word below
+        if word in self.vocabulary:
+            return [(word, 0, len(word))]
+        ends = [at for at in range(1, len(word)) if word[at] & 0xC0 != 0x80] + [len(word)]
+        found, start, prefix = [], 0, b""
+        while start < len(word):
+            for end in reversed(ends):
+                if end <= start:
+                    return [(whole, 0, len(word))]
+                piece = prefix + word[start:end]
+                if piece in self.vocabulary:
+                    found.append((piece, start, end))
+                    start, prefix = end, self.suffix
+                    break
+        return found
 
 
 @operation("WordpieceTokenizeWithOffsets")
 def _wordpiece(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     words, vocabulary = inputs
-    rows = [wordpieces(word.decode(), vocabulary, node) for word in np.ravel(words)]
+    unknown = text_attr(node, "unknown_token").encode() if node.attr("use_unknown_token", True) else None
+    suffix = text_attr(node, "suffix_indicator").encode()
+    model = _WordPiece(node.name, vocabulary, suffix, unknown, node.attr("max_bytes_per_word"))
+    rows = [model.pieces(word) for word in np.ravel(words)]
     flat = [piece for row in rows for piece in row]
     lengths = np.asarray([len(row) for row in rows], np.int64)
     if node.attr("output_row_partition_type", "row_lengths") == "row_splits":

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from tokenizers import normalizers
 
 from convert.errors import GraphError
 from convert.interpreter.registry import Caller, Value, operation
 from convert.interpreter.strings import map_strings, text_of
 from convert.interpreter.utf import byte_strings
 from convert.savedmodel.node import Node
-from convert.unicode.delimiters import Delimiters, read_delimiters
-from convert.unicode.folding import case_folded
-
-FORMS = {
-    "NFC": normalizers.NFC,
-    "NFD": normalizers.NFD,
-    "NFKC": normalizers.NFKC,
-    "NFKD": normalizers.NFKD,
-}
-
-
-@lru_cache(maxsize=16)
-def _delimiters(pattern: str, kept: str, evidence: str) -> Delimiters:
-    return read_delimiters(pattern, kept, evidence)
+from convert.witness.folding import FORMS, case_folded, normalized
+from convert.witness.patterns import compiled
 
 
 @operation("CaseFoldUTF8")
 def _case_fold(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    composed = normalizers.NFC()
-
-    def fold(text: bytes) -> bytes:
-        return composed.normalize_str("".join(map(case_folded, text.decode()))).encode()
-
-    return (map_strings(fold, inputs[0]),)
+    return (map_strings(lambda text: case_folded(text.decode()).encode(), inputs[0]),)
 
 
 @operation("NormalizeUTF8")
@@ -45,24 +26,20 @@ def _normalize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
     form = str(node.attr("normalization_form")).upper()
     if form not in FORMS:
         raise GraphError(f"Node '{node.name}' normalizes to {form}.", "Report the model.")
-    normalizer = FORMS[form]()
-    return (map_strings(lambda text: normalizer.normalize_str(text.decode()).encode(), inputs[0]),)
+    return (map_strings(lambda text: normalized(text.decode(), form).encode(), inputs[0]),)
 
 
 @operation("RegexSplitWithOffsets")
 def _regex_split(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """Split at every match of the delimiters; those that match the second pattern stay, as words of their own."""
-    delimiters = _delimiters(text_of(inputs[1]), text_of(inputs[2]), node.name)
-    words, begins, ends, splits = [], [], [], [0]
-    for text in np.ravel(inputs[0]):
-        for word, start in delimiters.split(text.decode()):
-            at = len(text.decode()[:start].encode())
-            words.append(word.encode())
-            begins.append(at)
-            ends.append(at + len(words[-1]))
-        splits.append(len(words))
-    offsets = (np.asarray(values, np.int64) for values in (begins, ends, splits))
-    return (byte_strings(words), *offsets)
+    delimiters, staying = compiled(text_of(inputs[1]), node.name), text_of(inputs[2])
+    kept = compiled(staying, node.name) if staying else None
+    texts = [bytes(text) for text in np.ravel(inputs[0])]
+    rows = [list(delimiters.split(text, kept)) for text in texts]
+    words = [text[start:end] for text, row in zip(texts, rows, strict=True) for start, end in row]
+    begins, ends = ([span[i] for row in rows for span in row] for i in (0, 1))
+    splits = np.cumsum([0, *map(len, rows)])
+    return (byte_strings(words), *(np.asarray(values, np.int64) for values in (begins, ends, splits)))
 
 
 @operation("TFText>RoundRobinTrim")
