@@ -1,7 +1,8 @@
-"""Hold the Unicode tables that the tokenizer is compiled from against those that the graph was run with, code point by code point.
+"""Hold the Unicode tables that the tokenizer is compiled from against those that the graph was run with, in full.
 
-Probes are texts, and see a fault where a text touches it. Tables can be compared whole: what `convert.unicode` knows,
-against `convert.witness`, which shares nothing with it. This is also where another version of a library is found out.
+Probes are texts, and see a fault where a text touches it. Tables can be compared whole, and patterns at all the ends of
+their classes: what `convert.unicode` makes of them, against `convert.witness`, which shares nothing with it. This is also
+where another version of a library is found out.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ from convert.blueprint.text import (
 )
 from convert.errors import GraphError
 from convert.unicode import folding as ours
+from convert.unicode.automaton import TooComplexError, full_match
+from convert.unicode.codepoints import EVERYTHING as EVERY_POINT
 from convert.unicode.codepoints import CodePoints
+from convert.unicode.re2 import parse
 from convert.unicode.tables import re2_class, scripts, whitespace
 from convert.witness import folding as theirs
 from convert.witness import points
+from convert.witness.boundaries import boundary_points
 from convert.witness.differences import Ranges, versions
+from convert.witness.patterns import compiled
 from convert.witness.syntax import classes
 
 SURROGATES: Final = CodePoints.of(points.SURROGATES)
-EVERYTHING: Final = "Any"
+ANY: Final = "Any"
 
 
 def prove_tables(text: TextBlueprint) -> None:
@@ -39,12 +45,33 @@ def prove_tables(text: TextBlueprint) -> None:
         GraphError: they differ; names the first code point, the table and the versions of the libraries.
     """
     for operation in text.operations:
+        for pattern in filter(None, patterns_of(operation)):
+            _prove_pattern(pattern, operation)
         for what, known, witnessed in _tables(operation):
-            differing = (known - witnessed) | (witnessed - known)
-            if differing:
+            if known != witnessed:
+                differing = (known - witnessed) | (witnessed - known)
                 _refuse(what, differing.ranges[0][0], operation)
         if isinstance(operation, CaseFold | Normalize):
             _prove_characters(operation)
+
+
+def _prove_pattern(pattern: str, operation: TextOperation) -> None:
+    """Compare which single characters a pattern matches for the tokenizer and for RE2.
+
+    Sets are the same where they agree at all their ends: so those of both are asked.
+    """
+    try:
+        automaton = full_match((parse(pattern, operation.evidence),), EVERY_POINT)
+    except TooComplexError:
+        return  # no such pattern becomes a tokenizer
+    edges = {edge for row in automaton.edges for known in row.values() for pair in known.ranges for edge in pair}
+    near = {point + step for point in edges for step in (-1, 0, 1) if 0 <= point + step <= points.LAST}
+    witness = compiled(pattern, operation.evidence)
+    for point in sorted(near.union(boundary_points([pattern]))):
+        if point in SURROGATES:
+            continue
+        if automaton.accepts(chr(point)) != witness.matches(chr(point).encode()):
+            _refuse(f"the pattern {pattern[:60]!r}", point, operation)
 
 
 def patterns_of(operation: TextOperation) -> tuple[str, ...]:
@@ -59,17 +86,17 @@ def patterns_of(operation: TextOperation) -> tuple[str, ...]:
 def _tables(operation: TextOperation) -> Iterator[tuple[str, CodePoints, CodePoints]]:
     """Yield a name, the set of the tokenizer and the set of the witness, without surrogates."""
     for name in dict.fromkeys(name for pattern in patterns_of(operation) for name in classes(pattern)):
-        if name != EVERYTHING:
+        if name != ANY:
             yield rf"\p{{{name}}}", _set(re2_class(name)), _set(points.code_points(name))
     if isinstance(operation, SplitScripts):
         yield "white space", _set(whitespace()), _set(points.ranges(points.white_space()))
-        for name in points.script_names():
-            yield f"the script {name}", _set(scripts().get(name)), _set(points.script_ranges(name))
+        for name, ranges in points.script_ranges().items():
+            yield f"the script {name}", _set(scripts().get(name)), _set(ranges)
 
 
 def _set(found: CodePoints | Ranges | None) -> CodePoints:
     codes = found if isinstance(found, CodePoints) else CodePoints(found or ())
-    return codes - SURROGATES
+    return codes - SURROGATES if points.SURROGATES[0] in codes else codes
 
 
 def _prove_characters(operation: CaseFold | Normalize) -> None:
@@ -88,7 +115,7 @@ def _prove_characters(operation: CaseFold | Normalize) -> None:
 
 def _refuse(what: str, point: int, operation: TextOperation) -> None:
     raise GraphError(
-        f"Node '{operation.evidence}': U+{point:04X} is another thing in {what} to the tables of hub2hf than to the libraries "
-        f"that it proves them with: {versions()}.",
+        f"Node '{operation.evidence}': U+{point:04X} is not to the tables of hub2hf what it is to the libraries that prove "
+        f"them, in {what}: {versions()}.",
         "Install the versions that are known; where they are installed, report it.",
     )

@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 
 from convert.blueprint.blueprint import Blueprint
 from convert.errors import GraphError
+from convert.export.agreement import prove_tables
 from convert.tokenizer import probe_tokenizer
 
 
@@ -15,6 +16,7 @@ def prove_tokenizer(blueprint: Blueprint) -> None:
     Raises:
         GraphError: the graph computes other ids than its text operations, as they were read, give.
     """
+    prove_tables(blueprint.text)
     tokenizer = probe_tokenizer(blueprint.text, blueprint.probe_vocabulary)
     pad_id = blueprint.text.pack.pad_id
     for probe in blueprint.probes:

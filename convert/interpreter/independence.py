@@ -14,8 +14,8 @@ INDEPENDENT: Final = (
 
 NOT_INDEPENDENT: Final = (
     "The graph, its patterns and its vocabulary are read by one reader, for the tokenizer and for what it is held against.",
-    "Where TensorFlow's Unicode differs from google-re2, unicodedata2 and idna, both sides have it from TensorFlow 2.21 with "
-    "TensorFlow Text 2.21, asked about every code point; another release of TensorFlow may know other characters.",
+    "Where TensorFlow's Unicode differs from google-re2, unicodedata2 and idna, both sides have it from TensorFlow 2.21 "
+    "and TensorFlow Text 2.21, asked about every code point; another release of TensorFlow may know other characters.",
     "The interpreter's own arithmetic of text (ragged rows, lookups, loops) has no second implementation here; the test "
     "suite holds it against TensorFlow.",
 )

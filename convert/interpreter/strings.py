@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,14 +108,14 @@ class _WordPiece:
         ends = [at for at in range(1, len(word)) if word[at] & 0xC0 != 0x80] + [len(word)]
         found, start, prefix = [], 0, b""
         while start < len(word):
-            for end in reversed(ends):
-                if end <= start:
-                    return [(whole, 0, len(word))]
+            for end in reversed(ends[bisect_right(ends, start) :]):
                 piece = prefix + word[start:end]
                 if piece in self.vocabulary:
                     found.append((piece, start, end))
                     start, prefix = end, self.suffix
                     break
+            else:
+                return [(whole, 0, len(word))]
         return found
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import cycle
+from itertools import cycle, pairwise
 from typing import Final
 
 import numpy as np
@@ -161,9 +161,17 @@ def script_numbers() -> np.ndarray:
     return numbers
 
 
-def script_ranges(name: str) -> Ranges:
-    """The code points of a script, without surrogates."""
-    return ranges(script_numbers() == script_names().index(name))
+@cache
+def script_ranges() -> Mapping[str, Ranges]:
+    """The code points of each script, without surrogates."""
+    numbers = script_numbers().astype(np.int64)
+    numbers[SURROGATES[0] : SURROGATES[1] + 1] = -1
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), LAST + 1]
+    found: dict[str, list[tuple[int, int]]] = {name: [] for name in script_names()}
+    for low, end in pairwise(edges):
+        if numbers[low] >= 0:
+            found[script_names()[numbers[low]]].append((low, end - 1))
+    return {name: tuple(each) for name, each in found.items()}
 
 
 def _is_class(name: str) -> bool:
