@@ -82,7 +82,7 @@ class _EncoderOfIds:
         self.outputs = {name: resolved(graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
         given = {tensor.ref.node for tensor in self.entry.inputs.values()}
         graph = settled(graph, list(self.outputs.values()), given)
-        self.side = EncoderSide(model, graph, self.outputs[output], given)
+        self.side = EncoderSide(model, graph, self.outputs[output])
         self.graph = self.side.graph
         self.inputs = self._roles()
         shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]

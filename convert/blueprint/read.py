@@ -78,7 +78,7 @@ class _Reading:
         given = frozenset([source.ref.node])
         self.graph = settled(inlined(raised(model.graph), target.ref), [target.ref], given)
         self.text = TextReader(model, self.graph)
-        self.encoder = EncoderSide(model, self.graph, target.ref, given)
+        self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()
         self.ids = self.encoder.ids
 
@@ -151,5 +151,9 @@ def _rows(pieces: Mapping[bytes, int]) -> int:
 
 
 def _size(model: SavedModel) -> int:
-    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
-    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0
+    """Return the bytes of the variables and of the graph, which may hold weights too.
+
+    The time and the memory of understanding the graph are proportional to them.
+    """
+    variables = model.checkpoint.variables.values() if model.has_checkpoint else ()
+    return sum(variable.nbytes for variable in variables) + model.graph_bytes

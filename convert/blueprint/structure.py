@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from convert.blueprint.products import contracted, last_comes_from
@@ -319,10 +320,12 @@ class Structure:
             )
         return Dense(product, additions[0])
 
+    @cached_property
     def conditionals(self) -> list[Node]:
-        """Return the nodes that choose between two computations of the encoder by a value that is fed."""
-        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])}
-        return [node for node in self.nodes.values() if node.op in CHOICES and node.name not in before]
+        """The nodes that choose between two computations of the encoder by a value that is fed."""
+        found = [node for node in self.nodes.values() if node.op in CHOICES]
+        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])} if found else set()
+        return [node for node in found if node.name not in before]
 
     def contraction(self, join: Join) -> tuple[int, ...]:
         """Return the axes of the data that a product by weights sums over."""
