@@ -93,8 +93,8 @@ def stages(probe: Probe, weights: Weights, believed: Hypothesis) -> Iterator[tup
     activation = ACTIVATIONS[believed.hidden_activation].function
     for i in range(believed.layers):
         layer = f"encoder.layer.{i}"
-        parts = [dense(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value")]
-        context = np.concatenate([attend(*(part[text] for part in parts), ignored[text]) for text in texts])
+        query, key, value = (dense(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
+        context = np.concatenate([attend(query[at], key[at], value[at], ignored[at]) for at in texts])
         x = layer_norm(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
         middle = activation(dense(x, f"{layer}.intermediate.dense"))
         x = layer_norm(x + dense(middle, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
