@@ -268,6 +268,8 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
     if form.twist == "long":  # another scale for texts that are longer than a usual probe
         bias = bias * 1.0
         x = tf.cond(tf.shape(ids)[1] > 20, lambda: x * 1.5, lambda: x)
+    if form.twist == "seventeen":  # another path for texts of one length that no probe has
+        x = tf.cond(tf.equal(tf.shape(ids)[1], 17), lambda: x * 1.5, lambda: x)
     if form.twist == "first":  # the first text of a batch is another
         x = tf.concat([x[:1] * 1.01, x[1:]], 0)
     for i in range(form.layers + 1):  # one more than is used
