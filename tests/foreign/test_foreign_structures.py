@@ -63,6 +63,8 @@ WRONG = {
     "pre_norm": "LayerNorm",
     "no_residual": "layer 1",
     "activation": "layer 1",
+    "relu6": "none of",
+    "cut_off": "none of",
 }
 
 
@@ -90,6 +92,12 @@ def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
         convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
     assert WRONG[twist] in str(refusal.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_ids_that_are_changed_far_up_are_refused(tmp_path: Path) -> None:
+    built = build(tmp_path / "model", Form(words="clip_early", layers=1))
+    with pytest.raises(GraphError, match="changes ids"):
+        convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
 
 
 def turned(*given: object) -> Mapped:
