@@ -36,6 +36,7 @@ CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed
 
 REPORT = "Report the model, so that support can be added."
 STEPS = 4  # depths of a layer
+MAX_LEAVES = 500  # variables that one value is made of: three kernels are joined, and hardly more
 
 Names = tuple[str, ...]
 
@@ -170,6 +171,8 @@ class Structure:
             kind = min(kind, SHAPE)
         elif kind < DATA:
             found = tuple(dict.fromkeys(leaf for b in before for leaf in self.leaves[b]))
+        if len(found) > MAX_LEAVES:
+            raise MappingError(f"Node '{name}' is made of {len(found)} variables.", "The graph is damaged.")
         self.kind[name], self.leaves[name] = kind, found
         self.depth[name] = max((self.depth[b] for b in before), default=0)
         if kind == DATA and node.op != "IdentityN":
