@@ -145,7 +145,8 @@ def _mapping_rows(blueprint: Blueprint) -> Counter[tuple[str, str, str, str]]:
         if layer:
             key = key.replace(f"layer.{layer[1]}.", "layer.{i}.")
             variable = re.sub(rf"(layer\D?){layer[1]}(?=/)", r"\1{i}", variable)
-        rows[variable, key, item.operation, str(list(item.shape))] += 1
+        operation = item.operation if item.named else f"{item.operation}, found by its place"
+        rows[variable, key, operation, str(list(item.shape))] += 1
     return rows
 
 

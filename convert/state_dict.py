@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -41,7 +42,7 @@ class Rule:
     shape: tuple[str, ...]
     operation: str = COPY
 
-    @property
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression that a variable's whole name must match."""
         layered = re.escape(self.variable).replace(r"\{i\}", r"(?P<i>\d+)")
@@ -161,10 +162,10 @@ FAMILIES: Mapping[str, tuple[Rule, ...]] = {
 
 def keys_named(name: str) -> set[str]:
     """Return the state-dict keys that the name of a variable may mean, in any family."""
-    found = set()
+    found, end = set(), name.rpartition("/")[2]
     for rules in FAMILIES.values():
         for rule in rules:
-            match = rule.pattern.fullmatch(name)
+            match = rule.pattern.fullmatch(name) if rule.variable.endswith(end) else None
             if match:
                 found.add(rule.key.replace("{i}", match.groupdict().get("i") or ""))
     return found

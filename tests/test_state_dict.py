@@ -11,7 +11,7 @@ from references import Reference
 import convert
 from convert.errors import MappingError
 from convert.savedmodel import SavedModel
-from convert.state_dict import pair
+from convert.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, pair, steps_of, tensor_of
 
 
 def shapes(reference: Reference) -> dict[str, tuple[int, ...]]:
@@ -69,3 +69,37 @@ def test_two_variables_for_one_key_are_named(reference) -> None:  # noqa: ANN001
 def test_a_wrong_shape_is_named(reference, name: str, shape: tuple[int, ...], said: str) -> None:  # noqa: ANN001
     with pytest.raises(MappingError, match=said):
         pair({**shapes(reference("plain")), f"student_bert/{name}": shape})
+
+
+def test_elements_are_laid_out_as_they_are_numbered() -> None:
+    numbers = np.arange(60).reshape(3, 4, 5)[:, 1:3].ravel()
+    axes = steps_of(numbers)
+    assert [(axis.count, axis.step) for axis in axes] == [(3, 20), (10, 1)]
+    item = mapped_vector("pooler.dense.bias", "variable", (60,), int(numbers[0]), axes)
+    assert np.array_equal(tensor_of(item, np.arange(60.0)), numbers)
+    for whole, operation in (((30,), COPY), ((5, 6), MERGE_HEADS)):
+        assert mapped_vector("key", "variable", whole, 0, steps_of(np.arange(30))).operation == operation
+
+
+@pytest.mark.parametrize("numbers", [[0, 1, 3, 4, 7], [3, 2, 1], [0, 2, 3, 4]])
+def test_elements_in_no_regular_order_are_refused(numbers: list[int]) -> None:
+    with pytest.raises(MappingError, match="no regular order"):
+        steps_of(np.asarray(numbers))
+
+
+def test_a_view_beyond_its_variable_is_refused() -> None:
+    item = mapped_vector("pooler.dense.bias", "variable", (10,), 4, steps_of(np.arange(8)))
+    with pytest.raises(MappingError, match="'variable' is too small for 'pooler"):
+        tensor_of(item, np.zeros(10))
+
+
+def test_names_of_every_family_are_told_apart() -> None:
+    layer = "encoder.layer.3.attention.output.dense.weight"
+    for name in (
+        "a/bert/encoder/layer_3/attention/output/dense/kernel",
+        "transformer/layer_3/self_attention/attention_output/kernel",
+        "transformer/layer_3/self_attention_output/kernel",
+        "bert_model/encoder/layer_3/self_attention_output/kernel",
+    ):
+        assert keys_named(name) == {layer}
+    assert keys_named("_all_variables/5") == set()

@@ -21,11 +21,13 @@ from convert.blueprint.settle import settled
 from convert.blueprint.side import EncoderSide
 from convert.blueprint.structure import DATA, REPORT
 from convert.errors import GraphError, SourceError
+from convert.interpreter import Interpreter
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS as VARIABLES
 
+MANY = 64  # texts, to see what becomes of ids
 LENGTH = 12  # ids of a probe of several texts
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
@@ -82,7 +84,7 @@ class _EncoderOfIds:
         self.outputs = {name: resolved(graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
         given = {tensor.ref.node for tensor in self.entry.inputs.values()}
         graph = settled(graph, list(self.outputs.values()), given)
-        self.side = EncoderSide(model, graph, self.outputs[output], given)
+        self.side = EncoderSide(model, graph, self.outputs[output])
         self.graph = self.side.graph
         self.inputs = self._roles()
         shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]
@@ -124,6 +126,7 @@ class _EncoderOfIds:
         Raises:
             GraphError: something is not understood, or the graph computes something else than was read.
         """
+        self._check_ids()
         probes = self._probes(longest)
         given = [Feeding(self._feeds(probe), probe, types_given="types" in self.inputs) for probe in probes]
         rows = max(int(probe.ids.max()) for probe in probes) + 1
@@ -131,6 +134,17 @@ class _EncoderOfIds:
             given, self.side.substitutes(rows, {}), rows, others=self._others(), elsewhere=elsewhere
         )
         return encoder, self._checked(outputs)
+
+    def _check_ids(self) -> None:
+        """See that ids reach the word embeddings unchanged up to the last row: those of the probes are low."""
+        last = self.side.size("vocab_size") - 1
+        shape = (self.batch or MANY, self.length or LENGTH)
+        ids = np.random.default_rng(1).integers(0, last + 1, shape)
+        ids.flat[0], ids.flat[-1] = last, 0
+        feeds = self._feeds(Probe(ids, np.ones(shape, bool), np.zeros(shape, np.int32)))
+        (found,) = Interpreter(self.graph, self.side.substitutes(0, {})).run([self.side.ids], feeds)
+        if not np.array_equal(np.ravel(found), ids.ravel()):
+            raise GraphError(f"Node '{self.side.ids.node}' changes ids before they are looked up.", REPORT)
 
     def _feeds(self, probe: Probe) -> dict[TensorRef, Any]:
         values = {"ids": probe.ids, "mask": probe.attended.astype(np.int32), "types": probe.types}

@@ -81,7 +81,7 @@ class ObservedRun:
         self._values: dict[TensorRef, np.ndarray] = {}
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
-        self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals()}
+        self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals}
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
@@ -171,13 +171,16 @@ def _no_variable(name: str) -> np.ndarray:
 
 
 def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
-    """Tell whether a stage is what it should be; what becomes of padding is nobody's concern: attention ignores it."""
+    """Tell whether a stage is what it should be, at the tokens that count where it is of all, or at the first of each text.
+
+    A stage of all tokens has as many rows as they count; so has one of first tokens, where texts are as short as that.
+    """
+    hidden = expected.shape[-1]
+    if found.size == probe.ids.size * hidden and len(expected) == probe.counted.sum():
+        found = found.reshape(-1, hidden)[probe.counted.ravel()]
     if found.size != expected.size:
         return False
-    difference = np.abs(found.reshape(expected.shape) - expected)
-    if len(expected) == probe.ids.size:
-        difference = difference[probe.attended.ravel()]
-    return bool(difference.max() < SAME)  # NaN is not the same either
+    return bool(np.abs(found.reshape(expected.shape) - expected).max() < SAME)  # NaN is not the same either
 
 
 def stage_tensors(structure: Structure) -> dict[str, TensorRef]:

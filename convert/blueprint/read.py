@@ -78,7 +78,7 @@ class _Reading:
         given = frozenset([source.ref.node])
         self.graph = settled(inlined(raised(model.graph), target.ref), [target.ref], given)
         self.text = TextReader(model, self.graph)
-        self.encoder = EncoderSide(model, self.graph, target.ref, given)
+        self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()
         self.ids = self.encoder.ids
 
@@ -92,6 +92,7 @@ class _Reading:
         text = self.text.blueprint(side.operations, side.tables, pack, self.encoder.size("vocab_size"))
         pieces = {piece.encode(): number for piece, number in side.vocabulary.items()}
         texts = [probe.text for probe in side.probes]
+        self._check_high_ids(pieces, texts, ids)
         return Blueprint(
             self.signature_name,
             self.input_name,
@@ -105,6 +106,19 @@ class _Reading:
             heard=side.heard,
             seen=side.seen,
         )
+
+    def _check_high_ids(self, pieces: Mapping[bytes, int], texts: Sequence[str], ids: np.ndarray) -> None:
+        """See that ids reach the word embeddings unchanged up to the last row: those of a probe are low."""
+        last = self.encoder.size("vocab_size") - 1
+        kept = {*map(int, ids[-2]), pieces[self.text.wordpiece.unknown_token.encode()]}
+        moved = {number: last - number for number in set(pieces.values()) if not kept & {number, last - number}}
+        moved = {number: high for number, high in moved.items() if high > number}
+        some = list(range(0, len(texts), max(1, len(texts) // 8)))
+        high = {piece: moved.get(number, number) for piece, number in pieces.items()}
+        found = self._ids(high, [texts[i] for i in some])
+        wanted = [[moved.get(int(number), int(number)) for number in ids[i]] for i in some]
+        if not np.array_equal(found, np.asarray(wanted)[:, : found.shape[1]]):
+            raise GraphError(f"Node '{self.ids.node}' does not give high ids as the vocabulary has them.", REPORT)
 
     def _encoder(
         self, pieces: Mapping[bytes, int], texts: Sequence[str], ids: np.ndarray, pad_id: int
@@ -151,5 +165,9 @@ def _rows(pieces: Mapping[bytes, int]) -> int:
 
 
 def _size(model: SavedModel) -> int:
-    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
-    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0
+    """Return the bytes of the variables and of the graph, which may hold weights too.
+
+    The time and the memory of understanding the graph are proportional to them.
+    """
+    variables = model.checkpoint.variables.values() if model.has_checkpoint else ()
+    return sum(variable.nbytes for variable in variables) + model.graph_bytes

@@ -22,6 +22,9 @@ ARITHMETIC = MOVES | {"Mul", "RealDiv", "Sub", "Add", "AddV2", "Reciprocal"}
 # The constants of a graph are float32, and its arithmetic is done here in float64: equal forms agree to about 1e-7.
 SAME = 1e-6
 
+# Of the numbers that an activation is tried on, one in so many is so many times as large: some are cut off far out.
+FAR = (7, 20.0)
+
 
 def read_epsilon(nodes: Mapping[str, Node], gammas: Sequence[Node]) -> Read[float]:
     """Return the epsilon of the LayerNorms.
@@ -100,6 +103,7 @@ def identify_activation(
     """
     x = np.linspace(-6.0, 6.0, int(np.prod(shape))).reshape(shape)
     x = np.random.default_rng(0).permuted(x, axis=None)
+    x.flat[:: FAR[0]] *= FAR[1]
     y = evaluate(x)
     where = f"'{start.name}' → '{end.node}'"
     for name, activation in ACTIVATIONS.items() if y.size == x.size else ():

@@ -39,6 +39,14 @@ class Probe:
     attended: np.ndarray
     types: np.ndarray
 
+    @property
+    def counted(self) -> np.ndarray:
+        """bool [batch, length]: what is computed. What becomes of padding is nobody's concern, since attention ignores it;
+        the first id of a text is pooled, attended or not."""
+        counted = self.attended.copy()
+        counted[:, :1] = True
+        return counted
+
     @classmethod
     def padded(cls, ids: np.ndarray, pad_id: int, row: int = 0) -> Probe:
         """Return the probe of texts that are padded with `pad_id`, all of token type `row`."""
@@ -54,11 +62,14 @@ def stages(probe: Probe, weights: Weights, believed: Hypothesis) -> Iterator[tup
         believed: the rest of the blueprint.
 
     Yields:
-        "embeddings" and "layer i" [batch * length, hidden]; "first token", "pooler.dense", "pooled" and "embedding"
+        "embeddings" and "layer i" [rows of `Probe.counted`, hidden]; "first token", "pooler.dense", "pooled" and "embedding"
         [batch, hidden].
     """
-    ids = probe.ids
-    batch, length = ids.shape
+    counted = probe.counted
+    places = np.nonzero(counted)[1]
+    ends = np.cumsum(counted.sum(axis=1))
+    texts = [slice(int(start), int(end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    ignored = np.where(probe.attended[counted], 0.0, -np.inf)
 
     def dense(x: np.ndarray, key: str) -> np.ndarray:
         kernel = weights(f"{key}.weight").reshape(x.shape[-1], -1)
@@ -69,26 +80,26 @@ def stages(probe: Probe, weights: Weights, believed: Hypothesis) -> Iterator[tup
         deviation = np.sqrt(np.square(centred).mean(-1, keepdims=True) + believed.layer_norm_epsilon)
         return np.asarray(centred / deviation * weights(f"{key}.weight") + weights(f"{key}.bias"))
 
-    def heads(x: np.ndarray) -> np.ndarray:
-        return np.asarray(x.reshape(batch, length, believed.heads, -1).swapaxes(1, 2))
+    def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray, ignored: np.ndarray) -> np.ndarray:
+        """Return the context [length, hidden] of one text."""
+        query, key, value = (x.reshape(len(x), believed.heads, -1).swapaxes(0, 1) for x in (query, key, value))
+        scores = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]) + ignored
+        return np.asarray((softmax(scores) @ value).swapaxes(0, 1).reshape(query.shape[1], -1))
 
-    table = weights("embeddings.word_embeddings.weight")
-    x = table[ids] + weights("embeddings.token_type_embeddings.weight")[probe.types]
-    x = (x + weights("embeddings.position_embeddings.weight")[:length]).reshape(batch * length, -1)
-    x = layer_norm(x, "embeddings.LayerNorm")
+    x = weights("embeddings.word_embeddings.weight")[probe.ids[counted]]
+    x = x + weights("embeddings.token_type_embeddings.weight")[probe.types[counted]]
+    x = layer_norm(x + weights("embeddings.position_embeddings.weight")[places], "embeddings.LayerNorm")
     yield "embeddings", x
-    ignored = np.where(probe.attended, 0.0, -np.inf)[:, np.newaxis, np.newaxis]
     activation = ACTIVATIONS[believed.hidden_activation].function
     for i in range(believed.layers):
         layer = f"encoder.layer.{i}"
-        query, key, value = (heads(dense(x, f"{layer}.attention.self.{n}")) for n in ("query", "key", "value"))
-        scores = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]) + ignored
-        context = (softmax(scores) @ value).swapaxes(1, 2).reshape(batch * length, -1)
+        query, key, value = (dense(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
+        context = np.concatenate([attend(query[at], key[at], value[at], ignored[at]) for at in texts])
         x = layer_norm(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
         middle = activation(dense(x, f"{layer}.intermediate.dense"))
         x = layer_norm(x + dense(middle, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
         yield f"layer {i}", x
-    first = x.reshape(batch, length, -1)[:, 0]
+    first = x[[text.start for text in texts]]
     yield "first token", first
     pooled = dense(first, "pooler.dense")
     yield "pooler.dense", pooled

@@ -17,6 +17,7 @@ from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.interpreter.arrays import text_attr
 from convert.interpreter.run import order_of
+from convert.limits import tick
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -41,6 +42,7 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
         GraphError: a conditional is malformed, or conditionals stand in one another without end.
     """
     for _ in range(MAX_ROUNDS):
+        tick("conditionals in one another")
         order = order_of(graph, outputs, frozenset(TensorRef(name) for name in given))
         changed = _defaults(order, given)
         if not changed:
@@ -90,6 +92,7 @@ class _Constants:
         stack, seen = [ref.node], {ref.node}
         while stack:
             node = self.graph.node(stack.pop())
+            tick(node.name)
             leaf = not node.inputs
             if (leaf and node.op != "Const") or node.name in self._given or node.op in VARIABLE_OPS:
                 return False

@@ -19,7 +19,6 @@ from convert.blueprint.probe import Weights, by_node
 from convert.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
 from convert.blueprint.read_encoder import read_epsilon
 from convert.blueprint.reference import Hypothesis
-from convert.blueprint.settle import settled
 from convert.blueprint.structure import Structure
 from convert.errors import GraphError, MappingError
 from convert.interpreter import Substitutes
@@ -39,21 +38,19 @@ class EncoderSide:
 
     Args:
         model: the SavedModel.
-        graph: its main graph, calls inlined.
+        graph: its main graph, calls inlined, `settled`.
         output: the tensor of the embedding.
-        given: the nodes that are fed.
 
     Attributes:
-        graph: the graph that is read and run: conditionals settled.
+        graph: the graph that is run: constants that hold weights are variables in it.
         ids: the tensor that the word embeddings are looked up by.
 
     Raises:
         MappingError: the computation is not that of a BERT encoder.
     """
 
-    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef, given: Collection[str] = ()) -> None:
-        self.model = model
-        self.graph = settled(graph, [output], given)
+    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
+        self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
         leaves = self._leaves()
         try:
@@ -185,7 +182,7 @@ class EncoderSide:
 
     def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
-        for node in self.structure.conditionals():
+        for node in self.structure.conditionals:
             if len([value for name, value in chosen if name == node.name]) < 2:
                 raise GraphError(
                     f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",

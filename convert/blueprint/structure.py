@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from convert.blueprint.products import contracted, last_comes_from
@@ -35,6 +36,7 @@ CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed
 
 REPORT = "Report the model, so that support can be added."
 STEPS = 4  # depths of a layer
+MAX_LEAVES = 500  # variables that one value is made of: three kernels are joined, and hardly more
 
 Names = tuple[str, ...]
 
@@ -169,6 +171,8 @@ class Structure:
             kind = min(kind, SHAPE)
         elif kind < DATA:
             found = tuple(dict.fromkeys(leaf for b in before for leaf in self.leaves[b]))
+        if len(found) > MAX_LEAVES:
+            raise MappingError(f"Node '{name}' is made of {len(found)} variables.", "The graph is damaged.")
         self.kind[name], self.leaves[name] = kind, found
         self.depth[name] = max((self.depth[b] for b in before), default=0)
         if kind == DATA and node.op != "IdentityN":
@@ -319,10 +323,12 @@ class Structure:
             )
         return Dense(product, additions[0])
 
+    @cached_property
     def conditionals(self) -> list[Node]:
-        """Return the nodes that choose between two computations of the encoder by a value that is fed."""
-        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])}
-        return [node for node in self.nodes.values() if node.op in CHOICES and node.name not in before]
+        """The nodes that choose between two computations of the encoder by a value that is fed."""
+        found = [node for node in self.nodes.values() if node.op in CHOICES]
+        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])} if found else set()
+        return [node for node in found if node.name not in before]
 
     def contraction(self, join: Join) -> tuple[int, ...]:
         """Return the axes of the data that a product by weights sums over."""

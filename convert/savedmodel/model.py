@@ -68,6 +68,7 @@ class SavedModel:
         signatures: its entry points, by name.
         assets: its asset files, by the name of the tensor that holds their path (``"Const:0"``).
         objects: what hangs on its root object, where TensorFlow 2 wrote it.
+        graph_bytes: the size of the file that the graph was read from.
     """
 
     def __init__(self, folder: Path, meta_graph: Any) -> None:
@@ -83,6 +84,7 @@ class SavedModel:
         self.objects = ObjectGraph(meta_graph.object_graph_def)
         self._asset_files = [str(proto.tensor_info.name) for proto in meta_graph.asset_file_def]
         self._restore_op = str(meta_graph.saver_def.restore_op_name)
+        self.graph_bytes = 0
         self._before: Mapping[Path, tuple[int, int, int]] = {}
 
     @classmethod
@@ -101,6 +103,7 @@ class SavedModel:
         with budget(len(data)):
             proto = _parse(folder, data)
             model = cls(folder, _choose(folder, proto.meta_graphs))
+        model.graph_bytes = len(data)
         model._before = before
         return model
 

@@ -29,7 +29,7 @@ class Form:
     """One encoder.
 
     Attributes:
-        words: "gather", "one_hot", "one_hot_flat", "clip", "cond".
+        words: "gather", "one_hot", "one_hot_flat", "clip" (or "clip_early", wrongly), "cond".
         types: "given" as ids that are gathered, "given_one_hot", or "row", "slice", "one_hot": row 0 for all.
         places: "slice", "gather", "one_hot".
         kernels: "plain", "turned" (stored [outputs, inputs]), "transposed" (the same, by a Transpose node), "apart"
@@ -229,7 +229,8 @@ def embedded(ids: Any, types: Any, get: Store, pieces: int) -> Any:
         training = v1.get_default_graph().get_tensor_by_name("is_training:0")
         x = tf.cond(training, lambda: tf.gather(words, ids) * 2.0, lambda: tf.gather(words, ids))
     else:
-        x = tf.gather(words, tf.clip_by_value(ids, 0, pieces - 1) if form.words == "clip" else ids)
+        clipped = {"clip": pieces - 1, "clip_early": pieces // 2}.get(form.words)
+        x = tf.gather(words, tf.clip_by_value(ids, 0, clipped) if clipped else ids)
     x += _types(kinds, types, ids, form)
     first = 2 if form.twist == "offset" else 0
     if form.places == "gather":
@@ -268,6 +269,8 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
     if form.twist == "long":  # another scale for texts that are longer than a usual probe
         bias = bias * 1.0
         x = tf.cond(tf.shape(ids)[1] > 20, lambda: x * 1.5, lambda: x)
+    if form.twist == "seventeen":  # another path for texts of one length that no probe has
+        x = tf.cond(tf.equal(tf.shape(ids)[1], 17), lambda: x * 1.5, lambda: x)
     if form.twist == "first":  # the first text of a batch is another
         x = tf.concat([x[:1] * 1.01, x[1:]], 0)
     for i in range(form.layers + 1):  # one more than is used
@@ -290,7 +293,12 @@ def _layer(x: Any, bias: Any, get: Store, name: str, number: int) -> Any:
     if form.twist != "pre_norm":
         x = norm(x, get, f"{name}/attention/output", epsilon)
     middle = dense(x, get, f"{name}/intermediate/dense", form.inner)
-    middle = tf.nn.relu(middle) if form.twist == "activation" and number == 1 else tf.nn.gelu(middle)
+    if form.twist == "relu6":
+        middle = tf.nn.relu6(middle)
+    elif form.twist == "cut_off":
+        middle = tf.minimum(tf.nn.gelu(middle), 10.0)
+    else:
+        middle = tf.nn.relu(middle) if form.twist == "activation" and number == 1 else tf.nn.gelu(middle)
     return norm(x + dense(middle, get, f"{name}/output/dense", form.hidden), get, f"{name}/output", epsilon)
 
 

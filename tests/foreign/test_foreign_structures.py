@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ from foreign_structures import Built, Form, build
 from transformers import AutoModel
 
 import convert
-from convert.errors import Hub2HFError
+from convert.blueprint import mapping, side, structure
+from convert.blueprint.encoder import Read
+from convert.errors import GraphError, Hub2HFError
+from convert.savedmodel import SavedModel
+from convert.state_dict import COPY, TRANSPOSE, VIEW, Mapped
 
 TOLERANCE = 2e-6
 
@@ -49,14 +54,17 @@ WRONG = {
     "relative": "relative",
     "offset": "embeddings",
     "types_of_ids": "embeddings",
-    "long": "",
-    "first": "",
+    "long": "1 texts of 48 ids",
+    "seventeen": "no probe has seen",
+    "first": "embeddings",
     "tied": "two places",
     "mean": "first token",
     "epsilon": "epsilons differ",
     "pre_norm": "LayerNorm",
     "no_residual": "layer 1",
     "activation": "layer 1",
+    "relu6": "none of",
+    "cut_off": "none of",
 }
 
 
@@ -84,3 +92,59 @@ def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
         convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
     assert WRONG[twist] in str(refusal.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_ids_that_are_changed_far_up_are_refused(tmp_path: Path) -> None:
+    built = build(tmp_path / "model", Form(words="clip_early", layers=1))
+    with pytest.raises(GraphError, match="changes ids"):
+        convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
+
+
+def turned(*given: object) -> Mapped:
+    """A fault: square kernels are not turned."""
+    item = mapping_of(*given)
+    return replace(item, operation=COPY) if item.operation == TRANSPOSE and len(set(item.shape)) == 1 else item
+
+
+def beside(*given: object) -> Mapped:
+    """A fault: a part of a variable begins one element late."""
+    item = mapping_of(*given)
+    return replace(item, start=item.start + 1) if item.operation == VIEW and item.start == 0 else item
+
+
+mapping_of = mapping.mapped_matrix
+FAULTS = {
+    "kernels that are not turned": (mapping, "mapped_matrix", turned, Form(), "layer 0"),
+    "parts that begin late": (mapping, "mapped_matrix", beside, Form(joined="one"), "layer 0"),
+    "queries taken for keys": (structure, "last_comes_from", lambda node: 0, Form(), "layer 0"),
+    "one epsilon for another": (
+        side,
+        "read_epsilon",
+        lambda nodes, gammas: Read(1e-3, ""),
+        Form(epsilon=1e-5),
+        "embeddings",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_proof_sees_a_false_reading(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, attribute, fault, form, stage = FAULTS[name]
+    built = build(tmp_path / "model", form)
+    monkeypatch.setattr(module, attribute, fault)
+    with pytest.raises(GraphError, match=f"the stage '{stage}'"):
+        convert.inspect(built.folder, vocab=VOCABULARY)
+
+
+def test_what_was_read_of_a_form(tmp_path: Path) -> None:
+    joined = convert.inspect(
+        build(tmp_path / "joined", Form(joined="one", split="interleaved")).folder, vocab=VOCABULARY
+    )
+    query = {item.key: item for item in joined.encoder.mapped}["encoder.layer.1.attention.self.query.weight"]
+    assert (query.operation, query.shape, query.start, query.named) == (VIEW, (24, 24), 0, False)
+    assert [(axis.count, axis.step) for axis in query.axes] == [(3, 24), (8, 1), (24, 72)]
+    frozen = build(tmp_path / "frozen", Form(frozen=True)).folder
+    found = convert.inspect(frozen, vocab=VOCABULARY).encoder
+    assert (len(found.frozen), found.unused) == (len(found.mapped), ())
+    assert all(item.named for item in found.mapped)
+    assert [path.name for path in SavedModel.open(frozen).files] == ["saved_model.pb"]
