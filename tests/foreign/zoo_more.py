@@ -195,7 +195,7 @@ def words_joined(ids: Any, w: World) -> Any:
 def stacked_layers(x: Any, bias: Any, w: World, e: Encoder) -> Any:
     """One while loop over the layers, whose weights are stacked."""
     plain = World(frozen=True)
-    plain.weight = lambda name, value: plain.values.setdefault(name, value)  # type: ignore[method-assign]
+    plain.weight = plain.values.setdefault  # type: ignore[method-assign]
     x0 = np.zeros([1, 1, HIDDEN], np.float32)
     with v1.Graph().as_default():
         for i in range(LAYERS):
