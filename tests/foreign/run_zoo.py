@@ -71,7 +71,12 @@ def main(wanted: list[str]) -> int:
         if wanted and not any(name.startswith(beginning) for beginning in wanted):
             continue
         start = time.time()
-        folder, witness = built(name, texts, reuse)
+        try:
+            folder, witness = built(name, texts, reuse)
+        except Exception as error:
+            bad += 1
+            print(f"{kind:5} {name:32} not built: {type(error).__name__} {str(error)[-300:]!r}", flush=True)
+            continue
         middle = time.time()
         found, why = zoo_verdict.verdict(folder, folder.parent / "out", witness, texts)
         shutil.rmtree(folder.parent / "out", ignore_errors=True)

@@ -14,6 +14,7 @@ import zoo
 import zoo_models
 import zoo_texts
 from zoo_base import World, quick, v1, v2
+from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
 from zoo_text import RULE
 from zoo_verdict import EXACT, REFUSED, verdict
@@ -42,7 +43,7 @@ def ids_of(name: str) -> np.ndarray:
     """Return the ids that TensorFlow itself makes, int32 [texts, 128]."""
     with v1.Graph().as_default(), v1.Session(config=quick()) as session:
         raw = v1.placeholder(v2.string, [None])
-        ids = {**RULE, **OTHER}[name](raw, World())
+        ids = {**RULE, **MORE_TEXTS, **OTHER}[name](raw, World())
         session.run(v1.tables_initializer())
         return session.run(ids, {raw: texts()})
 
@@ -53,7 +54,7 @@ def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RULE)
+@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS])
 def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
     np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
 

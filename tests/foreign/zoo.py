@@ -8,6 +8,7 @@ import zoo_encoders as z
 from zoo_base import v2
 from zoo_encoders import Encoder
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
+from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_others import OTHER
 from zoo_text import RULE, Text
 from zoo_twists import TWISTED
@@ -81,8 +82,8 @@ HUB = {
 }
 
 RIGHT: dict[str, Model] = {
-    **{"text-" + name: Model(text, google_encoder) for name, text in RULE.items()},
-    **{"encoder-" + name: plain(encoder=encoder) for name, encoder in ENCODERS.items()},
+    **{"text-" + name: Model(text, google_encoder) for name, text in {**RULE, **MORE_TEXTS}.items()},
+    **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS}.items()},
     **{"form-" + name: model for name, model in FORMS.items()},
 }
 

@@ -29,7 +29,6 @@ def _surfaces(out: Path) -> list[str]:
 
 def _differences(out: Path, witness: Witness, texts: Sequence[str], surface: str) -> str:
     found = embed(surface, out, texts)
-    bound = TOLERANCE
     for ids, embeddings, places in (
         (witness.ids, witness.embeddings, np.arange(len(texts))),
         (witness.ids_again, witness.embeddings_again, witness.again),
@@ -40,7 +39,7 @@ def _differences(out: Path, witness: Witness, texts: Sequence[str], surface: str
             return f"{surface}: other ids of {len(differing)} of {len(rows)} texts, {texts[differing[0]][:40]!r}"
         unit = embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
         far = float(np.abs(found.embeddings[places] - unit).max())
-        if not far <= bound:
+        if not far <= TOLERANCE:
             return f"{surface}: embeddings differ by {far:.1e}"
     return ""
 
