@@ -106,6 +106,30 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
     assert "automodel" in summary
 
 
+def test_the_real_modules_are_run_as_the_workflow_says(tmp_path: Path) -> None:
+    script, summary = (
+        next(s["run"] for s in steps("real.yml") if s.get("name") == name) for name in ("Run", "Summary")
+    )
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "HUB2HF_OFFLINE": "1",
+        "LANGUAGES": "de",
+        "ORACLE": "",
+    }
+    codes = []
+    for models in ("lealla-mini", "no-such-model lealla-mini"):
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        done = subprocess.run(
+            command, env=environment | {"MODELS": models}, cwd=WORKFLOWS.parents[1], capture_output=True, check=False
+        )
+        codes.append(done.returncode)
+    assert codes == [0, 2]
+    subprocess.run(["bash", "-eo", "pipefail", "-c", summary], env=environment, check=True)
+    assert "UNANSWERED: 1 of 2 models are exact" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
 def test_an_input_is_never_run(tmp_path: Path) -> None:
     code, summary = run_steps(tmp_path, SOURCE="lealla-mini", LANGUAGES='de"; touch caught; "$(touch caught)')
     assert (code, summary) == (2, "")
