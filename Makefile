@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check fuzz kill bench verify-large garden old-tensorflow zoo clean
+.PHONY: demo test transformers4 check fuzz kill bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -56,6 +56,9 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 	$(GARDEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
+
+real: $(VENV)/dev.installed  ## the real LEALLA modules from the network: converted, verified, held against ORACLE=FILE
+	$(BIN)/python scripts/real.py --out .cache/real $(if $(ORACLE),--oracle '$(ORACLE)')
 
 zoo: $(VENV)/dev.installed  ## implementations of the same rules, and of others, by many operations: exact, or refused
 	$(BIN)/python tests/foreign/run_zoo.py

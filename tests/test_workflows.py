@@ -28,7 +28,7 @@ def lint(*command: str | Path) -> None:
 
 
 def test_they_are_github_workflows() -> None:
-    assert [file.name for file in FILES] == ["ci.yml", "verify.yml"]
+    assert [file.name for file in FILES] == ["ci.yml", "real.yml", "verify.yml"]
     lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES)
 
 
@@ -104,6 +104,30 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
     assert code == 1
     assert "NOT EQUIVALENT" in summary
     assert "automodel" in summary
+
+
+def test_the_real_modules_are_run_as_the_workflow_says(tmp_path: Path) -> None:
+    script, summary = (
+        next(s["run"] for s in steps("real.yml") if s.get("name") == name) for name in ("Run", "Summary")
+    )
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "HUB2HF_OFFLINE": "1",
+        "LANGUAGES": "de",
+        "ORACLE": "",
+    }
+    codes = []
+    for models in ("lealla-mini", "no-such-model lealla-mini"):
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        done = subprocess.run(
+            command, env=environment | {"MODELS": models}, cwd=WORKFLOWS.parents[1], capture_output=True, check=False
+        )
+        codes.append(done.returncode)
+    assert codes == [0, 2]
+    subprocess.run(["bash", "-eo", "pipefail", "-c", summary], env=environment, check=True)
+    assert "UNANSWERED: 1 of 2 models are exact" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_an_input_is_never_run(tmp_path: Path) -> None:

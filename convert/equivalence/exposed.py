@@ -100,7 +100,7 @@ class _Exposing:
         return copy
 
     def _output(self, node: Any, output: int) -> _Tensor | None:
-        """Return an output of a node, by its number among all of them (OpDef.ArgDef, tensorflow/core/framework/op_def.proto)."""
+        """Return an output of a node, by its number among all of them (OpDef.ArgDef in TensorFlow's op_def.proto)."""
         called = self.functions.get(node.op)
         signature = called.signature if called is not None else op_def_registry.get(node.op)
         left = output

@@ -141,7 +141,7 @@ def _fetched(source: str, places: list[Address], progress: Progress | None) -> P
 
 def _fetch(place: Address, progress: Progress | None) -> Path:
     if isinstance(place, KaggleHandle):
-        return kaggle_fetched(place, quiet=progress is None)
+        return kaggle_fetched(place, progress)
     if isinstance(place, ArchiveUrl):
         return fetched(archive_folder(place), place.text, place.url, place.sha256, progress)
     try:
@@ -152,4 +152,4 @@ def _fetch(place: Address, progress: Progress | None) -> Path:
         handle = parse_address(moved.url)
         if not isinstance(handle, KaggleHandle):
             raise
-        return kaggle_cached(handle) or kaggle_fetched(handle, quiet=progress is None)
+        return kaggle_cached(handle) or kaggle_fetched(handle, progress)

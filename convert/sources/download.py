@@ -61,6 +61,10 @@ class MovedToKaggle(SourceError):
         self.url = url
 
 
+class NotAllowed(SourceError):
+    """The server wants to know who asks."""
+
+
 class _Again(Exception):
     """This attempt failed in a way that another may not; `wait` is what the server asks for, in seconds."""
 
@@ -90,6 +94,7 @@ def download(
     Raises:
         SourceError: not there, not allowed, not what was promised, or the connection does not bear it.
         MovedToKaggle: the address leads to a page of Kaggle.
+        NotAllowed: the server wants to know who asks.
         OSError: `part` cannot be written.
     """
     import requests
@@ -202,7 +207,10 @@ class _Transfer:
         if status in (404, 410):
             raise self._error(said, "Check the address; the model may have moved.")
         if status in (401, 403):
-            raise self._error(said, "Fetch it yourself, as someone who may, and give the archive or the folder.")
+            raise NotAllowed(
+                f"{self.url} cannot be fetched: {said}.",
+                "Fetch it yourself, as someone who may, and give the archive or the folder.",
+            )
         raise self._error(said, "Check the address.")
 
     def _begin(self, response: requests.Response, have: int) -> None:

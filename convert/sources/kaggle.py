@@ -1,22 +1,28 @@
-"""Models on Kaggle, through kagglehub: its cache, and where it is installed its downloads and the person's account."""
+"""Models on Kaggle: public ones by our own download into kagglehub's cache, others through kagglehub and an account."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from convert.errors import SourceError
 from convert.sources.address import KaggleHandle
-from convert.sources.download import reason_of
+from convert.sources.download import NotAllowed, Progress, download, reason_of
 from convert.sources.places import kaggle_cache, kaggle_versions
-from convert.sources.store import alone, cached
+from convert.sources.store import alone, cached, fetched
 
-INSTALL = "Install it: pip install 'hub2hf[kaggle]'."
+KAGGLE = "https://www.kaggle.com"
+INSTALL = "Install it, and log in: pip install 'hub2hf[kaggle]'."
+MAX_JSON = 1 << 20
 
 
 def kaggle_cached(handle: KaggleHandle) -> Path | None:
@@ -29,20 +35,60 @@ def kaggle_cached(handle: KaggleHandle) -> Path | None:
     return cached(found[max(found)]) if found else None
 
 
-def kaggle_fetched(handle: KaggleHandle, *, quiet: bool) -> Path:
-    """Return the SavedModel of a handle, fetched by kagglehub.
+def kaggle_fetched(handle: KaggleHandle, progress: Progress | None) -> Path:
+    """Return the SavedModel of a handle, from Kaggle into kagglehub's cache.
+
+    Whoever asks gets a public model, as its page says ("Download via cURL"). For a model that Kaggle gives to its users
+    only, kagglehub is asked, which knows the person's account.
 
     Args:
         handle: without a version, the newest of Kaggle is meant.
-        quiet: whether nothing may be printed; else kagglehub draws its own bar on standard error.
+        progress: see `download`.
 
     Raises:
-        SourceError: kagglehub is not installed, or cannot fetch it.
+        SourceError: Kaggle does not give it, or it holds no SavedModel.
     """
+    try:
+        return _public(handle, progress)
+    except NotAllowed:
+        return _as_user(handle, quiet=progress is None)
+
+
+def _public(handle: KaggleHandle, progress: Progress | None) -> Path:
+    path = "/".join((handle.owner, handle.model, handle.framework, handle.variation))
+    endpoint = f"{(os.environ.get('HUB2HF_KAGGLE_ENDPOINT') or KAGGLE).rstrip('/')}/api/v1/models/{path}"
+    version = handle.version or _newest(f"{endpoint}/get")
+    place = kaggle_cache().joinpath("models", *path.split("/"), str(version))
+    named = str(replace(handle, version=version))
+    marker = place.with_name(f"{version}.complete")
+    return fetched(place, named, f"{endpoint}/{version}/download", "", progress, marker=marker)
+
+
+def _newest(url: str) -> int:
+    """Return the number of the newest version, which Kaggle tells as JSON."""
+
+    def bounded(done: int, total: int | None) -> None:
+        if done > MAX_JSON:
+            raise SourceError(f"{url} answers more than {MAX_JSON:,} bytes.", "Name a version: OWNER/MODEL/…/1.")
+
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer"
+        download(url, answer, progress=bounded)
+        try:
+            version = json.loads(answer.read_bytes())["versionNumber"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            version = None
+    if type(version) is not int or not 0 < version < 1 << 31:
+        raise SourceError(f"{url} tells no version of the model.", "Name a version: OWNER/MODEL/FRAMEWORK/VARIATION/1.")
+    return version
+
+
+def _as_user(handle: KaggleHandle, *, quiet: bool) -> Path:
+    """Return the SavedModel of a handle, fetched by kagglehub, which draws its own bar unless `quiet`."""
     place = kaggle_cache() / "models" / handle.owner / handle.model / handle.framework / handle.variation
     try:
         with alone(place), _printing(quiet=quiet):
-            folder = Path(_client().model_download(str(handle)))
+            folder = Path(_client(handle).model_download(str(handle)))
     except OSError as error:
         if error.filename is not None:
             raise SourceError(
@@ -60,11 +106,13 @@ def kaggle_fetched(handle: KaggleHandle, *, quiet: bool) -> Path:
     return found
 
 
-def _client() -> Any:
+def _client(handle: KaggleHandle) -> Any:
     try:
         import kagglehub
     except ImportError as error:
-        raise SourceError(f"{error.name}, which fetches models from Kaggle, is not installed.", INSTALL) from error
+        raise SourceError(
+            f"Kaggle gives {handle} to its users only, and {error.name} is not installed.", INSTALL
+        ) from error
     logging.getLogger("kagglehub").setLevel(logging.ERROR)  # it tells of versions and progress on standard output
     return kagglehub
 

@@ -28,7 +28,9 @@ def cached(folder: Path) -> Path | None:
     return model_folder(folder) if folder.is_dir() else None
 
 
-def fetched(folder: Path, named: str, url: str, sha256: str, progress: Progress | None) -> Path:
+def fetched(
+    folder: Path, named: str, url: str, sha256: str, progress: Progress | None, *, marker: Path | None = None
+) -> Path:
     """Return the SavedModel of the archive at `url`, from `folder` or else fetched and unpacked there.
 
     Args:
@@ -37,22 +39,24 @@ def fetched(folder: Path, named: str, url: str, sha256: str, progress: Progress 
         url: where the archive is.
         sha256: what the archive must have, or "".
         progress: see `download`.
+        marker: a file that says of `folder` that it is whole; without it what is there is not, and is replaced.
 
     Raises:
+        MovedToKaggle, NotAllowed: see `download`.
         SourceError: it cannot be fetched, is not what was promised, or is no archive of a SavedModel.
     """
 
     def fill(work: Path) -> str:
         part = _beside(folder, "part")
+        found = download(url, part, sha256=sha256, progress=progress)
         try:
-            found = download(url, part, sha256=sha256, progress=progress)
             unpack(part, work)
         except SourceError as error:
             raise SourceError(error.problem.replace(str(part), url), error.next_step) from None
         _remove(part)
         return found
 
-    return _made(folder, named, fill)
+    return _made(folder, named, fill, marker)
 
 
 def unpacked(folder: Path, archive: Path, sha256: str) -> Path:
@@ -106,12 +110,12 @@ def alone(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _made(folder: Path, named: str, fill: Callable[[Path], str]) -> Path:
+def _made(folder: Path, named: str, fill: Callable[[Path], str], marker: Path | None = None) -> Path:
     """Return the SavedModel in `folder`, made by `fill` (which gives the archive's SHA-256) if it is not there yet."""
     try:
         with alone(folder):
             found = cached(folder)
-            if found is not None:
+            if found is not None and (marker is None or marker.is_file()):
                 return found
             for left in folder.parent.glob(f".{folder.name}.hub2hf-*"):  # of runs that were killed: we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
@@ -126,7 +130,11 @@ def _made(folder: Path, named: str, fill: Callable[[Path], str]) -> Path:
                     )
                 _describe(folder, named, digest)
                 _sync(work)
-                shutil.rmtree(folder, ignore_errors=True)  # a folder without a model, which is of no use to anyone
+                shutil.rmtree(
+                    folder, ignore_errors=True
+                )  # a folder without a model or half of one: of no use to anyone
+                if marker is not None:
+                    marker.touch()  # without its folder it says nothing
                 work.rename(folder)
             finally:
                 shutil.rmtree(work, ignore_errors=True)

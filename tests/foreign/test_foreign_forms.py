@@ -1,4 +1,4 @@
-"""Whatever form a SavedModel has, what converts can be recorded, verified and pushed: TensorFlow runs it, and shows its ids."""
+"""What converts can be recorded, verified and pushed, whatever its form: TensorFlow runs it, and shows its ids."""
 
 from __future__ import annotations
 

@@ -12,24 +12,28 @@ import pytest
 from loopback import Served, serving
 from references import EMBEDDED
 
-from convert.sources import download, store
+from convert.sources import download, kaggle, store
 
 IMPATIENT = download.Policy(
     connect_seconds=2, stall_seconds=0.4, least_bytes=100, attempts=3, first_wait=0.01, longest_wait=1.5
 )
 
 
+ENDPOINTS = ("HUB2HF_TFHUB_ENDPOINT", "HUB2HF_KAGGLE_ENDPOINT")
+
+
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder that holds every cache of the test."""
-    for name in ("HF_HUB_OFFLINE", "HUB2HF_OFFLINE", "TFHUB_CACHE_DIR", "KAGGLEHUB_CACHE", "HUB2HF_TFHUB_ENDPOINT"):
+    for name in ("HF_HUB_OFFLINE", "HUB2HF_OFFLINE", "TFHUB_CACHE_DIR", "KAGGLEHUB_CACHE", *ENDPOINTS):
         monkeypatch.delenv(name, raising=False)
     caches = tmp_path / "caches"
     monkeypatch.setenv("HUB2HF_CACHE", str(caches / "hub2hf"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(caches / "kagglehub"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(download, "POLICY", IMPATIENT)
-    monkeypatch.setattr(store, "download", lambda *a, **k: download.download(*a, **{"policy": IMPATIENT, **k}))
+    for module in (store, kaggle):
+        monkeypatch.setattr(module, "download", lambda *a, **k: download.download(*a, **{"policy": IMPATIENT, **k}))
     return caches
 
 

@@ -1,4 +1,4 @@
-"""From one name to a folder: the caches of the libraries people have, offline, Kaggle through kagglehub itself."""
+"""From one name to a folder: the caches of the libraries people have, offline, Kaggle with and without kagglehub."""
 
 from __future__ import annotations
 
@@ -220,7 +220,69 @@ def kaggle(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         server.shutdown()
 
 
-def test_kagglehub_fetches(kaggle: list[str], own_places: Path, capfd: pytest.CaptureFixture[str]) -> None:
+ON_KAGGLE = "/api/v1/models/google/lealla/tensorFlow2/lealla-large"
+
+
+@pytest.fixture
+def public(server: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, Served]:
+    """Return the files of a server that stands for Kaggle and for tfhub.dev."""
+    monkeypatch.setenv("HUB2HF_KAGGLE_ENDPOINT", server[0])
+    monkeypatch.setenv("HUB2HF_TFHUB_ENDPOINT", server[0])
+    return server[1]
+
+
+def test_a_public_model_of_kaggle_needs_no_extra(
+    public: dict[str, Served], tarball: bytes, own_places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    public[f"{ON_KAGGLE}/get"] = Served(b'{"versionNumber": 3}')
+    public[f"{ON_KAGGLE}/3/download"] = Served(faults=[(302, {"Location": "/signed"})] * 2)
+    signed = public["/signed"] = Served(tarball, ["cut"])
+    found = resolve("google/lealla/tensorFlow2/lealla-large")
+    assert contents(found) == contents(EMBEDDED)
+    assert found == own_places / "kagglehub/models/google/lealla/tensorFlow2/lealla-large/3"
+    assert found.with_name("3.complete").is_file()
+    assert resolve("google/lealla/tensorFlow2/lealla-large/3") == found
+    assert [r.get("Range") for r in signed.requests] == [None, "bytes=1000-"]
+
+
+def test_half_a_model_in_the_cache_of_kagglehub_is_replaced(
+    public: dict[str, Served], tarball: bytes, own_places: Path
+) -> None:
+    half = own_places / f"kagglehub/models/{KAGGLE}"
+    half.mkdir(parents=True)
+    (half / "saved_model.pb").write_bytes(b"half")
+    public[f"{ON_KAGGLE}/1/download"] = Served(tarball)
+    assert contents(resolve(str(KAGGLE))) == contents(EMBEDDED)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"{}", b"[]", b"text", b'{"versionNumber": "2"}', b'{"versionNumber": -1}', b"0" * 2_000_000]
+)
+def test_a_version_that_is_none_is_told(answer: bytes, public: dict[str, Served]) -> None:
+    public[f"{ON_KAGGLE}/get"] = Served(answer)
+    with pytest.raises(SourceError, match=r"lealla-large/get (tells no version|answers more than)") as told:
+        resolve("google/lealla/tensorFlow2/lealla-large")
+    assert "Name a version" in told.value.next_step
+
+
+def test_tfhub_that_leads_to_a_page_of_kaggle_is_followed(
+    public: dict[str, Served], server: Server, tarball: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convert.sources.download.KAGGLE_HOSTS", {"127.0.0.1"})
+    monkeypatch.setattr("convert.sources.address.KAGGLE_HOSTS", {"127.0.0.1"})
+    page = f"{server[0]}/models/{KAGGLE}?tfhub-redirect=true"
+    public[PATH] = Served(faults=[(301, {"Location": page})])
+    public[page.removeprefix(server[0])] = Served(b"<html>", headers={"Content-Type": "text/html"})
+    public[f"{ON_KAGGLE}/1/download"] = Served(tarball)
+    assert contents(resolve(LARGE)) == contents(EMBEDDED)
+
+
+def test_kagglehub_is_asked_for_what_kaggle_gives_to_users(
+    kaggle: list[str], public: dict[str, Served], own_places: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for path in (f"{ON_KAGGLE}/get", "/api/v1/models/google/other/tensorFlow2/x/1/download"):
+        public[path] = Served(faults=[(403, {})])
     found = resolve("google/lealla/tensorFlow2/lealla-large")
     assert contents(found) == contents(EMBEDDED)
     assert found == own_places / "kagglehub/models/google/lealla/tensorFlow2/lealla-large/3"
@@ -231,16 +293,17 @@ def test_kagglehub_fetches(kaggle: list[str], own_places: Path, capfd: pytest.Ca
         resolve("google/other/tensorFlow2/x/1")
 
 
-def test_a_tfhub_address_that_leads_nowhere_is_sought_on_kaggle(
-    kaggle: list[str], server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HUB2HF_TFHUB_ENDPOINT", server[0])
+def test_a_tfhub_address_that_leads_nowhere_is_sought_on_kaggle(public: dict[str, Served], tarball: bytes) -> None:
+    public[f"{ON_KAGGLE}/1/download"] = Served(tarball)
     assert contents(resolve("lealla-large")) == contents(EMBEDDED)
 
 
-def test_without_kagglehub_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_kagglehub_what_needs_an_account_is_told(
+    public: dict[str, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(SourceError, match=r"kagglehub.* is not installed.*pip install 'hub2hf\[kaggle\]'"):
+    public[f"{ON_KAGGLE}/1/download"] = Served(faults=[(403, {})])
+    with pytest.raises(SourceError, match=r"to its users only, and kagglehub.* not installed.*'hub2hf\[kaggle\]'"):
         resolve(str(KAGGLE))
 
 
