@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.blueprint import Blueprint, read_blueprint
+from convert.blueprint import Blueprint, gives, read_blueprint
 from convert.equivalence.result import Report
 from convert.equivalence.sentences import Sentence, chunked, language_sentences, read_sentences, trap_sentences
 from convert.errors import Hub2HFError, SourceError
@@ -87,7 +87,11 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
 
 
 def inspect(
-    source: str | Path, *, preprocessor: str | Path | None = None, vocab: str | Path | None = None
+    source: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
 ) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
@@ -96,6 +100,8 @@ def inspect(
         preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
             model its own is taken.
         vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
+        output: the output that is the embedding, as NAME or SIGNATURE:NAME, where several could be; without, it is the one
+            that the conventions of TensorFlow Hub name.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -103,7 +109,7 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab))
+    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab), output)
     prove_tokenizer(blueprint)
     return blueprint
 
@@ -127,6 +133,7 @@ def convert(
     model: str | Path | None = None,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -137,7 +144,7 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
-        preprocessor, vocab: as for `inspect`.
+        preprocessor, vocab, output: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -151,7 +158,7 @@ def convert(
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
         source_hash = pool.submit(fingerprint, saved, *beside)
-        blueprint = read_blueprint(saved, *beside)
+        blueprint = read_blueprint(saved, *beside, output)
         prove_tokenizer(blueprint)
         total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
         done = 0
@@ -187,6 +194,7 @@ def record(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -196,7 +204,7 @@ def record(
     Args:
         source: as for `convert`.
         file: the recording to write, a safetensors file.
-        preprocessor, vocab: as for `inspect`.
+        preprocessor, vocab, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with the number of sentences just recorded.
@@ -211,7 +219,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference(source, preprocessor, vocab) as graph:
+    with _reference(source, preprocessor, vocab, output) as graph:
         for chunk in chunked(_chosen(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -228,6 +236,7 @@ def verify(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     golden: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -242,6 +251,7 @@ def verify(
         source: the SavedModel, run by TensorFlow now; None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
         preprocessor, vocab: as for `inspect`; not with `golden`.
+        output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
@@ -271,12 +281,14 @@ def verify(
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
         if preprocessor is not None or vocab is not None:
             raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
+        if output:
+            raise SourceError("A recording is of one output.", "Leave out either golden or output.")
         recording = Recording.load(Path(golden))
         _check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with _reference(source, preprocessor, vocab) as graph:
+        with _reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
             witness = Witness.live(graph, _chosen(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
@@ -364,14 +376,21 @@ def push(
     )
 
 
-def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> ReferenceGraph:
-    """Return TensorFlow about to run `source`, with what stands beside it."""
+def _reference(
+    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None, output: str, made_from: str = ""
+) -> ReferenceGraph:
+    """Return TensorFlow about to run `source`, with what stands beside it.
+
+    Where no `output` is named, it is the one that a candidate was `made_from`, if `source` has it.
+    """
     model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
     try:
         from convert.equivalence.tensorflow_side import ReferenceGraph
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    return ReferenceGraph(model, *beside)
+    if not output and made_from and gives(model, made_from):
+        output = made_from
+    return ReferenceGraph(model, *beside, output)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:

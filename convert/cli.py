@@ -40,6 +40,9 @@ Source = Annotated[
 Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
 Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
+Output = Annotated[
+    str, typer.Option(help="Which output is the embedding, where several could be: NAME or SIGNATURE:NAME.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -59,10 +62,16 @@ def _options(
 
 
 @app.command()
-def inspect(source: Source, preprocessor: Preprocessor = None, vocab: Vocab = None, as_json: AsJson = False) -> None:
+def inspect(
+    source: Source,
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
+    output: Output = "",
+    as_json: AsJson = False,
+) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
     _fetched(source, quiet=as_json)
-    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab)
+    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
     else:
@@ -75,6 +84,7 @@ def convert(
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
@@ -83,7 +93,14 @@ def convert(
     _fetched(source, quiet=as_json)
     with _progress(enabled=not as_json) as report:
         conversion = verbs.convert(
-            source, out, preprocessor=preprocessor, vocab=vocab, model=model, force=force, progress=report
+            source,
+            out,
+            preprocessor=preprocessor,
+            vocab=vocab,
+            output=output,
+            model=model,
+            force=force,
+            progress=report,
         )
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
@@ -119,6 +136,7 @@ def record(
     file: Path,
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     languages: Languages = "",
     sentences: Sentences = None,
 ) -> None:
@@ -130,6 +148,7 @@ def record(
             file,
             preprocessor=preprocessor,
             vocab=vocab,
+            output=output,
             languages=_split(languages),
             sentences=sentences,
             progress=report,
@@ -143,6 +162,7 @@ def verify(
     candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
     sentences: Sentences = None,
@@ -177,6 +197,7 @@ def verify(
             source if golden else candidate,
             preprocessor=preprocessor,
             vocab=vocab,
+            output=output,
             golden=golden,
             languages=_split(languages),
             sentences=sentences,

@@ -176,7 +176,7 @@ def test_text_models_take_nothing_beside(pair: Callable[[str], Pair]) -> None:
 
 def test_a_preprocessor_is_no_encoder_and_an_encoder_no_preprocessor(pair: Callable[[str], Pair]) -> None:
     cased = pair("cased")
-    with pytest.raises(GraphError, match=r"entry points: serving_default"):
+    with pytest.raises(GraphError, match=r"No entry point of .*serving_default: "):
         convert.inspect(cased.preprocessor)
     with pytest.raises(SourceError, match="is not a preprocessor"):
         convert.inspect(cased.encoder, preprocessor=cased.encoder)
@@ -196,6 +196,17 @@ def test_a_preprocessor_of_another_model_is_refused(pair: Callable[[str], Pair],
     other = _with_vocabulary(cased.preprocessor, tmp_path / "other", b"".join([*lines[:-1], b"another\n"]))
     with pytest.raises(VocabularyError, match="other pieces than the encoder's own"):
         convert.inspect(cased.encoder, preprocessor=other)
+
+
+@pytest.mark.parametrize(("says", "does"), [(True, "keeps case"), (False, "folds case")])
+def test_an_encoder_beside_a_preprocessor_of_the_other_case_is_refused(
+    says: bool, does: str, build_pair: Callable[..., Pair]
+) -> None:
+    mixed = build_pair(lower_case=says), build_pair(lower_case=not says)
+    with pytest.raises(VocabularyError, match=rf"'do_lower_case' is {str(says).lower()}.*{does}") as refusal:
+        convert.inspect(mixed[0].encoder, preprocessor=mixed[1].preprocessor)
+    assert str(mixed[0].encoder) in str(refusal.value)
+    assert str(mixed[1].preprocessor) in str(refusal.value)
 
 
 def test_a_preprocessor_longer_than_the_positions_is_refused(
