@@ -10,7 +10,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.blueprint import Blueprint, gives, read_blueprint
 from convert.equivalence.result import Report
-from convert.equivalence.sentences import Sentence, chunked, language_sentences, read_sentences, trap_sentences
+from convert.equivalence.sentences import check_languages, chosen_sentences, chunked
 from convert.errors import Hub2HFError, SourceError
 from convert.export import (
     as_json,
@@ -33,8 +33,10 @@ from convert.export import (
     write_card,
     write_folder,
 )
+from convert.export.files import write_whole
 from convert.known_models import find_model
-from convert.savedmodel import SavedModel
+from convert.opened import opened
+from convert.savedmodel import stripped
 from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ __all__ = [
     "convert",
     "facts",
     "fetch",
+    "graph_only",
     "inspect",
     "integrity",
     "push",
@@ -109,21 +112,37 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab), output)
+    found = opened(source, preprocessor, vocab, whole=False)
+    blueprint = read_blueprint(*found.sources, output)
     prove_tokenizer(blueprint)
-    return blueprint
+    return replace(blueprint, absent=found.absent)
 
 
-def _text_side(
-    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None
-) -> tuple[SavedModel | None, Path | None]:
-    """Return the preprocessor opened, and the path of the vocabulary; None for what is not given."""
-    if preprocessor is None and vocab is None and (known := model_of(source)) is not None:
-        preprocessor = known.preprocessor or None
-    return (
-        SavedModel.open(resolve(preprocessor)) if preprocessor is not None else None,
-        Path(vocab) if vocab is not None else None,
-    )
+def graph_only(
+    source: str | Path,
+    file: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write the graph of a SavedModel without its weights and its vocabulary into one file, to attach to an issue.
+
+    `inspect` reads such a file as it reads a SavedModel. The same source gives the same bytes.
+
+    Args:
+        source, preprocessor, vocab: as for `inspect`.
+        file: the zip to write; one that is there is replaced.
+
+    Returns:
+        What is in the file and what was left out, as JSON data.
+
+    Raises:
+        Hub2HFError: the source is missing or damaged, or `file` cannot be written.
+    """
+    found = stripped(*opened(source, preprocessor, vocab).sources)
+    data = found.zipped()
+    write_whole(Path(file), data, "Name another file, in a folder that is there.")
+    return {"file": str(file), "bytes": len(data), "holds": sorted(found.files), **found.about}
 
 
 def convert(
@@ -151,14 +170,15 @@ def convert(
     Raises:
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
-    folder, target = resolve(source), Path(out)
+    target = Path(out)
     named = find_model(model) if model is not None else model_of(source)
-    check_free(target, force, folder)
-    saved, beside = SavedModel.open(folder), _text_side(source, preprocessor, vocab)
+    check_free(target, force, resolve(source))
+    sources = opened(source, preprocessor, vocab).sources
+    saved = sources[0]
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, saved, *beside)
-        blueprint = read_blueprint(saved, *beside, output)
+        source_hash = pool.submit(fingerprint, *sources)
+        blueprint = read_blueprint(*sources, output)
         prove_tokenizer(blueprint)
         total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
         done = 0
@@ -185,7 +205,7 @@ def convert(
 def facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return a blueprint as plain JSON data: signature, text, vocabulary, encoder, mapping, unused."""
     plain: dict[str, Any] = as_json(blueprint_facts(blueprint))
-    return plain
+    return {**plain, "absent": list(blueprint.absent)} if blueprint.absent else plain
 
 
 def record(
@@ -220,7 +240,7 @@ def record(
     check_writable(Path(file))
     parts = []
     with _reference(source, preprocessor, vocab, output) as graph:
-        for chunk in chunked(_chosen(languages, sentences)):
+        for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
     if not parts:
@@ -284,12 +304,12 @@ def verify(
         if output:
             raise SourceError("A recording is of one output.", "Leave out either golden or output.")
         recording = Recording.load(Path(golden))
-        _check_languages(languages, recording.sentences)
+        check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
         with _reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
-            witness = Witness.live(graph, _chosen(languages, sentences))
+            witness = Witness.live(graph, chosen_sentences(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
@@ -383,44 +403,15 @@ def _reference(
 
     Where no `output` is named, it is the one that a candidate was `made_from`, if `source` has it.
     """
-    model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
+    sources = opened(source, preprocessor, vocab).sources
     try:
         from convert.equivalence.tensorflow_side import ReferenceGraph
     except ImportError as error:
         raise _missing(error, "tensorflow") from error
-    if not output and made_from and gives(model, made_from):
+    if not output and made_from and gives(sources[0], made_from):
         output = made_from
-    return ReferenceGraph(model, *beside, output)
+    return ReferenceGraph(*sources, output)
 
 
 def _missing(error: ImportError, extra: str) -> SourceError:
     return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")
-
-
-def _chosen(languages: Collection[str], file: str | Path | None) -> Iterator[Sentence]:
-    """Yield the sentences of `file`, or the project's own and the traps, in `languages` only where any are named."""
-    if file is None:
-        own = [*language_sentences(), *trap_sentences()]
-        _check_languages(languages, own)
-        return (sentence for sentence in own if not languages or sentence.language in languages)
-    return _of_file(languages, Path(file))
-
-
-def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
-    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
-    missing = set(languages)
-    for sentence in read_sentences(file):
-        if not languages or sentence.language in languages:
-            missing.discard(sentence.language)
-            yield sentence
-    _refuse_unknown(missing)
-
-
-def _check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
-    _refuse_unknown(set(languages) - {sentence.language for sentence in sentences})
-
-
-def _refuse_unknown(languages: Collection[str]) -> None:
-    if languages:
-        names = ", ".join(sorted(languages))
-        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")

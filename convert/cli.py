@@ -20,7 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 import convert as verbs
 from convert.errors import Hub2HFError, SourceError
-from convert.report import print_blueprint, print_conversion, print_publication, print_sources
+from convert.report import print_blueprint, print_conversion, print_graph_only, print_publication, print_sources
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -67,10 +67,23 @@ def inspect(
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
     output: Output = "",
+    graph_only: Annotated[
+        Path | None,
+        typer.Option(
+            help="Only write the graph into this file, without weights and vocabulary, to attach to an issue."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
     _fetched(source, quiet=as_json)
+    if graph_only is not None:
+        written = verbs.graph_only(source, graph_only, preprocessor=preprocessor, vocab=vocab)
+        if as_json:
+            _print_json(written)
+        else:
+            print_graph_only(source, written)
+        return
     blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})

@@ -47,6 +47,8 @@ BYTES_A_SECOND: Final = 10_000_000  # of files: each adds to what may be compute
 LOOK_EVERY: Final = 0.002  # seconds between two looks at the computing time
 MEMORY: Final = 128 << 20  # of values that are held at one time while a graph is run
 MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
+# Of variables that a graph-only file claims and does not bring; the layers of LaBSE have 340 MB.
+MAX_CLAIMED_BYTES: Final = 1 << 29
 
 
 @dataclass

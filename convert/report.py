@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -27,6 +27,7 @@ from convert.blueprint.text import (
 )
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.savedmodel.graph_only import left_out
 from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
 
@@ -120,6 +121,8 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
     console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
+    for line in blueprint.absent:
+        console.print(f"[bold]absent[/bold] (a graph-only file): {escape(line)}")
     console.print(f"[bold]proved[/bold] by running the graph, without TensorFlow, on {_seen(blueprint.seen)}")
 
 
@@ -176,6 +179,22 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
     beside = conversion.blueprint.preprocessor
     with_it = f" --preprocessor {beside.folder}" if beside else ""
     console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}{with_it}"), soft_wrap=True)
+
+
+def print_graph_only(source: str, written: Mapping[str, Any]) -> None:
+    """Print what a graph-only file holds and what was left out of it."""
+    console = Console()
+    console.print(f"[bold]{escape(written['file'])}[/bold]: {written['bytes']:,} bytes, the graph of {escape(source)}")
+    console.print(f"holds {escape(', '.join(written['holds']))}")
+    console.print(
+        "of the weights only names, shapes and dtypes; of each vocabulary only the number of lines and the pieces that the "
+        "graph names; nothing else of the SavedModel"
+    )
+    for place in ("model", "preprocessor"):
+        if place in written:
+            for line in left_out(written[place]):
+                console.print(f"[bold]left out[/bold] of the {place}: {escape(line)}")
+    console.print(escape(f"look at it: hub2hf inspect {written['file']}"), soft_wrap=True)
 
 
 def print_publication(found: Publication) -> None:

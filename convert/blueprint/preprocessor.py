@@ -47,10 +47,11 @@ def read_preprocessor(
     found = reading.read(pieces, positions, thorough=thorough)
     said, folds = lower_case_said(encoder), reading.folds_case(found[1].vocabulary)
     if said is not None and said.lower != folds:
-        does = "folds case: it makes the same ids" if folds else "keeps case: it makes other ids"
+        kind, value = ("lower-cased", "true") if said.lower else ("cased", "false")
+        does = "folds case: it makes the same ids of 'A' as" if folds else "keeps case: it makes other ids of 'A' than"
         raise VocabularyError(
-            f"The encoder {encoder.folder} was trained on {'lower-cased' if said.lower else 'cased'} text (variable "
-            f"'{LOWER_CASE}' is {str(said.lower).lower()}); the preprocessor {preprocessor.folder} {does} of 'A' {'as' if folds else 'than'} of 'a'.",
+            f"The encoder {encoder.folder} was trained on {kind} text (variable '{LOWER_CASE}' is {value}); the "
+            f"preprocessor {preprocessor.folder} {does} of 'a'.",
             OTHER,
         )
     return found

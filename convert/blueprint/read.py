@@ -57,7 +57,7 @@ def read_blueprint(
         VocabularyError: the vocabulary is not that of the encoder.
     """
     # The products of a probe are small: threads that wait for each other cost more than they bring.
-    with threadpool_limits(limits=1, user_api="blas"), limits.budget(_size(model)):
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
         found = text_entry(model, output)
         if found is None:
             return read_beside(model, preprocessor, vocabulary, output, thorough=thorough)
@@ -155,8 +155,3 @@ class _Reading:
 def _rows(pieces: Mapping[bytes, int]) -> int:
     """Return how many rows of the word embeddings a probe over `pieces` can ask for."""
     return max(pieces[piece] for piece in pieces) + SPARE_ROWS
-
-
-def _size(model: SavedModel) -> int:
-    """Return the bytes of the variables, to which the time and the memory of understanding the graph are proportional."""
-    return sum(variable.nbytes for variable in model.checkpoint.variables.values()) if model.has_checkpoint else 0
