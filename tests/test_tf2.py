@@ -217,33 +217,6 @@ def test_a_preprocessor_longer_than_the_positions_is_refused(
         convert.inspect(short.encoder, preprocessor=pair("cased").preprocessor)
 
 
-@pytest.mark.parametrize(
-    ("renames", "kind"),
-    [
-        ({"transformer/layer_0/": "transformer/"}, "ALBERT"),
-        ({"embeddings/layer_norm": "embedding_projection"}, "ELECTRA"),
-        ({"position_embedding/embeddings": "relative_attention_bias/rel_embedding"}, "T5"),
-        ({"transformer/layer_0/self_attention/query": "EncoderTransformer/query"}, "Universal Sentence Encoder"),
-        ({"pooler_transform": "head"}, "has no rule"),
-    ],
-)
-def test_other_kinds_are_refused_by_name(
-    renames: dict[str, str], kind: str, build_pair: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import build_tf2_model as builder
-
-    original = builder.Variables.__call__
-
-    def renamed(self: Any, name: str, *rest: Any, **named: Any) -> Any:
-        for old, new in renames.items():
-            name = name.replace(old, new)
-        return original(self, name, *rest, **named)
-
-    monkeypatch.setattr(builder.Variables, "__call__", renamed)
-    with pytest.raises(MappingError, match=kind):
-        convert.inspect(build_pair().encoder)
-
-
 def test_heads_that_do_not_fill_the_hidden_size_are_refused() -> None:
     from convert.state_dict import BERT_TF2, pair
 

@@ -207,7 +207,9 @@ def embedding_output(entry: Entry) -> str | None:
 
 def ambiguous(entries: Iterable[Entry], problem: str) -> GraphError:
     """Return the error that `problem`, which is no whole sentence, asks for: it lists what could be meant."""
-    several = list(entries)
+    listed = list(entries)
+    told = [set(embeddings(entry)) for entry in listed if entry.name != CALL]
+    several = [entry for entry in listed if entry.name != CALL or set(embeddings(entry)) not in told]
     options = [
         f"{_quoted(entry, name, several)} {_shape(tensor)}"
         for entry in several
