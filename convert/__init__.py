@@ -35,7 +35,7 @@ from convert.export import (
 )
 from convert.export.files import write_whole
 from convert.known_models import find_model
-from convert.opened import opened
+from convert.opened import diagnose, opened
 from convert.savedmodel import stripped
 from convert.sources import address_of, model_of, resolve
 
@@ -50,6 +50,7 @@ __all__ = [
     "Report",
     "card",
     "convert",
+    "diagnose",
     "facts",
     "fetch",
     "graph_only",

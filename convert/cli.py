@@ -20,7 +20,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 import convert as verbs
 from convert.errors import Hub2HFError, SourceError
-from convert.report import print_blueprint, print_conversion, print_graph_only, print_publication, print_sources
+from convert.report import (
+    print_blueprint,
+    print_conversion,
+    print_diagnosis,
+    print_graph_only,
+    print_publication,
+    print_sources,
+)
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -84,7 +91,17 @@ def inspect(
         else:
             print_graph_only(source, written)
         return
-    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
+    try:
+        blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
+    except Hub2HFError as error:
+        found = verbs.diagnose(error, source, preprocessor=preprocessor, vocab=vocab, output=output)
+        if as_json:
+            _print_json({"source": source, **found.as_json(), "error": str(error)})
+        else:
+            print_diagnosis(source, found)
+        sys.stdout.flush()
+        print(f"hub2hf: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_ERROR) from None
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
     else:

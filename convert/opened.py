@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.errors import SourceError
+from convert.blueprint import Diagnosis
+from convert.blueprint import diagnose as asked
+from convert.errors import Hub2HFError, SourceError
 from convert.savedmodel import SavedModel
 from convert.sources import model_of, resolve
 
@@ -71,3 +73,26 @@ def _beside_graph_only(model: SavedModel) -> Opened:
     if len(files) > 1:
         raise SourceError(f"{files[0].parent} has {len(files)} vocabularies.", "Make the graph-only file again.")
     return Opened(model, None, files[0] if files else None)
+
+
+def diagnose(
+    error: Hub2HFError,
+    source: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
+) -> Diagnosis:
+    """Return all that can be read of a source that is refused, and everything of it that is not understood.
+
+    Args:
+        error: with which `convert.inspect` refused it.
+        source, preprocessor, vocab, output: as for `convert.inspect`.
+    """
+    try:
+        sources = opened(source, preprocessor, vocab, whole=False).sources
+    except Hub2HFError as closed:
+        found = Diagnosis()
+        found.add("opening", closed)
+        return found
+    return asked(error, *sources, output)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import convert as verbs
-from convert.blueprint import Blueprint, Seen
+from convert.blueprint import Blueprint, Diagnosis, Seen
 from convert.blueprint.text import (
     CaseFold,
     Normalize,
@@ -25,6 +25,7 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
+from convert.errors import printable
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
 from convert.savedmodel.graph_only import left_out
@@ -179,6 +180,26 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
     beside = conversion.blueprint.preprocessor
     with_it = f" --preprocessor {beside.folder}" if beside else ""
     console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}{with_it}"), soft_wrap=True)
+
+
+def print_diagnosis(source: str, found: Diagnosis) -> None:
+    """Print what was read of a model that is refused, and everything that was not understood."""
+    console = Console()
+    console.print(f"[bold]{escape(source)}[/bold] cannot be converted")
+    if found.read:
+        read = _table("read", "", "where")
+        last = ""
+        for item in found.read:
+            shown = [item.question if item.question != last else "", item.value, item.evidence]
+            read.add_row(*map(escape, map(printable, shown)))
+            last = item.question
+        console.print(read)
+    trouble = _table("not understood", "")
+    for each in found.not_understood:
+        trouble.add_row(escape(each.question), escape(each.problem))
+    console.print(trouble)
+    if found.read:
+        console.print(escape(f"to report it: hub2hf inspect {source} --graph-only graph.zip"), soft_wrap=True)
 
 
 def print_graph_only(source: str, written: Mapping[str, Any]) -> None:

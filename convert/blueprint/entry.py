@@ -112,17 +112,17 @@ def text_entry(model: SavedModel, output: str = "") -> Chosen | None:
     called = [entry for entry in fitting if entry.name in SIGNATURES]
     if not called and len(fitting) > 1:
         raise ambiguous(fitting, "Several signatures take text and give an embedding, and none is called default")
-    entries = called or fitting
-    if not entries:
+    usable = called or fitting
+    if not usable:
         return None
-    name = embedding_output(entries[0])
+    name = embedding_output(usable[0])
     if name is None:
-        raise ambiguous(entries[:1], f"Several outputs of signature '{entries[0].name}' could be the embedding")
-    for other in entries[1:]:
+        raise ambiguous(usable[:1], f"Several outputs of signature '{usable[0].name}' could be the embedding")
+    for other in usable[1:]:
         second = embedding_output(other)
-        if second is None or other.outputs[second].ref != entries[0].outputs[name].ref:
-            raise ambiguous(entries, "Two signatures take text and give an embedding, and they are not the same")
-    return Chosen(entries[0], name)
+        if second is None or other.outputs[second].ref != usable[0].outputs[name].ref:
+            raise ambiguous(usable, "Two signatures take text and give an embedding, and they are not the same")
+    return Chosen(usable[0], name)
 
 
 def ids_entry(model: SavedModel, output: str = "") -> Chosen:
@@ -139,12 +139,12 @@ def ids_entry(model: SavedModel, output: str = "") -> Chosen:
         GraphError: there is none, or several outputs could be meant, and no convention tells.
         SourceError: no output is called `output`.
     """
-    entries = list(_entries(model))
-    fitting = [entry for entry in entries if takes_ids(entry) and embeddings(entry)]
+    every = list(entries(model))
+    fitting = [entry for entry in every if takes_ids(entry) and embeddings(entry)]
     if output:
         found = _told(fitting, output)
         if found is None:
-            raise _no_such_output(entries, output)
+            raise _no_such_output(every, output)
         return found
     for entry in fitting:
         name = embedding_output(entry)
@@ -154,7 +154,7 @@ def ids_entry(model: SavedModel, output: str = "") -> Chosen:
         raise ambiguous(fitting, "Several outputs could be the embedding, and none is called as embeddings are")
     raise GraphError(
         f"No entry point of {model.folder} takes one string tensor, or int32 tensors of ids, mask and token types, and "
-        f"gives one float32 row a text, [batch, hidden]: {'; '.join(map(_described, entries)) or 'it has none'}.",
+        f"gives one float32 row a text, [batch, hidden]: {'; '.join(map(described, every)) or 'it has none'}.",
         "Only encoders that take text or these three are supported.",
     )
 
@@ -237,14 +237,14 @@ def _told(entries: Sequence[Entry], output: str) -> Chosen | None:
 
 
 def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
-    told = "; ".join(map(_described, entries)) or "it has none"
+    told = "; ".join(map(described, entries)) or "it has none"
     return SourceError(
         f"No entry point takes text, or ids, and gives one float32 row a text as its output '{output}': {told}.",
         "Name one of the outputs [batch, hidden], or leave --output out.",
     )
 
 
-def _described(entry: Entry) -> str:
+def described(entry: Entry) -> str:
     """Return an entry with the types and shapes of its inputs and outputs."""
     inputs, outputs = (
         ", ".join(f"{name} {tensor.dtype} {_shape(tensor)}" for name, tensor in side.items()) or "nothing"
@@ -280,7 +280,12 @@ def _signatures(model: SavedModel) -> Iterator[Entry]:
             yield Entry(name, model.graph, signature.inputs, signature.outputs, {})
 
 
-def _entries(model: SavedModel) -> Iterator[Entry]:
+def entries(model: SavedModel) -> Iterator[Entry]:
+    """Yield every way into a model: its signatures, those of known names first, and the call of its root object.
+
+    Raises:
+        GraphError: a function of the root object is missing.
+    """
     yield from _signatures(model)
     for form in model.objects.functions(CALL):
         entry = _called(model, form)

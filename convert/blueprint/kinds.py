@@ -68,7 +68,7 @@ def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
         GraphError: the graph is damaged.
     """
     text = takes_text(chosen.entry)
-    nodes = _reached(flat_graph(chosen), chosen)
+    nodes = reached(flat_graph(chosen), chosen)
     found = list(_without_attention(nodes)) + (list(_cuts(nodes)) if text else [])
     if found:
         return found
@@ -76,24 +76,29 @@ def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
         seen = observe(model, chosen, text=text)
     except Hub2HFError:
         return found
-    for question in (_widths, _shared, _pre_norm, _scores, _talking, _pooling):
+    for question in (_widths, _shared, _pre_norm, _scores, _padding, _talking, _pooling):
         found += question(seen)
     return found
 
 
-def _reached(graph: Graph, chosen: Chosen) -> list[Node]:
+def reached(graph: Graph, chosen: Chosen) -> list[Node]:
     """Return all nodes that the output depends on, and those of the functions that these call."""
     nodes = order_of(graph, [chosen.tensor.ref])
-    names = {name for node in nodes for called in node.calls.values() for name in called}
-    seen: set[str] = set()
+    names, seen = _called(nodes), set[str]()
     while names - seen:
         name = (names - seen).pop()
         seen.add(name)
         if name in graph.functions:
-            body = list(graph.functions[name].nodes.values())
+            function = graph.functions[name]
+            body = order_of(function, function.returns)
             nodes += body
-            names |= {each for node in body for called in node.calls.values() for each in called}
+            names |= _called(body)
     return nodes
+
+
+def _called(nodes: list[Node]) -> set[str]:
+    """Return the functions that nodes call; what was a call before it was made flat calls no more."""
+    return {name for node in nodes if node.op != "IdentityN" for called in node.calls.values() for name in called}
 
 
 def _without_attention(nodes: list[Node]) -> Iterator[Finding]:
@@ -125,7 +130,7 @@ def _widths(seen: Observed) -> Iterator[Finding]:
     """Word embeddings of another width than the layers."""
     if seen.table is None or not seen.attention:
         return
-    width, hidden = seen.shapes[seen.table.name][-1], _hidden(seen)
+    width, hidden = seen.shapes[seen.table.name][-1], hidden_size(seen)
     if hidden is None or width == hidden:
         return
     where = f"variable '{seen.table.name}'"
@@ -150,7 +155,7 @@ def _widths(seen: Observed) -> Iterator[Finding]:
         )
 
 
-def _hidden(seen: Observed) -> int | None:
+def hidden_size(seen: Observed) -> int | None:
     """Return the width of the residual stream: that of most sums of tokens."""
     widths = Counter(
         seen.shapes[name][-1]
@@ -226,6 +231,16 @@ def _scores(seen: Observed) -> Iterator[Finding]:
                 continue  # the same for every token that looks: a mask of padding
             yield _of_bias(value, behind, node)
             return
+
+
+def _padding(seen: Observed) -> Iterator[Finding]:
+    """Attention that takes from padding."""
+    shares = seen.values.get(seen.attention[0]) if seen.attention else None
+    if shares is None or shares.shape[0] != seen.batch or seen.attended.all():
+        return
+    taken = np.moveaxis(shares, -1, 1)[~seen.attended]
+    if taken.min() > SAME:
+        yield Finding("attention that sees padding (no mask)", f"node '{seen.attention[0]}'")
 
 
 def _value(seen: Observed, name: str) -> np.ndarray | None:

@@ -73,7 +73,9 @@ class Encoder(tf.Module):
             tf.reshape(self.dense(taken, f"{name}/self_attention/{part}", HIDDEN), shape)
             for part in ("query", "key", "value")
         )
-        scores = tf.einsum("bqhd,bkhd->bhqk", q, k) / size**0.5 + (1 - mask[:, None, None]) * -1e9
+        scores = tf.einsum("bqhd,bkhd->bhqk", q, k) / size**0.5
+        if "blind" not in self.twists:
+            scores += (1 - mask[:, None, None]) * -1e9
         bias = self.bias(tf.shape(x)[1])
         scores = scores if bias is None else scores + bias
         if "talking" in self.twists:

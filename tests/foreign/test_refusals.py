@@ -1,4 +1,4 @@
-"""A refusal calls a model what it is, by what it computes, and blames neither names nor damage where they are not at fault."""
+"""A refusal calls a model what it is, by what it computes; it does not blame names or damage that are not at fault."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ KINDS = {
     "t5": "relative positions, learned in variable",
     "mpnet": "relative positions, learned in variable",
     "alibi": "depend on the distance of tokens",
+    "blind": "attention that sees padding (no mask)",
     "causal": "sees only the tokens before (causal)",
     "projection": "an embedding projection, from 8 to 16 numbers, as ALBERT and small ELECTRAs have",
     "albert": "one layer, whose weights are used 2 times, as ALBERT has",
