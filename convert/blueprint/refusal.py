@@ -15,7 +15,12 @@ from convert.savedmodel.model import SavedModel
 
 
 def read_blueprint(
-    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None, output: str = ""
+    model: SavedModel,
+    preprocessor: SavedModel | None = None,
+    vocabulary: Path | None = None,
+    output: str = "",
+    *,
+    thorough: bool = False,
 ) -> Blueprint:
     """Return the blueprint of `model`; see `convert.blueprint.read.read_blueprint`.
 
@@ -23,7 +28,7 @@ def read_blueprint(
         Hub2HFError: as there; where the model is seen to be of another kind, the error says of which.
     """
     try:
-        return read(model, preprocessor, vocabulary, output)
+        return read(model, preprocessor, vocabulary, output, thorough=thorough)
     except (GraphError, MappingError) as error:
         with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
             better = called_what_it_is(error, model, output)
