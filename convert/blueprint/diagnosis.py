@@ -92,7 +92,7 @@ def diagnose(
         error: why it is.
         model, preprocessor, vocabulary, output: as for `read_blueprint`.
     """
-    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_DIAGNOSE):
         return _Diagnosing(model, preprocessor, vocabulary, output).all(error)
 
 

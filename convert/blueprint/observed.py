@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convert.blueprint.entry import Chosen
-from convert.blueprint.inline import inlined
+from convert.blueprint.inline import FlatGraph, inlined
 from convert.blueprint.loops import raised
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
@@ -23,6 +23,7 @@ from convert.interpreter.run import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node, TensorRef
+from convert.savedmodel.stripped import MAX_FLOATS, is_large
 from convert.savedmodel.variables import VARIABLE_OPS
 
 BATCH, LENGTH = 3, 13
@@ -32,6 +33,8 @@ PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3",
 ADDITIONS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2", "AddN", "Sub"})
 GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+MAX_DRAWN = 1 << 24  # numbers of a variable
 LAST = 60  # values of tokens that are kept at the end of the run
 SAME = 1e-6
 
@@ -197,10 +200,10 @@ def observe(model: SavedModel, chosen: Chosen, *, text: bool) -> Observed:
     Raises:
         GraphError: an operation is not understood, or the graph cannot be run so.
     """
-    graph = flat_graph(chosen)
+    graph, frozen = _thawed(flat_graph(chosen), chosen, model)
     found = Observed(graph, {node.name: node for node in order_of(graph, [chosen.tensor.ref])})
     feeds = _texts(chosen) if text else _ids(chosen, found)
-    substitutes = Substitutes(_Variables(model), EveryPiece())
+    substitutes = Substitutes(_Variables(model, frozen), EveryPiece())
     Interpreter(graph, substitutes, found.take).run([chosen.tensor.ref], feeds)
     return found
 
@@ -234,22 +237,52 @@ def _is_ids(name: str) -> bool:
     return not any(part in name for part in ("mask", "type", "segment"))
 
 
-class _Variables:
-    """Random values by the node of a variable, the same for every run."""
+def _thawed(graph: Graph, chosen: Chosen, model: SavedModel) -> tuple[Graph, dict[str, tuple[int, ...]]]:
+    """Return the graph with variables in place of the constants that hold weights, and the shapes of these.
 
-    def __init__(self, model: SavedModel) -> None:
-        self._model = model
+    In a graph-only file such constants are zeros.
+    """
+    nodes = {node.name: node for node in order_of(graph, [chosen.tensor.ref])}
+    multiplied = {ref.node for node in nodes.values() if node.op in PRODUCTS for ref in node.inputs}
+    multiplied |= {nodes[name].inputs[0].node for name in multiplied if nodes[name].op == "Identity"}
+    shapes = {}
+    for node in nodes.values():
+        if node.op == "Const" and str(node.value_form[0]) in FLOATS:
+            value = node.value
+            emptied = model.graph_only is not None and value.size > MAX_FLOATS and not value.any()
+            if emptied or is_large(value) or (node.name in multiplied and value.ndim > 1):
+                shapes[node.name] = value.shape
+    new = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in shapes}
+    return (FlatGraph({**graph.nodes, **new}, graph.functions) if new else graph), shapes
+
+
+class _Variables:
+    """Random values by the node of a variable, the same for every run.
+
+    Args:
+        model: the SavedModel.
+        frozen: the shapes of those that are constants of the graph.
+    """
+
+    def __init__(self, model: SavedModel, frozen: Mapping[str, tuple[int, ...]]) -> None:
+        self._model, self._frozen = model, frozen
 
     def __call__(self, name: str) -> np.ndarray:
+        if name in self._frozen:
+            return self._drawn(name, self._frozen[name])
         binding = self._model.variable_binding(name)
         variable = self._model.checkpoint.variable(binding.key)
         shape = tuple(variable.shape) if binding.slice is None else binding.slice.shape
+        if variable.dtype.kind in "OSU":
+            raise GraphError(f"Variable '{variable.name}' holds texts.", "Report the model.")
+        if variable.dtype.kind in "iub":
+            return np.zeros(shape, variable.dtype)
+        return self._drawn(name, shape)
+
+    def _drawn(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if len(shape) == 2 and shape[0] > ROWS:
             shape = (ROWS, shape[1])
-        if prod(shape) > 1 << 24 or variable.dtype.kind in "OSU":
-            raise GraphError(f"Variable '{variable.name}' is too large to be tried.", "Report the model.")
-        source = np.random.default_rng(zlib.crc32(name.encode()))
-        if variable.dtype.kind in "iub":
-            return source.integers(0, 2, shape).astype(variable.dtype)
-        value = source.standard_normal(shape)
+        if prod(shape) > MAX_DRAWN:
+            raise GraphError(f"The variable of node '{name}' is too large to be tried.", "Report the model.")
+        value = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
         return np.asarray(value / np.sqrt(shape[0]) if len(shape) > 1 else 1 + 0.1 * value)

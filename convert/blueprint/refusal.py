@@ -30,7 +30,7 @@ def read_blueprint(
     try:
         return read(model, preprocessor, vocabulary, output, thorough=thorough)
     except (GraphError, MappingError) as error:
-        with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
+        with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_NAME):
             better = called_what_it_is(error, model, output)
         if better is error:
             raise

@@ -165,7 +165,7 @@ def _emptied(tensor: Any, where: str, pieces: frozenset[bytes]) -> dict[str, Any
     if tensor.ByteSize() <= MAX_FLOATS:
         return None
     array = decode_tensor(tensor, where)
-    if not _is_large(array):
+    if not is_large(array):
         return None
     told = {"dtype": "string" if array.dtype.hasobject else str(array.dtype), "shape": list(array.shape)}
     for name, _ in tensor.ListFields():
@@ -176,7 +176,8 @@ def _emptied(tensor: Any, where: str, pieces: frozenset[bytes]) -> dict[str, Any
     return told
 
 
-def _is_large(array: np.ndarray[Any, np.dtype[Any]]) -> bool:
+def is_large(array: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    """Tell whether a constant is taken out: it is long, and no mask or the like, which has few different values."""
     if array.dtype.hasobject:
         return array.size > MAX_STRINGS or sum(map(len, array.reshape(-1))) > MAX_TEXT_BYTES
     if array.dtype.kind in "iub":

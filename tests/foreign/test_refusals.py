@@ -82,3 +82,26 @@ def test_words_without_attention(deep: bool, said: str, tmp_path: Path) -> None:
     assert "no attention" in str(refusal.value)
     assert said in str(refusal.value)
     assert "no WordPiece" in str(refusal.value)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_weights_frozen_into_constants_are_weights(
+    as_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    monkeypatch.setenv("HUB2HF_CACHE", str(tmp_path / "cache"))
+    encoder = Encoder("talking", "max")
+    frozen = convert_variables_to_constants_v2(encoder.__call__.get_concrete_function())
+    module = tf.Module()
+    spec = [tf.TensorSpec([None, None], tf.int32, name) for name in ("word_ids", "input_mask", "type_ids")]
+    module.call = tf.function(lambda *given: {"default": frozen(*given)[0]}, input_signature=spec)
+    folder = tmp_path / "model"
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
+    if as_file:
+        convert.graph_only(folder, tmp_path / "graph.zip", vocab=VOCABULARY)
+    with pytest.raises(Hub2HFError) as refusal:
+        convert.inspect(tmp_path / "graph.zip" if as_file else folder, vocab=None if as_file else VOCABULARY)
+    assert "talking-heads attention" in str(refusal.value)
+    assert "max pooling" in str(refusal.value)
