@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.blueprint import Blueprint, gives, read_blueprint
+from convert.blueprint import Blueprint, read_blueprint
 from convert.equivalence.result import Report
 from convert.equivalence.sentences import check_languages, chosen_sentences, chunked
 from convert.errors import Hub2HFError, SourceError
@@ -35,12 +35,11 @@ from convert.export import (
 )
 from convert.export.files import write_whole
 from convert.known_models import find_model
-from convert.opened import diagnose, opened
+from convert.opened import diagnose, missing, opened, reference
 from convert.savedmodel import stripped
 from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.hub import Publication
 
 __all__ = [
@@ -240,7 +239,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference(source, preprocessor, vocab, output) as graph:
+    with reference(source, preprocessor, vocab, output) as graph:
         for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -293,7 +292,7 @@ def verify(
         from convert.equivalence.verify import Witness
         from convert.equivalence.verify import verify as hold
     except ImportError as error:
-        raise _missing(error, "torch") from error
+        raise missing(error, "torch") from error
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
     recording = None
@@ -309,7 +308,7 @@ def verify(
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with _reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
+        with reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
             witness = Witness.live(graph, chosen_sentences(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
@@ -395,24 +394,3 @@ def push(
         allow_unverified=allow_unverified,
         say=say,
     )
-
-
-def _reference(
-    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None, output: str, made_from: str = ""
-) -> ReferenceGraph:
-    """Return TensorFlow about to run `source`, with what stands beside it.
-
-    Where no `output` is named, it is the one that a candidate was `made_from`, if `source` has it.
-    """
-    sources = opened(source, preprocessor, vocab).sources
-    try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
-    except ImportError as error:
-        raise _missing(error, "tensorflow") from error
-    if not output and made_from and gives(sources[0], made_from):
-        output = made_from
-    return ReferenceGraph(*sources, output)
-
-
-def _missing(error: ImportError, extra: str) -> SourceError:
-    return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -15,10 +14,9 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 import convert as verbs
+from convert.bars import counter, progress_bar
 from convert.errors import Hub2HFError, SourceError
 from convert.report import (
     print_blueprint,
@@ -121,7 +119,7 @@ def convert(
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
     _fetched(source, quiet=as_json)
-    with _progress(enabled=not as_json) as report:
+    with progress_bar(enabled=not as_json) as report:
         conversion = verbs.convert(
             source,
             out,
@@ -172,7 +170,7 @@ def record(
 ) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
     _fetched(source)
-    with _counter("recorded") as report:
+    with counter("recorded") as report:
         count = verbs.record(
             source,
             file,
@@ -221,7 +219,7 @@ def verify(
         prepare_reports(report)
     if not golden:
         _fetched(source, quiet=as_json)
-    with _counter("compared") as progress:
+    with counter("compared") as progress:
         found = verbs.verify(
             None if golden else source,
             source if golden else candidate,
@@ -310,35 +308,15 @@ def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-@contextlib.contextmanager
-def _counter(done: str) -> Iterator[Callable[[int], None]]:
-    """Yield a callback for a number of sentences, which counts them on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed:.0f} sentences " + done), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(done, total=None)
-        yield lambda count: bar.advance(task, count)
-
-
 def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def _progress(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _fetched(source: str, *, quiet: bool = False) -> Path:
     """Bring the source here first, with a bar of its own; the verbs then find it in the cache."""
     if quiet:
         return verbs.fetch(source)
-    with _progress("fetching", enabled=True) as report:
+    with progress_bar("fetching", enabled=True) as report:
         return verbs.fetch(source, progress=report)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from convert.blueprint import Diagnosis
+from convert.blueprint import Diagnosis, gives
 from convert.blueprint import diagnose as asked
 from convert.errors import Hub2HFError, SourceError
 from convert.savedmodel import SavedModel
 from convert.sources import model_of, resolve
+
+if TYPE_CHECKING:
+    from convert.equivalence.tensorflow_side import ReferenceGraph
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,25 @@ def diagnose(
         found.add("opening", closed)
         return found
     return asked(error, *sources, output)
+
+
+def reference(
+    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None, output: str, made_from: str = ""
+) -> ReferenceGraph:
+    """Return TensorFlow about to run `source`, with what stands beside it.
+
+    Where no `output` is named, it is the one that a candidate was `made_from`, if `source` has it.
+    """
+    sources = opened(source, preprocessor, vocab).sources
+    try:
+        from convert.equivalence.tensorflow_side import ReferenceGraph
+    except ImportError as error:
+        raise missing(error, "tensorflow") from error
+    if not output and made_from and gives(sources[0], made_from):
+        output = made_from
+    return ReferenceGraph(*sources, output)
+
+
+def missing(error: ImportError, extra: str) -> SourceError:
+    """Return the error of a library that is not installed, and of the extra that brings it."""
+    return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")

@@ -41,8 +41,8 @@ class ReferenceGraph:
 
     Args:
         source: the SavedModel, or its folder.
-        preprocessor, vocabulary, output: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids from the
-            compiled tokenizer.
+        preprocessor, vocabulary, output: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids
+            from the compiled tokenizer.
 
     Raises:
         Hub2HFError: it is not understood.
