@@ -10,7 +10,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.blueprint import Blueprint, read_blueprint
 from convert.equivalence.result import Report
-from convert.equivalence.sentences import Sentence, chunked, language_sentences, read_sentences, trap_sentences
+from convert.equivalence.sentences import check_languages, chosen_sentences, chunked
 from convert.errors import Hub2HFError, SourceError
 from convert.export import (
     as_json,
@@ -33,12 +33,13 @@ from convert.export import (
     write_card,
     write_folder,
 )
+from convert.export.files import write_whole
 from convert.known_models import find_model
-from convert.savedmodel import SavedModel
+from convert.opened import diagnose, missing, opened, reference
+from convert.savedmodel import stripped
 from convert.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.hub import Publication
 
 __all__ = [
@@ -48,8 +49,10 @@ __all__ = [
     "Report",
     "card",
     "convert",
+    "diagnose",
     "facts",
     "fetch",
+    "graph_only",
     "inspect",
     "integrity",
     "push",
@@ -87,7 +90,11 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
 
 
 def inspect(
-    source: str | Path, *, preprocessor: str | Path | None = None, vocab: str | Path | None = None
+    source: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
 ) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
@@ -96,6 +103,8 @@ def inspect(
         preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
             model its own is taken.
         vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
+        output: the output that is the embedding, as NAME or SIGNATURE:NAME, where several could be; without, it is the one
+            that the conventions of TensorFlow Hub name.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -103,21 +112,37 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    blueprint = read_blueprint(SavedModel.open(resolve(source)), *_text_side(source, preprocessor, vocab))
+    found = opened(source, preprocessor, vocab, whole=False)
+    blueprint = read_blueprint(*found.sources, output)
     prove_tokenizer(blueprint)
-    return blueprint
+    return replace(blueprint, absent=found.absent)
 
 
-def _text_side(
-    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None
-) -> tuple[SavedModel | None, Path | None]:
-    """Return the preprocessor opened, and the path of the vocabulary; None for what is not given."""
-    if preprocessor is None and vocab is None and (known := model_of(source)) is not None:
-        preprocessor = known.preprocessor or None
-    return (
-        SavedModel.open(resolve(preprocessor)) if preprocessor is not None else None,
-        Path(vocab) if vocab is not None else None,
-    )
+def graph_only(
+    source: str | Path,
+    file: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write the graph of a SavedModel without its weights and its vocabulary into one file, to attach to an issue.
+
+    `inspect` reads such a file as it reads a SavedModel. The same source gives the same bytes.
+
+    Args:
+        source, preprocessor, vocab: as for `inspect`.
+        file: the zip to write; one that is there is replaced.
+
+    Returns:
+        What is in the file and what was left out, as JSON data.
+
+    Raises:
+        Hub2HFError: the source is missing or damaged, or `file` cannot be written.
+    """
+    found = stripped(*opened(source, preprocessor, vocab).sources)
+    data = found.zipped()
+    write_whole(Path(file), data, "Name another file, in a folder that is there.")
+    return {"file": str(file), "bytes": len(data), "holds": sorted(found.files), **found.about}
 
 
 def convert(
@@ -127,6 +152,7 @@ def convert(
     model: str | Path | None = None,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -137,21 +163,22 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
-        preprocessor, vocab: as for `inspect`.
+        preprocessor, vocab, output: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
     Raises:
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
-    folder, target = resolve(source), Path(out)
+    target = Path(out)
     named = find_model(model) if model is not None else model_of(source)
-    check_free(target, force, folder)
-    saved, beside = SavedModel.open(folder), _text_side(source, preprocessor, vocab)
+    check_free(target, force, resolve(source))
+    sources = opened(source, preprocessor, vocab).sources
+    saved = sources[0]
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, saved, *beside)
-        blueprint = read_blueprint(saved, *beside)
+        source_hash = pool.submit(fingerprint, *sources)
+        blueprint = read_blueprint(*sources, output)
         prove_tokenizer(blueprint)
         total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
         done = 0
@@ -178,7 +205,7 @@ def convert(
 def facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return a blueprint as plain JSON data: signature, text, vocabulary, encoder, mapping, unused."""
     plain: dict[str, Any] = as_json(blueprint_facts(blueprint))
-    return plain
+    return {**plain, "absent": list(blueprint.absent)} if blueprint.absent else plain
 
 
 def record(
@@ -187,6 +214,7 @@ def record(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -196,7 +224,7 @@ def record(
     Args:
         source: as for `convert`.
         file: the recording to write, a safetensors file.
-        preprocessor, vocab: as for `inspect`.
+        preprocessor, vocab, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with the number of sentences just recorded.
@@ -211,8 +239,8 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with _reference(source, preprocessor, vocab) as graph:
-        for chunk in chunked(_chosen(languages, sentences)):
+    with reference(source, preprocessor, vocab, output) as graph:
+        for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
     if not parts:
@@ -228,6 +256,7 @@ def verify(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    output: str = "",
     golden: str | Path | None = None,
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -242,6 +271,7 @@ def verify(
         source: the SavedModel, run by TensorFlow now; None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
         preprocessor, vocab: as for `inspect`; not with `golden`.
+        output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
@@ -262,7 +292,7 @@ def verify(
         from convert.equivalence.verify import Witness
         from convert.equivalence.verify import verify as hold
     except ImportError as error:
-        raise _missing(error, "torch") from error
+        raise missing(error, "torch") from error
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
     recording = None
@@ -271,13 +301,15 @@ def verify(
             raise SourceError("A recording has its own sentences.", "Leave out either golden or sentences.")
         if preprocessor is not None or vocab is not None:
             raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
+        if output:
+            raise SourceError("A recording is of one output.", "Leave out either golden or output.")
         recording = Recording.load(Path(golden))
-        _check_languages(languages, recording.sentences)
+        check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with _reference(source, preprocessor, vocab) as graph:
-            witness = Witness.live(graph, _chosen(languages, sentences))
+        with reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
+            witness = Witness.live(graph, chosen_sentences(languages, sentences))
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
@@ -362,46 +394,3 @@ def push(
         allow_unverified=allow_unverified,
         say=say,
     )
-
-
-def _reference(source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None) -> ReferenceGraph:
-    """Return TensorFlow about to run `source`, with what stands beside it."""
-    model, beside = SavedModel.open(resolve(source)), _text_side(source, preprocessor, vocab)
-    try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
-    except ImportError as error:
-        raise _missing(error, "tensorflow") from error
-    return ReferenceGraph(model, *beside)
-
-
-def _missing(error: ImportError, extra: str) -> SourceError:
-    return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")
-
-
-def _chosen(languages: Collection[str], file: str | Path | None) -> Iterator[Sentence]:
-    """Yield the sentences of `file`, or the project's own and the traps, in `languages` only where any are named."""
-    if file is None:
-        own = [*language_sentences(), *trap_sentences()]
-        _check_languages(languages, own)
-        return (sentence for sentence in own if not languages or sentence.language in languages)
-    return _of_file(languages, Path(file))
-
-
-def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
-    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
-    missing = set(languages)
-    for sentence in read_sentences(file):
-        if not languages or sentence.language in languages:
-            missing.discard(sentence.language)
-            yield sentence
-    _refuse_unknown(missing)
-
-
-def _check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
-    _refuse_unknown(set(languages) - {sentence.language for sentence in sentences})
-
-
-def _refuse_unknown(languages: Collection[str]) -> None:
-    if languages:
-        names = ", ".join(sorted(languages))
-        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")

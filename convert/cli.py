@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -15,12 +14,18 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 import convert as verbs
+from convert.bars import counter, progress_bar
 from convert.errors import Hub2HFError, SourceError
-from convert.report import print_blueprint, print_conversion, print_publication, print_sources
+from convert.report import (
+    print_blueprint,
+    print_conversion,
+    print_diagnosis,
+    print_graph_only,
+    print_publication,
+    print_sources,
+)
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -40,6 +45,9 @@ Source = Annotated[
 Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
 Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
+Output = Annotated[
+    str, typer.Option(help="Which output is the embedding, where several could be: NAME or SIGNATURE:NAME.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -59,10 +67,39 @@ def _options(
 
 
 @app.command()
-def inspect(source: Source, preprocessor: Preprocessor = None, vocab: Vocab = None, as_json: AsJson = False) -> None:
+def inspect(
+    source: Source,
+    preprocessor: Preprocessor = None,
+    vocab: Vocab = None,
+    output: Output = "",
+    graph_only: Annotated[
+        Path | None,
+        typer.Option(
+            help="Only write the graph into this file, without weights and vocabulary, to attach to an issue."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
     _fetched(source, quiet=as_json)
-    blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab)
+    if graph_only is not None:
+        written = verbs.graph_only(source, graph_only, preprocessor=preprocessor, vocab=vocab)
+        if as_json:
+            _print_json(written)
+        else:
+            print_graph_only(source, written)
+        return
+    try:
+        blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
+    except Hub2HFError as error:
+        found = verbs.diagnose(error, source, preprocessor=preprocessor, vocab=vocab, output=output)
+        if as_json:
+            _print_json({"source": source, **found.as_json(), "error": str(error)})
+        else:
+            print_diagnosis(source, found)
+        sys.stdout.flush()
+        print(f"hub2hf: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_ERROR) from None
     if as_json:
         _print_json({"source": source, **verbs.facts(blueprint)})
     else:
@@ -75,15 +112,23 @@ def convert(
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
     _fetched(source, quiet=as_json)
-    with _progress(enabled=not as_json) as report:
+    with progress_bar(enabled=not as_json) as report:
         conversion = verbs.convert(
-            source, out, preprocessor=preprocessor, vocab=vocab, model=model, force=force, progress=report
+            source,
+            out,
+            preprocessor=preprocessor,
+            vocab=vocab,
+            output=output,
+            model=model,
+            force=force,
+            progress=report,
         )
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
@@ -119,17 +164,19 @@ def record(
     file: Path,
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     languages: Languages = "",
     sentences: Sentences = None,
 ) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
     _fetched(source)
-    with _counter("recorded") as report:
+    with counter("recorded") as report:
         count = verbs.record(
             source,
             file,
             preprocessor=preprocessor,
             vocab=vocab,
+            output=output,
             languages=_split(languages),
             sentences=sentences,
             progress=report,
@@ -143,6 +190,7 @@ def verify(
     candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
+    output: Output = "",
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
     sentences: Sentences = None,
@@ -171,12 +219,13 @@ def verify(
         prepare_reports(report)
     if not golden:
         _fetched(source, quiet=as_json)
-    with _counter("compared") as progress:
+    with counter("compared") as progress:
         found = verbs.verify(
             None if golden else source,
             source if golden else candidate,
             preprocessor=preprocessor,
             vocab=vocab,
+            output=output,
             golden=golden,
             languages=_split(languages),
             sentences=sentences,
@@ -259,35 +308,15 @@ def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-@contextlib.contextmanager
-def _counter(done: str) -> Iterator[Callable[[int], None]]:
-    """Yield a callback for a number of sentences, which counts them on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed:.0f} sentences " + done), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(done, total=None)
-        yield lambda count: bar.advance(task, count)
-
-
 def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def _progress(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _fetched(source: str, *, quiet: bool = False) -> Path:
     """Bring the source here first, with a bar of its own; the verbs then find it in the cache."""
     if quiet:
         return verbs.fetch(source)
-    with _progress("fetching", enabled=True) as report:
+    with progress_bar("fetching", enabled=True) as report:
         return verbs.fetch(source, progress=report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 MOST_CHARACTERS = 2000  # a hostile graph may have names of any length
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text in one line without control characters: it may quote a file, and a terminal obeys what it prints."""
     short = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
     return short if short.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
@@ -20,8 +20,8 @@ class Hub2HFError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        self.problem = _printable(problem)
-        self.next_step = _printable(next_step)
+        self.problem = printable(problem)
+        self.next_step = printable(next_step)
         super().__init__(f"{self.problem} {self.next_step}")
 
 

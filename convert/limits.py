@@ -43,10 +43,14 @@ MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a patte
 # Computing. The embedded model takes 0.25 s and LEALLA-large 2 s; a slow machine ten times as long.
 SECONDS: Final = 4.0
 SECONDS_TO_ASK: Final = 6.0  # more, for a graph whose rules cannot be read and are asked of it
+SECONDS_TO_NAME: Final = 1.0  # more, to see of which kind a model that is refused is
+SECONDS_TO_DIAGNOSE: Final = 3.0  # more, for `inspect` to tell all that can be read of it
 BYTES_A_SECOND: Final = 10_000_000  # of files: each adds to what may be computed
 LOOK_EVERY: Final = 0.002  # seconds between two looks at the computing time
 MEMORY: Final = 128 << 20  # of values that are held at one time while a graph is run
 MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
+# Of variables that a graph-only file claims and does not bring; the layers of LaBSE have 340 MB.
+MAX_CLAIMED_BYTES: Final = 1 << 29
 
 
 @dataclass
@@ -62,12 +66,12 @@ _current: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 
 
 @contextlib.contextmanager
-def budget(nbytes: int) -> Iterator[None]:
+def budget(nbytes: int, seconds: float = SECONDS) -> Iterator[None]:
     """Bound the computing of this thread in the block, in proportion to the size of the files that are read.
 
     Computing time is counted, not waiting: a busy machine or a slow disk does not make a good model a bad one.
     """
-    until = time.thread_time() + SECONDS + nbytes / BYTES_A_SECOND
+    until = time.thread_time() + seconds + nbytes / BYTES_A_SECOND
     token = _current.set(_Budget(until, MEMORY + MEMORY_A_BYTE * nbytes))
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import convert as verbs
-from convert.blueprint import Blueprint, Seen
+from convert.blueprint import Blueprint, Diagnosis, Seen
 from convert.blueprint.text import (
     CaseFold,
     Normalize,
@@ -25,8 +25,10 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
+from convert.errors import printable
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.savedmodel.graph_only import left_out
 from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
 
@@ -120,6 +122,8 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
     console.print("[bold]unused[/bold] (reaches no output): " + (", ".join(map(escape, encoder.unused)) or "nothing"))
+    for line in blueprint.absent:
+        console.print(f"[bold]absent[/bold] (a graph-only file): {escape(line)}")
     console.print(f"[bold]proved[/bold] by running the graph, without TensorFlow, on {_seen(blueprint.seen)}")
 
 
@@ -177,6 +181,42 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
     beside = conversion.blueprint.preprocessor
     with_it = f" --preprocessor {beside.folder}" if beside else ""
     console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}{with_it}"), soft_wrap=True)
+
+
+def print_diagnosis(source: str, found: Diagnosis) -> None:
+    """Print what was read of a model that is refused, and everything that was not understood."""
+    console = Console()
+    console.print(f"[bold]{escape(source)}[/bold] cannot be converted")
+    if found.read:
+        read = _table("read", "", "where")
+        last = ""
+        for item in found.read:
+            shown = [item.question if item.question != last else "", item.value, item.evidence]
+            read.add_row(*map(escape, map(printable, shown)))
+            last = item.question
+        console.print(read)
+    trouble = _table("not understood", "")
+    for each in found.not_understood:
+        trouble.add_row(escape(each.question), escape(each.problem))
+    console.print(trouble)
+    if found.read:
+        console.print(escape(f"to report it: hub2hf inspect {source} --graph-only graph.zip"), soft_wrap=True)
+
+
+def print_graph_only(source: str, written: Mapping[str, Any]) -> None:
+    """Print what a graph-only file holds and what was left out of it."""
+    console = Console()
+    console.print(f"[bold]{escape(written['file'])}[/bold]: {written['bytes']:,} bytes, the graph of {escape(source)}")
+    console.print(f"holds {escape(', '.join(written['holds']))}")
+    console.print(
+        "of the weights only names, shapes and dtypes; of each vocabulary only the number of lines and the pieces that the "
+        "graph names; nothing else of the SavedModel"
+    )
+    for place in ("model", "preprocessor"):
+        if place in written:
+            for line in left_out(written[place]):
+                console.print(f"[bold]left out[/bold] of the {place}: {escape(line)}")
+    console.print(escape(f"look at it: hub2hf inspect {written['file']}"), soft_wrap=True)
 
 
 def print_publication(found: Publication) -> None:

@@ -1,9 +1,22 @@
 """What a SavedModel means: its text side and its encoder, each value with its evidence."""
 
 from convert.blueprint.blueprint import Blueprint
+from convert.blueprint.diagnosis import Diagnosis, diagnose
 from convert.blueprint.encoder import EncoderBlueprint, Read
+from convert.blueprint.entry import gives
 from convert.blueprint.probed import ProbedText, Seen
-from convert.blueprint.read import read_blueprint
+from convert.blueprint.refusal import read_blueprint
 from convert.blueprint.text import TextBlueprint
 
-__all__ = ["Blueprint", "EncoderBlueprint", "ProbedText", "Read", "Seen", "TextBlueprint", "read_blueprint"]
+__all__ = [
+    "Blueprint",
+    "Diagnosis",
+    "EncoderBlueprint",
+    "ProbedText",
+    "Read",
+    "Seen",
+    "TextBlueprint",
+    "diagnose",
+    "gives",
+    "read_blueprint",
+]

@@ -11,7 +11,7 @@ import numpy as np
 from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.convention import conventional_text
 from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.entry import Entry, embedding_output, ids_entry
+from convert.blueprint.entry import Chosen, ids_entry, within
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
 from convert.blueprint.probed import ProbedSide
@@ -25,7 +25,6 @@ from convert.interpreter import Interpreter
 from convert.interpreter.run import order_of
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS as VARIABLES
 
 MANY = 64  # texts, to see what becomes of ids
 LENGTH = 12  # ids of a probe of several texts
@@ -33,12 +32,17 @@ LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many r
 
 
 def read_beside(
-    model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None, *, thorough: bool = False
+    model: SavedModel,
+    preprocessor: SavedModel | None,
+    vocabulary: Path | None,
+    output: str = "",
+    *,
+    thorough: bool = False,
 ) -> Blueprint:
     """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
-    reading = _EncoderOfIds(model)
+    reading = _EncoderOfIds(ids_entry(model, output), model)
     pieces, positions = reading.side.size("vocab_size"), reading.side.size("max_position_embeddings")
     if preprocessor is not None:
         text, side = read_preprocessor(preprocessor, model, pieces, positions, thorough=thorough)
@@ -73,18 +77,15 @@ def read_beside(
 class _EncoderOfIds:
     """The steps of reading an encoder that takes ids, mask and token types."""
 
-    def __init__(self, model: SavedModel) -> None:
-        self.entry: Entry = ids_entry(model)
-        output = embedding_output(self.entry)
-        assert output is not None
-        self.output = output
-        graph = self.entry.flat(output)
+    def __init__(self, chosen: Chosen, model: SavedModel) -> None:
+        self.chosen, self.entry, self.output = chosen, chosen.entry, chosen.output
+        graph = self.entry.flat(self.output)
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
         self.outputs = {name: resolved(graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
         given = {tensor.ref.node for tensor in self.entry.inputs.values()}
         graph = settled(graph, list(self.outputs.values()), given)
-        self.side = EncoderSide(model, graph, self.outputs[output])
+        self.side = EncoderSide(model, graph, self.outputs[self.output])
         self.graph = self.side.graph
         self.inputs = self._roles()
         shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]
@@ -174,14 +175,12 @@ class _EncoderOfIds:
 
     def _others(self) -> dict[str, TensorRef]:
         """Return the float outputs that need no more variables than the embedding does."""
-        known = self.side.keys
-        found = {}
-        for name, tensor in self.entry.outputs.items():
-            if str(tensor.dtype) == "float32" and name != self.output:
-                nodes = order_of(self.graph, [self.outputs[name]])
-                if all(node.op not in VARIABLES or node.name in known for node in nodes):
-                    found[name] = self.outputs[name]
-        return found
+        floats = {
+            name: self.outputs[name]
+            for name, tensor in self.entry.outputs.items()
+            if str(tensor.dtype) == "float32" and name != self.output
+        }
+        return within(self.graph, floats, self.side.keys)
 
     def _checked(self, outputs: dict[str, str]) -> dict[str, str]:
         """Refuse outputs that carry a known name and are something else."""
@@ -190,4 +189,5 @@ class _EncoderOfIds:
             raise GraphError(f"The output 'sequence_output' is not that of {last}.", REPORT)
         if "sequence_output" in self._others() and "sequence_output" not in outputs:
             raise GraphError("The output 'sequence_output' is no stage of the encoder that was read.", REPORT)
+        self.chosen.settle(outputs)
         return outputs | {self.output: EMBEDDING}

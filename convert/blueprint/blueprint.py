@@ -32,6 +32,7 @@ class Blueprint:
         preprocessor: the SavedModel of the text side, where that is another one.
         heard: the words that the graph made of generated texts; those of the compiled tokenizer must be the same.
         seen: what the proof of the text side has seen.
+        absent: what was not there, where a graph-only file was read.
     """
 
     signature: str
@@ -48,3 +49,4 @@ class Blueprint:
     preprocessor: SavedModel | None = None
     heard: tuple[Heard, ...] = ()
     seen: Seen = field(default_factory=Seen)
+    absent: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from convert.blueprint.lines import lines_in, lines_of
-from convert.blueprint.preprocessor import VOCABULARY, check_vocabulary
+from convert.blueprint.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
 from convert.blueprint.text import (
     CONVENTION,
     CaseFold,
@@ -41,8 +41,6 @@ START, END, PAD = "[CLS]", "[SEP]", "[PAD]"
 # official/nlp/tools/export_tfhub.py: the default of --default_seq_length.
 MAX_LENGTH: Final = 128
 PACKING: Final = "Model Garden's BertPackInputs, with its default length"
-
-LOWER_CASE: Final = "do_lower_case"  # export_tfhub_lib.py
 
 
 def conventional_text(
@@ -105,10 +103,9 @@ def _lower_case(encoder: SavedModel, path: Path) -> tuple[bool, str, tuple[str, 
 
     Without the variable the vocabulary tells: a piece with a capital letter can never be found in folded text.
     """
-    variable = encoder.root_variable(LOWER_CASE)
-    if variable is not None:
-        value = bool(encoder.checkpoint.read(variable.name).item())
-        return value, f"variable '{LOWER_CASE}' is {str(value).lower()}", (variable.name,)
+    said = lower_case_said(encoder)
+    if said is not None:
+        return said.lower, f"variable '{LOWER_CASE}' is {str(said.lower).lower()}", (said.variable,)
     for number, line in enumerate(lines_in(path), 1):
         if any(byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" for byte in line) and not line.startswith(b"["):
             return False, f"line {number} of {path.name}, '{line.decode(errors='replace')}', has capital letters", ()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined
+from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
 from convert.blueprint.loops import raised
-from convert.errors import GraphError
+from convert.errors import GraphError, Hub2HFError, SourceError
+from convert.interpreter.run import order_of
 from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel, Signature, SignatureTensor
+from convert.savedmodel.model import SavedModel, SignatureTensor
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.objects import CALL, ConcreteFunction, Leaf
+from convert.savedmodel.variables import VARIABLE_OPS
 
 # The names of https://www.tensorflow.org/hub/common_saved_model_apis/text, best first.
 EMBEDDINGS = ("default", "pooled_output")
@@ -43,50 +45,141 @@ class Entry:
         return inlined(raised(self.graph), self.outputs[output].ref)
 
 
-def text_signature(model: SavedModel) -> tuple[str, Signature] | None:
-    """Return the signature from one string tensor to one float tensor, if there is one.
+@dataclass(frozen=True)
+class Chosen:
+    """The output that is the embedding, and the entry that gives it.
 
-    Raises:
-        GraphError: there are several and none is called default.
+    Attributes:
+        entry: the way into the model.
+        output: the name of its output.
+        told: whether the person named it; otherwise a convention did, or there was no other.
     """
 
-    def fits(signature: Signature) -> bool:
-        ends = [list(side.values()) for side in (signature.inputs, signature.outputs)]
-        if [len(side) for side in ends] != [1, 1]:
-            return False
-        return str(ends[0][0].dtype) == "string" and str(ends[1][0].dtype) == "float32"
+    entry: Entry
+    output: str
+    told: bool = False
 
-    fitting = {name: signature for name, signature in model.signatures.items() if fits(signature)}
-    for name in (*SIGNATURES, *(fitting if len(fitting) == 1 else ())):
-        if name in fitting:
-            return name, fitting[name]
-    if fitting:
-        raise GraphError(
-            f"Several signatures take text and give an embedding ({', '.join(fitting)}), and none is called default.",
-            "Save the model again with one of them.",
-        )
-    return None
+    @property
+    def tensor(self) -> SignatureTensor:
+        """The output itself."""
+        return self.entry.outputs[self.output]
+
+    def rivals(self) -> dict[str, TensorRef]:
+        """Return the other outputs that could be the embedding as well; none where the person named it.
+
+        An output of another width is none: it is no embedding of this encoder's size. A shape that is not stated may be any.
+        """
+        if self.told:
+            return {}
+        size = _size(self.tensor)
+        return {
+            name: tensor.ref
+            for name, tensor in embeddings(self.entry).items()
+            if name != self.output and (size is None or _size(tensor) in (size, None))
+        }
+
+    def settle(self, proved: Mapping[str, str]) -> None:
+        """Refuse when one of the rivals was not proved to be a stage of the same encoder.
+
+        Args:
+            proved: output → stage, of those that were.
+
+        Raises:
+            GraphError: lists the outputs.
+        """
+        left = [name for name in self.rivals() if name not in proved]
+        if left:
+            raise ambiguous(
+                [self.entry],
+                f"The output '{self.output}' is called as embeddings are, but {_listed(left)} could be the embedding "
+                "as well and is no stage of the same encoder",
+            )
 
 
-def ids_entry(model: SavedModel) -> Entry:
+def text_entry(model: SavedModel, output: str = "") -> Chosen | None:
+    """Return the signature from one string tensor to an embedding, if there is one.
+
+    Args:
+        model: the SavedModel.
+        output: the name of the output that is the embedding, or SIGNATURE:NAME; "" to go by the conventions.
+
+    Raises:
+        GraphError: several outputs, or several signatures, could be meant, and no convention tells.
+    """
+    fitting = [entry for entry in _signatures(model) if takes_text(entry) and embeddings(entry)]
+    if output:
+        return _told(fitting, output)
+    called = [entry for entry in fitting if entry.name in SIGNATURES]
+    if not called and len(fitting) > 1:
+        raise ambiguous(fitting, "Several signatures take text and give an embedding, and none is called default")
+    usable = called or fitting
+    if not usable:
+        return None
+    name = embedding_output(usable[0])
+    if name is None:
+        raise ambiguous(usable[:1], f"Several outputs of signature '{usable[0].name}' could be the embedding")
+    for other in usable[1:]:
+        second = embedding_output(other)
+        if second is None or other.outputs[second].ref != usable[0].outputs[name].ref:
+            raise ambiguous(usable, "Two signatures take text and give an embedding, and they are not the same")
+    return Chosen(usable[0], name)
+
+
+def ids_entry(model: SavedModel, output: str = "") -> Chosen:
     """Return the way from ids, mask and token types to an embedding.
 
     A signature counts when its outputs say which is the embedding. Keras names the outputs of a signature after layers;
     then the root object's own function tells.
 
+    Args:
+        model: the SavedModel.
+        output: as for `text_entry`.
+
     Raises:
-        GraphError: there is none.
+        GraphError: there is none, or several outputs could be meant, and no convention tells.
+        SourceError: no output is called `output`.
     """
-    entries = list(_entries(model))
-    for entry in entries:
-        if takes_ids(entry) and embedding_output(entry) is not None:
-            return entry
-    names = ", ".join(dict.fromkeys(entry.name for entry in entries)) or "none"
+    every = list(entries(model))
+    fitting = [entry for entry in every if takes_ids(entry) and embeddings(entry)]
+    if output:
+        found = _told(fitting, output)
+        if found is None:
+            raise _no_such_output(every, output)
+        return found
+    for entry in fitting:
+        name = embedding_output(entry)
+        if name is not None:
+            return Chosen(entry, name)
+    if fitting:
+        raise ambiguous(fitting, "Several outputs could be the embedding, and none is called as embeddings are")
     raise GraphError(
-        "No signature takes one string tensor and gives one float32 tensor, and none takes int32 tensors of ids, mask "
-        f"and token types and tells which output [batch, hidden] is the embedding (entry points: {names}).",
+        f"No entry point of {model.folder} takes one string tensor, or int32 tensors of ids, mask and token types, and "
+        f"gives one float32 row a text, [batch, hidden]: {'; '.join(map(described, every)) or 'it has none'}.",
         "Only encoders that take text or these three are supported.",
     )
+
+
+def within(graph: Graph, refs: Mapping[str, TensorRef], variables: Collection[str]) -> dict[str, TensorRef]:
+    """Return those of the tensors `refs` of a flat graph that depend on no other variables than `variables`, by name."""
+    found = {name: resolved(graph, ref) for name, ref in refs.items()}
+    return {
+        name: ref
+        for name, ref in found.items()
+        if all(node.op not in VARIABLE_OPS or node.name in variables for node in order_of(graph, [ref]))
+    }
+
+
+def gives(model: SavedModel, output: str) -> bool:
+    """Tell whether `output`, as for `text_entry`, names an output of `model` that could be the embedding."""
+    try:
+        return text_entry(model, output) is not None or bool(ids_entry(model, output))
+    except Hub2HFError:
+        return False
+
+
+def takes_text(entry: Entry) -> bool:
+    """Tell whether the only input is a string tensor."""
+    return [str(tensor.dtype) for tensor in entry.inputs.values()] == ["string"]
 
 
 def takes_ids(entry: Entry) -> bool:
@@ -96,21 +189,104 @@ def takes_ids(entry: Entry) -> bool:
     return 0 < len(kinds) <= 3 and all(kinds) and ranks == {2}
 
 
+def embeddings(entry: Entry) -> dict[str, SignatureTensor]:
+    """Return the outputs that could be the embedding: float32, one row a text, or of a shape that is not stated."""
+    return {
+        name: tensor
+        for name, tensor in entry.outputs.items()
+        if str(tensor.dtype) == "float32" and (tensor.shape is None or len(tensor.shape) == 2)
+    }
+
+
 def embedding_output(entry: Entry) -> str | None:
     """Return the name of the output that is the embedding: a known name, or the only one of its form."""
-    floats = {name: t for name, t in entry.outputs.items() if str(t.dtype) == "float32"}
-    pooled = [name for name, t in floats.items() if t.shape is not None and len(t.shape) == 2]
-    for name in EMBEDDINGS:
-        if name in floats and (name in pooled or floats[name].shape is None):
-            return name
-    return pooled[0] if len(pooled) == 1 else None
+    found = embeddings(entry)
+    stated = [name for name, tensor in found.items() if tensor.shape is not None] or list(found)
+    return next((name for name in EMBEDDINGS if name in found), stated[0] if len(stated) == 1 else None)
 
 
-def _entries(model: SavedModel) -> Iterator[Entry]:
+def ambiguous(entries: Iterable[Entry], problem: str) -> GraphError:
+    """Return the error that `problem`, which is no whole sentence, asks for: it lists what could be meant."""
+    listed = list(entries)
+    told = [set(embeddings(entry)) for entry in listed if entry.name != CALL]
+    several = [entry for entry in listed if entry.name != CALL or set(embeddings(entry)) not in told]
+    options = [
+        f"{_quoted(entry, name, several)} {_shape(tensor)}"
+        for entry in several
+        for name, tensor in embeddings(entry).items()
+    ]
+    return GraphError(f"{problem}: {', '.join(options)}.", "Say which one is the embedding, with --output NAME.")
+
+
+def _told(entries: Sequence[Entry], output: str) -> Chosen | None:
+    """Return the output called `output`; None when there is none.
+
+    Raises:
+        GraphError: several signatures have one of that name, and none is called default.
+    """
+    found = [
+        Chosen(entry, name, told=True)
+        for entry in entries
+        for name in embeddings(entry)
+        if output in (name, f"{entry.name}:{name}")
+    ]
+    signatures = [chosen.entry for chosen in found if chosen.entry.name != CALL]
+    if len(signatures) > 1 and signatures[0].name not in SIGNATURES:
+        raise ambiguous(signatures, f"Several signatures have an output called '{output}'")
+    return found[0] if found else None
+
+
+def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
+    told = "; ".join(map(described, entries)) or "it has none"
+    return SourceError(
+        f"No entry point takes text, or ids, and gives one float32 row a text as its output '{output}': {told}.",
+        "Name one of the outputs [batch, hidden], or leave --output out.",
+    )
+
+
+def described(entry: Entry) -> str:
+    """Return an entry with the types and shapes of its inputs and outputs."""
+    inputs, outputs = (
+        ", ".join(f"{name} {tensor.dtype} {_shape(tensor)}" for name, tensor in side.items()) or "nothing"
+        for side in (entry.inputs, entry.outputs)
+    )
+    return f"{entry.name}: {inputs} → {outputs}"
+
+
+def _quoted(entry: Entry, name: str, several: Sequence[Entry]) -> str:
+    """Return what a person gives for --output."""
+    shared = len({other.name for other in several if name in embeddings(other)}) > 1
+    return f"'{entry.name}:{name}'" if shared else f"'{name}'"
+
+
+def _shape(tensor: SignatureTensor) -> str:
+    if tensor.shape is None:
+        return "[…]"
+    return f"[{', '.join('?' if size is None else str(size) for size in tensor.shape)}]"
+
+
+def _size(tensor: SignatureTensor) -> int | None:
+    return tensor.shape[-1] if tensor.shape else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _signatures(model: SavedModel) -> Iterator[Entry]:
     for name in sorted(model.signatures, key=lambda name: (name not in SIGNATURES, name)):
         signature = model.signatures[name]
         if signature.inputs:
             yield Entry(name, model.graph, signature.inputs, signature.outputs, {})
+
+
+def entries(model: SavedModel) -> Iterator[Entry]:
+    """Yield every way into a model: its signatures, those of known names first, and the call of its root object.
+
+    Raises:
+        GraphError: a function of the root object is missing.
+    """
+    yield from _signatures(model)
     for form in model.objects.functions(CALL):
         entry = _called(model, form)
         if entry is not None:

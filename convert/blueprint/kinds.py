@@ -1,62 +1,330 @@
-"""Encoders of other kinds, told by the names of their variables, so that they are refused by name."""
+"""Encoders of other kinds, told by what they compute, so that a refusal calls them what they are."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from convert.errors import MappingError
+import numpy as np
+
+from convert.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
+from convert.blueprint.observed import ADDITIONS, PRODUCTS, SAME, Observed, flat_graph, observe
+from convert.errors import GraphError, Hub2HFError, MappingError
+from convert.interpreter.run import order_of
+from convert.savedmodel.graph import Graph
+from convert.savedmodel.model import SavedModel
+from convert.savedmodel.node import Node, TensorRef
+from convert.savedmodel.variables import VARIABLE_OPS
 
 ONLY_BERT = "hub2hf converts BERT encoders with a pooler; this model needs another class in Hugging Face."
+ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
+LOWEST = -1000.0  # what is added to the scores of a token that is not to be seen is less than this
+# Op → how a text is cut where these stand.
+CUTS = {
+    "SentencepieceTokenizeOp": "a SentencePiece model, as T5, XLM-R and the multilingual Universal Sentence Encoders have",
+    "SentencepieceTokenizeWithOffsetsOp": "a SentencePiece model, as T5 and XLM-R have",
+    "StringToHashBucketFast": "words hashed into buckets, as the Universal Sentence Encoder has",
+    "StringSplit": "words between spaces, as nnlm and the Universal Sentence Encoder have",
+    "StringSplitV2": "words between spaces, as nnlm and the Universal Sentence Encoder have",
+}
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of model.
+class Finding:
+    """What sets a model apart from a BERT encoder: `what`, as the end of "This encoder has", and the node that shows it."""
 
-    Attributes:
-        name: what it is called.
-        pattern: what the name of one of its variables matches in part, and no variable of a BERT encoder does.
-        why: what sets it apart.
+    what: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.where})"
+
+
+def called_what_it_is(error: Hub2HFError, model: SavedModel, output: str = "") -> Hub2HFError:
+    """Return `error`, or a better one where the model is seen to be of another kind.
+
+    Args:
+        error: why the model could not be read.
+        model: an encoder, of text or of ids.
+        output: as for `read_blueprint`.
     """
+    try:
+        chosen = text_entry(model, output) or ids_entry(model, output)
+        found = findings(model, chosen)
+    except Hub2HFError:
+        return error
+    if not found:
+        return error
+    kind = GraphError if isinstance(error, GraphError) else MappingError
+    told = "; ".join(map(str, found))
+    return kind(f"This is no BERT encoder as hub2hf reads them: it has {told}. {error.problem}", ONLY_BERT)
+
+
+def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
+    """Return what sets the encoder behind an output apart from BERT; nothing where it is like one, or cannot be run.
+
+    Raises:
+        GraphError: the graph is damaged.
+    """
+    text = takes_text(chosen.entry)
+    nodes = reached(flat_graph(chosen), chosen)
+    found = list(_without_attention(nodes)) + (list(_cuts(nodes)) if text else [])
+    if found:
+        return found
+    try:
+        seen = observe(model, chosen, text=text)
+    except Hub2HFError:
+        return found
+    for question in (_widths, _shared, _pre_norm, _scores, _padding, _talking, _pooling):
+        found += question(seen)
+    return found
+
+
+def reached(graph: Graph, chosen: Chosen) -> list[Node]:
+    """Return all nodes that the output depends on, and those of the functions that these call."""
+    nodes = order_of(graph, [chosen.tensor.ref])
+    names, seen = _called(nodes), set[str]()
+    while names - seen:
+        name = (names - seen).pop()
+        seen.add(name)
+        if name in graph.functions:
+            function = graph.functions[name]
+            body = order_of(function, function.returns)
+            nodes += body
+            names |= _called(body)
+    return nodes
+
+
+def _called(nodes: list[Node]) -> set[str]:
+    """Return the functions that nodes call; what was a call before it was made flat calls no more."""
+    return {name for node in nodes if node.op != "IdentityN" for called in node.calls.values() for name in called}
+
+
+def _without_attention(nodes: list[Node]) -> Iterator[Finding]:
+    if any(node.op in ATTENTION for node in nodes):
+        return
+    variable = next((node for node in nodes if node.op in VARIABLE_OPS), None)
+    where = f"variable '{variable.name}'" if variable else "no variables"
+    if any(node.op == "MatMul" for node in nodes):
+        yield Finding(
+            "no attention: embeddings of words are summed and go through dense layers, as in the Universal Sentence "
+            "Encoder's DAN",
+            where,
+        )
+    else:
+        yield Finding("no attention: embeddings of words are summed or averaged, as in nnlm", where)
+
+
+def _cuts(nodes: list[Node]) -> Iterator[Finding]:
+    if any("Wordpiece" in node.op for node in nodes):
+        return
+    for op, what in CUTS.items():
+        node = next((node for node in nodes if node.op == op), None)
+        if node is not None:
+            yield Finding(f"no WordPiece, but {what}", f"node '{node.name}', {op}")
+            return
+
+
+def _widths(seen: Observed) -> Iterator[Finding]:
+    """Word embeddings of another width than the layers."""
+    if seen.table is None or not seen.attention:
+        return
+    width, hidden = seen.shapes[seen.table.name][-1], hidden_size(seen)
+    if hidden is None or width == hidden:
+        return
+    where = f"variable '{seen.table.name}'"
+    before = seen.behind(seen.attention[0])
+    triple = next(
+        (
+            node
+            for node, _, data in seen.kernels()
+            if node.name in before and seen.shapes.get(data.node, (0,))[-1:] == (3 * width,)
+        ),
+        None,
+    )
+    if triple is not None:
+        yield Finding(
+            f"each word embedding of {width} numbers joined with its two neighbours and projected to {hidden}, as "
+            "MobileBERT has",
+            f"node '{triple.name}'",
+        )
+    else:
+        yield Finding(
+            f"an embedding projection, from {width} to {hidden} numbers, as ALBERT and small ELECTRAs have", where
+        )
+
+
+def hidden_size(seen: Observed) -> int | None:
+    """Return the width of the residual stream: that of most sums of tokens."""
+    widths = Counter(
+        seen.shapes[name][-1]
+        for name, node in seen.nodes.items()
+        if node.op in ADDITIONS
+        and seen.is_tokens(seen.shapes.get(name, ()))
+        and all(seen.is_tokens(seen.shapes.get(ref.node, ())) for ref in node.inputs)
+    )
+    return widths.most_common(1)[0][0] if widths else None
+
+
+def _shared(seen: Observed) -> Iterator[Finding]:
+    """One set of weights for all layers."""
+    uses = Counter(
+        variable.name for _, variable, data in seen.kernels() if seen.is_tokens(seen.shapes.get(data.node, ()))
+    )
+    shared = [name for name, count in uses.items() if count > 1]
+    if len(seen.attention) > 1 and len(shared) >= 6:
+        yield Finding(
+            f"one layer, whose weights are used {uses[shared[0]]} times, as ALBERT has", f"variable '{shared[0]}'"
+        )
+
+
+def _pre_norm(seen: Observed) -> Iterator[Finding]:
+    """The residual stream of a BERT layer is what its attention takes; with LayerNorm before the layers it is not."""
+    query = _query(seen)
+    if query is None or query.node not in seen.values:
+        return
+    taken = seen.values[query.node].reshape(-1)
+    sums = [
+        node for node in seen.nodes.values() if node.op in ADDITIONS and seen.is_tokens(seen.shapes.get(node.name, ()))
+    ]
+    for node in sums:
+        for ref in node.inputs:
+            value = seen.values.get(ref.node)
+            if value is not None and value.size == taken.size and np.abs(value.reshape(-1) - taken).max() < SAME:
+                return
+    if sums:
+        yield Finding("LayerNorm before its layers, not after them (pre-LayerNorm)", f"node '{query.node}'")
+
+
+def _query(seen: Observed) -> TensorRef | None:
+    """Return what the last product with a variable before the first attention takes."""
+    if not seen.attention:
+        return None
+    before = seen.behind(seen.attention[0])
+    found = [
+        data
+        for node, _, data in seen.kernels()
+        if node.name in before and seen.is_tokens(seen.shapes.get(data.node, ()))
+    ]
+    return found[-1] if found else None
+
+
+def _scores(seen: Observed) -> Iterator[Finding]:
+    """What is added to the scores of attention beside the mask of padding."""
+    if not seen.attention:
+        return
+    before = seen.behind(seen.attention[0])
+    for name in before:
+        node = seen.nodes.get(name)
+        if node is None or node.op not in ADDITIONS or not seen.is_square(seen.shapes.get(name, ())):
+            continue
+        for ref in node.inputs:
+            shape = seen.shapes.get(ref.node, ())
+            if tuple(shape[-2:]) != (seen.length, seen.length):
+                continue
+            behind = seen.made_of(ref.node)
+            if any(each.op in PRODUCTS for each in behind):
+                continue  # the scores themselves, or positions that are multiplied
+            value = _value(seen, ref.node)
+            if value is None or np.ptp(value, axis=-2).max() < SAME:
+                continue  # the same for every token that looks: a mask of padding
+            yield _of_bias(value, behind, node)
+            return
+
+
+def _padding(seen: Observed) -> Iterator[Finding]:
+    """Attention that takes from padding."""
+    shares = seen.values.get(seen.attention[0]) if seen.attention else None
+    if shares is None or shares.shape[0] != seen.batch or seen.attended.all():
+        return
+    taken = np.moveaxis(shares, -1, 1)[~seen.attended]
+    if taken.min() > SAME:
+        yield Finding("attention that sees padding (no mask)", f"node '{seen.attention[0]}'")
+
+
+def _value(seen: Observed, name: str) -> np.ndarray | None:
+    value = seen.values.get(name)
+    if value is not None:
+        return value
+    node = seen.graph.nodes[name]
+    return np.asarray(node.value, float) if node.op == "Const" and node.value.dtype.kind == "f" else None
+
+
+def _of_bias(value: np.ndarray, behind: list[Node], node: Node) -> Finding:
+    variable = next((each for each in behind if each.op in VARIABLE_OPS), None)
+    if value.min() <= LOWEST:
+        return Finding("attention that sees only the tokens before (causal)", f"node '{node.name}'")
+    if variable is not None:
+        return Finding(
+            f"relative positions, learned in variable '{variable.name}', as T5 and MPNet have", f"node '{node.name}'"
+        )
+    return Finding("scores of attention that depend on the distance of tokens", f"node '{node.name}'")
+
+
+def _talking(seen: Observed) -> Iterator[Finding]:
+    """A product of scores, or of shares, with a variable mixes the heads."""
+    for node, variable, data in seen.kernels():
+        if seen.is_square(seen.shapes.get(data.node, ())) or _is_moved(seen, data.node):
+            yield Finding(
+                f"talking-heads attention: its heads are mixed by variable '{variable.name}'", f"node '{node.name}'"
+            )
+            return
+
+
+def _is_moved(seen: Observed, name: str) -> bool:
+    """Whether a value is one number for each pair of tokens and head, the heads last."""
+    shape = seen.shapes.get(name, ())
+    return len(shape) == 4 and shape[1:3] == (seen.length, seen.length)
+
+
+POOLINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "the first token": lambda x, _: x[:, 0],
+    "the last token": lambda x, _: x[:, -1],
+    "the last token that is no padding": lambda x, seen: x[np.arange(len(x)), seen.sum(1) - 1],
+    "the mean over all tokens (mean pooling)": lambda x, _: x.mean(1),
+    "the mean over tokens (mean pooling)": lambda x, seen: (x * seen[..., None]).sum(1) / seen.sum(1)[:, None],
+    "the sum over all tokens": lambda x, _: x.sum(1),
+    "the sum over tokens": lambda x, seen: (x * seen[..., None]).sum(1),
+    "the sum over tokens, divided by the root of their number": lambda x, seen: (
+        (x * seen[..., None]).sum(1) / np.sqrt(seen.sum(1))[:, None]
+    ),
+    "the largest over all tokens (max pooling)": lambda x, _: x.max(1),
+    "the largest over tokens (max pooling)": lambda x, seen: np.where(seen[..., None], x, -np.inf).max(1),
+}
+FIRST = "the first token"
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How tokens become one row a text: the name of `POOLINGS`, the node of the row, and whether a dense layer follows."""
 
     name: str
-    pattern: str
-    why: str
+    where: str
+    dense: bool
 
 
-# Variable names of: google-research/albert (modeling.py) and Model Garden (networks/albert_encoder.py); Model Garden
-# (networks/bert_encoder.py) and google-research/electra; Mesh TensorFlow and t5x; google/universal-sentence-encoder.
-KINDS: tuple[Kind, ...] = (
-    Kind(
-        "T5 (or another model with relative positions)",
-        r"relative_attention_bias|relpos_bias|rms_norm",
-        "relative positions",
-    ),
-    Kind(
-        "an ALBERT encoder",
-        r"encoder/transformer/group_\d+|(^|/)transformer/self_attention/|embedding_hidden_mapping_in",
-        "one layer shared by all, and embeddings narrower than the layers",
-    ),
-    Kind(
-        "an encoder with an embedding projection, as ELECTRA has",
-        r"(^|/)embedding(s)?_project(ion)?(/|$)",
-        "embeddings of another width than the layers",
-    ),
-    Kind(
-        "a Universal Sentence Encoder",
-        r"EncoderDNN|EncoderTransformer|Embeddings_(words|en|sharded)|Encoder_en/|DNN/(tanh|ResidualHidden)",
-        "a network on words or characters, not on WordPiece",
-    ),
-)
+def pooling(seen: Observed) -> Pooling | None:
+    """Return how the last tokens become one row a text; None when it is in no known way."""
+    tokens = [name for name in seen.values if seen.is_tokens(seen.shapes[name])][-40:]
+    rows = [name for name in seen.nodes if name in seen.values and seen.is_texts(seen.shapes[name])]
+    dense = any(seen.is_texts(seen.shapes.get(data.node, ())) for _, _, data in seen.kernels())
+    for row in reversed(rows):  # a mean is a sum first
+        found = seen.values[row].reshape(seen.batch, -1)
+        for name in reversed(tokens):
+            value = seen.values[name].reshape(seen.batch, seen.length, -1)
+            if value.shape[-1] == found.shape[-1]:
+                for how, function in POOLINGS.items():
+                    if np.abs(function(value, seen.attended) - found).max() < SAME:
+                        return Pooling(how, row, dense)
+    return None
 
 
-def refuse_other_kinds(names: Iterable[str], error: MappingError) -> MappingError:
-    """Return `error`, or a better one when the variables `names` are those of a known model of another kind."""
-    listed = sorted(names)
-    for kind in KINDS:
-        found = next((name for name in listed if re.search(kind.pattern, name)), None)
-        if found is not None:
-            return MappingError(f"This is {kind.name}: {kind.why} (variable '{found}').", ONLY_BERT)
-    return error
+def _pooling(seen: Observed) -> Iterator[Finding]:
+    found = pooling(seen)
+    if found is None or not seen.attention:
+        return
+    if found.name != FIRST:
+        yield Finding(f"{found.name} where BERT takes the first token", f"node '{found.where}'")
+    elif not found.dense:
+        yield Finding("no pooler, as DistilBERT: its embedding is the first token itself", f"node '{found.where}'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from convert.interpreter.registry import Kernel
 from convert.savedmodel.model import SavedModel
 
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
+LOWER_CASE = "do_lower_case"  # ibid.
 OTHER = "Give the preprocessor that was published for this encoder."
 
 
@@ -37,11 +39,43 @@ def read_preprocessor(
     Raises:
         GraphError: a text operation is not understood, or the outputs are not ids, mask and token types.
         SourceError: it has no signature from text to integers.
-        VocabularyError: its vocabulary is not that of the encoder.
+        VocabularyError: its vocabulary is not that of the encoder, or it folds case and the encoder says that it should not,
+            or the reverse.
     """
     reading = _Preprocessor(preprocessor)
     check_vocabulary(reading.text.vocabulary()[0], f"the preprocessor {preprocessor.folder}", encoder, pieces)
-    return reading.read(pieces, positions, thorough=thorough)
+    found = reading.read(pieces, positions, thorough=thorough)
+    said, folds = lower_case_said(encoder), reading.folds_case(found[1].vocabulary)
+    if said is not None and said.lower != folds:
+        kind, value = ("lower-cased", "true") if said.lower else ("cased", "false")
+        does = "folds case: it makes the same ids of 'A' as" if folds else "keeps case: it makes other ids of 'A' than"
+        raise VocabularyError(
+            f"The encoder {encoder.folder} was trained on {kind} text (variable '{LOWER_CASE}' is {value}); the "
+            f"preprocessor {preprocessor.folder} {does} of 'a'.",
+            OTHER,
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class LowerCase:
+    """What an encoder says of its text: whether it is `lower`-cased, and the `variable` of the checkpoint that says so."""
+
+    lower: bool
+    variable: str
+
+
+def lower_case_said(encoder: SavedModel) -> LowerCase | None:
+    """Return what an encoder says of the case of its text; None when it says nothing.
+
+    Raises:
+        CheckpointError: the variable that says so is damaged.
+    """
+    variable = encoder.root_variable(LOWER_CASE)
+    if variable is None:
+        return None
+    value = encoder.checkpoint.read(variable.name)
+    return LowerCase(bool(value.any()), variable.name)
 
 
 def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -> None:
@@ -112,6 +146,12 @@ class _Preprocessor:
         if (found[roles["mask"]] != (ids != pack.pad_id)).any():
             raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
         return self.text.blueprint(side.operations, side.tables, pack, pieces, PREPROCESSOR), side
+
+    def folds_case(self, vocabulary: Mapping[str, int]) -> bool:
+        """Tell whether the graph makes the same ids of a capital as of its small letter, over a probe vocabulary."""
+        known = {piece.encode(): number for piece, number in {**vocabulary, "a": 1, "A": 2}.items()}
+        capital, small = self._ids(known, ["A", "a"])
+        return bool((capital == small).all())
 
     def _ids(
         self,

@@ -14,7 +14,7 @@ from convert import limits
 from convert.blueprint.beside import read_beside
 from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.entry import text_signature
+from convert.blueprint.entry import Chosen, text_entry, within
 from convert.blueprint.inline import inlined
 from convert.blueprint.loops import raised
 from convert.blueprint.oracle import Following
@@ -29,7 +29,7 @@ from convert.blueprint.structure import REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
 from convert.interpreter.registry import Kernel
-from convert.savedmodel.model import SavedModel, Signature
+from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
 
 
@@ -37,6 +37,7 @@ def read_blueprint(
     model: SavedModel,
     preprocessor: SavedModel | None = None,
     vocabulary: Path | None = None,
+    output: str = "",
     *,
     thorough: bool = False,
 ) -> Blueprint:
@@ -46,6 +47,7 @@ def read_blueprint(
         model: an encoder, of text or of ids.
         preprocessor: the SavedModel that makes ids of text, for an encoder of ids.
         vocabulary: the file of pieces, for an encoder of ids that brings none and has no preprocessor.
+        output: the output that is the embedding, NAME or SIGNATURE:NAME; "" where the conventions of TensorFlow Hub tell.
         thorough: hold the text side against a hundred times as many generated words and texts.
 
     Raises:
@@ -55,28 +57,31 @@ def read_blueprint(
         VocabularyError: the vocabulary is not that of the encoder.
     """
     # The products of a probe are small: threads that wait for each other cost more than they bring.
-    with threadpool_limits(limits=1, user_api="blas"), limits.budget(_size(model)):
-        found = text_signature(model)
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
+        found = text_entry(model, output)
         if found is None:
-            return read_beside(model, preprocessor, vocabulary, thorough=thorough)
+            return read_beside(model, preprocessor, vocabulary, output, thorough=thorough)
         if preprocessor is not None or vocabulary is not None:
             raise SourceError(
-                f"{model.folder} takes text (signature '{found[0]}'): it needs no preprocessor and no vocabulary.",
+                f"{model.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor and no vocabulary.",
                 "Leave them out.",
             )
-        return _Reading(model, *found).blueprint(thorough=thorough)
+        return _Reading(model, found).blueprint(thorough=thorough)
 
 
 class _Reading:
     """The steps of reading a SavedModel from text to embedding, each standing on those before it."""
 
-    def __init__(self, model: SavedModel, name: str, signature: Signature) -> None:
-        self.signature_name = name
-        self.input_name, source = next(iter(signature.inputs.items()))
-        self.output_name, target = next(iter(signature.outputs.items()))
-        self.source = source.ref
+    def __init__(self, model: SavedModel, chosen: Chosen) -> None:
+        self.chosen = chosen
+        self.input_name, source = next(iter(chosen.entry.inputs.items()))
+        self.source, target = source.ref, chosen.tensor
         given = frozenset([source.ref.node])
-        self.graph = settled(inlined(raised(model.graph), target.ref), [target.ref], given)
+        outputs = [target.ref, *chosen.rivals().values()]
+        graph = raised(model.graph)
+        for ref in outputs:
+            graph = inlined(graph, ref)
+        self.graph = settled(graph, outputs, given)
         self.text = TextReader(model, self.graph)
         self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()
@@ -94,9 +99,9 @@ class _Reading:
         texts = [probe.text for probe in side.probes]
         self._check_high_ids(pieces, texts, ids)
         return Blueprint(
-            self.signature_name,
+            self.chosen.entry.name,
             self.input_name,
-            self.output_name,
+            self.chosen.output,
             text,
             self._encoder(pieces, texts, ids, pack.pad_id),
             side.vocabulary,
@@ -132,7 +137,9 @@ class _Reading:
             given.append(Feeding(self._feed(chosen), Probe.padded(self._ids(pieces, chosen), pad_id)))
         rows = _rows(pieces)
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
-        encoder, _ = self.encoder.blueprint(given, substitutes, rows)
+        rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)
+        encoder, proved = self.encoder.blueprint(given, substitutes, rows, others=rivals)
+        self.chosen.settle(proved)
         return encoder
 
     def _ids(
@@ -162,12 +169,3 @@ class _Reading:
 def _rows(pieces: Mapping[bytes, int]) -> int:
     """Return how many rows of the word embeddings a probe over `pieces` can ask for."""
     return max(pieces[piece] for piece in pieces) + SPARE_ROWS
-
-
-def _size(model: SavedModel) -> int:
-    """Return the bytes of the variables and of the graph, which may hold weights too.
-
-    The time and the memory of understanding the graph are proportional to them.
-    """
-    variables = model.checkpoint.variables.values() if model.has_checkpoint else ()
-    return sum(variable.nbytes for variable in variables) + model.graph_bytes

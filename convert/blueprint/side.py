@@ -12,7 +12,6 @@ import numpy as np
 
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.inline import FlatGraph, resolved
-from convert.blueprint.kinds import refuse_other_kinds
 from convert.blueprint.mapping import TYPES, Found, Mapper, owners
 from convert.blueprint.places import Asking
 from convert.blueprint.probe import Weights, by_node
@@ -53,15 +52,9 @@ class EncoderSide:
         self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
         leaves = self._leaves()
-        try:
-            self.structure = Structure(
-                self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes
-            )
-            self.owners = owners(self.structure)
-            self._check_claimed(leaves)
-        except MappingError as error:
-            names = {called for leaf in self.shapes for called in self.names.get(leaf, (leaf,))}
-            raise refuse_other_kinds(names, error) from None
+        self.structure = Structure(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
+        self.owners = owners(self.structure)
+        self._check_claimed(leaves)
         self.keys = {n: (self.owners[leaf], part) for n, (leaf, part) in leaves.items() if leaf in self.owners}
         self._thaw()
         self.ids = self.structure.lookup.node.input(1)

@@ -81,6 +81,15 @@ class Candidate:
             )
 
     @property
+    def made_from(self) -> str:
+        """The output of the SavedModel that it was made from, as SIGNATURE:NAME; "" where no manifest tells."""
+        try:
+            told = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))["blueprint"]["signature"]
+            return f"{told['name']}:{told['output']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    @property
     def versions(self) -> dict[str, str]:
         """Name → version of the libraries that load it."""
         return {name: metadata.version(name) for name in LIBRARIES}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -70,3 +70,41 @@ def chunked(sentences: Iterable[Sentence], size: int = CHUNK) -> Iterator[list[S
     iterator = iter(sentences)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def chosen_sentences(languages: Collection[str], file: str | Path | None) -> Iterator[Sentence]:
+    """Yield the sentences of `file`, or the project's own and the traps, in `languages` only where any are named.
+
+    Raises:
+        SourceError: there are none in one of the languages, or the file cannot be read.
+    """
+    if file is None:
+        own = [*language_sentences(), *trap_sentences()]
+        check_languages(languages, own)
+        return (sentence for sentence in own if not languages or sentence.language in languages)
+    return _of_file(languages, Path(file))
+
+
+def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
+    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
+    missing = set(languages)
+    for sentence in read_sentences(file):
+        if not languages or sentence.language in languages:
+            missing.discard(sentence.language)
+            yield sentence
+    _refuse_unknown(missing)
+
+
+def check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -> None:
+    """See that there are sentences in each of the languages.
+
+    Raises:
+        SourceError: there are none in some.
+    """
+    _refuse_unknown(set(languages) - {sentence.language for sentence in sentences})
+
+
+def _refuse_unknown(languages: Collection[str]) -> None:
+    if languages:
+        names = ", ".join(sorted(languages))
+        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")

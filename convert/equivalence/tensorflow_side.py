@@ -41,8 +41,8 @@ class ReferenceGraph:
 
     Args:
         source: the SavedModel, or its folder.
-        preprocessor, vocabulary: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids from the
-            compiled tokenizer.
+        preprocessor, vocabulary, output: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids
+            from the compiled tokenizer.
 
     Raises:
         Hub2HFError: it is not understood.
@@ -54,10 +54,14 @@ class ReferenceGraph:
     """
 
     def __init__(
-        self, source: Path | SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
+        self,
+        source: Path | SavedModel,
+        preprocessor: SavedModel | None = None,
+        vocabulary: Path | None = None,
+        output: str = "",
     ) -> None:
         self.model = source if isinstance(source, SavedModel) else SavedModel.open(source)
-        self.blueprint: Blueprint = read_blueprint(self.model, preprocessor, vocabulary)
+        self.blueprint: Blueprint = read_blueprint(self.model, preprocessor, vocabulary, output)
         self._sources = (self.model, preprocessor, vocabulary)
         self._side = (_IdsSide if self.blueprint.inputs else _TextSide)(self.model, self.blueprint, preprocessor)
 
@@ -151,7 +155,7 @@ class _IdsSide:
 
     def __init__(self, model: SavedModel, blueprint: Blueprint, preprocessor: SavedModel | None) -> None:
         self._pack, self._sessions = _packing(blueprint, preprocessor)
-        entry = ids_entry(model)
+        entry = ids_entry(model, f"{blueprint.signature}:{blueprint.output_name}").entry
         self._roles = dict.fromkeys(entry.inputs, "types") | {name: role for role, name in blueprint.inputs.items()}
         self._dtypes = {name: np.dtype(tensor.dtype) for name, tensor in entry.inputs.items()}
         # The last output of a stage that is named: the embedding is the output of that name.

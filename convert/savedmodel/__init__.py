@@ -7,6 +7,7 @@ from convert.savedmodel.graph import Argument, Function, Graph, Scope, parse_ten
 from convert.savedmodel.model import SavedModel, Signature, SignatureTensor
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.slices import SliceSpec
+from convert.savedmodel.stripped import Stripped, stripped
 from convert.savedmodel.variables import Binding
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Signature",
     "SignatureTensor",
     "SliceSpec",
+    "Stripped",
     "TensorRef",
     "Variable",
     "parse_tensor_name",
+    "stripped",
 ]

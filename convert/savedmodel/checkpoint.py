@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +16,7 @@ from convert.errors import CheckpointError
 from convert.savedmodel import messages
 from convert.savedmodel.entries import Entry, Piece, read_entries, read_header
 from convert.savedmodel.files import is_file
+from convert.savedmodel.graph_only import KeptBytes
 from convert.savedmodel.shards import AGAIN, Shards
 from convert.savedmodel.table import read_table
 
@@ -65,6 +66,7 @@ class Checkpoint:
         """Put together what :meth:`open` has read and checked."""
         self.prefix = prefix
         self._shards = shards
+        self._entries = entries
         graph = entries.get(OBJECT_GRAPH_KEY)
         self._by_key: dict[str, Variable] = {}
         self._objects = self._object_graph(graph) if graph else messages.new("TrackableObjectGraph")
@@ -90,10 +92,25 @@ class Checkpoint:
         index = prefix.with_name(prefix.name + ".index")
         if not is_file(index):
             raise CheckpointError(f"The checkpoint index {index} is missing.", AGAIN)
+        return cls._opened(prefix, Shards)
+
+    @classmethod
+    def of_graph_only(cls, folder: Path) -> Checkpoint:
+        """Read the index of the checkpoint in the folder of a graph-only file, which has no data files.
+
+        Raises:
+            CheckpointError: the index is damaged.
+            SourceError: the file of the bytes that are kept is.
+        """
+        return cls._opened(folder / "variables/variables", lambda _, count: KeptBytes(folder, count))
+
+    @classmethod
+    def _opened(cls, prefix: Path, shards_of: Callable[[Path, int], Shards]) -> Checkpoint:
+        index = prefix.with_name(prefix.name + ".index")
         table = read_table(index)
         count = read_header(str(index), table)
         entries = read_entries(str(index), table, count)
-        shards = Shards(prefix, count)
+        shards = shards_of(prefix, count)
         shards.check_sizes(list(entries.values()))
         return cls(prefix, shards, entries)
 
@@ -147,6 +164,19 @@ class Checkpoint:
                 f"Variable {name} of {self.prefix} ({variable.nbytes} bytes) does not fit in memory.",
                 "Use a machine with more memory.",
             ) from None
+
+    def stored(self, key: str) -> bytes | None:
+        """Return the bytes of a small entry as they are stored, the object graph among them; None when it is not whole.
+
+        Raises:
+            CheckpointError: unreadable or damaged.
+        """
+        entry = self._entries.get(key)
+        if entry is None or len(entry.pieces) != 1 or entry.pieces[0].slice is not None:
+            return None
+        buffer = np.empty(entry.pieces[0].size, dtype=np.uint8)
+        self._shards.read_stored(key, entry.pieces[0], buffer)
+        return buffer.tobytes()
 
     def stream(self, name: str, chunk_bytes: int = 4 << 20) -> Iterator[memoryview]:
         """Yield the bytes of a variable, little-endian and in row-major order, in bounded memory.

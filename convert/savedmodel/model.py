@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convert.errors import CheckpointError, GraphError, SourceError
-from convert.limits import budget
+from convert.limits import MAX_CLAIMED_BYTES, budget
 from convert.savedmodel import messages
 from convert.savedmodel.assets import read_assets
 from convert.savedmodel.attributes import REPORT, Shape, decode_shape
@@ -19,6 +19,7 @@ from convert.savedmodel.checkpoint import Checkpoint, Variable
 from convert.savedmodel.dtypes import DType, graph_dtype
 from convert.savedmodel.files import is_file
 from convert.savedmodel.graph import Graph, parse_tensor_name
+from convert.savedmodel.graph_only import NEXT, GraphOnly
 from convert.savedmodel.node import TensorRef
 from convert.savedmodel.objects import ObjectGraph
 from convert.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
@@ -69,6 +70,7 @@ class SavedModel:
         assets: its asset files, by the name of the tensor that holds their path (``"Const:0"``).
         objects: what hangs on its root object, where TensorFlow 2 wrote it.
         graph_bytes: the size of the file that the graph was read from.
+        graph_only: what is not there, where the folder is that of a graph-only file; else None.
     """
 
     def __init__(self, folder: Path, meta_graph: Any) -> None:
@@ -85,6 +87,7 @@ class SavedModel:
         self._asset_files = [str(proto.tensor_info.name) for proto in meta_graph.asset_file_def]
         self._restore_op = str(meta_graph.saver_def.restore_op_name)
         self.graph_bytes = 0
+        self.graph_only = GraphOnly.of(folder)
         self._before: Mapping[Path, tuple[int, int, int]] = {}
 
     @classmethod
@@ -107,6 +110,26 @@ class SavedModel:
         model._before = before
         return model
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the variables, to which the time and the memory of understanding the graph are proportional.
+
+        A graph-only file only claims them: then they are bounded.
+        """
+        if not self.has_checkpoint:
+            return 0
+        total = sum(variable.nbytes for variable in self.checkpoint.variables.values())
+        return total if self.graph_only is None else min(total, MAX_CLAIMED_BYTES)
+
+    def check_whole(self) -> None:
+        """Check that the weights are there.
+
+        Raises:
+            SourceError: the folder is that of a graph-only file.
+        """
+        if self.graph_only is not None:
+            raise SourceError(f"{self.folder} is a graph-only file: it has no weights and no vocabulary.", NEXT)
+
     def check_unchanged(self) -> None:
         """Check that the files are those that were there when the model was opened: parts of two models are none.
 
@@ -121,6 +144,8 @@ class SavedModel:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The variables (CheckpointError when missing, truncated or damaged)."""
+        if self.graph_only is not None:
+            return Checkpoint.of_graph_only(self.folder)
         return Checkpoint.open(self.folder / VARIABLES_PREFIX)
 
     @property
@@ -236,6 +261,16 @@ class SavedModel:
     @cached_property
     def _bindings(self) -> Mapping[str, Binding]:
         return restored_variables(self.graph, self._restore_op)
+
+
+def read_meta_graph(folder: Path) -> Any:
+    """Return the MetaGraphDef of a SavedModel folder that `SavedModel.open` reads, as it stands in the file.
+
+    Raises:
+        SourceError: as `SavedModel.open`.
+    """
+    data = _read(folder, folder / SAVED_MODEL_FILE)
+    return _choose(folder, _parse(folder, data).meta_graphs)
 
 
 def _states(folder: Path) -> dict[Path, tuple[int, int, int]]:

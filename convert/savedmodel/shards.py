@@ -96,9 +96,8 @@ class Shards:
         Raises:
             CheckpointError: unreadable, malformed, or a wrong CRC32C.
         """
-        with self._open(key, piece) as file:
-            buffer = np.empty(piece.size, dtype=np.uint8)
-            self._fill(key, piece, file, buffer)
+        buffer = np.empty(piece.size, dtype=np.uint8)
+        self.read_stored(key, piece, buffer)
         data = buffer.tobytes()
         try:
             lengths, position = [], 0
@@ -121,6 +120,15 @@ class Shards:
             strings[i] = data[position : position + length]
             position += length
         return strings
+
+    def read_stored(self, key: str, piece: Piece, buffer: Bytes) -> None:
+        """Fill a buffer of ``piece.size`` bytes without a look at their CRC32C, which for strings is not over these bytes.
+
+        Raises:
+            CheckpointError: unreadable or too short.
+        """
+        with self._open(key, piece) as file:
+            self._fill(key, piece, file, buffer)
 
     def _open(self, key: str, piece: Piece) -> BinaryIO:
         path = self.paths[piece.shard]

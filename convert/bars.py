@@ -1,0 +1,29 @@
+"""What is drawn on a terminal while a command works."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+
+@contextlib.contextmanager
+def counter(done: str) -> Iterator[Callable[[int], None]]:
+    """Yield a callback for a number of sentences, which counts them on a terminal's standard error."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.completed:.0f} sentences " + done), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(done, total=None)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error."""
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,37 @@
+"""Reading a blueprint, with a refusal that calls the model what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from convert import limits
+from convert.blueprint.blueprint import Blueprint
+from convert.blueprint.kinds import called_what_it_is
+from convert.blueprint.read import read_blueprint as read
+from convert.errors import GraphError, MappingError
+from convert.savedmodel.model import SavedModel
+
+
+def read_blueprint(
+    model: SavedModel,
+    preprocessor: SavedModel | None = None,
+    vocabulary: Path | None = None,
+    output: str = "",
+    *,
+    thorough: bool = False,
+) -> Blueprint:
+    """Return the blueprint of `model`; see `convert.blueprint.read.read_blueprint`.
+
+    Raises:
+        Hub2HFError: as there; where the model is seen to be of another kind, the error says of which.
+    """
+    try:
+        return read(model, preprocessor, vocabulary, output, thorough=thorough)
+    except (GraphError, MappingError) as error:
+        with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_NAME):
+            better = called_what_it_is(error, model, output)
+        if better is error:
+            raise
+        raise better from error

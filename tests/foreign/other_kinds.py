@@ -1,0 +1,140 @@
+"""Encoders of other kinds, each a few lines of TensorFlow, under names that say nothing or that say BERT."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+HIDDEN, HEADS, INNER, POSITIONS, PIECES, LAYERS = 16, 4, 24, 40, 5516, 2
+
+
+class Encoder(tf.Module):
+    """An encoder of ids whose twists are of the kinds below; without any it is BERT."""
+
+    def __init__(self, *twists: str) -> None:
+        super().__init__()
+        self.twists = set(twists)
+        self.made: dict[str, tf.Variable] = {}
+
+    def var(self, name: str, *shape: int) -> Any:
+        if name not in self.made:
+            source = np.random.default_rng(len(self.made))
+            value = source.standard_normal(shape).astype(np.float32) * (0.3 if len(shape) > 1 else 0.1)
+            with tf.init_scope():
+                self.made[name] = tf.Variable(value + name.endswith("gamma"), name=name)
+        return self.made[name]
+
+    def dense(self, x: Any, name: str, size: int) -> Any:
+        kernel = self.var(f"{name}/kernel", int(x.shape[-1]), size)
+        return tf.einsum("...i,io->...o", x, kernel) + self.var(f"{name}/bias", size)
+
+    def norm(self, x: Any, name: str) -> Any:
+        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
+        scaled = (x - mean) * tf.math.rsqrt(variance + 1e-12)
+        return scaled * self.var(f"{name}/gamma", HIDDEN) + self.var(f"{name}/beta", HIDDEN)
+
+    def embedded(self, ids: Any, types: Any) -> Any:
+        width = 8 if self.twists & {"projection", "albert", "mobilebert"} else HIDDEN
+        x = tf.gather(self.var("word_embeddings/embeddings", PIECES, width), ids)
+        if "mobilebert" in self.twists:
+            left, right = tf.pad(x[:, 1:], [[0, 0], [0, 1], [0, 0]]), tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0]])
+            x = self.dense(tf.concat([left, x, right], 2), "embedding_projection", HIDDEN)
+        elif width != HIDDEN:
+            x = self.dense(x, "embedding_projection", HIDDEN)
+        x += tf.gather(self.var("type_embeddings/embeddings", 2, HIDDEN), types)
+        if not self.twists & {"t5", "alibi"}:
+            x += self.var("position_embedding/embeddings", POSITIONS, HIDDEN)[: tf.shape(ids)[1]]
+        return self.norm(x, "embeddings/layer_norm")
+
+    def bias(self, length: Any) -> Any:
+        """Return what is added to the scores beside the mask, [1, heads, length, length]."""
+        away = tf.range(length)[None, :] - tf.range(length)[:, None]
+        if self.twists & {"t5", "mpnet"}:
+            table = self.var("attention/bias/embedding", 2 * POSITIONS, HEADS)
+            return tf.transpose(tf.gather(table, away + POSITIONS), [2, 0, 1])[None]
+        if "alibi" in self.twists:
+            return tf.cast(-tf.abs(away), tf.float32)[None, None] * tf.constant([0.5, 0.25, 0.1, 0.05])[:, None, None]
+        if "causal" in self.twists:
+            return tf.cast(away > 0, tf.float32)[None, None] * -1e9
+        return None
+
+    def layer(self, x: Any, mask: Any, i: int) -> Any:
+        name = "transformer/layer_0" if "albert" in self.twists else f"transformer/layer_{i}"
+        pre, size = "pre_norm" in self.twists, HIDDEN // HEADS
+        taken = self.norm(x, f"{name}/self_attention_layer_norm") if pre else x
+        shape = [tf.shape(x)[0], tf.shape(x)[1], HEADS, size]
+        q, k, v = (
+            tf.reshape(self.dense(taken, f"{name}/self_attention/{part}", HIDDEN), shape)
+            for part in ("query", "key", "value")
+        )
+        scores = tf.einsum("bqhd,bkhd->bhqk", q, k) / size**0.5
+        if "blind" not in self.twists:
+            scores += (1 - mask[:, None, None]) * -1e9
+        bias = self.bias(tf.shape(x)[1])
+        scores = scores if bias is None else scores + bias
+        if "talking" in self.twists:
+            scores = tf.einsum("bhqk,hn->bnqk", scores, self.var(f"{name}/pre_softmax", HEADS, HEADS))
+        seen = tf.nn.softmax(scores)
+        context = tf.reshape(tf.einsum("bhqk,bkhd->bqhd", seen, v), tf.shape(x))
+        context = tf.ensure_shape(context, [None, None, HIDDEN])
+        x += self.dense(context, f"{name}/self_attention/attention_output", HIDDEN)
+        x = x if pre else self.norm(x, f"{name}/self_attention_layer_norm")
+        inner = self.norm(x, f"{name}/output_layer_norm") if pre else x
+        inner = self.dense(tf.nn.gelu(self.dense(inner, f"{name}/intermediate", INNER)), f"{name}/output", HIDDEN)
+        return x + inner if pre else self.norm(x + inner, f"{name}/output_layer_norm")
+
+    def pooled(self, x: Any, mask: Any) -> Any:
+        weights = mask[:, :, None]
+        if "mean" in self.twists:
+            return tf.reduce_sum(x * weights, 1) / tf.reduce_sum(weights, 1)
+        if "plain_mean" in self.twists:
+            return tf.reduce_mean(x, 1)
+        if "max" in self.twists:
+            return tf.reduce_max(x, 1)
+        return x[:, 0]
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32, n) for n in ("word_ids", "input_mask", "type_ids")]
+    )
+    def __call__(self, word_ids: Any, input_mask: Any, type_ids: Any) -> Any:
+        mask = tf.cast(input_mask, tf.float32)
+        x = self.embedded(word_ids, type_ids)
+        for i in range(LAYERS):
+            x = self.layer(x, mask, i)
+        pooled = self.pooled(x, mask)
+        if "no_pooler" in self.twists:
+            return {"default": pooled}
+        if "heads" in self.twists:
+            return {name: tf.tanh(self.dense(pooled, f"{name}_transform", HIDDEN)) for name in ("query", "passage")}
+        return {"default": tf.tanh(self.dense(pooled, "pooler_transform", HIDDEN))}
+
+
+class Words(tf.Module):
+    """Text through a table of words: nnlm averages them, the Universal Sentence Encoder's DAN goes on with dense layers."""
+
+    def __init__(self, *, deep: bool) -> None:
+        super().__init__()
+        source = np.random.default_rng(1)
+        self.table = tf.Variable(source.standard_normal((100, HIDDEN)).astype(np.float32), name="embeddings")
+        kernel = source.standard_normal((HIDDEN, HIDDEN)).astype(np.float32)
+        self.kernel = tf.Variable(kernel, name="kernel") if deep else None
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def __call__(self, text: Any) -> Any:
+        words = tf.strings.split(text)
+        found = tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, words, num_buckets=100)
+        rows = tf.ragged.map_flat_values(lambda ids: tf.gather(self.table, ids), found)
+        mean = tf.reduce_sum(rows, 1) / tf.cast(tf.expand_dims(words.row_lengths(), 1), tf.float32)
+        return {"default": mean if self.kernel is None else tf.tanh(tf.linalg.matmul(mean, self.kernel))}
+
+
+def save(folder: Path, module: Any) -> Path:
+    """Save a module with its call as its signature."""
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.__call__})
+    return folder

@@ -1,0 +1,107 @@
+"""A refusal calls a model what it is, by what it computes; it does not blame names or damage that are not at fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from other_kinds import Encoder, Words, save
+from references import VOCABULARY
+
+import convert
+from convert.errors import GraphError, Hub2HFError
+
+KINDS = {
+    "mean": "mean over tokens (mean pooling) where BERT takes the first token",
+    "plain_mean": "mean over all tokens (mean pooling) where BERT takes the first token",
+    "max": "the largest over all tokens (max pooling)",
+    "no_pooler": "no pooler, as DistilBERT",
+    "pre_norm": "(pre-LayerNorm)",
+    "talking": "talking-heads attention: its heads are mixed by variable",
+    "t5": "relative positions, learned in variable",
+    "mpnet": "relative positions, learned in variable",
+    "alibi": "depend on the distance of tokens",
+    "blind": "attention that sees padding (no mask)",
+    "causal": "sees only the tokens before (causal)",
+    "projection": "an embedding projection, from 8 to 16 numbers, as ALBERT and small ELECTRAs have",
+    "albert": "one layer, whose weights are used 2 times, as ALBERT has",
+    "mobilebert": "joined with its two neighbours and projected to 16, as MobileBERT has",
+}
+BLAMED = (
+    "damage",
+    "Download",
+    "names its variables",
+    "unknown family",
+    "ELECTRA",
+    "ALBERT",
+    "T5",
+    "MobileBERT",
+    "DistilBERT",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_is_called_what_it_is(kind: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", Encoder(kind))
+    with pytest.raises(Hub2HFError) as refusal:
+        convert.convert(folder, tmp_path / "out", vocab=VOCABULARY)
+    assert KINDS[kind] in str(refusal.value)
+    assert not [word for word in BLAMED if word in str(refusal.value) and word not in KINDS[kind] + _also(kind)]
+
+
+def _also(kind: str) -> str:
+    return "ALBERT, ELECTRA" if kind == "albert" else "MPNet T5" if kind in ("t5", "mpnet") else ""
+
+
+def test_two_twists_are_both_told(tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", Encoder("pre_norm", "mean"))
+    with pytest.raises(Hub2HFError, match=r"pre-LayerNorm.*mean pooling"):
+        convert.inspect(folder, vocab=VOCABULARY)
+
+
+def test_bert_itself_is_called_nothing(tmp_path: Path) -> None:
+    from convert.blueprint.entry import ids_entry
+    from convert.blueprint.kinds import findings
+    from convert.savedmodel import SavedModel
+
+    model = SavedModel.open(save(tmp_path / "model", Encoder()))
+    assert findings(model, ids_entry(model)) == []
+
+
+def test_several_pooled_outputs_are_listed(tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", Encoder("heads"))
+    with pytest.raises(GraphError, match=r"'passage' \[\?, 16\], 'query' \[\?, 16\].*--output NAME"):
+        convert.inspect(folder, vocab=VOCABULARY)
+
+
+@pytest.mark.parametrize(("deep", "said"), [(False, "nnlm"), (True, "Universal Sentence Encoder's DAN")])
+def test_words_without_attention(deep: bool, said: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", Words(deep=deep))
+    with pytest.raises(Hub2HFError) as refusal:
+        convert.inspect(folder)
+    assert "no attention" in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "no WordPiece" in str(refusal.value)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_weights_frozen_into_constants_are_weights(
+    as_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    monkeypatch.setenv("HUB2HF_CACHE", str(tmp_path / "cache"))
+    encoder = Encoder("talking", "max")
+    frozen = convert_variables_to_constants_v2(encoder.__call__.get_concrete_function())
+    module = tf.Module()
+    spec = [tf.TensorSpec([None, None], tf.int32, name) for name in ("word_ids", "input_mask", "type_ids")]
+    module.call = tf.function(lambda *given: {"default": frozen(*given)[0]}, input_signature=spec)
+    folder = tmp_path / "model"
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
+    if as_file:
+        convert.graph_only(folder, tmp_path / "graph.zip", vocab=VOCABULARY)
+    with pytest.raises(Hub2HFError) as refusal:
+        convert.inspect(tmp_path / "graph.zip" if as_file else folder, vocab=None if as_file else VOCABULARY)
+    assert "talking-heads attention" in str(refusal.value)
+    assert "max pooling" in str(refusal.value)
