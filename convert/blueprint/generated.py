@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 from random import Random
 
-from convert.blueprint.oracle import LONG
 from convert.unicode.tables import script_of, whitespace
 
 FEW_PIECES = (1, 2, 3, 10)
@@ -17,9 +16,10 @@ MOST_LONG = 4
 FEW_GROUPS = 3  # scripts that words of such lengths are made of
 MEMBERS = 2  # characters of each kind
 MOST_COMBINED = 600  # words of two or three kinds, of a script
-WORDS, TEXTS = 400, 30  # at random; a hundred times as many when asked to be thorough
+WORDS, TEXTS = 400, 50  # at random; a hundred times as many when asked to be thorough
 THOROUGH = 100
-TEXT_LENGTH = 200
+TEXT_LENGTH = 60
+LONGEST = 12  # characters of a word in them: no word is too long to be known
 
 
 def words_of(count: int, seed: int = 0) -> str:
@@ -83,10 +83,11 @@ def lengths_near(constants: Iterable[int]) -> list[int]:
     return sorted({c + extra for c in constants if 2 < c < LONG_CONSTANTS[0] for extra in (-1, 0, 1)})
 
 
-def with_texts(texts: Iterable[str]) -> Iterator[str]:
-    """Yield texts that hold each of `texts` alone, inside a word, twice, and among others."""
+def with_texts(texts: Iterable[str], longest: int) -> Iterator[str]:
+    """Yield each of `texts` alone, inside a word, twice, and in capitals, as far as words have at most `longest` bytes."""
     for text in texts:
-        yield f"{text} b {text} x{text}x {text}{text} {text.upper()}"
+        forms = (text, f"x{text}x", text + text, text.upper())
+        yield from (form for form in forms if len(form.encode()) <= longest)
 
 
 def mixed_texts(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
@@ -95,6 +96,7 @@ def mixed_texts(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
     spaces = [chr(code) for low, high in whitespace().ranges for code in range(low, high + 1)]
     for _ in range(count):
         kinds = source.choices((points, LETTERS, spaces), (5, 2, 2), k=TEXT_LENGTH)
+        kinds[:: LONGEST + 1] = [[" "]] * len(kinds[:: LONGEST + 1])
         yield "".join(source.choice(kind) for kind in kinds)
 
 
@@ -106,15 +108,15 @@ def runs(points: Sequence[str]) -> list[str]:
     return ["".join(members[i : i + 6]) for members in groups.values() for i in range(0, len(members), 5)]
 
 
-def joined(items: Iterable[str]) -> Iterator[str]:
-    """Yield texts that hold all `items`."""
+def joined(items: Iterable[str], size: int) -> Iterator[str]:
+    """Yield texts of at most `size` characters that hold all `items`, each of which may have as many."""
     text: list[str] = []
-    size = 0
+    count = 0
     for item in items:
-        if size + len(item) > LONG:
+        if text and count + len(item) > size:
             yield "".join(text)
-            text, size = [], 0
+            text, count = [], 0
         text.append(item)
-        size += len(item)
+        count += len(item)
     if text:
         yield "".join(text)

@@ -129,6 +129,11 @@ class Oracle:
         return self._whole
 
     @property
+    def size(self) -> int:
+        """How many characters a text may have, of which all words are to be heard."""
+        return LONG if self.whole else SHORT
+
+    @property
     def quick(self) -> bool:
         """Whether a hundred thousand words can be asked: no loop goes from word to word."""
         return self.whole and self._steps < CALIBRATING
@@ -153,14 +158,14 @@ class Oracle:
             GraphError: their characters do not come through.
         """
         found: dict[str, tuple[str, ...]] = {}
-        texts = list(apart(dict.fromkeys(words), LONG if self.whole else SHORT))
+        texts = list(apart(dict.fromkeys(words), self.size))
         for text, heard in zip(texts, self.hear(["".join(text) for text in texts]), strict=True):
             found.update(zip(text, _parted(text, heard), strict=True))
         return [found[word] for word in words]
 
     def between(self, items: Sequence[str], boundary: str) -> list[tuple[str, ...]]:
         """Return the words that the graph makes of each of `items` between two of `boundary`; see `parts`."""
-        chunks = list(_chunks(items, len(boundary), LONG if self.whole else SHORT))
+        chunks = list(_chunks(items, len(boundary), self.size))
         texts = [boundary + "".join(item + boundary for item in chunk) for chunk in chunks]
         heard = self.hear(texts)
         return [

@@ -27,7 +27,7 @@ from convert.blueprint.generated import (
     words_of,
 )
 from convert.blueprint.lines import lines_of
-from convert.blueprint.oracle import Heard, Oracle, TextSide, apart, boundary_of
+from convert.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
 from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
 from convert.blueprint.read_text import TextReader
 from convert.blueprint.structure import REPORT
@@ -42,6 +42,7 @@ from convert.unicode.tables import everywhere, property_edges, whitespace
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
+SOME = 1_200  # characters that words are made of where no rule is asked
 FEW = 1_200  # words that a graph is asked about which loops from word to word
 
 
@@ -131,6 +132,7 @@ class _Probing:
         self.more = THOROUGH if thorough else 1
         self.known, self.packing = _reserved(text, run, longest)
         self.trace = TextTrace()
+        self.read = True  # whether all rules could be read
         self.oracle = Oracle(run, self.known, text.nodes)
 
     def side(self) -> ProbedSide:
@@ -199,6 +201,7 @@ class _Probing:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
                 raise
             limits.extend(limits.SECONDS_TO_ASK)
+            self.read = False
             operations, asked = self._asked(error)
         heard = self._cut(operations)
         if self.oracle.quick:
@@ -219,7 +222,7 @@ class _Probing:
         gone = whitespace() | union(
             codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
         )
-        points = [c for c in points or _ends(property_edges() | self._pattern_edges()) if ord(c) not in gone]
+        points = [c for c in points or self._points() if ord(c) not in gone]
         longest = self.text.wordpiece.max_bytes_per_word
         packing = {
             *self.packing.ravel().tolist(),
@@ -230,7 +233,8 @@ class _Probing:
         made = cut_words(points, rule.letter if rule else lambda point: 0, lengths, count=self.more * WORDS)
         # A longer word would be an unknown one, unless it is cut.
         words = [word for word in made if len(word.encode()) <= longest or (rule and rule.accepts(word))]
-        texts = list(apart(self._few(words)))
+        words = [word for word in words if len(word) + 2 * len(LATIN) <= self.oracle.size]
+        texts = list(apart(self._few(words), self.oracle.size))
         heard = self.oracle.hear(["".join(text) for text in texts])
         for text, each in zip(texts, heard, strict=True):
             expected = [
@@ -247,11 +251,19 @@ class _Probing:
     def _mixed(self, operations: Iterable[TextOperation]) -> Iterator[str]:
         """Yield texts in which characters of all kinds stand beside each other."""
         by_script = any(isinstance(op, SplitScripts) for op in operations)
-        points = _ends(property_edges() | self._pattern_edges())
-        items = self._few(runs(points))
-        yield from joined(run + boundary_of(run) if by_script else f"x{run}x " for run in items)
-        yield from mixed_texts(points, count=self.more * TEXTS)
-        yield from joined(f"{text} " for text in with_texts(self._strings()))
+        points = self._points()
+        items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points))]
+        longest = self.text.wordpiece.max_bytes_per_word
+        texts = [*mixed_texts(points, count=self.more * TEXTS), *with_texts(self._strings(), longest)]
+        yield from joined([*items, *(f"{text} {LATIN} " for text in texts)], self.oracle.size)
+
+    def _points(self) -> list[str]:
+        """Return characters to make words of: the ends of ranges that a table or a pattern parts from others.
+
+        Where all patterns were read, some of them: `export.agreement` holds whole tables against each other.
+        """
+        ends = _ends(property_edges() | self._pattern_edges())
+        return _some(ends, self.more * SOME) if self.read else ends
 
     def _strings(self) -> list[str]:
         """Return the short strings that the graph holds, and some that its patterns match."""
@@ -266,7 +278,7 @@ class _Probing:
 
     def _few(self, words: list[str]) -> list[str]:
         """Return all words; of a graph that takes word after word, some."""
-        return words if self.oracle.quick or len(words) < FEW else Random(0).sample(words, FEW)
+        return words if self.oracle.quick else _some(words, FEW)
 
     def _pattern_edges(self) -> set[int]:
         """Return where the classes of the patterns begin and end; a pattern that is not understood has none."""
@@ -314,6 +326,13 @@ def _deleted(operations: Iterable[TextOperation]) -> CodePoints | None:
             return None
         found += codes
     return union(found)
+
+
+def _some(items: list[str], count: int) -> list[str]:
+    """Return `count` of the items, or all, in their order; the same for every run."""
+    if len(items) <= count:
+        return items
+    return [items[i] for i in sorted(Random(0).sample(range(len(items)), count))]
 
 
 def _ends(edges: Iterable[int]) -> list[str]:

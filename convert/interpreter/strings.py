@@ -56,8 +56,9 @@ def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
 @operation("RegexFullMatch", "StaticRegexFullMatch")
 def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     pattern = _pattern(node, inputs)
-    flat = [pattern.matches(item) for item in np.ravel(inputs[0])]
-    return (np.asarray(flat, bool).reshape(np.shape(inputs[0])),)
+    flat = np.ravel(inputs[0]).tolist()
+    known = {item: pattern.matches(item) for item in set(flat)}
+    return (np.asarray([known[item] for item in flat], bool).reshape(np.shape(inputs[0])),)
 
 
 def _spans_cost(node: Node, inputs: Sequence[Value]) -> int:

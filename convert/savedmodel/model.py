@@ -112,13 +112,13 @@ class SavedModel:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the variables, to which the time and the memory of understanding the graph are proportional.
+        """Bytes of the variables and of the graph, which may hold weights too.
 
-        A graph-only file only claims them: then they are bounded.
+        The time and the memory of understanding the graph are proportional to them. A graph-only file only claims its
+        variables: then they are bounded.
         """
-        if not self.has_checkpoint:
-            return 0
-        total = sum(variable.nbytes for variable in self.checkpoint.variables.values())
+        variables = self.checkpoint.variables.values() if self.has_checkpoint else ()
+        total = self.graph_bytes + sum(variable.nbytes for variable in variables)
         return total if self.graph_only is None else min(total, MAX_CLAIMED_BYTES)
 
     def check_whole(self) -> None:
