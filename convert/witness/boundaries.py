@@ -26,7 +26,7 @@ HANGUL: Final = (0xAC00, 0xD7A3)  # the syllables: Unicode standard, section 3.1
 def boundary_points(
     patterns: Iterable[str] = (), *, scripts: bool = False, folds: bool = False, form: str | None = None
 ) -> list[int]:
-    """Return the code points to ask a graph about, ascending, ASCII always among them, no surrogate.
+    """Return the code points to ask a graph about, ascending, ASCII and U+10FFFF always among them, no surrogate.
 
     Args:
         patterns: those of its regex ops: the ends of every class, bracket and literal in them.
@@ -37,7 +37,7 @@ def boundary_points(
     Raises:
         GraphError: the patterns have too many brackets to look at each.
     """
-    found = set(range(ASCII))
+    found = {*range(ASCII), LAST}
     for pattern in patterns:
         for part in _parts(pattern):
             found.update(_set_edges(part))
