@@ -6,10 +6,12 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from convert import convert
 from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.convention import CONTROLS, DELIMITERS, KEPT, MARKS
 from convert.blueprint.read import read_blueprint
@@ -179,3 +181,11 @@ def test_a_mark_of_the_wrong_class(monkeypatch: pytest.MonkeyPatch, fresh: None,
     monkeypatch.setitem(classes, "\u0327", classes["\u0301"])
     with pytest.raises(GraphError, match=r"U\+0327.*combining class"):
         prove_tables(bert)
+
+
+def test_convert_refuses_and_writes_nothing(plant: Plant, tmp_path: Path) -> None:
+    ranges = tables._lines()["re2_category"]["Cf"].split()
+    plant("re2_category", "Cf", " ".join(ranges[:3] + ranges[4:]))
+    with pytest.raises(GraphError):
+        convert("lealla-mini", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

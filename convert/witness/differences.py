@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 
 Range = tuple[int, int]
 Ranges = tuple[Range, ...]  # inclusive, ascending, neither touching nor overlapping
@@ -78,5 +78,7 @@ def folded() -> Mapping[str, str]:
 
 def versions() -> str:
     """The installed versions of the libraries, and those that the differences were written for."""
+    from importlib import metadata  # slow to load, and for messages only
+
     told = (f"{name} {metadata.version(name)} (known: {_lines()['version'][name]})" for name in PACKAGES)
     return ", ".join(told)

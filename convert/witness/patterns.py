@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import re2
 
 from convert.errors import GraphError
 from convert.limits import MAX_PATTERN, MAX_WORK, tick
 
 from .differences import Ranges, class_differences, codes, folding_pairs
-from .points import code_points, flags, options
+from .points import code_points, flags, options, re2
 from .rewrites import Rewrite
 from .syntax import tokens
 
@@ -158,13 +157,13 @@ def compiled(pattern: str, evidence: str) -> Pattern:
         if len(written) > MOST_WRITTEN:
             raise _refusal(pattern, evidence, "its classes have too many ranges")
     try:
-        parts = re2.compile(written.encode(), options())
-        whole = re2.compile(written.encode(), options(never_capture=True)) if parts.groups else parts
-    except re2.error as error:
+        parts = re2().compile(written.encode(), options())
+        whole = re2().compile(written.encode(), options(never_capture=True)) if parts.groups else parts
+    except re2().error as error:
         told = error.args[0] if error.args else ""
         raise _refusal(pattern, evidence, told.decode() if isinstance(told, bytes) else str(told)) from error
     finally:
-        re2.purge()  # its own cache holds 128 patterns, of 8 MB each where a graph is hostile
+        re2().purge()  # its own cache holds 128 patterns, of 8 MB each where a graph is hostile
     points = not pattern.isascii() or "\\x" in pattern
     return Pattern(evidence, pattern, parts, whole, parts.groups, parts.programsize, points and _ignores_case(pattern))
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import cycle, pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import re2
 
 from .differences import Ranges, class_differences, script_differences, white_space_differences
 
@@ -39,9 +38,17 @@ UNIFORM: Final[Ranges] = (
 MEMORY: Final = 1 << 26  # of the automaton that knows all scripts; RE2's default is an eighth of it
 
 
-def options(**values: object) -> re2.Options:
+@cache
+def re2() -> Any:
+    """Return the library, which only what runs text pays for."""
+    import re2
+
+    return re2
+
+
+def options(**values: object) -> Any:
     """RE2's options, those of TensorFlow but for `values`; nothing is written to stderr."""
-    found = re2.Options()
+    found = re2().Options()
     for name, value in {"log_errors": False, **values}.items():
         setattr(found, name, value)
     return found
@@ -82,7 +89,7 @@ def _edges(inside: str, outside: str) -> Iterator[int]:
     """Yield where the text enters and leaves the class `inside`, in turn, as indices of `asked`."""
     text, starts = _text()
     at = 0
-    for pattern in cycle(re2.compile(f"{one}*", options()) for one in (outside, inside)):
+    for pattern in cycle(re2().compile(f"{one}*", options()) for one in (outside, inside)):
         at = pattern.match(text, at).end()
         yield int(np.searchsorted(starts, at))
         if at == len(text):
@@ -115,7 +122,7 @@ def code_points(name: str) -> Ranges | None:
     """What `\\p{name}` matches for TensorFlow, without surrogates; None where RE2 has no such class."""
     try:
         members = flags(f"\\p{{{name}}}", f"\\P{{{name}}}")
-    except re2.error:
+    except re2().error:
         return None
     return ranges(_flip(members, class_differences(name)))
 
@@ -142,11 +149,11 @@ def script_numbers() -> np.ndarray:
     known = [name for name in script_names() if _is_class(name)]
     runs = [f"\\p{{{name}}}+" for name in known]
     none = "".join(f"\\p{{{name}}}" for name in known)
-    run = re2.compile("|".join([*runs, f"[^{none}]+"]), options(max_mem=MEMORY))
+    run = re2().compile("|".join([*runs, f"[^{none}]+"]), options(max_mem=MEMORY))
     edges = [0]
     while edges[-1] < len(text):  # a match is a run of one script
         edges.append(run.match(text, edges[-1]).end())
-    told = re2.Set.FullMatchSet(options(max_mem=MEMORY))
+    told = re2().Set.FullMatchSet(options(max_mem=MEMORY))
     for name in known:
         told.Add(f"\\p{{{name}}}")
     told.Compile()
@@ -176,7 +183,7 @@ def script_ranges() -> Mapping[str, Ranges]:
 
 def _is_class(name: str) -> bool:
     try:
-        re2.compile(f"\\p{{{name}}}", options())
-    except re2.error:
+        re2().compile(f"\\p{{{name}}}", options())
+    except re2().error:
         return False
     return True
