@@ -22,15 +22,8 @@ from zoo_witness import Witness
 
 # Rules of batches show in batches of one and two only.
 BATCH_RULES = {"batch-different", "batch-case"}
-SHOWN_RIGHT = (
-    "text-google",
-    "text-segments",
-    "text-strings-padded",
-    "encoder-longest",
-    "form-hub-like-legacy",
-    "form-v2-modern",
-)
-SHOWN_WRONG = ("other-last-126", "other-long-path", "other-han-plane-0", "other-batch-case", "twist-mask-unknown")
+SHOWN_RIGHT = ("text-google", "text-segments", "encoder-fused", "form-hub-like-legacy")
+SHOWN_WRONG = ("other-last-126", "other-han-plane-0")
 
 
 @cache
