@@ -96,7 +96,7 @@ def _put(node: Node, out: np.ndarray, packed: np.ndarray, low: int, high: int) -
 def _diag_cost(node: Node, inputs: Sequence[Value]) -> int:
     x = np.shape(inputs[0])
     if len(inputs) == 1:
-        return math.prod(x) * x[-1]
+        return int(math.prod(x) * x[-1])
     rows, columns = (int(value) for value in inputs[2:4])
     low, high = _band(node, inputs, 1)
     size = x[-1] + max(abs(low), abs(high))

@@ -114,8 +114,10 @@ def _gammas(a: Value, x: Value) -> tuple[Array, Array]:
 def betainc(a: Value, b: Value, x: Value) -> Array:
     """Return the regularised incomplete beta function (DLMF 8.17.22)."""
     a, b, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64), np.asarray(x, np.float64))
-    turned = x > (a + 1) / (a + b + 2)
-    p, q, y = np.where(turned, b, a), np.where(turned, a, b), np.where(turned, 1 - x, x)
+    turned: Array = np.asarray(x > (a + 1) / (a + b + 2))
+    p: Array = np.where(turned, b, a)
+    q: Array = np.where(turned, a, b)
+    y: Array = np.where(turned, 1 - x, x)
     front = np.exp(p * np.log(y) + q * np.log1p(-y) + lgamma(p + q) - lgamma(p) - lgamma(q)) / p
     c, d = np.ones(p.shape), 1 / (1 - (p + q) * y / (p + 1))
     h = d
@@ -232,7 +234,7 @@ def _bessel_i(order: int, scaled: bool) -> Callable[[Value], Array]:
         size = np.abs(x)[..., np.newaxis]
         found = (np.exp(size * (np.cos(angles) - 1)) * np.cos(order * angles)).mean(-1)
         found = found if scaled else found * np.exp(np.abs(x))
-        return np.where((x < 0) & (order == 1), -found, found)
+        return np.asarray(np.where((x < 0) & (order == 1), -found, found))
 
     return bessel
 
