@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check fuzz kill bench verify-large garden real old-tensorflow zoo clean
+.PHONY: demo test transformers4 check ops fuzz kill bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -29,6 +29,9 @@ check: $(VENV)/dev.installed  ## format, lint, types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy convert scripts
+
+ops: $(VENV)/dev.installed  ## TensorFlow's own list of operations: computed, or excluded by which rule; unexplained: 0
+	$(BIN)/python scripts/ops.py --check
 
 fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
 	$(BIN)/python scripts/fuzz_tokenizer.py

@@ -57,6 +57,7 @@ RULES: Mapping[str, str] = {
     r"|MatchingFiles|.*Proto(V\d)?|DecodeCSV|DecodeJSONExample|Sharded.*|Save.*|Restore.*|MergeV2.*|Optional.*|.*Snapshot.+"
     r"|GenerateVocabRemapping|LoadAndRemapMatrix|ImmutableConst|.*Options|MapDefun|.*MemoryCache|ComputeBatchSize|RecordInput"
     r"|(Unc|C)ompressElement|FileSystem.*|DumpTensor|DistributedSave|.*Stats.*|DisableCopyOnRead|DecodeCompressed|DummyIter.*",
+    "tensors as protocol buffers": r"(Des|S)erialize.*|ParseTensor",
     "images": r".*Image.*|Resize.*|Crop.*|Decode(And|Jpeg|Png|Gif|Bmp|WebP|Jxl).*|Encode(Jpeg|Png).*|.*Jpeg.*|RGBToHSV|HSVToRGB"
     r"|Adjust.*|.*NonMax.*|DrawBounding.*|ExtractGlimpse.*|ScaleAndTranslate|ExtractVolumePatches|FusedResize.*",
     "convolutions, pooling": r"_?(Fused)?(Pad)?Conv.*|FusedPadConv2D|Depthwise.*|.*Pool.*|Dilation2D|LRN|BatchNormWithGlobal.*",
@@ -75,8 +76,11 @@ RULES: Mapping[str, str] = {
     "Python code": r"(Eager)?PyFunc.*",
     "sets": r".*SetOperation|SetSize",
     "boosted trees": r"Boosted.*",
-    "another tokenizer, refused by name": r"(TFText>Fast)?Sentencepiece.*|TFText>FastSentencepiece.*|Phrase.*|TFText>Phrase.*",
-    "parsers and measures, which give no token": r"ConstrainedSequence|MaxSpanningTree|RougeL|SentenceFragments(V2)?",
+    "another tokenizer, refused by name": r"(TFText>Fast)?Sentencepiece.*|(TFText>)?(Phrase|FastWordpiece|FastBert).*"
+    r"|TokenizerFromLogits",
+    "features hashed with a salt": r"SparseCrossHashed",
+    "parsers, labels, measures and maps of offsets, which give no token": r"ConstrainedSequence|MaxSpanningTree|RougeL|SentenceFragments(V2)?"
+    r"|TFText>(Boise.*|.*BoiseTags)|FindSourceOffsets|.*OffsetsMap",
 }
 
 

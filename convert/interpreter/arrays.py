@@ -15,15 +15,56 @@ from convert.savedmodel.node import Node
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-def _truncated_division(x: Value, y: Value) -> Value:
+def _by(function: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
+    """Return a division that refuses to divide whole numbers by zero, as TensorFlow does."""
+
+    def divide(x: Value, y: Value) -> Value:
+        if np.asarray(y).dtype.kind in "iu" and not np.all(y):
+            raise ZeroDivisionError("division by zero")
+        return function(x, y)
+
+    return divide
+
+
+def _towards_zero(x: Value, y: Value) -> Value:
+    if np.asarray(x).dtype.kind not in "iu":
+        return np.trunc(np.divide(x, y))
+    return np.floor_divide(x - np.fmod(x, y), y)
+
+
+def _division(x: Value, y: Value) -> Value:
     """`Div` is real on floats and truncates on integers."""
-    if np.asarray(x).dtype.kind == "f":
-        return np.divide(x, y)
-    return np.trunc(np.divide(x, y)).astype(np.asarray(x).dtype)
+    return np.divide(x, y) if np.asarray(x).dtype.kind not in "iu" else _towards_zero(x, y)
+
+
+def _ones(x: np.ndarray) -> Value:
+    if x.dtype in (np.uint32, np.uint64):
+        raise TypeError(f"TensorFlow's ones of {x.dtype} are zeros")
+    return np.ones_like(x)
+
+
+def _rounded(x: np.ndarray) -> Value:
+    """Halves to the even neighbour."""
+    if x.dtype.kind in "iu":
+        raise TypeError("TensorFlow does not agree with itself on whole numbers rounded")
+    return np.round(x)
+
+
+def _square_of_difference(x: Value, y: Value) -> Value:
+    far = np.subtract(x, y)
+    return (far * np.conj(far)).astype(far.dtype) if far.dtype.kind == "c" else np.square(far)
+
+
+def _clipped(x: Value, low: Value, high: Value) -> Value:
+    if np.asarray(x).dtype.kind == "c":
+        raise TypeError("complex numbers have no order")
+    return np.clip(x, low, high)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
     """Return softmax over the last axis, same shape."""
+    if not x.size:
+        return x
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
@@ -53,6 +94,7 @@ elementary(
         "CheckNumerics": lambda x: x,
         "Neg": np.negative,
         "Abs": np.abs,
+        "OnesLike": _ones,
         "Sign": np.sign,
         "Square": np.square,
         "Sqrt": np.sqrt,
@@ -73,7 +115,7 @@ elementary(
         "LogSoftmax": lambda x: np.log(softmax(x)),
         "Floor": np.floor,
         "Ceil": np.ceil,
-        "Round": np.round,
+        "Round": _rounded,
         "Rint": np.rint,
         "LogicalNot": np.logical_not,
         "IsNan": np.isnan,
@@ -82,19 +124,19 @@ elementary(
         "AddV2": np.add,
         "Sub": np.subtract,
         "Mul": np.multiply,
-        "Div": _truncated_division,
-        "TruncateDiv": _truncated_division,
+        "Div": _by(_division),
+        "TruncateDiv": _by(_towards_zero),
         "RealDiv": np.divide,
         "DivNoNan": lambda x, y: np.where(y == 0, 0.0, np.divide(x, np.where(y == 0, 1.0, y))),
         "MulNoNan": lambda x, y: np.where(y == 0, 0.0, np.multiply(x, y)),
-        "FloorDiv": np.floor_divide,
-        "FloorMod": np.mod,
-        "Mod": np.fmod,
-        "TruncateMod": np.fmod,
+        "FloorDiv": _by(np.floor_divide),
+        "FloorMod": _by(np.mod),
+        "Mod": _by(np.fmod),
+        "TruncateMod": _by(np.fmod),
         "Pow": _power,
         "Maximum": np.maximum,
         "Minimum": np.minimum,
-        "SquaredDifference": lambda x, y: np.square(x - y),
+        "SquaredDifference": _square_of_difference,
         "Less": np.less,
         "LessEqual": np.less_equal,
         "Greater": np.greater,
@@ -103,7 +145,7 @@ elementary(
         "NotEqual": lambda x, y: ~_equal(x, y),
         "LogicalAnd": np.logical_and,
         "LogicalOr": np.logical_or,
-        "ClipByValue": np.clip,
+        "ClipByValue": _clipped,
         "AddN": lambda *terms: sum(terms[1:], start=terms[0]),
         "AccumulateNV2": lambda *terms: sum(terms[1:], start=terms[0]),
         "Select": lambda c, x, y: np.where(np.reshape(c, c.shape + (1,) * (np.ndim(x) - np.ndim(c))), x, y),
@@ -122,6 +164,8 @@ def _bias_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
     x, bias = inputs
     if node.attr("data_format", "NHWC") != "NHWC":
         raise GraphError(f"Node '{node.name}' adds a bias in channel-first order.", "No text encoder does.")
+    if np.ndim(x) < 2 or np.shape(bias) != np.shape(x)[-1:]:
+        raise ValueError(f"a bias of {np.shape(bias)} for {np.shape(x)}")
     return (x + bias,)
 
 
@@ -141,8 +185,10 @@ def _matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
 @operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", cost=_product_cost)
 def _batch_matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
-    a = np.swapaxes(a, -1, -2) if node.attr("adj_x", False) else a
-    return (a @ (np.swapaxes(b, -1, -2) if node.attr("adj_y", False) else b),)
+    if node.op == "BatchMatMul" and np.shape(a)[:-2] != np.shape(b)[:-2]:
+        raise ValueError(f"batches of {np.shape(a)} and {np.shape(b)}")
+    a = np.conj(np.swapaxes(a, -1, -2)) if node.attr("adj_x", False) else a
+    return (a @ (np.conj(np.swapaxes(b, -1, -2)) if node.attr("adj_y", False) else b),)
 
 
 def _einsum_cost(node: Node, inputs: Sequence[Value]) -> int:

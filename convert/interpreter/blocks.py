@@ -149,7 +149,7 @@ def _blocks_cost(node: Node, inputs: Sequence[Value]) -> int:
     block, paddings = _block(node, inputs)
     sizes = [size + a + b for size, (a, b) in zip(np.shape(inputs[0])[1:], paddings, strict=False)]
     shape = np.shape(inputs[0])
-    return max(math.prod(shape), shape[0] * math.prod(sizes) * math.prod(shape[1 + len(block) :]))
+    return int(max(math.prod(shape), shape[0] * math.prod(sizes) * math.prod(shape[1 + len(block) :])))
 
 
 @operation("SpaceToBatch", "SpaceToBatchND", cost=_blocks_cost)

@@ -142,7 +142,7 @@ def _longer(data: bytes) -> int:
 def fingerprint_cat64(a: int, b: int) -> int:
     """Return how TensorFlow joins two fingerprints (`FingerprintCat64`, tsl/platform/fingerprint.h)."""
     multiplier = 0xC6A4A7935BD1E995
-    joined = a ^ (((_shift_mix((b * multiplier) & MASK)) * multiplier) & MASK)
+    joined = a ^ multiplier ^ ((_shift_mix((b * multiplier) & MASK) * multiplier) & MASK)
     joined = (joined * multiplier) & MASK
     joined = (_shift_mix(joined) * multiplier) & MASK
     return _shift_mix(joined)

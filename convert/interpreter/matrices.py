@@ -45,8 +45,9 @@ def _band(node: Node, inputs: Sequence[Value], at: int) -> tuple[int, int]:
     return low, high
 
 
-def _places(node: Node, rows: int, columns: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _places(node: Node, sizes: tuple[int, int], low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for each (diagonal, entry) of the packed form, highest first: row, column, whether there is such an entry."""
+    rows, columns = sizes
     if not -rows < low <= high < columns and not (rows * columns == 0 or (low, high) == (0, 0)):
         raise ValueError(f"no diagonals from {low} to {high} in a matrix of {rows} by {columns}")
     width = max(0, min(rows + min(high, 0), columns - max(low, 0)))
@@ -68,14 +69,14 @@ def _squeezed(packed: np.ndarray, low: int, high: int) -> np.ndarray:
 def _part_cost(node: Node, inputs: Sequence[Value]) -> int:
     low, high = _band(node, inputs, 1)
     shape = np.shape(inputs[0])
-    return 4 * math.prod(shape[:-2]) * min(high - low + 1, sum(shape[-2:])) * min(shape[-2:])
+    return int(4 * math.prod(shape[:-2]) * min(high - low + 1, sum(shape[-2:])) * min(shape[-2:]))
 
 
 @operation("MatrixDiagPart", "BatchMatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", cost=_part_cost)
 def _matrix_diag_part(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x = np.asarray(inputs[0])
     low, high = _band(node, inputs, 1)
-    row, column, present = _places(node, *x.shape[-2:], low, high)
+    row, column, present = _places(node, (x.shape[-2], x.shape[-1]), low, high)
     padding = inputs[2] if len(inputs) > 2 else zero(x.dtype)
     if not x.size:
         return (_squeezed(_blank(node, (*x.shape[:-2], *present.shape), x, padding), low, high),)
@@ -85,7 +86,7 @@ def _matrix_diag_part(node: Node, inputs: Sequence[Value], run: Caller) -> tuple
 
 def _put(node: Node, out: np.ndarray, packed: np.ndarray, low: int, high: int) -> np.ndarray:
     """Write packed diagonals [..., diagonals, width] into matrices."""
-    row, column, present = _places(node, *out.shape[-2:], low, high)
+    row, column, present = _places(node, (out.shape[-2], out.shape[-1]), low, high)
     if packed.shape[-2:] != present.shape:
         raise ValueError(f"diagonals in the shape {packed.shape} where {present.shape} are wanted")
     out[..., row[present], column[present]] = packed[..., present]
@@ -95,11 +96,11 @@ def _put(node: Node, out: np.ndarray, packed: np.ndarray, low: int, high: int) -
 def _diag_cost(node: Node, inputs: Sequence[Value]) -> int:
     x = np.shape(inputs[0])
     if len(inputs) == 1:
-        return math.prod(x) * x[-1]
+        return int(math.prod(x) * x[-1])
     rows, columns = (int(value) for value in inputs[2:4])
     low, high = _band(node, inputs, 1)
     size = x[-1] + max(abs(low), abs(high))
-    return math.prod(x[:-1]) * (rows if rows >= 0 else size) * (columns if columns >= 0 else size)
+    return int(math.prod(x[:-1])) * (rows if rows >= 0 else size) * (columns if columns >= 0 else size)
 
 
 def _sizes(width: int, low: int, high: int, wanted: tuple[int, int]) -> tuple[int, int]:

@@ -41,8 +41,8 @@ def _format(node: Node, x: np.ndarray) -> str:
     text = "%" + (f"{fill}{width if width >= 0 else ''}")
     if x.dtype.kind == "u":
         text = text.replace("+", "").replace(" ", "")
-    asked = (node.attr("scientific", False), node.attr("shortest", False), precision >= 0 and x.dtype.kind in "iu")
-    if sum(asked) > (x.dtype.kind not in "iu"):
+    asked = (node.attr("scientific", False), node.attr("shortest", False), precision >= 0 and x.dtype.kind in "iub")
+    if sum(asked) > (x.dtype.kind not in "iub"):
         raise ValueError("a form is asked for that such numbers do not have")
     if x.dtype.kind in "iu":
         return text + "d"
@@ -57,7 +57,7 @@ def _as_string(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
     x = np.asarray(inputs[0])
     if x.dtype == object:
         return (_padded(node, x),)
-    if x.dtype == bool:
+    if x.dtype == bool and _format(node, x):
         return (byte_strings([b"true" if item else b"false" for item in x.ravel()], x.shape),)
     form = _format(node, x)
     if x.dtype.kind == "c":
@@ -70,10 +70,11 @@ def _as_string(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
 
 def _padded(node: Node, x: np.ndarray) -> np.ndarray:
     """Texts, to a width: with spaces at the left, or at the right where the fill is a minus."""
-    width, _ = _written_width(node)
+    width, precision = _written_width(node)
+    cut = precision if precision >= 0 else None
     left = option(node, "fill", "") == b"-"
     pad = bytes.ljust if left else bytes.rjust
-    return byte_strings([pad(text, max(0, width)) for text in flat(x)], x.shape)
+    return byte_strings([pad(text[:cut], max(0, width)) for text in flat(x)], x.shape)
 
 
 def as_graph_has_it(node: Node, x: np.ndarray, attribute: str = "T") -> np.ndarray:
@@ -133,30 +134,28 @@ def _string_format(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
 
 def _shown(x: np.ndarray, kind: Any, most: int) -> bytes:
     exact = x.astype(kind) if x.dtype == np.float64 and not isinstance(kind, str) else x
-    if not x.size and (x.ndim > 1 or exact.dtype.kind in "bcO"):
+    if exact.dtype.kind == "c" or (not x.size and (x.ndim > 1 or exact.dtype.kind in "bO")):
         raise ValueError(f"TensorFlow writes nothing readable for the shape {x.shape}")
-    return _rows(exact, most, 0, x.ndim)
+    return _rows(exact, most, 0)
 
 
-def _rows(x: np.ndarray, most: int, depth: int, rank: int) -> bytes:
+def _rows(x: np.ndarray, most: int, depth: int) -> bytes:
     if x.ndim == 0:
-        return _entry(x[()], quoted=rank > 0)
+        return _entry(x[()])
     cut = most >= 0 and len(x) > 2 * most
     kept = [*range(most), *range(len(x) - most, len(x))] if cut else [*range(len(x))]
-    entries = [_rows(np.asarray(x[i], x.dtype), most, depth + 1, rank) for i in kept]
+    entries = [_rows(np.asarray(x[i], x.dtype), most, depth + 1) for i in kept]
     if cut:
         entries.insert(most, b"...")
     between = b" " if x.ndim == 1 else b"\n" * (x.ndim - 1) + b" " * (depth + 1)
     return b"[" + between.join(entries) + b"]"
 
 
-def _entry(item: Any, quoted: bool) -> bytes:
+def _entry(item: Any) -> bytes:
     if isinstance(item, bytes):
-        return b'"' + _escaped(item) + b'"' if quoted else _escaped(item)
+        return b'"' + _escaped(item) + b'"'
     if isinstance(item, np.bool_):
         return b"1" if item else b"0"
-    if isinstance(item, np.complexfloating):
-        return b"?"
     if isinstance(item, np.floating) or item.dtype.name == "bfloat16":
         return _shortest(item)
     return str(item).encode()
@@ -171,6 +170,6 @@ def _shortest(item: Any) -> bytes:
 
 
 def _escaped(text: bytes) -> bytes:
-    """As C would write it (`absl::CEscape`)."""
+    """As C would write it, but for what is no ASCII (`absl::Utf8SafeCEscape`)."""
     named = {9: b"\\t", 10: b"\\n", 13: b"\\r", 34: b'\\"', 39: b"\\'", 92: b"\\\\"}
-    return b"".join(named.get(c) or (bytes([c]) if 32 <= c < 127 else b"\\%03o" % c) for c in text)
+    return b"".join(named.get(c) or (bytes([c]) if 32 <= c < 127 or c > 127 else b"\\%03o" % c) for c in text)

@@ -32,16 +32,21 @@ def _gather_cost(node: Node, inputs: Sequence[Value]) -> int:
 
 @operation("RaggedGather", cost=_gather_cost)
 def _ragged_gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    """Each level picks rows of the next; an index is that of a row."""
     *splits, values, indices = inputs
-    outputs = []
-    pick = np.ravel(indices)
+    shape, kind = np.shape(indices), np.asarray(splits[0]).dtype
+    uniform = [np.arange(math.prod(shape[:axis]) + 1) * shape[axis] for axis in range(1, len(shape))]
+    outputs, pick, outer = [], np.ravel(indices).astype(np.int64), True
     for level in splits:
-        pick = np.asarray(pick, np.int64)
-        lengths = (level[pick + 1] - level[pick]).astype(np.int64)
+        if outer and ((pick < 0) | (pick >= len(level) - 1)).any():
+            raise IndexError("a row is picked that is not there")
+        outer = False
+        starts, lengths = level[:-1][pick].astype(np.int64), np.diff(level)[pick].astype(np.int64)
         ends = np.cumsum(lengths)
-        outputs.append(np.concatenate([[0], ends]).astype(level.dtype))
-        pick = np.repeat(level[pick] - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)
-    return (*outputs, values[pick.astype(np.int64)])
+        below = np.concatenate([[0], ends])
+        outputs.append(below.astype(level.dtype))
+        pick = np.repeat(starts - (ends - lengths), lengths) + np.arange(int(below[-1]))
+    return (*(level.astype(kind) for level in uniform), *outputs, np.asarray(values)[pick])
 
 
 def _range_cost(node: Node, inputs: Sequence[Value]) -> int:
@@ -53,31 +58,76 @@ def _range_cost(node: Node, inputs: Sequence[Value]) -> int:
 
 @operation("RaggedRange", cost=_range_cost)
 def _ragged_range(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    starts, limits, deltas = np.broadcast_arrays(*inputs)
-    rows = [np.arange(a, b, d) for a, b, d in zip(*map(np.atleast_1d, (starts, limits, deltas)), strict=True)]
-    lengths = [0, *(len(row) for row in rows)]
-    values = np.concatenate(rows or [np.zeros(0)]).astype(np.asarray(inputs[0]).dtype)
-    return (np.cumsum(lengths).astype(node.attr("Tsplits", np.int64)), values)
-
-
-@operation("RaggedTensorToTensor")
-def _ragged_to_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    """One ragged dimension, given as row splits, row lengths or value row ids; longer rows are cut."""
-    shape, values, default, *partitions = inputs
-    kinds = [k.decode() if isinstance(k, bytes) else k for k in node.attr("row_partition_types")]
-    if kinds[0] == "FIRST_DIM_SIZE":
-        count = int(partitions[0])
-        lengths = np.bincount(partitions[1].astype(np.int64), minlength=count)
-        splits = np.concatenate([[0], np.cumsum(lengths)])
+    starts, limits, deltas = np.broadcast_arrays(*map(np.atleast_1d, inputs))
+    if (deltas == 0).any():
+        raise ValueError("a step is zero")
+    if starts.dtype.kind in "iu":
+        below = np.where(deltas > 0, limits - starts + deltas - 1, limits - starts + deltas + 1) // deltas
+        lengths = np.maximum(np.where(deltas > 0, limits > starts, limits < starts) * below, 0).astype(np.int64)
     else:
-        splits = partitions[0] if kinds[0] == "ROW_SPLITS" else np.concatenate([[0], np.cumsum(partitions[0])])
-    rows = _rows(splits)
-    wanted = ints(shape) if np.size(shape) > 1 else (-1, -1)
-    height = wanted[0] if wanted[0] >= 0 else len(rows)
-    width = wanted[1] if wanted[1] >= 0 else max((b - a for a, b in rows), default=0)
-    out = np.full(bounded(node, (height, width, *values.shape[1:])), default, dtype=values.dtype)
-    for row, (a, b) in zip(out, rows, strict=False):
-        row[: b - a] = values[a : min(b, a + width)]
+        lengths = np.maximum(np.ceil(np.abs((limits - starts) / deltas)) * ((limits - starts) * deltas > 0), 0).astype(
+            np.int64
+        )
+    ends = np.cumsum(lengths)
+    steps = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+    values = np.repeat(starts, lengths) + steps * np.repeat(deltas, lengths)
+    kind = np.asarray(inputs[0]).dtype
+    return np.concatenate([[0], ends]).astype(node.attr("Tsplits", np.int64)), values.astype(kind)
+
+
+def _levels(kinds: Sequence[str], partitions: Sequence[Value]) -> list[np.ndarray]:
+    """Return each ragged dimension as row splits [rows + 1], outermost first."""
+    levels = []
+    first = kinds[0] == "FIRST_DIM_SIZE"
+    rows = int(partitions[0]) if first else -1
+    for kind, partition in zip(kinds[first:], partitions[first:], strict=True):
+        if kind == "VALUE_ROWIDS":
+            lengths = np.bincount(np.asarray(partition, np.int64), minlength=rows)
+            if len(lengths) > rows:
+                raise ValueError("a row is named that is not there")
+            level = np.concatenate([[0], np.cumsum(lengths)])
+        elif kind == "ROW_SPLITS":
+            level = np.asarray(partition, np.int64)
+        else:
+            raise ValueError(f"rows told by {kind}")
+        levels.append(level)
+        rows = int(level[-1])
+    return levels
+
+
+def _dense_shape(node: Node, inputs: Sequence[Value]) -> tuple[list[np.ndarray], tuple[int, ...]]:
+    """Return the levels of splits and the shape of the dense tensor: as asked for, or as large as the rows."""
+    shape, values, _, *partitions = inputs
+    kinds = [kind.decode() if isinstance(kind, bytes) else str(kind) for kind in node.attr("row_partition_types")]
+    levels = _levels(kinds, partitions)
+    least = [len(levels[0]) - 1, *(int(np.diff(level).max(initial=0)) for level in levels), *np.shape(values)[1:]]
+    wanted = ints(shape) if np.ndim(shape) else (-1,) * len(least)
+    if len(wanted) != len(least):
+        raise ValueError(f"the shape {wanted} of {len(least)} axes")
+    return levels, tuple(size if size >= 0 else own for size, own in zip(wanted, least, strict=True))
+
+
+@operation("RaggedTensorToTensor", cost=lambda node, inputs: math.prod(_dense_shape(node, inputs)[1]))
+def _ragged_to_tensor(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    """Rows longer than the shape are cut, shorter ones are filled with the default."""
+    values, default = np.asarray(inputs[1]), np.asarray(inputs[2])
+    levels, shape = _dense_shape(node, inputs)
+    bounded(node, shape)
+    places = np.arange(len(levels[0]) - 1)[:, np.newaxis]
+    for level in levels:
+        lengths = np.diff(level)
+        column = np.arange(int(level[-1])) - np.repeat(level[:-1], lengths)
+        places = np.concatenate([np.repeat(places, lengths, axis=0), column[:, np.newaxis]], 1)
+    if len(places) != len(values):
+        raise ValueError(f"{len(values)} values in {len(places)} places")
+    depth = len(levels) + 1
+    trailing = shape[depth:]
+    if trailing != values.shape[1:]:
+        raise ValueError(f"values {values.shape} in the shape {shape}")
+    out = np.empty(shape, values.dtype)
+    out[...] = default
+    kept = (places < np.asarray(shape[:depth])).all(1)
+    out[tuple(places[kept].T)] = values[kept]
     return (out,)
 
 
@@ -139,3 +189,20 @@ def _from_variant(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Val
     nothing = np.zeros(0, object if isinstance(value_kind, str) else value_kind)
     values = np.concatenate([item.values for item in items]) if items else nothing
     return (*(level.astype(kind) for level in levels), values)
+
+
+@operation("RaggedFillEmptyRows", cost=lambda node, inputs: 4 * (int(inputs[2]) + np.size(inputs[1])))
+def _fill_empty_rows(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    """Give each row without values the default; rows are told by the ids of their values, which rise."""
+    ids, values, default = np.asarray(inputs[0]), np.asarray(inputs[1]), np.asarray(inputs[3])
+    (rows,) = bounded(node, [int(inputs[2])])
+    if ((ids < 0) | (ids >= rows)).any() or len(ids) != len(values):
+        raise ValueError("row ids do not fit the values or the number of rows")
+    empty = np.bincount(ids, minlength=rows) == 0
+    added = np.flatnonzero(empty)
+    filler = np.empty(len(added), values.dtype)
+    filler[...] = default
+    every = np.concatenate([ids, added])
+    order = np.argsort(every, kind="stable")
+    back = np.argsort(order)[: len(ids)].astype(np.int64)
+    return every[order].astype(np.int64), np.concatenate([values, filler])[order], empty, back

@@ -29,8 +29,7 @@ elementary(
         "Transpose": lambda x, order: np.transpose(x, ints(order)) if np.size(order) else x,
         "Concat": lambda axis, *parts: np.concatenate(parts, axis=int(axis)),
         "ConcatV2": lambda *parts: np.concatenate(parts[:-1], axis=int(parts[-1])),
-        "ZerosLike": np.zeros_like,
-        "OnesLike": np.ones_like,
+        "ZerosLike": lambda x: np.full_like(x, zero(np.asarray(x).dtype)),
         "Rank": lambda x: np.asarray(np.ndim(x), np.int32),
         "InvertPermutation": lambda x: np.argsort(x).astype(x.dtype),
         "ReverseV2": lambda x, axes: np.flip(x, ints(axes)) if np.size(axes) else x,
@@ -77,11 +76,12 @@ def _shape_n(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, .
 
 @operation("Cast")
 def _cast(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (
-        (as_float64(np.asarray(inputs[0]).astype(node.attr("DstT"))),)
-        if not _keeps_float(node, inputs[0])
-        else (inputs[0],)
-    )
+    source = np.asarray(inputs[0])
+    if (source.dtype == object) != (node.attr("DstT") == "string"):
+        raise TypeError("texts are no numbers")
+    if source.dtype == object or _keeps_float(node, source):
+        return (inputs[0],)
+    return (as_float64(source.astype(node.attr("DstT"))),)
 
 
 def _keeps_float(node: Node, value: Value) -> bool:
@@ -168,6 +168,8 @@ def _gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     axis = int(inputs[2]) if len(inputs) > 2 else 0
     batched = int(node.attr("batch_dims", 0))
     batched += np.ndim(indices) if batched < 0 else 0
+    if ((np.asarray(indices) < 0) | (np.asarray(indices) >= np.shape(x)[axis])).any():
+        raise IndexError(f"an index is outside the {np.shape(x)[axis]} entries along the axis {axis}")
     if not batched:
         return (np.take(x, indices, axis=axis),)
     bounded(node, (*np.shape(indices), *np.shape(x)[batched:]))
@@ -230,22 +232,42 @@ def _dynamic_stitch(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[V
     return (out,)
 
 
-@operation("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin")
+_SCATTER: dict[str, Any] = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum}
+
+
+def _scattered(node: Node, x: np.ndarray, indices: Value, updates: Value, name: str) -> np.ndarray:
+    """Combine updates with the entries or slices of a copy of x that indices [..., depth] name, one after the other."""
+    out, changes = np.array(x), np.asarray(updates)
+    at = inside(indices, out.shape)
+    wanted = (*np.shape(indices)[:-1], *out.shape[np.shape(indices)[-1] :])
+    if changes.shape != wanted:
+        raise ValueError(f"updates {changes.shape} where {wanted} are wanted")
+    if name == "Update":
+        out[at] = changes
+    else:
+        _SCATTER[name].at(out, at, changes)
+    return out
+
+
+@operation(*(f"TensorScatter{name}" for name in ("Update", *_SCATTER)), cost=lambda node, inputs: np.size(inputs[0]))
 def _tensor_scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    x, indices, updates = np.array(inputs[0]), inputs[1], inputs[2]
-    at = tuple(np.moveaxis(np.asarray(indices), -1, 0))
-    if node.op == "TensorScatterUpdate":
-        x[at] = updates
-        return (x,)
-    names = {"TensorScatterAdd": np.add, "TensorScatterSub": np.subtract, "TensorScatterMax": np.maximum}
-    combine: Any = names.get(node.op, np.minimum)
-    combine.at(x, at, updates)
-    return (x,)
+    name = node.op.removeprefix("TensorScatter")
+    return (_scattered(node, np.asarray(inputs[0]), inputs[1], inputs[2], name),)
 
 
-@operation("ScatterNd")
+@operation("ScatterNdNonAliasingAdd", cost=lambda node, inputs: np.size(inputs[0]))
+def _scatter_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    return (_scattered(node, np.asarray(inputs[0]), inputs[1], inputs[2], "Add"),)
+
+
+@operation("ScatterNd", cost=lambda node, inputs: math.prod(ints(inputs[2])))
 def _scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    indices, updates, shape = inputs
-    out = np.zeros(bounded(node, ints(shape)), np.asarray(updates).dtype)
-    np.add.at(out, tuple(np.moveaxis(np.asarray(indices), -1, 0)), updates)
-    return (out,)
+    """Of entries that are named twice, the sum; of texts, the last."""
+    indices, updates = inputs[0], np.asarray(inputs[1])
+    out = np.full(bounded(node, ints(inputs[2])), zero(updates.dtype), updates.dtype)
+    if updates.dtype == bool:
+        return (_scattered(node, out.astype(np.int64), indices, updates.astype(np.int64), "Add") > 0,)
+    if updates.dtype == object:
+        out[inside(indices, out.shape)] = updates
+        return (out,)
+    return (_scattered(node, out, indices, updates, "Add"),)

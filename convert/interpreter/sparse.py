@@ -226,7 +226,7 @@ def _dense_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
 def _product_cost(node: Node, inputs: Sequence[Value]) -> int:
     rows, columns = np.shape(inputs[3])
     shape = ints(inputs[2])
-    return shape[1 if node.attr("adjoint_a", False) else 0] * (rows if node.attr("adjoint_b", False) else columns)
+    return int(shape[1 if node.attr("adjoint_a", False) else 0] * (rows if node.attr("adjoint_b", False) else columns))
 
 
 @operation("SparseTensorDenseMatMul", cost=_product_cost)

@@ -49,7 +49,7 @@ def _size(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]
 def _as_array(items: Sequence[Value], kind: object) -> np.ndarray:
     if kind == "string":
         return byte_strings(list(items))
-    exact = np.asarray([np.asarray(item) for item in items], kind)  # type: ignore[call-overload]
+    exact: np.ndarray = np.asarray([np.asarray(item) for item in items], kind)  # type: ignore[call-overload]
     return exact.astype(np.float64) if exact.dtype.kind == "f" else exact
 
 

@@ -49,7 +49,7 @@ def _round_robin(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
     values, splits = inputs[1 : 1 + count], inputs[1 + count :]
     kept: list[list[np.ndarray]] = [[] for _ in values]
     for rows in zip(*(list(pairwise(map(int, level))) for level in splits), strict=True):
-        quota = _shared([b - a for a, b in rows], budget)
+        quota = shared([b - a for a, b in rows], budget)
         for segment, value, (a, _), size in zip(kept, values, rows, quota, strict=True):
             segment.append(value[a : a + size])
     trimmed = [np.concatenate([value[:0], *rows]) for value, rows in zip(values, kept, strict=True)]
@@ -57,7 +57,8 @@ def _round_robin(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
     return (*trimmed, *(size.astype(level.dtype) for size, level in zip(lengths, splits, strict=True)))
 
 
-def _shared(sizes: Sequence[int], budget: int) -> list[int]:
+def shared(sizes: Sequence[int], budget: int) -> list[int]:
+    """Return how many places each of some rows gets of a budget that is dealt out in turn."""
     quota = [0] * len(sizes)
     while budget > 0 and any(q < size for q, size in zip(quota, sizes, strict=True)):
         for i, size in enumerate(sizes):
