@@ -28,6 +28,7 @@ from convert.blueprint.text import (
 from convert.errors import printable
 from convert.export.config import needs_model_class
 from convert.hub.result import Publication
+from convert.interpreter.independence import NOT_INDEPENDENT
 from convert.savedmodel.graph_only import left_out
 from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
@@ -125,6 +126,10 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
     for line in blueprint.absent:
         console.print(f"[bold]absent[/bold] (a graph-only file): {escape(line)}")
     console.print(f"[bold]proved[/bold] by running the graph, without TensorFlow, on {_seen(blueprint.seen)}")
+    if blueprint.seen.texts:
+        console.print(
+            "[bold]what the proof rests on[/bold]\n" + "\n".join(f"- {escape(text)}" for text in NOT_INDEPENDENT)
+        )
 
 
 def _seen(seen: Seen) -> str:

@@ -19,6 +19,7 @@ from convert.export.manifest import name_model, new_manifest
 from convert.export.sentence_transformers import write_modules
 from convert.export.staging import staged
 from convert.export.weights import write_safetensors
+from convert.interpreter.independence import NOT_INDEPENDENT
 from convert.known_models import KnownModel, recognised
 from convert.savedmodel.model import SavedModel
 from convert.tokenizer import tokenizer_files
@@ -122,7 +123,7 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
         "encoder": facts,
         "mapping": [asdict(item) for item in encoder.mapped],
         "unused": list(encoder.unused),
-        "proof": vars(blueprint.seen),
+        "proof": {**vars(blueprint.seen), "rests_on": list(NOT_INDEPENDENT)},
     }
 
 

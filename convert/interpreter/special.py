@@ -115,9 +115,7 @@ def betainc(a: Value, b: Value, x: Value) -> Array:
     """Return the regularised incomplete beta function (DLMF 8.17.22)."""
     a, b, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64), np.asarray(x, np.float64))
     turned: Array = np.asarray(x > (a + 1) / (a + b + 2))
-    p: Array = np.where(turned, b, a)
-    q: Array = np.where(turned, a, b)
-    y: Array = np.where(turned, 1 - x, x)
+    p, q, y = (np.choose(turned, pair) for pair in ((a, b), (b, a), (x, 1 - x)))
     front = np.exp(p * np.log(y) + q * np.log1p(-y) + lgamma(p + q) - lgamma(p) - lgamma(q)) / p
     c, d = np.ones(p.shape), 1 / (1 - (p + q) * y / (p + 1))
     h = d
