@@ -95,6 +95,7 @@ def inspect(
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
     output: str = "",
+    thorough: bool = False,
 ) -> Blueprint:
     """Read what a SavedModel is and what it will become; nothing is written.
 
@@ -105,6 +106,7 @@ def inspect(
         vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
         output: the output that is the embedding, as NAME or SIGNATURE:NAME, where several could be; without, it is the one
             that the conventions of TensorFlow Hub name.
+        thorough: hold the text side against a hundred times as many generated words and texts.
 
     Returns:
         The blueprint, each value with its evidence.
@@ -113,7 +115,7 @@ def inspect(
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
     found = opened(source, preprocessor, vocab, whole=False)
-    blueprint = read_blueprint(*found.sources, output)
+    blueprint = read_blueprint(*found.sources, output, thorough=thorough)
     prove_tokenizer(blueprint)
     return replace(blueprint, absent=found.absent)
 
@@ -153,6 +155,7 @@ def convert(
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
     output: str = "",
+    thorough: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -163,7 +166,7 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
-        preprocessor, vocab, output: as for `inspect`.
+        preprocessor, vocab, output, thorough: as for `inspect`.
         force: replace `out` if it is there.
         progress: called with (bytes of weights written so far, bytes in all).
 
@@ -178,7 +181,7 @@ def convert(
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
         source_hash = pool.submit(fingerprint, *sources)
-        blueprint = read_blueprint(*sources, output)
+        blueprint = read_blueprint(*sources, output, thorough=thorough)
         prove_tokenizer(blueprint)
         total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
         done = 0

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
+from convert.notices import listening
+
 
 @contextlib.contextmanager
 def counter(done: str) -> Iterator[Callable[[int], None]]:
@@ -20,10 +22,25 @@ def counter(done: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error."""
+def notices(*, enabled: bool) -> Iterator[None]:
+    """Show on a terminal's standard error what reading a model says of itself, while it is read."""
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    if not (enabled and console.is_terminal):
+        yield
+        return
+    with console.status("reading the model") as status, listening(status.update):
+        yield
+
+
+@contextlib.contextmanager
+def progress_bar(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error.
+
+    Until there are bytes, it shows what reading the model says of itself.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        with listening(lambda text: bar.update(task, description=text)):
+            yield lambda done, total: bar.update(task, completed=done, total=total, description=what)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 import convert as verbs
-from convert.bars import counter, progress_bar
+from convert.bars import counter, notices, progress_bar
 from convert.errors import Hub2HFError, SourceError
 from convert.report import (
     print_blueprint,
@@ -48,6 +48,7 @@ Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOU
 Output = Annotated[
     str, typer.Option(help="Which output is the embedding, where several could be: NAME or SIGNATURE:NAME.")
 ]
+Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -72,6 +73,7 @@ def inspect(
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
     output: Output = "",
+    thorough: Thorough = False,
     graph_only: Annotated[
         Path | None,
         typer.Option(
@@ -90,7 +92,8 @@ def inspect(
             print_graph_only(source, written)
         return
     try:
-        blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output)
+        with notices(enabled=not as_json):
+            blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
     except Hub2HFError as error:
         found = verbs.diagnose(error, source, preprocessor=preprocessor, vocab=vocab, output=output)
         if as_json:
@@ -113,6 +116,7 @@ def convert(
     preprocessor: Preprocessor = None,
     vocab: Vocab = None,
     output: Output = "",
+    thorough: Thorough = False,
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
     as_json: AsJson = False,
@@ -126,6 +130,7 @@ def convert(
             preprocessor=preprocessor,
             vocab=vocab,
             output=output,
+            thorough=thorough,
             model=model,
             force=force,
             progress=report,

@@ -43,10 +43,10 @@ MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a patte
 # Computing. The embedded model takes 0.25 s and LEALLA-large 2 s; a slow machine ten times as long.
 SECONDS: Final = 4.0
 SECONDS_TO_ASK: Final = 6.0  # more, for a graph whose rules cannot be read and are asked of it
+SECONDS_IF_THOROUGH: Final = 600.0  # more, where a hundred times as many words are asked for
 SECONDS_TO_NAME: Final = 1.0  # more, to see of which kind a model that is refused is
 SECONDS_TO_DIAGNOSE: Final = 3.0  # more, for `inspect` to tell all that can be read of it
 BYTES_A_SECOND: Final = 10_000_000  # of files: each adds to what may be computed
-LOOK_EVERY: Final = 0.002  # seconds between two looks at the computing time
 MEMORY: Final = 128 << 20  # of values that are held at one time while a graph is run
 MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
 # Of variables that a graph-only file claims and does not bring; the layers of LaBSE have 340 MB.
@@ -60,6 +60,7 @@ class _Budget:
     until: float  # of this thread's computing time
     memory: int
     looked: float = 0.0  # when that was last asked of the system, which takes longer than most steps
+    every: float = 0.002  # seconds between two such looks
 
 
 _current: ContextVar[_Budget | None] = ContextVar("budget", default=None)
@@ -93,7 +94,7 @@ def tick(where: str) -> None:
         GraphError: the budget of the block is spent; names `where`.
     """
     spent = _current.get()
-    if spent is None or (now := time.perf_counter()) < spent.looked + LOOK_EVERY:
+    if spent is None or (now := time.perf_counter()) < spent.looked + spent.every:
         return
     spent.looked = now
     if time.thread_time() > spent.until:

@@ -34,6 +34,7 @@ from convert.blueprint.structure import REPORT
 from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
 from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, VocabularyError
+from convert.notices import notice
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import re2_set, words_matching
 from convert.unicode.codepoints import CodePoints, union
@@ -130,6 +131,9 @@ class _Probing:
     def __init__(self, text: TextReader, run: TextSide, longest: int, thorough: bool) -> None:
         self.text, self.run, self.longest = text, run, longest
         self.more = THOROUGH if thorough else 1
+        if thorough:
+            limits.extend(limits.SECONDS_IF_THOROUGH)
+            notice("holding the text side against a hundred times as many words")
         self.known, self.packing = _reserved(text, run, longest)
         self.trace = TextTrace()
         self.read = True  # whether all rules could be read
@@ -201,6 +205,7 @@ class _Probing:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
                 raise
             limits.extend(limits.SECONDS_TO_ASK)
+            notice("asking the graph which words it cuts into characters")
             self.read = False
             operations, asked = self._asked(error)
         heard = self._cut(operations)

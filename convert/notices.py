@@ -1,0 +1,26 @@
+"""What long work says of itself while it goes on: whoever listens in this thread hears it, and nobody needs to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
+
+
+@contextlib.contextmanager
+def listening(hear: Callable[[str], None]) -> Iterator[None]:
+    """Call `hear` with each notice that is given in the block."""
+    token = _listener.set(hear)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def notice(text: str) -> None:
+    """Say what is being done now, if it may take seconds."""
+    hear = _listener.get()
+    if hear is not None:
+        hear(text)
