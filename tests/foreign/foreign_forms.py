@@ -179,10 +179,16 @@ def encoder_and_preprocessor(folder: Path, **changes: Any) -> Form:
     return Form(folder / "encoder", preprocessor=folder / "preprocessor")
 
 
+def _built(folder: Path, recipe: Recipe) -> Form:
+    return Form(build(folder, recipe).folder)
+
+
 FORMS: dict[str, Callable[[Path], Form]] = {
-    "TensorFlow 1, text": lambda folder: Form(build(folder, Recipe(tags=())).folder),
-    "TensorFlow 1, text, its old loops": lambda folder: Form(build(folder, Recipe(legacy_loops=True)).folder),
+    "TensorFlow 1, text": lambda folder: _built(folder, Recipe(tags=())),
+    "TensorFlow 1, text, its old loops": lambda folder: _built(folder, Recipe(legacy_loops=True)),
     "TensorFlow 1, text in one function": one_call,
+    "TensorFlow 1, text, cut to the longest": lambda folder: _built(folder, Recipe(encoder="longest", layers=1)),
+    "TensorFlow 1, text, frozen": lambda folder: _built(folder, Recipe(frozen=True, layers=1)),
     "TensorFlow 1, ids, no tags": lambda folder: module_of_ids(folder, ()),
     "TensorFlow 1, ids, two MetaGraphs": lambda folder: module_of_ids(folder, (), ("train",)),
     "TensorFlow 1, ids, served and trained": lambda folder: module_of_ids(folder, ("train",), ("serve",)),

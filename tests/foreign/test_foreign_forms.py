@@ -13,7 +13,7 @@ from foreign_forms import FORMS, Form
 import convert
 from convert.equivalence.exposed import expose
 from convert.equivalence.recording import Recording
-from convert.equivalence.tensorflow_side import ReferenceGraph
+from convert.equivalence.tensorflow_side import BATCH, ReferenceGraph
 from convert.hub.plan import check_folder
 from convert.savedmodel import SavedModel
 
@@ -81,6 +81,13 @@ def test_an_exposed_function_computes_what_it_did(form: Callable[[str], Form]) -
         feeds = {str(before.inputs["text"].ref): [text.encode() for text in texts]}
         (plain,) = session.run({"": str(before.outputs["default"].ref)}, feeds).values()
         assert np.array_equal(plain, graph.embed(texts))
+
+
+def test_batches_of_other_widths_are_joined(form: Callable[[str], Form]) -> None:
+    with ReferenceGraph(form("TensorFlow 1, text, cut to the longest").source) as graph:
+        ids = graph.token_ids([*["Hund"] * BATCH, "ein langer Satz mit vielen Wörtern"])
+        assert ids.shape == (BATCH + 1, graph.blueprint.text.pack.max_length)
+        assert np.count_nonzero(ids[0]) < np.count_nonzero(ids[-1])
 
 
 def test_a_name_that_leads_nowhere_is_left_out(form: Callable[[str], Form]) -> None:

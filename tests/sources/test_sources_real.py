@@ -120,9 +120,10 @@ def test_each_failure_is_told_and_stops_no_other(
     assert "404" in absent["said"] and on_kaggle("absent") in absent["said"]
     assert "refused" in cut["said"] or "ends" in cut["said"] or "damaged" in cut["said"]
     assert "StaticRegexReplacX" in refused["said"]
+    assert refused["graph"] == str(tmp_path / "out" / "refused.graph.pb")
     text = (tmp_path / "out" / "real.txt").read_text()
     assert "UNANSWERED: 1 of 4 models are exact" in text
-    assert "Please report all of this" in text
+    assert "refused.graph.pb attached" in text
 
 
 def other_id(entry: dict[str, Any]) -> None:
