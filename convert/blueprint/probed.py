@@ -136,6 +136,7 @@ class _Probing:
             notice("holding the text side against a hundred times as many words")
         self.known, self.packing = _reserved(text, run, longest)
         self.trace = TextTrace()
+        self._longer = False
         self.read = True  # whether all rules could be read
         self.oracle = Oracle(run, self.known, text.nodes)
 
@@ -143,6 +144,8 @@ class _Probing:
         """Return all that was read, once it has been held against the graph."""
         texts, vocabulary, ids = self._probe()
         batches = self._check_batches(texts, vocabulary, ids)
+        if not self.oracle.quick:
+            self._take_time()
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
         seen = Seen(
@@ -163,7 +166,7 @@ class _Probing:
         texts = [*probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
         ends = ["", words_of(self.longest + 1)]
         vocabulary, ids = self._traced([*texts, *ends])
-        far = [text for text in far_texts(self.trace.constants) if len(text) > len(ends[1])]
+        far = [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]
         if far:
             texts += far
             vocabulary, ids = self._traced([*texts, *ends])
@@ -204,7 +207,7 @@ class _Probing:
         except GraphError as error:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
                 raise
-            limits.extend(limits.SECONDS_TO_ASK)
+            self._take_time()
             notice("asking the graph which words it cuts into characters")
             self.read = False
             operations, asked = self._asked(error)
@@ -234,7 +237,7 @@ class _Probing:
             *self.known.values(),
             *range(self.packing.shape[1] - 2, self.packing.shape[1] + 2),
         }
-        lengths = lengths_near(self.trace.constants - packing)
+        lengths = lengths_near(self.trace.sizes - packing)
         made = cut_words(points, rule.letter if rule else lambda point: 0, lengths, count=self.more * WORDS)
         # A longer word would be an unknown one, unless it is cut.
         words = [word for word in made if len(word.encode()) <= longest or (rule and rule.accepts(word))]
@@ -280,6 +283,12 @@ class _Probing:
                 found.update(example(node, source)[:MOST_STRING] for _ in range(EXAMPLES * self.more))
         strings = sorted(found - {""})
         return strings if len(strings) <= MOST_STRINGS * self.more else source.sample(strings, MOST_STRINGS * self.more)
+
+    def _take_time(self) -> None:
+        """Allow more time, once: for a rule that must be asked, or a graph that goes from word to word."""
+        if not self._longer:
+            limits.extend(limits.SECONDS_TO_ASK)
+        self._longer = True
 
     def _few(self, words: list[str]) -> list[str]:
         """Return all words; of a graph that takes word after word, some."""

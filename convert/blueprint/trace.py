@@ -65,6 +65,7 @@ MOVES = _ops(
 )
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
+MOST_SIZES = 4  # elements of a constant that a length may be compared with
 MOST_CONSTANTS = 20_000  # elements of one that is looked into
 
 
@@ -79,6 +80,7 @@ class TextTrace:
         looked: nodes that look at characters in a way that no operation of `steps` tells; `looked_early`: those of them
             that did so before the text was split into words.
         constants: the integers, and the characters, that the nodes of the run hold.
+        sizes: those of the integers that a length may be compared with.
         strings: the texts that they hold.
         patterns: each pattern, with a node that it was read from.
         taken, ways: node of a conditional whose answer depends on the text → the ways it took, and how many there are.
@@ -90,6 +92,7 @@ class TextTrace:
         self.looked: dict[str, Node] = {}
         self.looked_early: dict[str, Node] = {}
         self.constants: set[int] = set()
+        self.sizes: set[int] = set()
         self.strings: set[str] = set()
         self.patterns: dict[str, str] = {}
         self.taken: dict[str, set[int]] = {}
@@ -168,6 +171,8 @@ class TextTrace:
             return
         if value.dtype.kind in "iu":
             self.constants.update(int(item) for item in value.flat)
+            if value.size <= MOST_SIZES:
+                self.sizes.update(int(item) for item in value.flat)
         elif value.dtype == object:
             texts = {item.decode(errors="ignore")[:MOST_CONSTANTS] for item in value.flat if isinstance(item, bytes)}
             self.constants.update(ord(c) for text in texts for c in text)
