@@ -36,6 +36,7 @@ ops: $(VENV)/dev.installed  ## TensorFlow's own list of operations: computed, or
 fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
 	$(BIN)/python scripts/fuzz_tokenizer.py
 	$(BIN)/python scripts/fuzz_savedmodel.py
+	$(BIN)/python scripts/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
 
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost

@@ -40,7 +40,7 @@ READ_AS_FORM: Mapping[str, str] = {
 
 # Why operations are not computed: each rule's name and the full names it holds for, as a regex; the first that fits counts.
 RULES: Mapping[str, str] = {
-    "made by TensorFlow's runtime, in no SavedModel": r"_.*|HostConst|CopyHost|Copy|CheckPinned|FakeParam|RefIdentity|RefSelect",
+    "made by TensorFlow's runtime, in no SavedModel": r"_.*|HostConst|CopyHost|Copy|CheckPinned|FakeParam|RefSelect",
     "made for TensorFlow's own tests": r"ConstructionFails|Old|KernelLabel.*|GetDeadline|Test.*|Namespace>.*|Fact|WindowOp"
     r"|IsResourceHandleRefCounting|Resource(Create|Initialized|Using)Op|StubResourceHandleOp|SleepOp|SleepIdentityOp|ToBool"
     r"|IsTensorFloat32Enabled|GraphDefVersion|RequiresOlderGraphVersion|DevicePlacementOp|DtypeWithDefaultOp",

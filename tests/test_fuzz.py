@@ -39,6 +39,13 @@ def test_models_that_lie() -> None:
 
 
 @linux
+def test_operations_on_hostile_inputs() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "fuzz_operations.py"), "--cases", "4"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@linux
 def test_a_model_that_does_not_lie_is_converted_as_ever() -> None:
     outcome, said = fuzz("--case", "crafted", "unchanged").stdout.split("\n", 1)
     assert (outcome.split(",")[0], said.strip()) == ("converted", "")

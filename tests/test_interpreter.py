@@ -44,6 +44,7 @@ ELSEWHERE = {
     "VarIsInitializedOp": "tests/foreign, resource variables",
     "VariableShape": "tests/foreign, resource variables",
     "ResourceGatherNd": "the kernel of GatherNd, on a variable",
+    "RefIdentity": "the kernel of Identity, of a reference variable",
     "RefSwitch": "the kernel of Switch",
     "RefMerge": "the kernel of Merge",
     "TopK": "TopKV2 with k as an attribute, which TensorFlow 2 runs no more",

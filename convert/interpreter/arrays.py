@@ -86,6 +86,7 @@ def _equal(x: Value, y: Value) -> Value:
 elementary(
     {
         "Identity": lambda x: x,
+        "RefIdentity": lambda x: x,
         "StopGradient": lambda x: x,
         "PlaceholderWithDefault": lambda x: x,
         "PreventGradient": lambda x: x,

@@ -32,7 +32,7 @@ def check(node: Node, inputs: Sequence[Value]) -> None:
     cost = known.cost if known and known.cost else broadcast
     try:
         made = cost(node, inputs)
-    except (ValueError, IndexError, TypeError, AttributeError, KeyError, OverflowError):
+    except (ValueError, IndexError, TypeError, AttributeError, KeyError, OverflowError, MemoryError):
         made = 0  # the operation itself says what is wrong
     if taken + 8 * made > limits.memory():
         raise too_large(node)

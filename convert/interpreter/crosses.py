@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from convert import limits
 from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES
+from convert.interpreter.bounds import ITEM_BYTES, too_large
 from convert.interpreter.hashing import MASK, fingerprint64, fingerprint_cat64
-from convert.interpreter.registry import Caller, Value, bounded, operation
+from convert.interpreter.registry import Caller, Value, operation
 from convert.interpreter.sparse import Sparse
 from convert.interpreter.utf import byte_strings, row_lengths
 from convert.savedmodel.node import Node
@@ -22,6 +23,8 @@ Column = list[list[Any]]  # the values of each row
 
 def _of_sparse(indices: Value, values: Value, shape: Value) -> Column:
     x = Sparse.of(indices, values, shape)
+    if x.shape[0] * ITEM_BYTES > limits.memory():
+        raise ValueError(f"a column of {x.shape[0]} rows")
     rows: Column = [[] for _ in range(x.shape[0])]
     for row, value in zip(x.indices[:, 0].tolist(), x.values.tolist(), strict=True):
         rows[row].append(value)
@@ -37,8 +40,14 @@ def _crossed(node: Node, columns: Sequence[Column], combine: Callable[[Sequence[
     if len({len(column) for column in columns}) > 1:
         raise ValueError("columns of different numbers of rows")
     rows = list(zip(*columns, strict=True))
-    bounded(node, [sum(math.prod(map(len, row)) for row in rows)])
+    made = sum(math.prod(map(len, row)) * (ITEM_BYTES + sum(_longest(values) for values in row)) for row in rows)
+    if made > limits.memory():
+        raise too_large(node)
     return [[combine(values) for values in product(*row)] for row in rows]
+
+
+def _longest(values: Sequence[Any]) -> int:
+    return max((len(value) if isinstance(value, bytes) else 20 for value in values), default=0)
 
 
 def _joined(separator: bytes) -> Callable[[Sequence[Any]], bytes]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.interpreter.registry import Caller, Value, bounded, operation
+from convert.interpreter.registry import MAX_ELEMENTS, Caller, Value, bounded, operation
 from convert.interpreter.shapes import ints
 from convert.savedmodel.node import Node
 
@@ -80,14 +80,20 @@ def _levels(kinds: Sequence[str], partitions: Sequence[Value]) -> list[np.ndarra
     levels = []
     first = kinds[0] == "FIRST_DIM_SIZE"
     rows = int(partitions[0]) if first else -1
+    if rows > MAX_ELEMENTS:
+        raise ValueError(f"{rows} rows")
     for kind, partition in zip(kinds[first:], partitions[first:], strict=True):
         if kind == "VALUE_ROWIDS":
-            lengths = np.bincount(np.asarray(partition, np.int64), minlength=rows)
-            if len(lengths) > rows:
+            if np.max(partition, initial=-1) >= rows:
                 raise ValueError("a row is named that is not there")
+            lengths = np.bincount(np.asarray(partition, np.int64), minlength=rows)
             level = np.concatenate([[0], np.cumsum(lengths)])
         elif kind == "ROW_SPLITS":
             level = np.asarray(partition, np.int64)
+            if level[0] != 0 or (level[1:] < level[:-1]).any() or level[-1] > MAX_ELEMENTS:
+                raise ValueError("row splits that do not rise, or too far")
+            if rows not in (-1, len(level) - 1):
+                raise ValueError(f"{len(level) - 1} rows of {rows}")
         else:
             raise ValueError(f"rows told by {kind}")
         levels.append(level)

@@ -159,7 +159,8 @@ def _bins_cost(node: Node, inputs: Sequence[Value]) -> int:
         return int(inputs[1]) * (len(inputs[0]) if np.ndim(inputs[0]) > 1 else 1)
     if node.op == "RaggedBincount":
         return int(inputs[2]) * len(inputs[0])
-    return int(inputs[3]) * (int(np.ravel(inputs[2])[0]) if np.size(inputs[2]) > 1 else 1)
+    rows = int(np.ravel(inputs[2])[0]) if np.size(inputs[2]) > 1 else 1
+    return (int(inputs[3]) + ITEM_BYTES) * rows
 
 
 @operation("Bincount", "DenseBincount", cost=_bins_cost)

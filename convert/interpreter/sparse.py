@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.interpreter.registry import Caller, Value, bounded, operation
 from convert.interpreter.shapes import inside, ints, zero
+from convert.interpreter.utf import row_lengths
 from convert.savedmodel.node import Node
 
 
@@ -304,6 +305,8 @@ def _softmax(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, .
 def _ragged_to_sparse(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """Each level of splits gives one column of the indices."""
     *splits, values = (np.asarray(value) for value in inputs)
+    for level, count in zip(splits, [*(len(level) - 1 for level in splits[1:]), len(values)], strict=True):
+        row_lengths(node, level, count)
     inner = [np.arange(int(level[-1])) for level in splits]
     columns = [place - np.repeat(level[:-1], np.diff(level)) for level, place in zip(splits, inner, strict=True)]
     first = np.arange(len(splits[0]) - 1)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -203,12 +204,13 @@ def _segment_join(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Val
     if not ids.ndim or x.shape[: ids.ndim] != ids.shape or ((ids < 0) | (ids >= count)).any():
         raise ValueError("segment ids do not fit the texts or the number of segments")
     rows = x.reshape(ids.size, math.prod(x.shape[ids.ndim :]))
-    groups: list[list[list[bytes]]] = [[] for _ in range(count)]
-    for number, row in zip(ids.ravel().tolist(), rows.tolist(), strict=True):
-        groups[number].append(row)
-    separator, width = option(node, "separator", ""), rows.shape[1]
-    joined = [separator.join(row[i] for row in group) for group in groups for i in range(width)]
-    return (byte_strings(joined, (count, *x.shape[ids.ndim :])),)
+    order, separator = np.argsort(ids.ravel(), kind="stable"), option(node, "separator", "")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(ids.ravel(), minlength=count))]).tolist()
+    out = np.empty((count, rows.shape[1]), object)
+    for i in range(rows.shape[1]):
+        column = rows[order, i].tolist()
+        out[:, i] = [separator.join(column[a:b]) for a, b in pairwise(ends)]
+    return (out.reshape(count, *x.shape[ids.ndim :]),)
 
 
 def _ngram_cost(node: Node, inputs: Sequence[Value]) -> int:

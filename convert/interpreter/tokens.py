@@ -143,13 +143,21 @@ def _split_merge(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
     return (byte_strings(words), *offsets)
 
 
-@operation("TFText>NgramsStringJoin", cost=lambda node, inputs: np.size(inputs[0]) * ITEM_BYTES)
+def _ngrams_cost(node: Node, inputs: Sequence[Value]) -> int:
+    most = max(map(len, flat(inputs[0])), default=0) + len(option(node, "string_separator", " "))
+    width = max(0, min(int(node.attr("width")), np.size(inputs[0])))
+    return np.size(inputs[0]) * (ITEM_BYTES + width * most) // 8
+
+
+@operation("TFText>NgramsStringJoin", cost=_ngrams_cost)
 def _ngrams(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """Over the innermost rows, as many in a row as its width; shorter rows give none."""
     texts, *levels = flat(inputs[0]), *inputs[1:]
     width, separator = int(node.attr("width")), option(node, "string_separator", " ")
     if int(node.attr("axis", -1)) != -1:
         raise GraphError(f"The {node} joins along another axis than the last.", "Report the model.")
+    if width < 1:
+        raise ValueError(f"the width {width}")
     grams, splits = [], [0]
     lengths = row_lengths(node, levels[-1], len(texts))
     for end, size in zip(np.cumsum(lengths).tolist(), lengths.tolist(), strict=True):
