@@ -315,7 +315,11 @@ class _Probing:
         try:
             found = ask(self.oracle, edges, None if trace.looked_early else _deleted(trace.before_split()))
         except GraphError as error:
-            raise GraphError(f"{reason.problem} So the graph was asked. {error.problem}", error.next_step) from error
+            steps = ", ".join(f"'{step.evidence}'" for step in trace.steps)
+            raise GraphError(
+                f"{reason.problem} So the graph was asked (its text operations are {steps}). {error.problem}",
+                error.next_step,
+            ) from error
         split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
         before = trace.before_split()
         if trace.looked_early or not before:
