@@ -10,10 +10,12 @@ import numpy as np
 
 from convert.blueprint.blueprint import Blueprint
 from convert.blueprint.convention import conventional_text
+from convert.blueprint.dataflow import Bodies
 from convert.blueprint.encoder import EncoderBlueprint
 from convert.blueprint.entry import Chosen, ids_entry, within
 from convert.blueprint.inline import inlined, resolved
 from convert.blueprint.preprocessor import read_preprocessor
+from convert.blueprint.probe import marked_ids
 from convert.blueprint.probed import ProbedSide
 from convert.blueprint.prove import EMBEDDING, Feeding
 from convert.blueprint.reference import Probe
@@ -167,7 +169,10 @@ class _EncoderOfIds:
         """Return texts of `attended` ids each, padded to `length`: so many, or as many as the inputs are shaped for."""
         texts = self.batch or len(attended)
         source = np.random.default_rng(length)
-        ids = source.integers(0, min(LAST_ROW, self.side.size("vocab_size")), (texts, length)).astype(np.int32)
+        count = self.side.size("vocab_size")
+        ids = source.integers(0, min(LAST_ROW, count), (texts, length)).astype(np.int32)
+        marked = marked_ids(Bodies(self.graph).integers(), (), count)[: length // 2]
+        ids[0, : len(marked)] = marked
         counts = np.resize(attended, texts)[:, np.newaxis]
         kinds = self.side.size("type_vocab_size") if "types" in self.inputs else 1
         types = source.integers(0, kinds, ids.shape).astype(np.int32)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from math import prod
+
+import numpy as np
 
 from convert.interpreter.run import Body
 from convert.limits import tick
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 
+INTEGERS = (np.dtype(np.int32), np.dtype(np.int64))
+FEW = 4  # elements of a constant that something may be compared with
 PASSED_ON = frozenset({"Identity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Reshape", "ExpandDims"})
 
 # Op → the attributes that name the functions it calls, and the position of its first input that is their argument.
@@ -50,6 +55,15 @@ class Bodies:
         """Return every node with `op`, with the body it stands in."""
         bodies: list[Body] = [self.graph, *(self.graph.functions[name] for name in self.callers)]
         return [(body, node) for body in bodies for node in body.nodes.values() if node.op == op]
+
+    def integers(self) -> set[int]:
+        """Return the integers that constants of a few elements hold, in all bodies."""
+        found: set[int] = set()
+        for _, node in self.find("Const"):
+            dtype, shape = node.value_form
+            if dtype in INTEGERS and shape is not None and prod(size or 0 for size in shape) <= FEW:
+                found.update(int(item) for item in np.ravel(node.value))
+        return found
 
     def origin(self, body: Body, ref: TensorRef) -> tuple[Body, Node] | None:
         """Return the node that makes the value `ref`, followed through identities and out of function arguments;

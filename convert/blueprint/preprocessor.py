@@ -132,7 +132,7 @@ class _Preprocessor:
 
     def read(self, pieces: int, positions: int, *, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Return the text blueprint, and what it was read from."""
-        side = read_probed(self.text, self._ids, positions, thorough=thorough)
+        side = read_probed(self.text, self._ids, pieces, positions, thorough=thorough)
         found = self._run(_encoded(side.vocabulary), [probe.text for probe in side.probes])
         roles = output_roles(found)
         ids = found[roles["ids"]]

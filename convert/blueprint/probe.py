@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -12,6 +12,8 @@ import numpy as np
 
 from convert.errors import MappingError
 from convert.limits import memory, tick
+
+MOST_ID, MOST_MARKED = 1 << 15, 100  # of ids that are looked at for their own sake: their rows must fit in memory
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
@@ -53,17 +55,33 @@ def probe_texts(max_bytes: int) -> tuple[str, ...]:
     return (*TEXTS, *words, mixed, mixed + "a", "1 " * (max_bytes // 2) + "2 3")
 
 
+def marked_ids(integers: Iterable[int], taken: Collection[int], count: int) -> list[int]:
+    """Return the ids, of `count`, that a graph may treat otherwise than others: the integers it holds, their neighbours."""
+    near = (c + step for step in (0, 1, -1) for c in sorted(integers) if 0 < c < MOST_ID)
+    return [number for number in dict.fromkeys(near) if number not in taken and 0 < number < count][:MOST_MARKED]
+
+
 def probe_vocabulary(
-    texts: tuple[str, ...], suffix: str, reserved: Mapping[str, int], taken: frozenset[int]
+    texts: tuple[str, ...],
+    suffix: str,
+    reserved: Mapping[str, int],
+    taken: frozenset[int],
+    marked: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Return piece → id: the reserved pieces, and most characters of `texts` alone, joined in pairs and as suffixes.
 
-    No id of `taken` is given to a piece: the graph packs with them.
+    Args:
+        texts: what is to be made of pieces.
+        suffix: what pieces begin with that go on with a word.
+        reserved: pieces whose ids are known.
+        taken: ids that no piece is given: the graph packs with them.
+        marked: further pieces that are to have certain ids, none of which is taken or reserved.
 
     One character in seven is left out, so that some words are unknown.
     """
-    pieces = dict(reserved)
-    fresh = (i for i in range(SPARE_ROWS) if i not in taken and i not in reserved.values())
+    pieces = {**(marked or {}), **reserved}
+    used = taken.union(pieces.values())
+    fresh = (i for i in range(SPARE_ROWS) if i not in used)
     kept = [c for c in sorted(set("".join(texts))) if ord(c) % 7]
     pairs = sorted({t[i : i + 2] for t in texts for i in range(len(t) - 1)} if texts else set())
     for piece in (*kept, *(suffix + c for c in kept), *pairs, *(suffix + p for p in pairs[::2])):

@@ -28,7 +28,7 @@ from convert.blueprint.generated import (
 )
 from convert.blueprint.lines import lines_of
 from convert.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
-from convert.blueprint.probe import AskedVocabulary, probe_texts, probe_vocabulary
+from convert.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
 from convert.blueprint.read_text import TextReader
 from convert.blueprint.structure import REPORT
 from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
@@ -43,6 +43,7 @@ from convert.unicode.tables import everywhere, property_edges, whitespace
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
+RICH = "?! 犬 [UNK] 3,5%"
 SOME = 1_200  # characters that words are made of where no rule is asked
 FEW = 1_200  # words that a graph is asked about which loops from word to word
 
@@ -104,12 +105,13 @@ class ProbedSide:
         return np.stack([probe.ids for probe in self.probes])
 
 
-def read_probed(text: TextReader, run: TextSide, longest: int, *, thorough: bool = False) -> ProbedSide:
+def read_probed(text: TextReader, run: TextSide, pieces: int, longest: int, *, thorough: bool = False) -> ProbedSide:
     """Read a text side by running it.
 
     Args:
         text: what was read of it already.
         run: runs it.
+        pieces: of its vocabulary.
         longest: more pieces than fit.
         thorough: hold it against a hundred times as many words.
 
@@ -119,7 +121,7 @@ def read_probed(text: TextReader, run: TextSide, longest: int, *, thorough: bool
     """
     if longest > limits.MAX_POSITIONS:
         raise GraphError(f"The encoder has {longest} positions.", REPORT)
-    return _Probing(text, run, longest, thorough).side()
+    return _Probing(text, run, pieces, longest, thorough).side()
 
 
 STRANGE = "\ue000"  # of private use: a word of no vocabulary
@@ -128,8 +130,8 @@ STRANGE = "\ue000"  # of private use: a word of no vocabulary
 class _Probing:
     """The steps of reading a text side, each standing on those before it."""
 
-    def __init__(self, text: TextReader, run: TextSide, longest: int, thorough: bool) -> None:
-        self.text, self.run, self.longest = text, run, longest
+    def __init__(self, text: TextReader, run: TextSide, pieces: int, longest: int, thorough: bool) -> None:
+        self.text, self.run, self.pieces, self.longest = text, run, pieces, longest
         self.more = THOROUGH if thorough else 1
         if thorough:
             limits.extend(limits.SECONDS_IF_THOROUGH)
@@ -163,7 +165,9 @@ class _Probing:
     def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
         """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
         fits = max(self.packing.shape[1] - 2, 1)
-        texts = [*probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
+        # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
+        rich = f"{RICH} {words_of(fits)}"
+        texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
         ends = ["", words_of(self.longest + 1)]
         vocabulary, ids = self._traced([*texts, *ends])
         far = [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]
@@ -178,10 +182,13 @@ class _Probing:
     def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:
         wordpiece = self.text.wordpiece
         taken = frozenset(int(i) for i in self.packing.ravel())
-        vocabulary = probe_vocabulary(tuple(texts), wordpiece.suffix_indicator, self.known, taken)
-        ids = self.run(_encoded(vocabulary), texts, self.trace)
+        ids = marked_ids(self.text.bodies.integers(), taken.union(self.known.values()), self.pieces)
+        words = words_of(len(ids)).split() if ids else []
+        marked = {word: number for word, number in zip(words, ids, strict=True) if word not in self.known}
+        vocabulary = probe_vocabulary(tuple(texts), wordpiece.suffix_indicator, self.known, taken, marked)
+        found = self.run(_encoded(vocabulary), texts, self.trace)
         self.trace.forget()
-        return vocabulary, ids
+        return vocabulary, found
 
     def _check_batches(self, texts: Sequence[str], vocabulary: Mapping[str, int], ids: np.ndarray) -> tuple[int, ...]:
         """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch."""

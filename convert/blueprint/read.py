@@ -90,7 +90,7 @@ class _Reading:
     def blueprint(self, *, thorough: bool) -> Blueprint:
         """Return the whole blueprint."""
         longest = self.encoder.size("max_position_embeddings")
-        side = read_probed(self.text, self._ids, longest, thorough=thorough)
+        side = read_probed(self.text, self._ids, self.encoder.size("vocab_size"), longest, thorough=thorough)
         ids = side.ids
         made = self.text.bodies.origin(self.graph, self.ids)
         pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)
