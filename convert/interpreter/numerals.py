@@ -71,7 +71,9 @@ def _as_string(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
 def _padded(node: Node, x: np.ndarray) -> np.ndarray:
     """Texts, to a width: with spaces at the left, or at the right where the fill is a minus."""
     width, precision = _written_width(node)
-    cut = precision if precision >= 0 else None
+    if node.attr("scientific", False) and node.attr("shortest", False):
+        raise ValueError("two forms are asked for")
+    cut = precision if precision >= 0 and width > 0 else None  # without a width nothing is done
     left = option(node, "fill", "") == b"-"
     pad = bytes.ljust if left else bytes.rjust
     return byte_strings([pad(text[:cut], max(0, width)) for text in flat(x)], x.shape)
