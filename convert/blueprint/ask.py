@@ -26,6 +26,7 @@ from convert.unicode.tables import property_edges, script_of, whitespace
 
 CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3
+MOST_LETTERS = 40  # of a word that is asked about
 MOST_INSIDE = 20_000  # code points of ranges whose ends are not alike
 
 
@@ -65,7 +66,7 @@ def ask(oracle: Oracle, edges: Iterable[int], gone: CodePoints | None) -> Found:
         of_script: dict[int, list[str]] = {}
         for point in kept:
             of_script.setdefault(script_of(point), []).append(point)
-        learned = _answered(oracle, [learn(points) for points in of_script.values()])
+        learned = _answered(oracle, [learn(points, _longest(oracle, points)) for points in of_script.values()])
         places = _places(deleted, learned)
         parted = [pair for pair in ranges if pair[1] in ends and places.get(chr(pair[0])) != places.get(chr(pair[1]))]
         if not parted:
@@ -81,6 +82,11 @@ def ask(oracle: Oracle, edges: Iterable[int], gone: CodePoints | None) -> Found:
             break
         known |= {code for low, high in parted for code in range(low, high + 1)}
     raise GraphError("The graph tells characters apart that no Unicode table and none of its constants does.", CONTINUE)
+
+
+def _longest(oracle: Oracle, points: Sequence[str]) -> int:
+    """Return how long a word of `points` may be: where words are told by their ids, too long a one is unknown."""
+    return MOST_LETTERS if oracle.whole else oracle.most_bytes // max(len(point.encode()) for point in points)
 
 
 def _places(deleted: Sequence[str], learned: Sequence[Learned]) -> dict[str, tuple[int, int]]:

@@ -78,7 +78,7 @@ class Bodies:
                 names = [argument.name for argument in body.arguments]
                 ref = callers[0].node.input(names.index(node.name) + callers[0].offset)
                 body = callers[0].body
-            elif node.op in PASSED_ON:
+            elif node.op in PASSED_ON or node.op in ("Switch", "Enter"):
                 ref = node.input(0)
             else:
                 return body, node

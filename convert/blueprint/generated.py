@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import product
+from itertools import groupby, product
 from random import Random
 
 from convert.unicode.tables import script_of, whitespace
@@ -14,6 +14,7 @@ LETTERS = "abcdefghiklmnoprstuvwxyz"
 LONG_CONSTANTS = (400, 200_000)  # what a graph may compare a length with and no text above reaches
 MOST_LONG = 4
 FEW_GROUPS = 3  # scripts that words of such lengths are made of
+BESIDE = 4  # code points in a word of neighbours
 MEMBERS = 2  # characters of each kind
 MOST_COMBINED = 600  # words of two or three kinds, of a script
 WORDS, TEXTS = 400, 50  # at random; a hundred times as many when asked to be thorough
@@ -76,6 +77,15 @@ def cut_words(
             members = source.choice(scripts) if scripts else [LETTERS[0]]
         words["".join(source.choices(members, k=source.choice((2, 3, 4, 5, 8, 20))))] = None
     return list(words)
+
+
+def neighbours(points: Iterable[str], kind_of: Callable[[str], int]) -> Iterator[str]:
+    """Yield words in which each of `points` stands with those beside it, as far as they are of one script and kind."""
+    for _, group in groupby(points, lambda point: (script_of(point), kind_of(point))):
+        members = list(group)
+        for i in range(0, len(members), BESIDE):
+            word = "".join(members[i : i + BESIDE])
+            yield word if len(word) > 1 else word * 2
 
 
 def lengths_near(constants: Iterable[int]) -> list[int]:

@@ -48,8 +48,12 @@ class Learned:
         return state in self.accepting
 
 
-def learn(points: Sequence[str]) -> Asking:
+def learn(points: Sequence[str], longest: int = LENGTHS[-1]) -> Asking:
     """Ask about words over `points`, characters of one script, and return the rule.
+
+    Args:
+        points: the characters.
+        longest: characters of a word that may be asked about.
 
     A word of one character is the same cut or whole: the answer of the doubled character stands for it.
 
@@ -59,10 +63,10 @@ def learn(points: Sequence[str]) -> Asking:
     classes = yield from _classes(points)
     letters = [members[0] for members in classes]
     if len(letters) == 1:
-        answers = set((yield [letters[0] * length for length in LENGTHS]))
+        answers = set((yield [letters[0] * length for length in LENGTHS if length <= longest]))
         if len(answers) == 1:
             return Learned(classes, frozenset({0} if True in answers else ()), ((0,),))
-    return (yield from _automaton(classes, letters))
+    return (yield from _automaton(classes, letters, longest))
 
 
 def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], tuple[tuple[str, ...], ...]]:
@@ -86,7 +90,7 @@ def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], 
                 answers[point] += (next(found), next(found), next(found))
 
 
-def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str]) -> Asking:
+def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int) -> Asking:
     known: dict[str, bool] = {"": False}
     states, ends = [""], ["", *letters]
     source = Random(0)
@@ -96,7 +100,7 @@ def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str]) -> 
         moves = tuple(tuple(number[rows[state + letter]] for letter in letters) for state in states)
         accepting = frozenset(i for i, state in enumerate(states) if known[state])
         learned = Learned(classes, accepting, moves)
-        tests = _tests(letters, source)
+        tests = [word for word in _tests(letters, source) if len(word) <= longest]
         yield from _fill(["".join(letters[i] for i in word) for word in tests], known)
         wrong = next((w for w in tests if learned.holds(w) != known["".join(letters[i] for i in w)]), None)
         if wrong is None:

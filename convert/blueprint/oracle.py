@@ -108,15 +108,19 @@ class Oracle:
     Attributes:
         run: runs it.
         known: the pieces that it packs with → their ids.
+        nodes: how many nodes look words up.
+        most_bytes: of a word that is not unknown for its length.
         asked: how many words were asked so far.
     """
 
     run: TextSide
     known: Mapping[str, int]
     nodes: int = 1
+    most_bytes: int = 100
     asked: int = 0
     _whole: bool | None = field(default=None, repr=False)
     _steps: int = field(default=0, repr=False)
+    _size: int = field(default=LONG, repr=False)
 
     @property
     def whole(self) -> bool:
@@ -126,12 +130,14 @@ class Oracle:
             steps = Steps()
             self._whole = self.nodes == 1 and self._noted(text, steps) == tuple(text.split())
             self._steps = steps.count
+            while self._whole and self._size > len(text) and not self._bears(self._size):
+                self._size //= 4
         return self._whole
 
     @property
     def size(self) -> int:
         """How many characters a text may have, of which all words are to be heard."""
-        return LONG if self.whole else SHORT
+        return self._size if self.whole else SHORT
 
     @property
     def quick(self) -> bool:
@@ -171,6 +177,15 @@ class Oracle:
         return [
             parts for chunk, each in zip(chunks, heard, strict=True) for parts in _between(each, boundary, len(chunk))
         ]
+
+    def _bears(self, size: int) -> bool:
+        """Tell whether the graph can be run on a text of `size` characters: some make a table of words by characters."""
+        words = [LATIN, CYRILLIC * 20, "一" * 20, "."]
+        text = "".join(words) * (size // len("".join(words)))
+        try:
+            return len(self._noted(text)) > 0
+        except GraphError:
+            return False
 
     def _noted(self, text: str, following: Following | None = None) -> tuple[str, ...]:
         words: list[bytes] = []

@@ -22,6 +22,7 @@ from convert.blueprint.generated import (
     length_texts,
     lengths_near,
     mixed_texts,
+    neighbours,
     runs,
     with_texts,
     words_of,
@@ -38,7 +39,7 @@ from convert.notices import notice
 from convert.savedmodel.node import Node
 from convert.unicode.automaton import re2_set, words_matching
 from convert.unicode.codepoints import CodePoints, union
-from convert.unicode.re2 import Chars, example, parse
+from convert.unicode.re2 import Chars, Repeat, example, parse
 from convert.unicode.tables import everywhere, property_edges, whitespace
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
@@ -137,10 +138,11 @@ class _Probing:
             limits.extend(limits.SECONDS_IF_THOROUGH)
             notice("holding the text side against a hundred times as many words")
         self.known, self.packing = _reserved(text, run, longest)
+        self.fits = self.packing.shape[1] - 2
         self.trace = TextTrace()
         self._longer = False
         self.read = True  # whether all rules could be read
-        self.oracle = Oracle(run, self.known, text.nodes)
+        self.oracle = Oracle(run, self.known, text.nodes, text.wordpiece.max_bytes_per_word)
 
     def side(self) -> ProbedSide:
         """Return all that was read, once it has been held against the graph."""
@@ -164,7 +166,7 @@ class _Probing:
 
     def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
         """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
-        fits = max(self.packing.shape[1] - 2, 1)
+        fits = max(self.fits, 1)
         # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
         rich = f"{RICH} {words_of(fits)}"
         texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
@@ -237,15 +239,14 @@ class _Probing:
         gone = whitespace() | union(
             codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
         )
-        points = [c for c in points or self._points() if ord(c) not in gone]
+        kind_of = rule.letter if rule else lambda point: 0
+        inked = [c for c in points or self._points() if ord(c) not in gone]
         longest = self.text.wordpiece.max_bytes_per_word
-        packing = {
-            *self.packing.ravel().tolist(),
-            *self.known.values(),
-            *range(self.packing.shape[1] - 2, self.packing.shape[1] + 2),
-        }
+        packing = {*self.packing.ravel().tolist(), *self.known.values(), *range(self.fits, self.fits + 4)}
         lengths = lengths_near(self.trace.sizes - packing)
-        made = cut_words(points, rule.letter if rule else lambda point: 0, lengths, count=self.more * WORDS)
+        made = (
+            list(neighbours(inked, kind_of)) if points else cut_words(inked, kind_of, lengths, count=self.more * WORDS)
+        )
         # A longer word would be an unknown one, unless it is cut.
         words = [word for word in made if len(word.encode()) <= longest or (rule and rule.accepts(word))]
         words = [word for word in words if len(word) + 2 * len(LATIN) <= self.oracle.size]
@@ -338,6 +339,8 @@ class _Probing:
 def characters_of(operation: ReplacePattern) -> Iterator[CodePoints]:
     """Yield the characters that a replacement of single characters matches."""
     node = parse(operation.pattern, operation.evidence)
+    if isinstance(node, Repeat) and (node.low, node.high) == (1, None):  # a run of them, at once
+        node = node.node
     if isinstance(node, Chars):
         yield node.codes
 

@@ -50,7 +50,9 @@ def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
     pattern = _pattern(node, inputs)
     rewrite = read_rewrite((text_attr(node, "rewrite") if len(inputs) < 3 else text_of(inputs[2])).encode())
     everywhere = bool(node.attr("replace_global", True))
-    return (map_strings(lambda text: pattern.replaced(text, rewrite, everywhere), inputs[0]),)
+    flat = np.ravel(inputs[0]).tolist()
+    known = {item: pattern.replaced(item, rewrite, everywhere) for item in set(flat)}
+    return (byte_strings([known[item] for item in flat], np.shape(inputs[0])),)
 
 
 @operation("RegexFullMatch", "StaticRegexFullMatch")

@@ -182,9 +182,10 @@ def is_large(array: np.ndarray[Any, np.dtype[Any]]) -> bool:
         return array.size > MAX_STRINGS or sum(map(len, array.reshape(-1))) > MAX_TEXT_BYTES
     if array.dtype.kind in "iub":
         return array.size > MAX_INTEGERS and len(np.unique(array)) > MAX_DISTINCT
-    return (
-        array.size > MAX_FLOATS and len(np.unique(array.view(np.uint8).reshape(array.size, -1), axis=0)) > MAX_DISTINCT
-    )
+    if array.size <= MAX_FLOATS:
+        return False
+    items = np.ascontiguousarray(array).view(np.uint8).reshape(array.size, -1)
+    return len(np.unique(items, axis=0)) > MAX_DISTINCT
 
 
 def _blanked(path: Path, pieces: frozenset[bytes]) -> tuple[bytes, dict[str, Any]]:

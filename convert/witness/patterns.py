@@ -71,7 +71,7 @@ class Pattern:
     def replaced(self, text: bytes, rewrite: Rewrite, everywhere: bool) -> bytes:
         """`text` with its matches, or the first of them, rewritten."""
         self.check(text)
-        if rewrite.highest > self.groups:  # TensorFlow leaves the text as it is
+        if rewrite.highest > self.groups or self.whole.search(text) is None:  # TensorFlow leaves it as it is
             return text
         out, at = [], 0
         for spans in self._replaceable(text, self.parts if rewrite.highest else self.whole):
