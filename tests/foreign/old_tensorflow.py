@@ -60,7 +60,7 @@ def build(folder: Path, wanted: list[str]) -> None:
 def compare(folder: Path, wanted: list[str]) -> bool:
     """Print the table of one version; return whether all is as it must be."""
     import zoo_verdict
-    from zoo_witness import load
+    from zoo_witness import NAMED, load
 
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     counts = {"right": 0, "refused": 0, "wrong": 0, "absent": 0}
@@ -75,7 +75,9 @@ def compare(folder: Path, wanted: list[str]) -> bool:
                 flush=True,
             )
             continue
-        found, why = zoo_verdict.verdict(place / "model", place / "out", load(place / "witness.npz"), texts)
+        found, why = zoo_verdict.verdict(
+            place / "model", place / "out", load(place / "witness.npz"), texts, NAMED.get(place.name, "")
+        )
         shutil.rmtree(place / "out", ignore_errors=True)
         counts["right"] += kind == "right"
         counts["refused"] += kind == "right" and found == zoo_verdict.REFUSED

@@ -22,7 +22,7 @@ KEPT = HERE.parents[1] / ".cache/zoo"
 import numpy as np
 import zoo_texts
 import zoo_verdict
-from zoo_witness import Witness, load
+from zoo_witness import NAMED, Witness, load
 
 
 def _digest() -> str:
@@ -78,7 +78,7 @@ def main(wanted: list[str]) -> int:
             print(f"{kind:5} {name:32} not built: {type(error).__name__} {str(error)[-300:]!r}", flush=True)
             continue
         middle = time.time()
-        found, why = zoo_verdict.verdict(folder, folder.parent / "out", witness, texts)
+        found, why = zoo_verdict.verdict(folder, folder.parent / "out", witness, texts, NAMED.get(name, ""))
         shutil.rmtree(folder.parent / "out", ignore_errors=True)
         bad += found == zoo_verdict.WRONG or (found == zoo_verdict.REFUSED and kind == "right")
         counted += 1

@@ -18,7 +18,7 @@ from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
 from zoo_text import RULE
 from zoo_verdict import EXACT, REFUSED, verdict
-from zoo_witness import Witness
+from zoo_witness import NAMED, Witness
 
 # Rules of batches show in batches of one and two only.
 BATCH_RULES = {"batch-different", "batch-case"}
@@ -43,7 +43,7 @@ def ids_of(name: str) -> np.ndarray:
 
 def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
     witness = zoo_models.write(folder / "model", zoo.ALL[name], texts())
-    return verdict(folder / "model", folder / "out", witness, texts()), witness
+    return verdict(folder / "model", folder / "out", witness, texts(), NAMED.get(name, "")), witness
 
 
 @pytest.mark.slow

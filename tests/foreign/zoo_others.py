@@ -258,7 +258,9 @@ OTHER: dict[str, Callable[..., Any]] = {
     "split-at-spaces": replace(PLAIN, split=split_at_spaces),
     "99-bytes": replace(PLAIN, pieces=partial(wordpiece, max_bytes_per_word=99)),
     "100-characters": replace(PLAIN, pieces=by_characters),
-    "unknown-characters": replace(PLAIN, pieces=partial(wordpiece, split_unknown_characters=True)),
+    "unknown-characters": replace(
+        PLAIN, pieces=partial(wordpiece, kind="file-unk", split_unknown_characters=True), tables=("file-unk",)
+    ),
     "other-suffix": replace(PLAIN, pieces=partial(wordpiece, suffix_indicator="")),
     "short-pieces": replace(PLAIN, pieces=partial(wordpiece, max_chars_per_token=2)),
     "other-end": framed(last=103),

@@ -44,11 +44,11 @@ def _differences(out: Path, witness: Witness, texts: Sequence[str], surface: str
     return ""
 
 
-def verdict(folder: Path, out: Path, witness: Witness, texts: Sequence[str]) -> tuple[str, str]:
-    """Return EXACT, REFUSED or WRONG, and why."""
+def verdict(folder: Path, out: Path, witness: Witness, texts: Sequence[str], output: str = "") -> tuple[str, str]:
+    """Return EXACT, REFUSED or WRONG, and why; `output` names the output that is the embedding."""
     shutil.rmtree(out, ignore_errors=True)
     try:
-        convert.convert(folder, out)
+        convert.convert(folder, out, output=output)
     except Hub2HFError as error:
         return (WRONG, "refused, but left the folder") if out.exists() else (REFUSED, str(error))
     except Exception as error:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+# Of several outputs that could each be the embedding, the one that is asked for.
+NAMED = {"form-two-unlike": "default"}
+
 
 @dataclass(frozen=True)
 class Witness:
