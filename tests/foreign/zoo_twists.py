@@ -10,7 +10,6 @@ import zoo_encoders as z
 from zoo_base import UNK, World, v2
 from zoo_encoders import HEADS, HIDDEN, INTERMEDIATE, LAYERS, SIZE, Encoder
 
-
 RARE = 5176  # `the`, which two of the texts hold
 
 
