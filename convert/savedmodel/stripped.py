@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from convert.errors import Hub2HFError, SourceError
+from convert.limits import tick
 from convert.savedmodel import messages
 from convert.savedmodel.assets import ASSETS_COLLECTION, ASSETS_FOLDER, check_vocabulary
 from convert.savedmodel.attributes import decode_tensor
@@ -23,7 +24,7 @@ from convert.savedmodel.model import SAVED_MODEL_FILE, VARIABLES_PREFIX, SavedMo
 
 # What a graph needs of its constants is short: sizes, axes, patterns, code points. Weights and vocabularies are not.
 MAX_FLOATS: Final = 64
-MAX_COMPARED: Final = 1 << 22  # elements that are looked at for how many are different
+MAX_COMPARED: Final = 1 << 18  # elements that are looked at for how many are different
 MAX_DISTINCT: Final = 16  # a mask is large and has few values; weights have as many as elements
 MAX_INTEGERS: Final = 1 << 14
 MAX_STRINGS: Final = 1_000
@@ -183,6 +184,7 @@ def is_large(array: np.ndarray[Any, np.dtype[Any]]) -> bool:
         return array.size > MAX_STRINGS or sum(map(len, array.reshape(-1))) > MAX_TEXT_BYTES
     if array.dtype.kind in "iub":
         return array.size > MAX_INTEGERS and len(np.unique(array)) > MAX_DISTINCT
+    tick("a constant")
     if array.size <= MAX_FLOATS or array.size > MAX_COMPARED:
         return array.size > MAX_COMPARED
     items = np.ascontiguousarray(array).view(np.uint8).reshape(array.size, -1)
