@@ -12,7 +12,7 @@ from convert.blueprint.entry import SIGNATURES, Entry
 from convert.blueprint.inline import inlined
 from convert.blueprint.lines import count_lines, lines_in
 from convert.blueprint.oracle import Following
-from convert.blueprint.probed import ProbedSide, read_probed
+from convert.blueprint.probed import ProbedSide, encoded, read_probed
 from convert.blueprint.read_text import TextReader, read_pack
 from convert.blueprint.text import PREPROCESSOR, TextBlueprint
 from convert.errors import GraphError, SourceError, VocabularyError
@@ -133,7 +133,7 @@ class _Preprocessor:
     def read(self, pieces: int, positions: int, *, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Return the text blueprint, and what it was read from."""
         side = read_probed(self.text, self._ids, pieces, positions, thorough=thorough)
-        found = self._run(_encoded(side.vocabulary), [probe.text for probe in side.probes])
+        found = self._run(encoded(side.vocabulary), [probe.text for probe in side.probes])
         roles = output_roles(found)
         ids = found[roles["ids"]]
         if ids.shape[1] > positions:
@@ -191,10 +191,6 @@ class _Preprocessor:
             if np.ndim(value) != 2 or len(value) != len(texts):
                 raise GraphError(f"The output '{name}' is not one row of ids a text.", OTHER)
         return found
-
-
-def _encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
-    return {piece.encode(): number for piece, number in vocabulary.items()}
 
 
 def output_roles(found: Mapping[str, np.ndarray]) -> dict[str, str]:

@@ -188,7 +188,7 @@ class _Probing:
         words = words_of(len(ids)).split() if ids else []
         marked = {word: number for word, number in zip(words, ids, strict=True) if word not in self.known}
         vocabulary = probe_vocabulary(tuple(texts), wordpiece.suffix_indicator, self.known, taken, marked)
-        found = self.run(_encoded(vocabulary), texts, self.trace)
+        found = self.run(encoded(vocabulary), texts, self.trace)
         self.trace.forget()
         return vocabulary, found
 
@@ -198,7 +198,7 @@ class _Probing:
         picks = [[count - 3], [0], [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
         pad = ids[-2][-1]
         for pick in picks:
-            rows = self.run(_encoded(vocabulary), [texts[i] for i in pick])
+            rows = self.run(encoded(vocabulary), [texts[i] for i in pick])
             for i, row in zip(pick, rows, strict=True):
                 if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                     raise GraphError(
@@ -368,7 +368,8 @@ def _ends(edges: Iterable[int]) -> list[str]:
     return sorted({chr(end) for pair in ranges_between(edges) for end in pair})
 
 
-def _encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
+def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
+    """Return a vocabulary by its pieces as UTF-8 bytes."""
     return {piece.encode(): number for piece, number in vocabulary.items()}
 
 
