@@ -66,17 +66,17 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
     """
     near = sorted({edge for c in constants for edge in (c, c + 1)})
     ranges = ranges_between({*near, *table_edges(), *(edge for codes in classes for edge in edges_of(codes))})
-    groups = [CodePoints.of(pair) for pair in ranges] if oracle.quick else _alike(ranges, classes, near)
+    groups = [CodePoints.of(pair) for pair in ranges] if oracle.light else _alike(ranges, classes, near)
     guesses = GUESSES if oracle.quick else FEW_GUESSES
     for _ in range(ROUNDS):
-        ends = {end: group for group in groups for end in _ends(group)}
+        ends = {end: group for group in groups for end in _ends(group)[: 2 if oracle.quick else 1]}
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:
             of_script.setdefault(script_of(point), []).append(point)
         alone, learned = _learned(oracle, of_script, guesses)
         places = {**_places(deleted, learned), **dict.fromkeys(alone, (-2, 0))}
-        parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group)}) > 1}
+        parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group) if end in ends}) > 1}
         if not parted:
             group_of = {chr(end): group for end, group in ends.items()}
             return Found(
@@ -93,7 +93,7 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
 
 
 def _ends(group: CodePoints) -> tuple[int, int]:
-    """Return the first and the last of a group, which are asked for all of it."""
+    """Return the first and the last of a group, which are asked for all of it; the first alone where each takes long."""
     return group.ranges[0][0], group.ranges[-1][1]
 
 

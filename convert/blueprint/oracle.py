@@ -131,6 +131,8 @@ class Oracle:
         if self._whole is None:
             text = " ".join([LATIN, CYRILLIC] * (CALIBRATING // 2))
             self._whole = self.nodes == 1 and self._noted(text, self._steps) == tuple(text.split())
+            if self._steps.count >= CALIBRATING:
+                self._size = MEDIUM
             while self._whole and self._size > len(text) and not self._bears(self._size):
                 self._size //= 4
         return self._whole
@@ -138,9 +140,7 @@ class Oracle:
     @property
     def size(self) -> int:
         """How many characters a text may have, of which all words are to be heard."""
-        if not self.whole:
-            return SHORT
-        return self._size if self.quick else min(self._size, MEDIUM)
+        return self._size if self.whole else SHORT
 
     @property
     def quick(self) -> bool:

@@ -315,6 +315,12 @@ class _Probing:
                 classes.update(dict.fromkeys(classes_of(parse(pattern, evidence))))
         return list(classes)
 
+    def _keys(self) -> set[int]:
+        """Return the integers, and the characters, that lookup tables tell from others."""
+        keys = [key for contents in self.text.tables.others().values() for key in contents]
+        texts = (key.decode(errors="ignore") for key in keys if isinstance(key, bytes))
+        return {key for key in keys if isinstance(key, int)}.union(*(map(ord, text) for text in texts))
+
     def _asked(self, reason: GraphError) -> tuple[tuple[TextOperation, ...], int]:
         """Return the operations as the graph itself tells them when it is asked.
 
@@ -326,7 +332,7 @@ class _Probing:
             parse(pattern, node)  # what a pattern tells apart must be known to be asked
         gone = None if trace.looked_early else deleted(trace.before_split())
         try:
-            found = ask(self.oracle, self._classes(), trace.constants, gone)
+            found = ask(self.oracle, self._classes(), trace.constants | self._keys(), gone)
         except GraphError as error:
             steps = ", ".join(f"'{step.evidence}'" for step in trace.steps)
             raise GraphError(
