@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import shared
 
 shared.bound_threads()  # before anything that counts processors is imported
 
+from forks import Forks
 from references import EMBEDDED, GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
 
 import convert
@@ -80,6 +81,14 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
 
     return shared.made_once(tmp_path_factory, "verified", make) / "lealla-mini"
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Commands in processes of their own, which start with everything imported."""
+    made = Forks()
+    yield made
+    made.close()
 
 
 def _build_pair(folder: Path, options: Any) -> None:
