@@ -63,6 +63,13 @@ def variant(request: pytest.FixtureRequest, reference: Callable[[str], Reference
     return reference(request.param)
 
 
+@pytest.fixture
+def converted_variant(variant: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the reference is converted to; not to be changed."""
+    name = f"converted-{variant.folder.parent.name}"
+    return shared.made_once(tmp_path_factory, name, lambda to: convert.convert(variant.folder, to / "out")) / "out"
+
+
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the embedded model, converted; not to be changed."""
@@ -131,3 +138,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
 def tf2(request: pytest.FixtureRequest, pair: Callable[[str], Pair]) -> Pair:
     """Each pair in turn."""
     return pair(request.param)
+
+
+@pytest.fixture
+def converted_tf2(tf2: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pair is converted to; not to be changed."""
+
+    def make(to: Path) -> None:
+        convert.convert(tf2.encoder, to / "out", preprocessor=tf2.preprocessor)
+
+    return shared.made_once(tmp_path_factory, f"converted-{tf2.encoder.parent.name}", make) / "out"
