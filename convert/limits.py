@@ -60,7 +60,7 @@ class _Budget:
     until: float  # of this thread's computing time
     memory: int
     looked: float = 0.0  # when that was last asked of the system, which takes longer than most steps
-    every: float = 0.002  # seconds between two such looks
+    every: float = 0.02  # seconds between two such looks
 
 
 _current: ContextVar[_Budget | None] = ContextVar("budget", default=None)

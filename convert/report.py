@@ -19,6 +19,7 @@ from convert.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
+    SplitAround,
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
@@ -54,10 +55,8 @@ def describe(operation: TextOperation) -> str:
     match operation:
         case CaseFold() | Normalize() | ReplacePattern():
             return _described_change(operation)
-        case SplitDelimiters(delimiters, kept, _):
-            return f"split at {_short(delimiters)}; keep {_short(kept) if kept else 'no delimiter'}"
-        case SplitScripts():
-            return "split where the Unicode script changes; drop white space"
+        case SplitDelimiters() | SplitScripts() | SplitAround():
+            return _described_split(operation)
         case SplitCharacters(patterns, _):
             more = f" (and {len(patterns) - 3} more patterns)" if len(patterns) > 3 else ""
             return "cut into characters the words that match " + " or ".join(map(_short, patterns[:3])) + more
@@ -65,6 +64,16 @@ def describe(operation: TextOperation) -> str:
             return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
         case Pack(start, end, pad, length, _):
             return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
+
+
+def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) -> str:
+    match operation:
+        case SplitDelimiters(delimiters, kept, _):
+            return f"split at {_short(delimiters)}; keep {_short(kept) if kept else 'no delimiter'}"
+        case SplitScripts():
+            return "split where the Unicode script changes; drop white space"
+        case SplitAround(characters, _):
+            return f"part each character of {_short(characters)} from what stands beside it"
 
 
 def _described_change(operation: CaseFold | Normalize | ReplacePattern) -> str:

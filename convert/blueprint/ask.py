@@ -2,20 +2,23 @@
 
 Scripts part words before they are cut, so the rule is learned script by script. The code points of a script that no table
 and no constant of the graph tells apart make a range; the two ends of each range are asked, all of them beside each other
-(`learn`). What was learned is written as one pattern, which stands where the patterns of a graph stand that can be read;
+(`learn`). Of a graph that takes one word after another so many would take too long: ranges of one script that none of its
+own patterns and constants tells apart are asked as one. What was learned is written as one pattern, which stands where the
+patterns of a graph stand that can be read;
 `prove` then holds it against the graph on words that it was not learned from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from convert.blueprint.learn import Asking, Learned, learn
+from convert.blueprint.learn import FEW_GUESSES, GUESSES, Asking, Learned, learn
 from convert.blueprint.oracle import CYRILLIC, Oracle
 from convert.errors import GraphError
 from convert.interpreter.utf import script_numbers
@@ -36,52 +39,116 @@ class Found:
 
     Attributes:
         deleted: code points that go, so that their neighbours stand together.
+        alone: code points that are cut off whatever the word, and leave what stands on either side of them whole.
         patterns: the words that full matches of these RE2 patterns are, are cut.
         points: how many code points were asked.
         words: how many words were asked.
     """
 
     deleted: CodePoints
+    alone: CodePoints
     patterns: tuple[str, ...]
     points: int
     words: int
 
 
-def ask(oracle: Oracle, edges: Iterable[int], gone: CodePoints | None) -> Found:
+def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int], gone: CodePoints | None) -> Found:
     """Ask a graph that splits text by script which characters it deletes and which words it cuts.
 
     Args:
         oracle: runs it.
-        edges: code points at which something in the graph may begin to be different, such as its constants.
+        classes: the characters that its patterns tell from others.
+        constants: the integers of the graph, from each of which on something may be different.
         gone: the characters that it deletes, where that is known.
 
     Raises:
         GraphError: it does something else than delete characters, split at scripts, and cut whole words.
     """
-    known = set(edges)
+    near = sorted({edge for c in constants for edge in (c, c + 1)})
+    ranges = ranges_between({*near, *table_edges(), *(edge for codes in classes for edge in edges_of(codes))})
+    groups = [CodePoints.of(pair) for pair in ranges] if oracle.quick else _alike(ranges, classes, near)
+    guesses = GUESSES if oracle.quick else FEW_GUESSES
     for _ in range(ROUNDS):
-        ranges = ranges_between(known | table_edges())
-        ends = {end for pair in ranges for end in (pair if oracle.quick else pair[:1])}
+        ends = {end: group for group in groups for end in _ends(group)}
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:
             of_script.setdefault(script_of(point), []).append(point)
-        learned = _answered(oracle, [learn(points, _longest(oracle, points)) for points in of_script.values()])
-        places = _places(deleted, learned)
-        parted = [pair for pair in ranges if pair[1] in ends and places.get(chr(pair[0])) != places.get(chr(pair[1]))]
+        alone, learned = _learned(oracle, of_script, guesses)
+        places = {**_places(deleted, learned), **dict.fromkeys(alone, (-2, 0))}
+        parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group)}) > 1}
         if not parted:
-            range_of = {chr(end): CodePoints.of(pair) for pair in ranges for end in pair}
+            group_of = {chr(end): group for end, group in ends.items()}
             return Found(
-                union(range_of[point] for point in deleted),
-                tuple(_patterns(learned, range_of)),
+                union(group_of[point] for point in deleted),
+                union(group_of[point] for point in alone),
+                tuple(_patterns(learned, group_of)),
                 len(ends),
                 oracle.asked,
             )
-        inside = sum(high - low for low, high in parted)
-        if inside > MOST_INSIDE:
+        if sum(len(group) for group in parted if len(group.ranges) == 1) > MOST_INSIDE:
             break
-        known |= {code for low, high in parted for code in range(low, high + 1)}
+        groups = [part for group in groups for part in (_divided(group) if group in parted else [group])]
     raise GraphError("The graph tells characters apart that no Unicode table and none of its constants does.", CONTINUE)
+
+
+def _ends(group: CodePoints) -> tuple[int, int]:
+    """Return the first and the last of a group, which are asked for all of it."""
+    return group.ranges[0][0], group.ranges[-1][1]
+
+
+def _divided(group: CodePoints) -> list[CodePoints]:
+    """Return the ranges of a group that is not alike; of a single range its code points."""
+    if len(group.ranges) > 1:
+        return [CodePoints.of(pair) for pair in group.ranges]
+    ((low, high),) = group.ranges
+    return [CodePoints.single(code) for code in range(low, high + 1)]
+
+
+def _alike(
+    ranges: Sequence[tuple[int, int]], classes: Sequence[CodePoints], constants: Sequence[int]
+) -> list[CodePoints]:
+    """Put ranges together that are of one script, to both tables, in the same classes, and between the same constants."""
+    numbers, white = script_numbers(), whitespace()
+    groups: dict[Hashable, list[CodePoints]] = {}
+    for low, high in ranges:
+        known = (script_of(chr(low)), int(numbers[low]), low in white, bisect_right(constants, low))
+        key = (*known, *(low in codes for codes in classes))
+        groups.setdefault(key, []).append(CodePoints.of((low, high)))
+    return [union(group) for group in groups.values()]
+
+
+def _learned(oracle: Oracle, of_script: dict[int, list[str]], guesses: int) -> tuple[list[str], list[Learned]]:
+    """Return the characters that stand alone in any word, and the rule of each script for the others.
+
+    Raises:
+        GraphError: words are cut in another way.
+    """
+    alone: list[str] = []
+    left = dict(of_script)
+    while True:
+        rules = [learn(points, _longest(oracle, points), guesses) for points in left.values() if points]
+        try:
+            return alone, _answered(oracle, rules)
+        except PartlyCutError as error:
+            script = script_of(error.word[0])
+            found = _alone(oracle, left[script], error)
+            alone += found
+            left[script] = [point for point in left[script] if point not in found]
+
+
+def _alone(oracle: Oracle, points: Sequence[str], error: PartlyCutError) -> set[str]:
+    """Return those of `points` that are cut off from a word that is else kept.
+
+    Raises:
+        PartlyCutError: there are none: the word is cut in another way.
+    """
+    kept = next((part[:2] for part in error.parts if len(part) > 1), "")
+    words = [kept + point + kept for point in points]
+    found = {point for point, parts in zip(points, oracle.parts(words), strict=True) if parts == (kept, point, kept)}
+    if not kept or not found or set(kept) & found:
+        raise error
+    return found
 
 
 def _longest(oracle: Oracle, points: Sequence[str]) -> int:
@@ -112,14 +179,19 @@ def ranges_between(edges: Iterable[int]) -> list[tuple[int, int]]:
     return [pair for pair in pairs if not 0xD800 <= pair[0] < 0xE000]
 
 
-def pattern_edges(node: Node) -> Iterator[int]:
-    """Yield where the classes of a pattern begin, and where they have ended."""
+def classes_of(node: Node) -> Iterator[CodePoints]:
+    """Yield the classes of a pattern."""
     if isinstance(node, Chars):
-        for low, high in node.codes.ranges:
-            yield low
-            yield high + 1
+        yield node.codes
     for child in children(node):
-        yield from pattern_edges(child)
+        yield from classes_of(child)
+
+
+def edges_of(codes: CodePoints) -> Iterator[int]:
+    """Yield where the ranges of a set begin, and where they have ended."""
+    for low, high in codes.ranges:
+        yield low
+        yield high + 1
 
 
 def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> tuple[list[str], list[str]]:
@@ -178,29 +250,38 @@ def _inexpressible(error: TooComplexError) -> GraphError:
     return GraphError(f"The words that the graph cuts follow a rule that cannot be expressed: {error}.", CONTINUE)
 
 
+class PartlyCutError(GraphError):
+    """A word was neither cut into its characters nor kept; `word` and `parts` tell which."""
+
+    def __init__(self, word: str, parts: tuple[str, ...]) -> None:
+        found = " ".join(parts)
+        super().__init__(
+            f"Of the word {word!r} the graph makes {found!r}: neither the word nor its characters.", CONTINUE
+        )
+        self.word, self.parts = word, parts
+
+
 def is_cut(word: str, parts: tuple[str, ...]) -> bool:
     """Tell whether `word` was cut into its characters, from what became of it.
 
     Raises:
-        GraphError: it was neither cut nor kept.
+        PartlyCutError: it was neither cut nor kept.
     """
     if parts == (word,):
         return False
     if parts == tuple(word):
         return True
-    raise GraphError(
-        f"Of the word {word!r} the graph makes {' '.join(parts)!r}: neither the word nor its characters.", CONTINUE
-    )
+    raise PartlyCutError(word, parts)
 
 
-def _patterns(learned: Sequence[Learned], range_of: dict[str, CodePoints]) -> Iterator[str]:
+def _patterns(learned: Sequence[Learned], group_of: dict[str, CodePoints]) -> Iterator[str]:
     """Yield a pattern for each form of rule; scripts with rules of one form share it, as no word has two scripts."""
     forms: dict[tuple[frozenset[int], tuple[tuple[int, ...], ...]], list[Learned]] = {}
     for rule in learned:
         forms.setdefault((rule.accepting, rule.moves), []).append(rule)
     for (accepting, moves), rules in forms.items():
         letters = [
-            union(range_of[point] for rule in rules for point in rule.classes[letter])
+            union(group_of[point] for rule in rules for point in rule.classes[letter])
             for letter in range(len(moves[0]))
         ]
         edges: list[dict[int, CodePoints]] = []

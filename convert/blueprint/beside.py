@@ -24,7 +24,7 @@ from convert.blueprint.side import EncoderSide
 from convert.blueprint.structure import DATA, REPORT
 from convert.errors import GraphError, SourceError
 from convert.interpreter import Interpreter
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
 

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from convert.interpreter.run import Body
+from convert.interpreter.plan import Body
 from convert.limits import tick
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef

@@ -11,7 +11,7 @@ import numpy as np
 from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
 from convert.blueprint.loops import raised
 from convert.errors import GraphError, Hub2HFError, SourceError
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel, SignatureTensor
 from convert.savedmodel.node import Node, TensorRef

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from convert.errors import GraphError
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Function, Graph, Scope
 from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 

@@ -11,7 +11,7 @@ import numpy as np
 from convert.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
 from convert.blueprint.observed import ADDITIONS, PRODUCTS, SAME, Observed, flat_graph, observe
 from convert.errors import GraphError, Hub2HFError, MappingError
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node, TensorRef

@@ -22,8 +22,9 @@ Asking = Generator[Sequence[str], Sequence[bool], "Learned"]
 
 ROUNDS = 30  # each finds a state or an end at least
 MOST_STATES = 48  # more would be no rule that somebody wrote
-GUESSES = 150  # random words that a hypothesis is held against
-LENGTHS = (2, 3, 4, 5, 6, 7, 8, 12, 20, 40)
+GUESSES, FEW_GUESSES = 48, 16  # random words that a hypothesis is held against
+LENGTHS = (2, 3, 4, 5, 6, 7, 8, 12)
+LONGEST = 40  # of a word of one letter
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,13 @@ class Learned:
         return state in self.accepting
 
 
-def learn(points: Sequence[str], longest: int = LENGTHS[-1]) -> Asking:
+def learn(points: Sequence[str], longest: int = LONGEST, guesses: int = GUESSES) -> Asking:
     """Ask about words over `points`, characters of one script, and return the rule.
 
     Args:
         points: the characters.
         longest: characters of a word that may be asked about.
+        guesses: random words that a hypothesis is held against.
 
     A word of one character is the same cut or whole: the answer of the doubled character stands for it.
 
@@ -63,10 +65,10 @@ def learn(points: Sequence[str], longest: int = LENGTHS[-1]) -> Asking:
     classes = yield from _classes(points)
     letters = [members[0] for members in classes]
     if len(letters) == 1:
-        answers = set((yield [letters[0] * length for length in LENGTHS if length <= longest]))
+        answers = set((yield [letters[0] * length for length in (*LENGTHS, LONGEST) if length <= longest]))
         if len(answers) == 1:
             return Learned(classes, frozenset({0} if True in answers else ()), ((0,),))
-    return (yield from _automaton(classes, letters, longest))
+    return (yield from _automaton(classes, letters, longest, guesses))
 
 
 def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], tuple[tuple[str, ...], ...]]:
@@ -90,7 +92,7 @@ def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], 
                 answers[point] += (next(found), next(found), next(found))
 
 
-def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int) -> Asking:
+def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int, guesses: int) -> Asking:
     known: dict[str, bool] = {"": False}
     states, ends = [""], ["", *letters]
     source = Random(0)
@@ -100,7 +102,7 @@ def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], lon
         moves = tuple(tuple(number[rows[state + letter]] for letter in letters) for state in states)
         accepting = frozenset(i for i, state in enumerate(states) if known[state])
         learned = Learned(classes, accepting, moves)
-        tests = [word for word in _tests(letters, source) if len(word) <= longest]
+        tests = [word for word in _tests(letters, source, guesses) if len(word) <= longest]
         yield from _fill(["".join(letters[i] for i in word) for word in tests], known)
         wrong = next((w for w in tests if learned.holds(w) != known["".join(letters[i] for i in w)]), None)
         if wrong is None:
@@ -136,8 +138,8 @@ def _fill(words: Sequence[str], known: dict[str, bool]) -> Generator[Sequence[st
         known.update(zip(asked, found, strict=True))
 
 
-def _tests(letters: Sequence[str], source: Random) -> list[tuple[int, ...]]:
+def _tests(letters: Sequence[str], source: Random, guesses: int) -> list[tuple[int, ...]]:
     """All short words, and some long ones."""
     count = len(letters)
     short = [word for length in (1, 2, 3) if count**length <= 600 for word in product(range(count), repeat=length)]
-    return short + [tuple(source.choices(range(count), k=LENGTHS[i % len(LENGTHS)])) for i in range(GUESSES)]
+    return short + [tuple(source.choices(range(count), k=LENGTHS[i % len(LENGTHS)])) for i in range(guesses)]

@@ -19,7 +19,7 @@ from convert.blueprint.inline import FlatGraph, inlined
 from convert.blueprint.loops import raised
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node, TensorRef

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convert.blueprint.trace import WORDPIECE
+from convert.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
 from convert.errors import GraphError
 from convert.interpreter.registry import Caller, Kernel, Value
 from convert.savedmodel.node import Node
@@ -25,7 +25,8 @@ from convert.unicode.tables import script_of
 # Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
 LATIN, CYRILLIC = "az", "яю"
 CALIBRATING = 600  # words
-LONG, SHORT = 12_000, 90  # characters of a text: an order of magnitude under any bound, and fewer than there are ids
+# Characters of a text: an order of magnitude under any bound; where a loop may copy all words for each; fewer than ids.
+LONG, MEDIUM, SHORT = 12_000, 1_500, 90
 FIRST_ID = 1 << 24  # of a word that is asked for; no vocabulary is so large
 
 
@@ -40,10 +41,10 @@ class Following(Protocol):
 
 
 class Steps:
-    """Counts steps."""
+    """Counts steps, and the texts that patterns are held against."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.matched = 0
 
     def follow(self, value: Any) -> None:
         """Take note of nothing."""
@@ -51,6 +52,8 @@ class Steps:
     def observe(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
         """Count one step."""
         self.count += 1
+        if node.op in REPLACE | FULL_MATCH:
+            self.matched += np.size(inputs[0])
 
 
 class TextSide(Protocol):
@@ -119,7 +122,7 @@ class Oracle:
     most_bytes: int = 100
     asked: int = 0
     _whole: bool | None = field(default=None, repr=False)
-    _steps: int = field(default=0, repr=False)
+    _steps: Steps = field(default_factory=Steps, repr=False)
     _size: int = field(default=LONG, repr=False)
 
     @property
@@ -127,9 +130,7 @@ class Oracle:
         """Whether the words of a long text can be noted where they are looked up."""
         if self._whole is None:
             text = " ".join([LATIN, CYRILLIC] * (CALIBRATING // 2))
-            steps = Steps()
-            self._whole = self.nodes == 1 and self._noted(text, steps) == tuple(text.split())
-            self._steps = steps.count
+            self._whole = self.nodes == 1 and self._noted(text, self._steps) == tuple(text.split())
             while self._whole and self._size > len(text) and not self._bears(self._size):
                 self._size //= 4
         return self._whole
@@ -137,12 +138,19 @@ class Oracle:
     @property
     def size(self) -> int:
         """How many characters a text may have, of which all words are to be heard."""
-        return self._size if self.whole else SHORT
+        if not self.whole:
+            return SHORT
+        return self._size if self.quick else min(self._size, MEDIUM)
 
     @property
     def quick(self) -> bool:
         """Whether a hundred thousand words can be asked: no loop goes from word to word."""
-        return self.whole and self._steps < CALIBRATING
+        return self.whole and self._steps.count < CALIBRATING
+
+    @property
+    def light(self) -> bool:
+        """Whether every code point can be asked: `quick`, and no pattern is held against each word."""
+        return self.quick and self._steps.matched < CALIBRATING
 
     def hear(self, texts: Sequence[str]) -> list[Heard]:
         """Return what the graph makes of each text.

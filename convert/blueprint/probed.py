@@ -11,7 +11,8 @@ from random import Random
 import numpy as np
 
 from convert import limits
-from convert.blueprint.ask import ask, pattern_edges, ranges_between
+from convert.blueprint.ask import ask, classes_of, edges_of, ranges_between, table_edges
+from convert.blueprint.cuts import Cuts, by_groups, deleted
 from convert.blueprint.generated import (
     TEXTS,
     THOROUGH,
@@ -32,21 +33,29 @@ from convert.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boun
 from convert.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
 from convert.blueprint.read_text import TextReader
 from convert.blueprint.structure import REPORT
-from convert.blueprint.text import ReplacePattern, SplitCharacters, SplitDelimiters, SplitScripts, TextOperation
+from convert.blueprint.text import (
+    ReplacePattern,
+    SplitAround,
+    SplitCharacters,
+    SplitDelimiters,
+    SplitScripts,
+    TextOperation,
+)
 from convert.blueprint.trace import TextTrace
 from convert.errors import GraphError, VocabularyError
 from convert.notices import notice
 from convert.savedmodel.node import Node
-from convert.unicode.automaton import re2_set, words_matching
-from convert.unicode.codepoints import CodePoints, union
-from convert.unicode.re2 import Chars, Repeat, example, parse
-from convert.unicode.tables import everywhere, property_edges, whitespace
+from convert.unicode.automaton import re2_set
+from convert.unicode.codepoints import CodePoints
+from convert.unicode.re2 import example, parse
+from convert.unicode.tables import everywhere, property_edges
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
 RICH = "?! 犬 [UNK] 3,5%"
 SOME = 1_200  # characters that words are made of where no rule is asked
-FEW = 1_200  # words that a graph is asked about which loops from word to word
+LONG_RANGE, SPARSE = 4_096, 8  # of longer ranges one code point in so many, where each takes long
+FEW, FEW_TEXTS = 400, 15  # words that a graph is asked about which loops from word to word
 
 
 @dataclass(frozen=True)
@@ -146,10 +155,10 @@ class _Probing:
 
     def side(self) -> ProbedSide:
         """Return all that was read, once it has been held against the graph."""
-        texts, vocabulary, ids = self._probe()
-        batches = self._check_batches(texts, vocabulary, ids)
         if not self.oracle.quick:
             self._take_time()
+        texts, vocabulary, ids = self._probe()
+        batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
         seen = Seen(
@@ -212,6 +221,7 @@ class _Probing:
         trace = self.trace
         try:
             operations = trace.operations()
+            _check_rewrites(operations)
             return operations, self._cut(operations), 0
         except GraphError as error:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
@@ -222,7 +232,7 @@ class _Probing:
             operations, asked = self._asked(error)
         heard = self._cut(operations)
         if self.oracle.quick:
-            self._cut(operations, [chr(code) for code in everywhere()])
+            self._cut(operations, _everywhere(every=1 if self.oracle.light else SPARSE))
         return operations, heard, self.oracle.asked if asked else 0
 
     def _cut(self, operations: Iterable[TextOperation], points: Sequence[str] = ()) -> list[Heard]:
@@ -231,31 +241,25 @@ class _Probing:
         Raises:
             GraphError: the graph cuts other words.
         """
-        if not any(isinstance(op, SplitScripts) for op in operations):
+        cuts = Cuts.of(operations)
+        if not cuts.by_script:
             return []
-        cuts = [op for op in operations if isinstance(op, SplitCharacters)]
-        patterns = tuple(pattern for op in cuts for pattern in op.patterns)
-        rule = words_matching(patterns, cuts[0].evidence) if cuts else None
-        gone = whitespace() | union(
-            codes for op in operations if isinstance(op, ReplacePattern) for codes in characters_of(op)
-        )
-        kind_of = rule.letter if rule else lambda point: 0
-        inked = [c for c in points or self._points() if ord(c) not in gone]
+        inked = [c for c in points or self._points() if ord(c) not in cuts.gone]
         longest = self.text.wordpiece.max_bytes_per_word
         packing = {*self.packing.ravel().tolist(), *self.known.values(), *range(self.fits, self.fits + 4)}
         lengths = lengths_near(self.trace.sizes - packing)
         made = (
-            list(neighbours(inked, kind_of)) if points else cut_words(inked, kind_of, lengths, count=self.more * WORDS)
+            neighbours(inked, cuts.kind_of)
+            if points
+            else cut_words(inked, cuts.kind_of, lengths, count=self.more * WORDS)
         )
         # A longer word would be an unknown one, unless it is cut.
-        words = [word for word in made if len(word.encode()) <= longest or (rule and rule.accepts(word))]
+        words = [word for word in made if all(len(part.encode()) <= longest for part in cuts.parts(word))]
         words = [word for word in words if len(word) + 2 * len(LATIN) <= self.oracle.size]
         texts = list(apart(self._few(words), self.oracle.size))
         heard = self.oracle.hear(["".join(text) for text in texts])
         for text, each in zip(texts, heard, strict=True):
-            expected = [
-                part for word in text for part in (word if rule is not None and rule.accepts(word) else (word,))
-            ]
+            expected = [part for word in text for part in cuts.parts(word)]
             if expected != list(each.words):
                 at = next(i for i, pair in enumerate(zip_longest(expected, each.words)) if pair[0] != pair[1])
                 here, there = (" ".join(found[at : at + 3]) for found in (expected, each.words))
@@ -270,7 +274,8 @@ class _Probing:
         points = self._points()
         items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points))]
         longest = self.text.wordpiece.max_bytes_per_word
-        texts = [*mixed_texts(points, count=self.more * TEXTS), *with_texts(self._strings(), longest)]
+        count = TEXTS if self.oracle.quick else FEW_TEXTS
+        texts = [*mixed_texts(points, count=self.more * count), *self._few(list(with_texts(self._strings(), longest)))]
         yield from joined([*items, *(f"{text} {LATIN} " for text in texts)], self.oracle.size)
 
     def _points(self) -> list[str]:
@@ -278,7 +283,7 @@ class _Probing:
 
         Where all patterns were read, some of them: `export.agreement` holds whole tables against each other.
         """
-        ends = _ends(property_edges() | self._pattern_edges())
+        ends = _ends(property_edges().union(*map(edges_of, self._classes())))
         return _some(ends, self.more * SOME) if self.read else ends
 
     def _strings(self) -> list[str]:
@@ -302,13 +307,13 @@ class _Probing:
         """Return all words; of a graph that takes word after word, some."""
         return words if self.oracle.quick else _some(words, FEW)
 
-    def _pattern_edges(self) -> set[int]:
-        """Return where the classes of the patterns begin and end; a pattern that is not understood has none."""
-        edges: set[int] = set()
+    def _classes(self) -> list[CodePoints]:
+        """Return the classes of the patterns; a pattern that is not understood has none."""
+        classes: dict[CodePoints, None] = {}
         for pattern, evidence in self.trace.patterns.items():
             with contextlib.suppress(GraphError):
-                edges.update(pattern_edges(parse(pattern, evidence)))
-        return edges
+                classes.update(dict.fromkeys(classes_of(parse(pattern, evidence))))
+        return list(classes)
 
     def _asked(self, reason: GraphError) -> tuple[tuple[TextOperation, ...], int]:
         """Return the operations as the graph itself tells them when it is asked.
@@ -319,9 +324,9 @@ class _Probing:
         trace, evidence = self.trace, self.text.node.name
         for pattern, node in trace.patterns.items():
             parse(pattern, node)  # what a pattern tells apart must be known to be asked
-        edges = self._pattern_edges() | {edge for c in trace.constants for edge in (c, c + 1)}
+        gone = None if trace.looked_early else deleted(trace.before_split())
         try:
-            found = ask(self.oracle, edges, None if trace.looked_early else _deleted(trace.before_split()))
+            found = ask(self.oracle, self._classes(), trace.constants, gone)
         except GraphError as error:
             steps = ", ".join(f"'{step.evidence}'" for step in trace.steps)
             raise GraphError(
@@ -330,30 +335,11 @@ class _Probing:
             ) from error
         split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
         before = trace.before_split()
-        if trace.looked_early or not before:
+        if trace.looked_early or not before or any(map(by_groups, before)):
             before = [ReplacePattern(re2_set(found.deleted), "", evidence)] if found.deleted else []
+        around = (SplitAround(re2_set(found.alone), evidence),) if found.alone else ()
         cuts = (SplitCharacters(found.patterns, evidence),) if found.patterns else ()
-        return (*before, split, *cuts, self.text.wordpiece), found.words
-
-
-def characters_of(operation: ReplacePattern) -> Iterator[CodePoints]:
-    """Yield the characters that a replacement of single characters matches."""
-    node = parse(operation.pattern, operation.evidence)
-    if isinstance(node, Repeat) and (node.low, node.high) == (1, None):  # a run of them, at once
-        node = node.node
-    if isinstance(node, Chars):
-        yield node.codes
-
-
-def _deleted(operations: Iterable[TextOperation]) -> CodePoints | None:
-    """Return the characters that the operations on whole texts delete, where they do nothing else; None otherwise."""
-    found = []
-    for op in operations:
-        codes = list(characters_of(op)) if isinstance(op, ReplacePattern) and not op.rewrite else []
-        if not codes:
-            return None
-        found += codes
-    return union(found)
+        return (*before, split, *around, *cuts, self.text.wordpiece), found.words
 
 
 def _some(items: list[str], count: int) -> list[str]:
@@ -361,6 +347,19 @@ def _some(items: list[str], count: int) -> list[str]:
     if len(items) <= count:
         return items
     return [items[i] for i in sorted(Random(0).sample(range(len(items)), count))]
+
+
+def _check_rewrites(operations: Iterable[TextOperation]) -> None:
+    for op in operations:
+        if by_groups(op):
+            raise GraphError(f"Node '{op.evidence}' rewrites what it matches by its groups.", REPORT)
+
+
+def _everywhere(every: int) -> list[str]:
+    """Return all characters; of ranges of thousands that no table parts, one in `every`, from the first on."""
+    long = [range(low, high + 1) for low, high in ranges_between(table_edges()) if high - low > LONG_RANGE]
+    left_out = {code for codes in long for code in codes if (code - codes.start) % every}
+    return [chr(code) for code in everywhere() if code not in left_out]
 
 
 def _ends(edges: Iterable[int]) -> list[str]:

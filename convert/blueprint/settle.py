@@ -16,7 +16,7 @@ from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.interpreter.arrays import text_attr
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.limits import tick
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef

@@ -21,7 +21,7 @@ from convert.blueprint.reference import Hypothesis
 from convert.blueprint.structure import Structure
 from convert.errors import GraphError, MappingError
 from convert.interpreter import Substitutes
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node, TensorRef

@@ -18,7 +18,7 @@ from math import prod
 from convert.blueprint.products import contracted, last_comes_from
 from convert.blueprint.settle import PRODUCTS
 from convert.errors import MappingError
-from convert.interpreter.run import order_of
+from convert.interpreter.plan import order_of
 from convert.limits import tick
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef

@@ -13,7 +13,8 @@ from convert.blueprint.dataflow import Bodies
 from convert.blueprint.trace import UNSUPPORTED
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.run import TABLE_OPS, Body
+from convert.interpreter.plan import Body
+from convert.interpreter.run import TABLE_OPS
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import Node, TensorRef

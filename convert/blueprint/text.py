@@ -60,6 +60,15 @@ class SplitScripts:
 
 
 @dataclass(frozen=True)
+class SplitAround:
+    r"""Each character that the RE2 class `characters` matches is a word of its own, also inside another
+    (a rewrite such as ` \1 `, split at the spaces again)."""
+
+    characters: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class SplitCharacters:
     """A word that one of the RE2 `patterns` matches in full is cut into single code points
     (ops `RegexFullMatch`/`StaticRegexFullMatch`, `LogicalOr`, `UnicodeDecode…`)."""
@@ -93,7 +102,15 @@ class Pack:
 
 
 TextOperation = (
-    CaseFold | Normalize | ReplacePattern | SplitScripts | SplitDelimiters | SplitCharacters | WordPiece | Pack
+    CaseFold
+    | Normalize
+    | ReplacePattern
+    | SplitScripts
+    | SplitDelimiters
+    | SplitAround
+    | SplitCharacters
+    | WordPiece
+    | Pack
 )
 
 

@@ -14,6 +14,7 @@ from convert.blueprint.text import (
     CaseFold,
     Normalize,
     ReplacePattern,
+    SplitAround,
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
@@ -80,6 +81,8 @@ def patterns_of(operation: TextOperation) -> tuple[str, ...]:
         return (operation.pattern,)
     if isinstance(operation, SplitDelimiters):
         return (operation.delimiters, operation.kept)
+    if isinstance(operation, SplitAround):
+        return (operation.characters,)
     return operation.patterns if isinstance(operation, SplitCharacters) else ()
 
 

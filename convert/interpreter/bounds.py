@@ -13,28 +13,31 @@ import numpy as np
 
 from convert import limits
 from convert.errors import GraphError
-from convert.interpreter.registry import OPERATIONS, Cost, Value
+from convert.interpreter.registry import Cost, Value
 from convert.savedmodel.node import Node
 
 ITEM_BYTES = 64  # of an object: a short text, or an entry of a list
+FEW = 1 << 16  # elements that are never too many: what is held already is counted elsewhere
 MAX_OUTPUTS = 10_000  # of one node; those of an Unpack of texts are the most, one a text
 
 
-def check(node: Node, inputs: Sequence[Value]) -> None:
+def check(node: Node, cost: Cost | None, inputs: Sequence[Value]) -> None:
     """Refuse a step that would hold or make more than `limits.memory`.
+
+    Args:
+        node: the node.
+        cost: how many elements it may make at most; None for what its inputs broadcast to.
+        inputs: what it takes.
 
     Raises:
         GraphError: names the node.
     """
     limits.tick(f"node '{node.name}'")
-    taken = sum(map(nbytes, inputs))
-    known = OPERATIONS.get(node.op)
-    cost = known.cost if known and known.cost else broadcast
     try:
-        made = cost(node, inputs)
+        made = broadcast(node, inputs) if cost is None else cost(node, inputs)
     except (ValueError, IndexError, TypeError, AttributeError, KeyError, OverflowError, MemoryError):
         made = 0  # the operation itself says what is wrong
-    if taken + 8 * made > limits.memory():
+    if made > FEW and sum(map(nbytes, inputs)) + 8 * made > limits.memory():
         raise too_large(node)
 
 
@@ -75,7 +78,7 @@ def _entry(item: Value) -> int:
 def nbytes(value: Value) -> int:
     """Return about how many bytes a value holds."""
     if isinstance(value, np.ndarray):
-        if value.dtype != object:
+        if value.dtype.char != "O":
             return value.nbytes
         return ITEM_BYTES * value.size + _text_bytes(value)
     if isinstance(value, Items):
@@ -87,9 +90,15 @@ def nbytes(value: Value) -> int:
 
 def broadcast(node: Node, inputs: Sequence[Value]) -> int:
     """Element by element; also above what operations make that give back what they take, whole or in part."""
-    shapes = [np.shape(value) for value in inputs if not isinstance(value, list)]
-    if math.prod(max(1, math.prod(shape)) for shape in shapes) <= 1 << 16:
+    most = 1
+    for value in inputs:
+        if isinstance(value, np.ndarray):
+            most *= value.size or 1
+        elif not isinstance(value, list):
+            most *= np.size(value) or 1
+    if most <= FEW:
         return 0
+    shapes = [np.shape(value) for value in inputs if not isinstance(value, list)]
     try:
         return int(math.prod(np.broadcast_shapes(*shapes)))
     except ValueError:

@@ -1,8 +1,7 @@
-"""`Interpreter`: evaluates what a tensor depends on, in order, freeing each value after its last use."""
+"""`Interpreter`: evaluates what a tensor depends on, as `plan` says, freeing each value after its last use."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +36,9 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     variants,
     words,
 )
+from convert.interpreter.plan import Body, Plan, Step, plan
 from convert.interpreter.registry import DEAD, OPERATIONS, Kernel, Value, as_float64
-from convert.savedmodel.graph import Function, Graph
+from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
 
@@ -54,7 +54,6 @@ BUILT_IN = frozenset({"Const", "ReadVariableOp"}) | VARIABLE_OPS | TABLE_OPS
 
 Observer = Callable[[Node, Sequence[Value], tuple[Value, ...]], None]
 Feeds = Mapping[TensorRef, Value]
-Body = Graph | Function
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,21 @@ class Substitutes:
     tables: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A plan and the values that it begins with: its constants, in their places."""
+
+    how: Plan
+    values: list[tuple[Value, ...]]
+
+
 class Interpreter:
     """Runs one graph.
 
     Args:
         graph: the main graph, with its functions.
         substitutes: values for variables and vocabulary.
-        observe: called after every step, in functions too, with the node, its inputs and its outputs.
+        observe: called after every step, in functions too, with the node, its inputs and its outputs; once for a constant.
         instead: op name → what computes it in place of its own kernel.
     """
 
@@ -98,7 +105,8 @@ class Interpreter:
         self._held = 0  # bytes of the values of all steps that are still to be used
         self._constants: dict[tuple[int, str], Value] = {}
         self._kept = 0  # bytes of the constants
-        self._orders: dict[tuple[int, tuple[TensorRef, ...], frozenset[TensorRef]], list[Node]] = {}
+        self._plans: dict[tuple[tuple[TensorRef, ...], tuple[TensorRef, ...]], _Ready] = {}
+        self._calls: dict[str, _Ready] = {}
 
     def run(self, fetches: Sequence[TensorRef], feeds: Feeds) -> list[Value]:
         """Return the values of `fetches`, floats as float64, given `feeds`.
@@ -107,86 +115,76 @@ class Interpreter:
             GraphError: an op is unknown, an input is not fed, or a node cannot be computed; names the node.
         """
         self._steps = self._held = 0
+        key = (tuple(fetches), tuple(feeds))
+        if key not in self._plans:
+            self._plans[key] = self._ready(self.graph, *key)
         with np.errstate(all="ignore"):
-            return self._evaluate(self.graph, tuple(fetches), feeds)
+            return self._evaluate(self._plans[key], list(feeds.values()))
 
     def call(self, node: Node, name: str, arguments: Sequence[Value]) -> tuple[Value, ...]:
         """Return the outputs of function `name` called by `node` with `arguments`."""
-        function = self.graph.function(name)
+        ready = self._calls.get(name)
+        if ready is None:
+            function = self.graph.function(name)
+            fed = tuple(TensorRef(argument.name) for argument in function.arguments)
+            ready = self._calls[name] = self._ready(function, tuple(function.returns), fed)
         if self._depth >= MAX_CALL_DEPTH:
             raise GraphError(f"Function '{name}' is called more than {MAX_CALL_DEPTH} deep.", "The graph is damaged.")
-        feeds = {TensorRef(a.name, 0): v for a, v in zip(function.arguments, arguments, strict=True)}
+        if len(arguments) != ready.how.fed:
+            raise ValueError(f"function '{name}' takes {ready.how.fed} values, not {len(arguments)}")
         self._depth += 1
         try:
-            return tuple(self._evaluate(function, tuple(function.returns), feeds))
+            return tuple(self._evaluate(ready, arguments))
         finally:
             self._depth -= 1
 
-    def _evaluate(self, body: Body, fetches: tuple[TensorRef, ...], feeds: Feeds) -> list[Value]:
-        order = self._order(body, fetches, frozenset(feeds))
-        uses = Counter(ref.node for node in order for ref in node.inputs)
-        uses.update(ref.node for ref in fetches)
-        values: dict[str, tuple[Value, ...]] = {}
-
-        def get(ref: TensorRef) -> Value:
-            if ref in feeds:
-                return feeds[ref]
-            outputs = values[ref.node]
-            if outputs is NO_VALUES:
-                return DEAD
-            if ref.output >= len(outputs):
-                raise GraphError(f"Node '{ref.node}' has no output {ref.output}.", "The graph is damaged.")
-            return outputs[ref.output]
-
-        for node in order:
-            inputs = [get(ref) for ref in node.inputs]
-            values[node.name] = self._step(body, node, inputs)
-            self._hold(node, values[node.name])
+    def _ready(self, body: Body, fetches: tuple[TensorRef, ...], fed: tuple[TensorRef, ...]) -> _Ready:
+        how = plan(body, fetches, fed, self._kernel)
+        values: list[tuple[Value, ...]] = [()] * how.places
+        for place, node in how.constants:
+            values[place] = (self._constant(body, node),)
             if self._observe:
-                self._observe(node, inputs, values[node.name])
-            for ref in node.inputs:
-                uses[ref.node] -= 1
-                if not uses[ref.node] and ref.node in values:
-                    self._held -= sum(map(bounds.nbytes, values.pop(ref.node)))
-        self._held -= sum(bounds.nbytes(value) for outputs in values.values() for value in outputs)
-        return [get(ref) for ref in fetches]
+                self._observe(node, (), values[place])
+        return _Ready(how, values)
 
-    def _hold(self, node: Node, outputs: tuple[Value, ...]) -> None:
-        self._held += sum(map(bounds.nbytes, outputs))
-        if self._held > limits.memory():
-            raise bounds.too_large(node)
+    def _evaluate(self, ready: _Ready, given: Sequence[Value]) -> list[Value]:
+        how, values = ready.how, ready.values.copy()
+        for place, value in enumerate(given):
+            values[place] = (value,)
+        sizes = [0] * how.places
+        observe = self._observe
+        for step in how.steps:
+            inputs = [_output(values, place, output) for place, output in step.inputs]
+            outputs = values[step.place] = self._step(step, inputs)
+            sizes[step.place] = size = sum(map(bounds.nbytes, outputs))
+            self._held += size
+            if self._held > limits.memory():
+                raise bounds.too_large(step.node)
+            if observe:
+                observe(step.node, inputs, outputs)
+            for place in step.last:
+                values[place] = ()
+                self._held -= sizes[place]
+                sizes[place] = 0
+        self._held -= sum(sizes)
+        return [_output(values, place, output) for place, output in how.results]
 
-    def _order(self, body: Body, fetches: tuple[TensorRef, ...], fed: frozenset[TensorRef]) -> list[Node]:
-        """Return the nodes that `fetches` depend on, inputs first; what is fed is not followed."""
-        key = (id(body), fetches, fed)
-        if key not in self._orders:
-            self._orders[key] = order_of(body, fetches, fed)
-        return self._orders[key]
-
-    def _step(self, body: Body, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
+    def _step(self, step: Step, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        node = step.node
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise GraphError(f"The graph takes too many steps, at node '{node.name}'.", "It is damaged or hostile.")
-        if node.op not in MERGES and any(value is DEAD for value in inputs):
-            return NO_VALUES
-        if node.op == "Const":
-            return (self._constant(body, node),)
-        bounds.check(node, inputs)
-        if node.op in VARIABLE_OPS:
-            return (as_float64(self.substitutes.variable(node.name)),)
-        if node.op == "ReadVariableOp":
-            return (inputs[0],)
-        if node.op in TABLE_OPS:
-            return (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
-        known = OPERATIONS.get(node.op)
-        kernel = self._instead.get(node.op) or (known.kernel if known else None)
-        if kernel is None:
+        for value in inputs:
+            if value is DEAD and node.op not in MERGES:
+                return NO_VALUES
+        bounds.check(node, step.cost, inputs)
+        if step.kernel is None:
             raise GraphError(
                 f"Node '{node.name}' has op '{node.op}', which is not understood, and reaches the output.",
                 "Report the model and this op, so that support can be added.",
             )
         try:
-            return tuple(map(_plain, kernel(node, inputs, self)))
+            return tuple(map(_plain, step.kernel(node, inputs, self)))
         except Hub2HFError:
             raise
         except (
@@ -203,6 +201,17 @@ class Interpreter:
                 "The graph is damaged, or uses this op in a way that is not supported.",
             ) from error
 
+    def _kernel(self, node: Node) -> Kernel | None:
+        """Return what computes a node: something in its place, what the interpreter itself knows, or its op's kernel."""
+        if node.op in VARIABLE_OPS:
+            return lambda node, inputs, run: (as_float64(self.substitutes.variable(node.name)),)
+        if node.op == "ReadVariableOp":
+            return lambda node, inputs, run: (inputs[0],)
+        if node.op in TABLE_OPS:
+            return lambda node, inputs, run: (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
+        known = OPERATIONS.get(node.op)
+        return self._instead.get(node.op) or (known.kernel if known else None)
+
     def _constant(self, body: Body, node: Node) -> Value:
         key = (id(body), node.name)
         if key not in self._constants:
@@ -214,6 +223,17 @@ class Interpreter:
         return self._constants[key]
 
 
+def _output(values: Sequence[tuple[Value, ...]], place: int, output: int) -> Value:
+    outputs = values[place]
+    if output < len(outputs):
+        return outputs[output]
+    if outputs is NO_VALUES:
+        return DEAD
+    raise GraphError(
+        f"A node has {len(outputs)} outputs, and another one takes output {output}.", "The graph is damaged."
+    )
+
+
 def _plain(value: Value) -> Value:
     """Return a NumPy scalar as an array; NumPy takes a text that it is given bare for one padded with zeros."""
     if isinstance(value, bytes):
@@ -223,32 +243,3 @@ def _plain(value: Value) -> Value:
     if type(value) is list:
         return bounds.Items(value)
     return np.asarray(value) if isinstance(value, np.generic) else value
-
-
-def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef] = frozenset()) -> list[Node]:
-    """Return the nodes of `body` that `fetches` depend on, each after its inputs; control inputs do not count.
-
-    Raises:
-        GraphError: a node is missing, or depends on itself.
-    """
-    order: list[Node] = []
-    state: dict[str, bool] = {}  # False: entered, True: in order
-    stack = [ref.node for ref in reversed(fetches) if ref not in fed]
-    while stack:
-        name = stack[-1]
-        if state.get(name):
-            stack.pop()
-            continue
-        node = body.nodes.get(name)
-        if node is None:
-            raise GraphError(f"The output depends on '{name}', which is not in the graph.", "Download it again.")
-        pending = [r.node for r in node.inputs if r not in fed and not state.get(r.node)]
-        if name in state and pending:
-            raise GraphError(f"Node '{name}' depends on itself.", "TensorFlow 1 loops are not supported.")
-        state[name] = not pending
-        if pending:
-            stack.extend(reversed(pending))
-        else:
-            stack.pop()
-            order.append(node)
-    return order

@@ -92,7 +92,12 @@ def _keeps_float(node: Node, value: Value) -> bool:
 
 @operation("Reshape")
 def _reshape(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (np.reshape(inputs[0], ints(inputs[1]) if np.size(inputs[1]) else ()),)
+    """Beside a size of 0, one that is left open is told by all sizes that are not 0, as in TensorFlow."""
+    sizes = list(ints(inputs[1])) if np.size(inputs[1]) else []
+    if 0 in sizes and -1 in sizes:
+        elements = math.prod(size for size in np.shape(inputs[0]) if size)
+        sizes[sizes.index(-1)] = elements // math.prod(size for size in sizes if size > 0)
+    return (np.reshape(inputs[0], sizes),)
 
 
 @operation("Squeeze")

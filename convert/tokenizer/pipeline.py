@@ -24,6 +24,7 @@ from convert.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
+    SplitAround,
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
@@ -33,9 +34,9 @@ from convert.blueprint.text import (
 )
 from convert.errors import GraphError
 from convert.unicode.automaton import TooComplexError, to_regex, words_matching
-from convert.unicode.codepoints import regex_class
+from convert.unicode.codepoints import CodePoints, regex_class
 from convert.unicode.delimiters import read_delimiters
-from convert.unicode.re2 import unsupported
+from convert.unicode.re2 import Chars, parse, unsupported
 from convert.unicode.tables import scripts, whitespace
 
 from .characters import Step, character_steps
@@ -85,7 +86,8 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
     cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)])
     delimiters = [op for op in text.operations if isinstance(op, SplitDelimiters)]
     words = delimiter_steps(delimiters[0]) if delimiters else script_steps()
-    steps = [*own, *words, *byte_limit_steps(text.wordpiece, cut, never_a_piece)]
+    around = [step for op in text.operations if isinstance(op, SplitAround) for step in around_steps(op)]
+    steps = [*own, *words, *around, *byte_limit_steps(text.wordpiece, cut, never_a_piece)]
     return Pipeline(tuple(steps), cut, only_spaces=bool(delimiters))
 
 
@@ -93,6 +95,7 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
 STAGES: tuple[tuple[tuple[type, ...], bool], ...] = (
     ((CaseFold, Normalize, ReplacePattern), False),
     ((SplitScripts, SplitDelimiters), True),
+    ((SplitAround,), False),
     ((SplitCharacters,), False),
     ((WordPiece,), True),
     ((Pack,), True),
@@ -163,8 +166,21 @@ def delimiter_steps(operation: SplitDelimiters) -> Iterator[Step]:
     yield regex_class(found.dropped) + "++", " "
     yield r"\A", " "
     if found.kept:
-        kept = regex_class(found.kept)
-        yield rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
+        yield spaced(found.kept)
+
+
+def around_steps(operation: SplitAround) -> Iterator[Step]:
+    """Characters that are words of their own stand between spaces."""
+    node = parse(operation.characters, operation.evidence)
+    if not isinstance(node, Chars):
+        raise unsupported(operation.characters, operation.evidence, "it is not one class of characters")
+    yield spaced(node.codes)
+
+
+def spaced(codes: CodePoints) -> Step:
+    """Return the step that puts a space between each of `codes` and what stands beside it."""
+    kept = regex_class(codes)
+    return rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
 
 
 def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str) -> Iterator[Step]:

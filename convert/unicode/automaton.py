@@ -8,6 +8,7 @@ deterministic automaton the classes that leave a state are disjoint, so possessi
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -220,63 +221,71 @@ def to_regex(automaton: Automaton, end: str) -> str | None:
         end: a regex for the end of a word.
 
     Raises:
-        TooComplexError: a loop goes through more than one state, as in `(ab)+`.
+        TooComplexError: the regex would be too long.
     """
-    return _state_regex(automaton, automaton.start, end, ())
-
-
-def _state_regex(automaton: Automaton, state: int, end: str, path: tuple[int, ...]) -> str | None:
-    tick("a pattern")
-    if len(path) > MOST_LINKS:
-        raise TooComplexError("it is too long")
-    if state in path:
-        raise TooComplexError("it repeats something longer than one character")
-    edges = automaton.edges[state]
-    accepts = state in automaton.accepting
-    if set(edges) == {state}:
-        return "" if accepts else None  # whatever follows, the answer is known
-    options = []
-    for target in sorted(edges.keys() - {state}):
-        rest = _state_regex(automaton, target, end, (*path, state))
-        if rest is not None:
-            options.append(regex_class(edges[target]) + rest)
-    options += [end] if accepts else []
-    if not options:
-        return None
-    loop = regex_class(edges[state]) + "*+" if state in edges else ""
-    regex = loop + (options[0] if len(options) == 1 else f"(?:{'|'.join(options)})")
-    if len(regex) > MOST_CHARACTERS:
-        raise TooComplexError("its regex is too long")
-    return regex
+    return _Writer(automaton, regex_class, "*+", end, whole=False).words(automaton.start, None, ())
 
 
 def to_pattern(automaton: Automaton) -> str | None:
     """An RE2 pattern whose full matches are the words that `automaton` accepts; None if there are none.
 
     Raises:
-        TooComplexError: a loop goes through more than one state, as in `(ab)+`.
+        TooComplexError: the pattern would be too long.
     """
-    return _state_pattern(automaton, automaton.start, ())
+    return _Writer(automaton, re2_set, "*", "", whole=True).words(automaton.start, None, ())
 
 
-def _state_pattern(automaton: Automaton, state: int, path: tuple[int, ...]) -> str | None:
-    tick("a pattern")
-    if state in path:
-        raise TooComplexError("it repeats something longer than one character")
-    edges = automaton.edges[state]
-    options = []
-    for target in sorted(edges.keys() - {state}):
-        rest = _state_pattern(automaton, target, (*path, state))
-        if rest is not None:
-            options.append(re2_set(edges[target]) + rest)
-    options += [""] if state in automaton.accepting else []
-    if not options:
-        return None
-    loop = re2_set(edges[state]) + "*" if state in edges else ""
-    pattern = loop + (options[0] if len(options) == 1 else f"(?:{'|'.join(options)})")
-    if len(pattern) > MOST_CHARACTERS:
-        raise TooComplexError("its pattern is too long")
-    return pattern
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the words of a deterministic automaton as a regex.
+
+    From a state one first goes round: back to it, any number of times; and then away, never to return. What goes round
+    once is no beginning of another way round, so going round as often as possible is right and never taken back.
+
+    Attributes:
+        automaton: the automaton.
+        set_of: writes a set of code points.
+        often: what follows something that comes any number of times.
+        end: a regex for the end of a word.
+        whole: whether a match is to reach the end of the word, even where the answer is known before.
+    """
+
+    automaton: Automaton
+    set_of: Callable[[CodePoints], str]
+    often: str
+    end: str
+    whole: bool
+
+    def words(self, state: int, goal: int | None, left: tuple[int, ...]) -> str | None:
+        """Write the words that lead from `state` to `goal`, or to acceptance, without a state of `left`; None if none do."""
+        tick("a pattern")
+        if len(left) > MOST_LINKS:
+            raise TooComplexError("it is too long")
+        edges = self.automaton.edges[state]
+        accepts = goal is None and state in self.automaton.accepting
+        if set(edges) == {state} and goal is None and not self.whole:
+            return "" if accepts else None  # whatever follows, the answer is known
+        left = (*left, state)
+        round_, away = [], []
+        for target in sorted(edges):
+            if target == state:
+                round_.append(self.set_of(edges[target]))
+            elif target == goal:
+                away.append(self.set_of(edges[target]))
+            elif target not in left:
+                for way, to in ((round_, state), (away, goal)):
+                    rest = self.words(target, to, left)
+                    if rest is not None:
+                        way.append(self.set_of(edges[target]) + rest)
+        away += [self.end] if accepts else []
+        if not away:
+            return None
+        one = state in edges and len(round_) == 1  # one set needs no group
+        loop = (round_[0] if one else f"(?:{'|'.join(round_)})") + self.often if round_ else ""
+        regex = loop + (away[0] if len(away) == 1 else f"(?:{'|'.join(away)})")
+        if len(regex) > MOST_CHARACTERS:
+            raise TooComplexError("its regex is too long")
+        return regex
 
 
 def re2_set(codes: CodePoints) -> str:

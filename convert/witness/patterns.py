@@ -71,21 +71,32 @@ class Pattern:
     def replaced(self, text: bytes, rewrite: Rewrite, everywhere: bool) -> bytes:
         """`text` with its matches, or the first of them, rewritten."""
         self.check(text)
-        if rewrite.highest > self.groups or self.whole.search(text) is None:  # TensorFlow leaves it as it is
+        if rewrite.highest > self.groups:  # TensorFlow leaves it as it is
             return text
+        if rewrite.highest and self.whole.search(text) is None:
+            return text
+        pattern = self.parts if rewrite.highest else self.whole
         out, at = [], 0
-        for spans in self._replaceable(text, self.parts if rewrite.highest else self.whole):
-            start, end = spans.span(WHOLE)
-            content = rewrite.content(spans)
+        for found in self._replaceable(text, pattern):
+            start, end = found.span()
+            content = rewrite.literal if rewrite.literal is not None else rewrite.content(found)
             if not everywhere:
                 return text if rewrite.broken else text[:start] + content + text[end:]
             out += [text[at:start], content]
             at = end
-        return b"".join([*out, text[at:]])
+        return b"".join([*out, text[at:]]) if out else text
 
     def _replaceable(self, text: bytes, pattern: Any) -> Iterator[Any]:
         """Yield the matches from left to right; none is empty where the last one ended."""
         at, last = 0, -1
+        for found in pattern.finditer(text):
+            if found.start() == found.end():
+                break  # from here on RE2 goes from character to character, `finditer` from byte to byte
+            yield found
+            tick(f"node '{self.evidence}'")
+            at = last = found.end()
+        else:
+            return
         while at <= len(text) and (found := pattern.search(text, at)):
             start, end = found.span(WHOLE)
             if start == end == last:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 
@@ -22,6 +22,11 @@ class Rewrite:
     pieces: tuple[bytes | int, ...]
     broken: bool
     highest: int
+
+    @cached_property
+    def literal(self) -> bytes | None:
+        """The content for every match, where it has no groups."""
+        return None if self.highest else self.content(None)
 
     def content(self, found: Any) -> bytes:
         """The content for a match; a group that takes no part is empty."""

@@ -1,0 +1,137 @@
+"""The order in which a body is run, worked out once: which step takes which values, and after which they can go.
+
+A loop runs its body thousands of times. Values stand in numbered places rather than under names, and what a step needs
+is looked up beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from convert.errors import GraphError
+from convert.interpreter.registry import OPERATIONS, Cost, Kernel
+from convert.savedmodel.graph import Function, Graph
+from convert.savedmodel.node import Node, TensorRef
+
+Body = Graph | Function
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node, as it is run.
+
+    Attributes:
+        node: the node.
+        kernel: computes it; None where its op is not known.
+        cost: how many elements it may make; None for what makes no more than its inputs broadcast together.
+        inputs: (place, output) of each.
+        place: where its outputs go.
+        last: the places that nobody needs after it.
+    """
+
+    node: Node
+    kernel: Kernel | None
+    cost: Cost | None
+    inputs: tuple[tuple[int, int], ...]
+    place: int
+    last: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a body is run; the first places are those of what is fed, in its order.
+
+    Attributes:
+        constants: its constants, with their places.
+        steps: all else, each after what it takes.
+        results: (place, output) of each value that is fetched.
+        places: how many there are.
+        fed: how many values are fed.
+    """
+
+    constants: tuple[tuple[int, Node], ...]
+    steps: tuple[Step, ...]
+    results: tuple[tuple[int, int], ...]
+    places: int
+    fed: int
+
+
+def plan(
+    body: Body, fetches: Sequence[TensorRef], fed: Sequence[TensorRef], kernel_of: Callable[[Node], Kernel | None]
+) -> Plan:
+    """Plan how `fetches` are computed from what is fed.
+
+    Args:
+        body: the graph, or a function.
+        fetches: what is wanted.
+        fed: the tensors that values are given for; what is before them is not followed.
+        kernel_of: what computes a node.
+
+    Raises:
+        GraphError: see `order_of`.
+    """
+    order = order_of(body, fetches, frozenset(fed))
+    constants = [node for node in order if node.op == "Const"]
+    rest = [node for node in order if node.op != "Const"]
+    numbers = {node.name: len(fed) + i for i, node in enumerate([*constants, *rest])}
+    given = {ref: i for i, ref in enumerate(fed)}
+
+    def place(ref: TensorRef) -> tuple[int, int]:
+        return (given[ref], 0) if ref in given else (numbers[ref.node], ref.output)
+
+    taken = [tuple(map(place, node.inputs)) for node in rest]
+    results = tuple(map(place, fetches))
+    last = _last_uses(taken, {number for number, _ in results}, len(fed) + len(constants))
+    steps = (
+        Step(node, kernel_of(node), _cost(node), inputs, numbers[node.name], last.get(i, ()))
+        for i, (node, inputs) in enumerate(zip(rest, taken, strict=True))
+    )
+    placed = tuple((numbers[node.name], node) for node in constants)
+    return Plan(placed, tuple(steps), results, len(fed) + len(order), len(fed))
+
+
+def _cost(node: Node) -> Cost | None:
+    known = OPERATIONS.get(node.op)
+    return known.cost if known else None
+
+
+def _last_uses(
+    taken: Sequence[tuple[tuple[int, int], ...]], results: set[int], first: int
+) -> Mapping[int, tuple[int, ...]]:
+    """Return step → the places, from `first` on, that it is the last to take; what is fetched stays."""
+    last = {place: i for i, inputs in enumerate(taken) for place, _ in inputs}
+    found: dict[int, tuple[int, ...]] = {}
+    for place, i in last.items():
+        if place >= first and place not in results:
+            found[i] = (*found.get(i, ()), place)
+    return found
+
+
+def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef] = frozenset()) -> list[Node]:
+    """Return the nodes of `body` that `fetches` depend on, each after its inputs; control inputs do not count.
+
+    Raises:
+        GraphError: a node is missing, or depends on itself.
+    """
+    order: list[Node] = []
+    state: dict[str, bool] = {}  # False: entered, True: in order
+    stack = [ref.node for ref in reversed(fetches) if ref not in fed]
+    while stack:
+        name = stack[-1]
+        if state.get(name):
+            stack.pop()
+            continue
+        node = body.nodes.get(name)
+        if node is None:
+            raise GraphError(f"The output depends on '{name}', which is not in the graph.", "Download it again.")
+        pending = [r.node for r in node.inputs if r not in fed and not state.get(r.node)]
+        if name in state and pending:
+            raise GraphError(f"Node '{name}' depends on itself.", "TensorFlow 1 loops are not supported.")
+        state[name] = not pending
+        if pending:
+            stack.extend(reversed(pending))
+        else:
+            stack.pop()
+            order.append(node)
+    return order
