@@ -198,9 +198,9 @@ def test_a_preprocessor_of_another_model_is_refused(pair: Callable[[str], Pair],
 
 @pytest.mark.parametrize(("says", "does"), [(True, "keeps case"), (False, "folds case")])
 def test_an_encoder_beside_a_preprocessor_of_the_other_case_is_refused(
-    says: bool, does: str, build_pair: Callable[..., Pair]
+    says: bool, does: str, pair: Callable[[str], Pair]
 ) -> None:
-    mixed = build_pair(lower_case=says), build_pair(lower_case=not says)
+    mixed = [pair(name) for name in (("uncased", "cased") if says else ("cased", "uncased"))]
     with pytest.raises(VocabularyError, match=rf"'do_lower_case' is {str(says).lower()}.*{does}") as refusal:
         convert.inspect(mixed[0].encoder, preprocessor=mixed[1].preprocessor)
     assert str(mixed[0].encoder) in str(refusal.value)
