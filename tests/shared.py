@@ -24,9 +24,9 @@ def bound_threads() -> None:
     """Give each worker process, and what it starts, its share of the processors; one process alone has them all."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
-        share = str(max(1, len(os.sched_getaffinity(0)) // workers))
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         for name in THREADS:
-            os.environ.setdefault(name, share)
+            os.environ.setdefault(name, str(max(1, processors // workers)))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
