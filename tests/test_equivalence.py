@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shared
 from references import EMBEDDED, Reference
 
 import convert
@@ -27,26 +28,37 @@ def sentences() -> list[Sentence]:
     return [*all_sentences, *(Sentence("en", text) for text in (*TEXTS, "", LONG))]
 
 
-def test_every_surface_agrees_with_tensorflow(
-    variant: Reference, converted_variant: Path, sentences: list[Sentence]
-) -> None:
-    with ReferenceGraph(variant.folder) as graph:
-        made = graph.record(sentences, stages=False)
+@pytest.fixture
+def recorded(variant: Reference, sentences: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """What TensorFlow makes of the sentences."""
+
+    def make(to: Path) -> None:
+        with ReferenceGraph(variant.folder) as graph:
+            graph.record(sentences, stages=False).save(to / "recording")
+
+    made = shared.made_once(tmp_path_factory, f"recorded-{variant.folder.parent.name}", make)
+    return Recording.load(made / "recording")
+
+
+def test_every_surface_agrees_with_tensorflow(recorded: Recording, converted_variant: Path) -> None:
+    made = recorded
     expected = made.embeddings / np.linalg.norm(made.embeddings, axis=-1, keepdims=True)
     for name in ("automodel", "sentence-transformers"):
-        embedded = embed(name, converted_variant, [sentence.text for sentence in sentences])
+        embedded = embed(name, converted_variant, [sentence.text for sentence in made.sentences])
         assert embedded.ids == made.ids
         tolerance = load_tolerances().of(name, "en").tolerance
         assert np.abs(embedded.embeddings - expected).max() <= tolerance
 
 
-def test_pooler_output_is_the_graphs_own_output(variant: Reference, converted_variant: Path) -> None:
+def test_pooler_output_is_the_graphs_own_output(
+    variant: Reference, recorded: Recording, converted_variant: Path
+) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     texts = [sentence.text for sentence in demo_sentences()]
-    with ReferenceGraph(variant.folder) as graph:
-        expected = graph.embed(texts)
+    expected = recorded.embeddings[: len(texts)]
+    assert [sentence.text for sentence in recorded.sentences[: len(texts)]] == texts
     inputs = AutoTokenizer.from_pretrained(converted_variant)(texts, return_tensors="pt", padding=True, truncation=True)
     with torch.no_grad():
         found = AutoModel.from_pretrained(converted_variant, trust_remote_code=True)(**inputs).pooler_output.numpy()
