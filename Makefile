@@ -15,8 +15,8 @@ LARGE := .cache/lealla-large-size
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
 
-test: $(VENV)/dev.installed  ## the test suite, with TensorFlow running the reference graphs
-	$(BIN)/python -m pytest -m "not slow" --durations=5
+test: $(VENV)/dev.installed  ## the test suite on all processors, with TensorFlow running the reference graphs
+	$(BIN)/python -m pytest -m "not slow" --durations=5 --numprocesses logical --maxprocesses 8 --dist worksteal
 
 transformers4: WORK := .cache/transformers4
 transformers4: $(VENV)/dev.installed $(VENV4)/torch,report.installed  ## the same proof with transformers 4, in all languages

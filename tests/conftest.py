@@ -1,9 +1,9 @@
-"""Reference SavedModels, built once a session by TensorFlow, each in another form."""
+"""Reference SavedModels, built by TensorFlow once for all the workers of a run, each in another form."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
-from references import GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
+import shared
+
+shared.bound_threads()  # before anything that counts processors is imported
+
+from forks import Forks
+from references import EMBEDDED, GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
 
 import convert
 
@@ -34,9 +39,22 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reference]:
 
 
 @pytest.fixture(scope="session")
-def reference(build: Callable[..., Reference]) -> Callable[[str], Reference]:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reference]:
     """Return a function from a name of VARIANTS to its reference, built at the first call."""
-    return cache(lambda name: build(**VARIANTS[name]))
+
+    @cache
+    def built(name: str) -> Reference:
+        import build_reference_model as reference
+
+        options = replace(reference.SIZES["mini"], **VARIANTS[name])
+        made = shared.made_once(
+            tmp_path_factory,
+            f"reference-{name}",
+            lambda folder: reference.build(folder / "model", VOCABULARY, options),
+        )
+        return Reference(made / "model", options)
+
+    return built
 
 
 @pytest.fixture(params=list(VARIANTS))
@@ -45,13 +63,46 @@ def variant(request: pytest.FixtureRequest, reference: Callable[[str], Reference
     return reference(request.param)
 
 
+@pytest.fixture
+def converted_variant(variant: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the reference is converted to; not to be changed."""
+    name = f"converted-{variant.folder.parent.name}"
+    return shared.made_once(tmp_path_factory, name, lambda to: convert.convert(variant.folder, to / "out")) / "out"
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the embedded model, converted; not to be changed."""
+    return shared.made_once(
+        tmp_path_factory, "converted", lambda folder: convert.convert(EMBEDDED, folder / "lealla-mini")
+    ) / ("lealla-mini")
+
+
 @pytest.fixture(scope="session")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the embedded model, converted and verified in all languages; not to be changed."""
-    out = tmp_path_factory.mktemp("verified") / "lealla-mini"
-    convert.convert("lealla-mini", out)
-    assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
-    return out
+
+    def make(folder: Path) -> None:
+        out = folder / "lealla-mini"
+        convert.convert("lealla-mini", out)
+        assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
+
+    return shared.made_once(tmp_path_factory, "verified", make) / "lealla-mini"
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Commands in processes of their own, which start with everything imported."""
+    made = Forks()
+    yield made
+    made.close()
+
+
+def _build_pair(folder: Path, options: Any) -> None:
+    import build_tf2_model as tf2
+
+    tf2.build_encoder(folder / "encoder", VOCABULARY, options)
+    tf2.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
 
 
 @pytest.fixture(scope="session")
@@ -62,20 +113,38 @@ def build_pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
     def make(**changes: Any) -> Pair:
         options = replace(tf2.SIZES["mini"], **changes)
         folder = tmp_path_factory.mktemp("tf2")
-        tf2.build_encoder(folder / "encoder", VOCABULARY, options)
-        tf2.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
+        _build_pair(folder, options)
         return Pair(folder / "encoder", folder / "preprocessor", options)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def pair(build_pair: Callable[..., Pair]) -> Callable[[str], Pair]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
     """Return a function from a name of TF2_VARIANTS to its pair, built at the first call."""
-    return cache(lambda name: build_pair(**TF2_VARIANTS[name]))
+
+    @cache
+    def built(name: str) -> Pair:
+        import build_tf2_model as tf2
+
+        options = replace(tf2.SIZES["mini"], **TF2_VARIANTS[name])
+        made = shared.made_once(tmp_path_factory, f"pair-{name}", lambda folder: _build_pair(folder, options))
+        return Pair(made / "encoder", made / "preprocessor", options)
+
+    return built
 
 
 @pytest.fixture(params=list(TF2_VARIANTS))
 def tf2(request: pytest.FixtureRequest, pair: Callable[[str], Pair]) -> Pair:
     """Each pair in turn."""
     return pair(request.param)
+
+
+@pytest.fixture
+def converted_tf2(tf2: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pair is converted to; not to be changed."""
+
+    def make(to: Path) -> None:
+        convert.convert(tf2.encoder, to / "out", preprocessor=tf2.preprocessor)
+
+    return shared.made_once(tmp_path_factory, f"converted-{tf2.encoder.parent.name}", make) / "out"

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,7 +46,8 @@ class Fault:
         headers: its headers, such as Retry-After.
         times: how many requests (math.inf: all); counted down, so that 0 tells that the fault happened.
         after_bytes: where to cut the connection, in bytes of the request's body, or of the answer's if it has none.
-        delay: seconds before anything else.
+        meanwhile: what happens before anything else, while the client waits.
+        delay: seconds after that.
         after_handling: carry out the request before `status` or the cut.
         body: the text of the answer; if None, an error in JSON as the Hub writes it. Gateways often answer with HTML.
     """
@@ -60,6 +61,7 @@ class Fault:
     delay: float = 0.0
     after_handling: bool = False
     body: str | None = None
+    meanwhile: Callable[[], object] = field(default=bool, repr=False)
 
     @property
     def cuts(self) -> bool:
@@ -169,7 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         request, fault = self.server.hub.begin(self.command, self.path)
-        time.sleep(fault.delay if fault else 0)
+        if fault:
+            fault.meanwhile()
+            time.sleep(fault.delay)
         body = self.receive(fault)
         made = None if body is None else self.carry_out(body, fault)
         if made is None:

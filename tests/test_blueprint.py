@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import pytest
 from references import EMBEDDED, Reference
 
 import convert
+from convert.blueprint import Blueprint
 from convert.blueprint.text import ReplacePattern, SplitCharacters
 from convert.errors import GraphError
 
 
+@cache
+def read(folder: Path) -> Blueprint:
+    """Return what is read of a reference, once."""
+    return convert.inspect(folder)
+
+
 def test_every_option_is_read(variant: Reference) -> None:
-    blueprint, options = convert.inspect(variant.folder), variant.options
+    blueprint, options = read(variant.folder), variant.options
     encoder, text = blueprint.encoder, blueprint.text
     assert encoder.hidden_size.value == options.hidden
     assert encoder.layers.value == options.layers
@@ -36,7 +45,7 @@ def test_every_option_is_read(variant: Reference) -> None:
 
 
 def test_every_value_has_evidence_in_the_graph_or_the_checkpoint(variant: Reference) -> None:
-    facts = convert.facts(convert.inspect(variant.folder))
+    facts = convert.facts(read(variant.folder))
     graph = variant.folder.joinpath("saved_model.pb").read_bytes()
     for value in facts["encoder"].values():
         named = value["evidence"].split("'")[1]
@@ -46,9 +55,7 @@ def test_every_value_has_evidence_in_the_graph_or_the_checkpoint(variant: Refere
 
 
 def test_unused_variables_are_reported(variant: Reference) -> None:
-    assert convert.inspect(variant.folder).encoder.unused == (
-        f"{variant.options.scope}/embeddings/token_type_embeddings_real",
-    )
+    assert read(variant.folder).encoder.unused == (f"{variant.options.scope}/embeddings/token_type_embeddings_real",)
 
 
 def test_facts_are_json() -> None:

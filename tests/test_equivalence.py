@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shared
 from references import EMBEDDED, Reference
 
 import convert
 from convert.blueprint.probe import TEXTS
 from convert.equivalence.pytorch_side import embed
 from convert.equivalence.recording import Recording
-from convert.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
+from convert.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from convert.equivalence.tensorflow_side import ReferenceGraph
 from convert.equivalence.tolerances import load_tolerances
 from convert.sources import recording_of
@@ -21,35 +22,46 @@ LONG = " ".join(sentence.text for sentence in demo_sentences())
 
 
 @pytest.fixture(scope="module")
-def texts() -> list[str]:
+def sentences() -> list[Sentence]:
     """Every language of the card, every trap, every probe, and a text of far more than 128 pieces."""
     all_sentences = [*demo_sentences(), *language_sentences(), *trap_sentences()]
-    return [*(sentence.text for sentence in all_sentences), *TEXTS, "", LONG]
+    return [*all_sentences, *(Sentence("en", text) for text in (*TEXTS, "", LONG))]
 
 
-def test_every_surface_agrees_with_tensorflow(variant: Reference, texts: list[str], tmp_path: Path) -> None:
-    out = convert.convert(variant.folder, tmp_path / "out").out
-    with ReferenceGraph(variant.folder) as graph:
-        expected, ids = graph.embed(texts), graph.token_ids(texts)
-    expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+@pytest.fixture
+def recorded(variant: Reference, sentences: list[Sentence], tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """What TensorFlow makes of the sentences."""
+
+    def make(to: Path) -> None:
+        with ReferenceGraph(variant.folder) as graph:
+            graph.record(sentences, stages=False).save(to / "recording")
+
+    made = shared.made_once(tmp_path_factory, f"recorded-{variant.folder.parent.name}", make)
+    return Recording.load(made / "recording")
+
+
+def test_every_surface_agrees_with_tensorflow(recorded: Recording, converted_variant: Path) -> None:
+    made = recorded
+    expected = made.embeddings / np.linalg.norm(made.embeddings, axis=-1, keepdims=True)
     for name in ("automodel", "sentence-transformers"):
-        embedded = embed(name, out, texts)
-        assert embedded.ids == [[int(i) for i in row if i] for row in ids]
+        embedded = embed(name, converted_variant, [sentence.text for sentence in made.sentences])
+        assert embedded.ids == made.ids
         tolerance = load_tolerances().of(name, "en").tolerance
         assert np.abs(embedded.embeddings - expected).max() <= tolerance
 
 
-def test_pooler_output_is_the_graphs_own_output(variant: Reference, tmp_path: Path) -> None:
+def test_pooler_output_is_the_graphs_own_output(
+    variant: Reference, recorded: Recording, converted_variant: Path
+) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    out = convert.convert(variant.folder, tmp_path / "out").out
     texts = [sentence.text for sentence in demo_sentences()]
-    with ReferenceGraph(variant.folder) as graph:
-        expected = graph.embed(texts)
-    inputs = AutoTokenizer.from_pretrained(out)(texts, return_tensors="pt", padding=True, truncation=True)
+    expected = recorded.embeddings[: len(texts)]
+    assert [sentence.text for sentence in recorded.sentences[: len(texts)]] == texts
+    inputs = AutoTokenizer.from_pretrained(converted_variant)(texts, return_tensors="pt", padding=True, truncation=True)
     with torch.no_grad():
-        found = AutoModel.from_pretrained(out, trust_remote_code=True)(**inputs).pooler_output.numpy()
+        found = AutoModel.from_pretrained(converted_variant, trust_remote_code=True)(**inputs).pooler_output.numpy()
     scale = np.abs(expected).max() if not variant.options.normalise else 1.0
     assert np.abs(found - expected).max() <= 2e-6 * scale
 

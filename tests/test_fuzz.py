@@ -11,6 +11,7 @@ import fuzz_readers
 import google_crc32c
 import numpy as np
 import pytest
+from crafted_models import CRAFTED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from references import ROOT
@@ -22,7 +23,7 @@ from convert.savedmodel.table import mask_crc
 
 sys.path.append(str(Path(__file__).parent / "savedmodel"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
-SAMPLE = 8
+SAMPLE = 4
 
 
 def fuzz(*options: str) -> subprocess.CompletedProcess[str]:
@@ -32,10 +33,18 @@ def fuzz(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @linux
-def test_models_that_lie() -> None:
-    done = fuzz("--cases", str(SAMPLE))
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--crafted"], f"crafted: {len(CRAFTED)} cases"),
+        (["--random", "--cases", str(SAMPLE)], f"raw bytes: {SAMPLE} cases"),
+    ],
+    ids=["crafted", "random"],
+)
+def test_models_that_lie(options: list[str], told: str) -> None:
+    done = fuzz(*options)
     assert done.returncode == 0, done.stdout
-    assert "raw bytes: 8 cases" in done.stdout
+    assert told in done.stdout
 
 
 @linux

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forks import Forks
 from hub_server import Fault, HubServer
 from references import GOLDEN
 
@@ -43,20 +44,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Push:
     """Runs the command in a process of its own, and sees that the token shows nowhere."""
 
-    def __init__(self, hub: HubServer, folder: Path, cache: Path) -> None:
-        self.hub, self.folder, self.cache = hub, folder, cache
+    def __init__(self, hub: HubServer, folder: Path, cache: Path, forks: Forks) -> None:
+        self.hub, self.folder, self.cache, self.forks = hub, folder, cache, forks
 
     def __call__(
         self, *options: str, name: str = NAME, code: str = "import convert.cli; convert.cli.main()", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", code, "push", str(self.folder), name, *options],
-            env={**self.hub.environment(self.cache), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        environment = {**self.hub.environment(self.cache), **environment}
+        done = self.forks.run(code, "push", str(self.folder), name, *options, env=environment)
         published = [data for repository in self.hub.repositories.values() for data in repository.files().values()]
         for place in (done.stdout.encode(), done.stderr.encode(), *contents(self.folder).values(), *published):
             assert TOKEN.encode() not in place
@@ -74,8 +69,8 @@ class Push:
 
 
 @pytest.fixture
-def push(hub: HubServer, folder: Path, tmp_path: Path) -> Push:
-    return Push(hub, folder, tmp_path / "cache")
+def push(hub: HubServer, folder: Path, tmp_path: Path, forks: Forks) -> Push:
+    return Push(hub, folder, tmp_path / "cache", forks)
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *says: str) -> None:
@@ -366,24 +361,19 @@ class TestFaults:
         assert contents(push.folder) == before
 
     def test_weights_that_change_meanwhile_are_not_published(self, push: Push) -> None:
-        import threading
-
         weights = push.folder / "model.safetensors"
         changed = weights.read_bytes()[:-8] + b"\0" * 8
-        push.hub.faults.append(Fault("/create", "POST", delay=3))
-        threading.Timer(5, weights.write_bytes, [changed]).start()
+        push.hub.faults.append(Fault("/create", "POST", delay=0.1, meanwhile=lambda: weights.write_bytes(changed)))
         small = "import convert.hub.plan as p, convert.cli; p.LARGE = 0; convert.cli.main()"
         push(code=small)
         assert changed not in push.published.values()
 
     def test_somebody_elses_commit_is_not_overwritten(self, push: Push) -> None:
         repository = push.hub.create(NAME, private=False)
-        push.hub.faults.append(Fault("/preupload/", "POST", delay=4))
-        import threading
-
-        threading.Timer(3, repository.write, [{"README.md": b"theirs"}]).start()
+        theirs = {"README.md": b"theirs"}
+        push.hub.faults.append(Fault("/preupload/", "POST", delay=0.1, meanwhile=lambda: repository.write(theirs)))
         assert_refused(push(), "412", "Somebody else")
-        assert push.published == {"README.md": b"theirs"}
+        assert push.published == theirs
 
     def test_a_server_down_for_good_is_an_error(self, push: Push) -> None:
         push.hub.faults.append(Fault("/commit/", "POST", status=503, times=math.inf))

@@ -22,7 +22,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> kill_tests.Trial:
 
 @pytest.mark.parametrize("fault", ["kill", "full_disk", "full_file_system", "read_only", "changing", "together"])
 def test_nothing_is_lost(trial: kill_tests.Trial, fault: str) -> None:
-    for _ in range(8 if fault == "kill" else 2):
+    for _ in range(4 if fault == "kill" else 1):
         try:
             getattr(trial, fault)()
         except kill_tests.Unable:

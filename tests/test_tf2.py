@@ -49,10 +49,10 @@ def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> 
     assert (normalised.output_name, normalised.outputs["pooled_output"]) == ("default", "pooled")
 
 
-def test_exact_in_all_languages(tf2: Pair, tmp_path: Path) -> None:
-    convert.convert(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor)
+def test_exact_in_all_languages(tf2: Pair, converted_tf2: Path) -> None:
     surfaces = ["automodel", "sentence-transformers"]
-    report = convert.verify(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor, surfaces=surfaces)
+    given = {"preprocessor": tf2.preprocessor, "surfaces": surfaces}
+    report = convert.verify(tf2.encoder, converted_tf2, **given, add_proof=False)
     assert report.equivalent
     assert len({row.language for row in report.rows}) == 110
     assert max(row.difference for row in report.rows) < EXACT
@@ -60,20 +60,19 @@ def test_exact_in_all_languages(tf2: Pair, tmp_path: Path) -> None:
     assert "ids from" not in report.witness
 
 
-def test_the_sequence_output_is_exact(tf2: Pair, tmp_path: Path) -> None:
+def test_the_sequence_output_is_exact(tf2: Pair, converted_tf2: Path) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.savedmodel import SavedModel
 
-    out = convert.convert(tf2.encoder, tmp_path / "out", preprocessor=tf2.preprocessor).out
     texts = [sentence.text for sentence in [*language_sentences(), *trap_sentences()]]
     with ReferenceGraph(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
         expected = reference.outputs(texts)
     stage = f"layer {tf2.options.layers - 1}"
-    tokenizer = AutoTokenizer.from_pretrained(out)
-    model = AutoModel.from_pretrained(out, trust_remote_code=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(converted_tf2)
+    model = AutoModel.from_pretrained(converted_tf2, trust_remote_code=True).eval()
     length = tf2.options.max_length
     batch = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     assert np.array_equal(batch["input_ids"].numpy(), expected["ids"])
@@ -157,8 +156,8 @@ def test_a_wrong_port_is_told_apart(pair: Callable[[str], Pair], tmp_path: Path)
     assert not report.equivalent
 
 
-def test_the_same_bytes_twice(tf2: Pair, tmp_path: Path) -> None:
-    folders = [convert.convert(tf2.encoder, tmp_path / n, preprocessor=tf2.preprocessor).out for n in ("a", "b")]
+def test_the_same_bytes_twice(tf2: Pair, converted_tf2: Path, tmp_path: Path) -> None:
+    folders = [converted_tf2, convert.convert(tf2.encoder, tmp_path / "b", preprocessor=tf2.preprocessor).out]
     files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
     assert files[0] == files[1]
 
@@ -199,9 +198,9 @@ def test_a_preprocessor_of_another_model_is_refused(pair: Callable[[str], Pair],
 
 @pytest.mark.parametrize(("says", "does"), [(True, "keeps case"), (False, "folds case")])
 def test_an_encoder_beside_a_preprocessor_of_the_other_case_is_refused(
-    says: bool, does: str, build_pair: Callable[..., Pair]
+    says: bool, does: str, pair: Callable[[str], Pair]
 ) -> None:
-    mixed = build_pair(lower_case=says), build_pair(lower_case=not says)
+    mixed = [pair(name) for name in (("uncased", "cased") if says else ("cased", "uncased"))]
     with pytest.raises(VocabularyError, match=rf"'do_lower_case' is {str(says).lower()}.*{does}") as refusal:
         convert.inspect(mixed[0].encoder, preprocessor=mixed[1].preprocessor)
     assert str(mixed[0].encoder) in str(refusal.value)

@@ -96,6 +96,6 @@ def test_replacements_refused(pattern: str, rewrite: str) -> None:
 def test_emoji_pattern_is_linear() -> None:
     regex = to_regex(full_match((parse(tf_text.WordShape.HAS_EMOJI.value, "node"),), EVERYTHING), END_OF_WORD)
     step = normalizers.Replace(Regex(rf"\A(?={regex})"), "\t")
-    start = time.monotonic()
+    start = time.thread_time()
     assert not step.normalize_str("x" * 1_000_000).startswith("\t")
-    assert time.monotonic() - start < 2
+    assert time.thread_time() - start < 5
