@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +60,7 @@ class ObservedRun:
         graph: the graph, calls inlined.
         output: the tensor of the embedding.
         others: further outputs, by name.
+        kept: tensors whose values are kept too.
 
     Attributes:
         named: once proved, which stage each further output is; those that are none are left out.
@@ -74,10 +75,11 @@ class ObservedRun:
         substitutes: Substitutes,
         given: Feeding,
         others: Mapping[str, TensorRef] | None = None,
+        kept: Iterable[TensorRef] = (),
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
         self.at = stage_tensors(structure)
-        self._kept = {ref.node for ref in self.at.values()}
+        self._kept = {ref.node for ref in (*self.at.values(), *kept)}
         self._values: dict[TensorRef, np.ndarray] = {}
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
@@ -105,18 +107,24 @@ class ObservedRun:
         """Return the shape that a tensor had."""
         return self._shapes[ref.node][ref.output]
 
-    def part(self, fetch: TensorRef, feeds: Feeds, variable: Callable[[str], np.ndarray]) -> np.ndarray:
-        """Run the part of the graph from `feeds` to `fetch`; the shapes of all values stay as they were."""
-        kept = {ref: value for ref, value in self._small.items() if ref != fetch}
-        (value,) = Interpreter(self.graph, Substitutes(variable, {})).run([fetch], {**kept, **feeds})
-        return np.asarray(value)
+    def value(self, ref: TensorRef) -> np.ndarray:
+        """Return the value of a stage, or of what `kept` names."""
+        return self._values[ref]
+
+    def part(
+        self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray]
+    ) -> list[np.ndarray]:
+        """Run the part of the graph from `feeds` to `fetches`; the shapes of all values stay as they were."""
+        kept = {ref: value for ref, value in self._small.items() if ref not in fetches}
+        values = Interpreter(self.graph, Substitutes(variable, {})).run(fetches, {**kept, **feeds})
+        return [np.asarray(value) for value in values]
 
     def activation(self, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:
         """Identify the activation between the output of `start` and the tensor `end`."""
         begin = TensorRef(start.name)
 
         def evaluate(x: np.ndarray) -> np.ndarray:
-            return self.part(end, {begin: x}, _no_variable)
+            return self.part([end], {begin: x}, _no_variable)[0]
 
         return identify_activation(evaluate, self.shape(begin), start, end, last=last)
 
@@ -187,6 +195,7 @@ def stage_tensors(structure: Structure) -> dict[str, TensorRef]:
     """Return stage → the tensor that holds it."""
     at = {}
     for i, layer in enumerate(structure.layers):
-        at[f"layer {i - 1}" if i else "embeddings"] = layer.query.product.data
+        # The values, not the queries: in the last layer the first token may be the only one that asks.
+        at[f"layer {i - 1}" if i else "embeddings"] = layer.value.product.data
     at["first token"] = structure.pooler.product.data
     return at

@@ -22,7 +22,8 @@ from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
 
-PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
+# A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
+PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
 CONDITIONALS = frozenset({"If", "StatelessIf"})
 CASTS = frozenset({"Identity", "Cast", "StopGradient"})
@@ -188,6 +189,8 @@ def _lookups(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict
 
 def _is_plain(node: Node) -> bool:
     """Whether a product is rows times a table, neither transposed."""
+    if node.op == "Conv2D":
+        return False
     if node.op == "Einsum":
         left, _, right = text_attr(node, "equation").replace(" ", "").partition("->")
         rows, _, table = left.partition(",")

@@ -147,8 +147,12 @@ class EncoderSide:
             GraphError: something is not understood, or the graph computes something else than was read.
             MappingError: the weights are used in a way that a BertModel cannot.
         """
-        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others)
-        found = Mapper(self.structure, self._asking(run), self.names).found()
+        entering = self._entering()
+        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others, entering)
+        asking = self._asking(run)
+        if asking.keys_are_queries(self.structure.layers[0], {ref: run.value(ref) for ref in entering}):
+            self.structure.exchange()
+        found = Mapper(self.structure, asking, self.names).found()
         believed, read = self._believed(run, found, rows)
         row = run.prove(believed)
         chosen = set(run.chosen)
@@ -173,6 +177,12 @@ class EncoderSide:
         )
         return encoder, run.named
 
+    def _entering(self) -> set[TensorRef]:
+        """Return what the weights of the first attention are made of besides the scores."""
+        layer = self.structure.layers[0]
+        (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
+        return self.structure.entering(scores, context.input(1 - position))
+
     def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
         for node in self.structure.conditionals:
@@ -186,14 +196,14 @@ class EncoderSide:
         leaf_of = {key: leaf for leaf, key in self.owners.items()}
 
         def evaluate(
-            fetch: TensorRef, feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
-        ) -> np.ndarray:
+            fetches: Sequence[TensorRef], feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
+        ) -> list[np.ndarray]:
             def variable(name: str) -> np.ndarray:
                 key, part = self.keys[name]
                 value = weights.get(leaf_of[key])
                 return (np.zeros(self.shapes[leaf_of[key]]) if value is None else value)[part]
 
-            return run.part(fetch, feeds, variable)
+            return run.part(fetches, feeds, variable)
 
         return Asking(self.structure, evaluate, run.shape)
 
@@ -202,7 +212,7 @@ class EncoderSide:
         layers, first = self.structure.layers, self.structure.layers[0]
         norms = [self.structure.norm, *(norm for layer in layers for norm in (layer.attention_norm, layer.norm))]
         inner = {item.key: item for item in found.mapped}["encoder.layer.0.intermediate.dense.bias"]
-        scores, hidden = first.query.node.name, self.size("hidden_size")
+        scores, hidden = first.query.places[0][0].name, self.size("hidden_size")
         read: dict[str, Read[Any]] = {
             "layers": Read(len(layers), f"variable '{layers[-1].norm.beta.leaves[0]}'"),
             "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
@@ -210,7 +220,7 @@ class EncoderSide:
         }
         activation, _ = run.activation(first.inner.bias.node, first.outer.product.data, last=False)
         pooler, normalised = run.activation(self.structure.pooler.bias.node, self.output, last=True)
-        epsilon = read_epsilon(self.structure.nodes, [norm.gamma.node for norm in norms])
+        epsilon = read_epsilon(self.structure.nodes, [norm.beta.node for norm in norms])
         read |= {
             "hidden_activation": activation,
             "pooler_activation": pooler,
