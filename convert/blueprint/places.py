@@ -184,9 +184,11 @@ def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance."""
     rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
-    rows = np.round(rows, 6)
-    _, first = np.unique(rows, axis=0, return_index=True)
-    return np.asarray(rows[np.sort(first)])
+    rows = np.round(rows, 6) + 0.0  # no zero is negative
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.asarray(rows[list(first.values())])
 
 
 def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements], int]:

@@ -29,12 +29,13 @@ class Feeding:
 
     Attributes:
         feeds: values for its inputs.
-        probe: the ids and the mask that these come to, and their token types where the graph is given them.
+        probe: the ids and the mask that these come to, and their token types where the graph is given them; of texts, the
+            id that the graph pads theirs with.
         types_given: whether the token types are an input; otherwise the graph adds one row to every token.
     """
 
     feeds: Feeds
-    probe: Probe
+    probe: Probe | int
     types_given: bool = False
 
 
@@ -63,6 +64,7 @@ class ObservedRun:
         kept: tensors whose values are kept too.
 
     Attributes:
+        probe: what the ids were that the run looked up, and which of them count.
         named: once proved, which stage each further output is; those that are none are left out.
         chosen: (node, value) of what conditionals were decided by.
     """
@@ -79,7 +81,8 @@ class ObservedRun:
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
         self.at = stage_tensors(structure)
-        self._kept = {ref.node for ref in (*self.at.values(), *kept)}
+        self._ids = structure.lookup.node.input(1)
+        self._kept = {ref.node for ref in (*self.at.values(), *kept, self._ids)}
         self._values: dict[TensorRef, np.ndarray] = {}
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
@@ -87,6 +90,9 @@ class ObservedRun:
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
+        ids = self._values[self._ids]
+        texts = len(next(iter(given.feeds.values())))
+        self.probe = Probe.padded(ids.reshape(texts, -1), given.probe) if isinstance(given.probe, int) else given.probe
         self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
 
@@ -139,7 +145,7 @@ class ObservedRun:
             GraphError: names the first stage where the graph computes something else.
         """
         departed: tuple[str, str] | None = None
-        probe = self.given.probe
+        probe = self.probe
         tried = range(1) if self.given.types_given else rows or range(believed.types)
         for row in tried:
             types = probe.types if self.given.types_given else np.full_like(probe.ids, row)
