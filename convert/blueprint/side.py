@@ -13,6 +13,7 @@ import numpy as np
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.inline import FlatGraph, resolved
 from convert.blueprint.mapping import TYPES, Found, Mapper, owners
+from convert.blueprint.parts import apart, parts_of
 from convert.blueprint.places import Asking
 from convert.blueprint.probe import Weights, by_node
 from convert.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
@@ -51,7 +52,7 @@ class EncoderSide:
     def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
         self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
-        leaves = self._leaves()
+        leaves = self._apart(self._leaves())
         self.structure = Structure(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
         self.owners = owners(self.structure)
         self._check_claimed(leaves)
@@ -76,6 +77,20 @@ class EncoderSide:
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return {name: (name, ()) for name in self.frozen}
 
+    def _apart(self, leaves: dict[str, tuple[str, tuple[slice, ...]]]) -> dict[str, tuple[str, tuple[slice, ...]]]:
+        """Make variables of the parts of those that are used by parts; return `leaves` with these in their place."""
+        order = order_of(self.graph, [self.output])
+        wholes = {node: leaf for node, (leaf, part) in leaves.items() if not part}
+        parts = parts_of(self.graph, order, wholes, self.shapes)
+        self.parts = {part.name: part for part in parts}
+        if not parts:
+            return leaves
+        self.graph = apart(self.graph, order, parts)
+        self.shapes |= {part.name: part.numbers.shape for part in parts}
+        divided = {part.node for part in parts}
+        kept = {node: leaf for node, leaf in leaves.items() if node not in divided}
+        return kept | {part.variable: (part.name, ()) for part in parts}
+
     def _check_claimed(self, leaves: Mapping[str, tuple[str, Any]]) -> None:
         left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))
         if left:
@@ -86,7 +101,8 @@ class EncoderSide:
 
     def _thaw(self) -> None:
         """Make variables of the constants that hold weights: they are run on substitutes too."""
-        self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners}
+        divided = {part.whole for part in self.parts.values() if part.name in self.owners}
+        self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
             thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
             self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
@@ -161,7 +177,7 @@ class EncoderSide:
             again.prove(believed, range(row, row + 1))
             chosen |= again.chosen
         self._check_chosen(chosen)
-        mapped = tuple(_with_row(item, row) for item in found.mapped)
+        mapped = tuple(self._of_whole(_with_row(item, row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
         kept = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
         encoder = EncoderBlueprint(
@@ -182,6 +198,11 @@ class EncoderSide:
         layer = self.structure.layers[0]
         (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
         return self.structure.entering(scores, context.input(1 - position))
+
+    def _of_whole(self, item: Mapped) -> Mapped:
+        """Return the pair of a variable as it is stored."""
+        part = self.parts.get(item.variable)
+        return item if part is None else part.of_whole(item, self.shapes[part.whole])
 
     def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""

@@ -21,6 +21,7 @@ from builders import VOCABULARY, _control_flow
 
 v1 = tf.compat.v1
 PARTS = ("query", "key", "value")
+STACKED = "encoder/layers"
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
@@ -43,6 +44,7 @@ class Form:
         scores: "together"; "turned": keys before queries, then transposed, as TF 1.15 writes Model Garden's Einsum;
             "one by one": a product for each head.
         asked: "all" the tokens of the last layer, or the "first" alone.
+        stacked: "" for variables of each layer; "parts" of variables of all layers, or these in a "loop".
         twist: a departure from BERT.
     """
 
@@ -61,6 +63,7 @@ class Form:
     scaled: str = "scores"
     scores: str = "together"
     asked: str = "all"
+    stacked: str = ""
     twist: str = ""
     layers: int = 2
     hidden: int = 24
@@ -80,14 +83,16 @@ class Store:
     def __init__(self, form: Form) -> None:
         self.form = form
         self.count = 0
+        self.at: Any = 0  # the layer, where those are stacked
 
     def __call__(self, name: str, shape: Sequence[int], deviation: float, mean: float = 0.0) -> Any:
         self.count += 1
         start = v1.random_normal_initializer(mean, deviation, seed=zlib.crc32(name.encode()))
-        with v1.variable_scope("", reuse=v1.AUTO_REUSE):
-            return tf.identity(
-                v1.get_variable(self.called(name), shape, tf.float32, start, use_resource=self.form.resource)
-            )
+        stacked = name.startswith(STACKED)
+        shape = [self.form.layers, *shape] if stacked else shape
+        with v1.variable_scope("", reuse=v1.AUTO_REUSE), tf.init_scope():
+            variable = v1.get_variable(self.called(name), shape, tf.float32, start, use_resource=self.form.resource)
+        return tf.identity(variable)[self.at] if stacked else tf.identity(variable)
 
     def called(self, name: str) -> str:
         if self.form.names == "blind":
@@ -291,7 +296,8 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
         x = tf.cond(tf.equal(tf.shape(ids)[1], 17), lambda: x * 1.5, lambda: x)
     if form.twist == "first":  # the first text of a batch is another
         x = tf.concat([x[:1] * 1.01, x[1:]], 0)
-    for i in range(form.layers + 1):  # one more than is used
+    x = _stacked(x, bias, get) if form.stacked else x
+    for i in range(0 if form.stacked else form.layers + 1):  # one more than is used
         layer = _layer(x, bias, get, "encoder/layer_0" if form.twist == "tied" else f"encoder/layer_{i}", i)
         x = layer if i < form.layers else x
     first = tf.reduce_mean(x, 1) if form.twist == "mean" else x[:, 0]
@@ -299,6 +305,20 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
         tf.matmul(first, get("pooler/dense/kernel", [form.hidden] * 2, form.hidden**-0.5))
         + get.bias("pooler/dense", form.hidden)
     )
+
+
+def _stacked(x: Any, bias: Any, get: Store) -> Any:
+    def step(i: Any, x: Any) -> tuple[Any, Any]:
+        get.at = i
+        return i + 1, _layer(x, bias, get, STACKED, 0)
+
+    if get.form.stacked == "loop":
+        shapes = [tf.TensorShape([]), tf.TensorShape([None, None, get.form.hidden])]
+        start = [tf.constant(0), x]
+        return tf.while_loop(lambda i, _: i < get.form.layers, step, start, shape_invariants=shapes)[1]
+    for i in range(get.form.layers):
+        _, x = step(i, x)
+    return x
 
 
 def _layer(x: Any, bias: Any, get: Store, name: str, number: int) -> Any:
