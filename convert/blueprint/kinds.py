@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
-from convert.blueprint.observed import ADDITIONS, PRODUCTS, SAME, Observed, flat_graph, observe
+from convert.blueprint.observed import ADDITIONS, SAME, Observed, flat_graph, observe
+from convert.blueprint.settle import PRODUCTS
 from convert.errors import GraphError, Hub2HFError, MappingError
 from convert.interpreter.plan import order_of
 from convert.savedmodel.graph import Graph

@@ -17,6 +17,7 @@ import numpy as np
 from convert.blueprint.entry import Chosen
 from convert.blueprint.inline import FlatGraph, inlined
 from convert.blueprint.loops import raised
+from convert.blueprint.settle import PRODUCTS
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
 from convert.interpreter.plan import order_of
@@ -29,7 +30,6 @@ from convert.savedmodel.variables import VARIABLE_OPS
 BATCH, LENGTH = 3, 13
 ROWS = 4096  # a table of more is cut: the ids of a probe are smaller
 TEXTS = ("a dog", "the quick brown fox jumps over the lazy dog", "one two three four")
-PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 ADDITIONS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2", "AddN", "Sub"})
 GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})

@@ -20,9 +20,11 @@ from convert.errors import MappingError
 from convert.savedmodel.node import TensorRef
 from convert.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
 
-# From a tensor, values to feed, and variables to their values (all others are 0) to the value of the tensor.
-Evaluate = Callable[[TensorRef, Mapping[TensorRef, np.ndarray], Mapping[str, np.ndarray]], np.ndarray]
+# From tensors, values to feed, and variables to their values (all others are 0) to the values of the tensors.
+Fetches = Sequence[TensorRef]
+Evaluate = Callable[[Fetches, Mapping[TensorRef, np.ndarray], Mapping[str, np.ndarray]], list[np.ndarray]]
 ShapeOf = Callable[[TensorRef], tuple[int, ...]]
+Reader = Callable[[list[np.ndarray]], np.ndarray]
 
 WHOLE = 1e-3  # how far from a whole number the number of an element may come out: its products are exact to 1e-9
 
@@ -61,27 +63,28 @@ class Asking:
             operand: queries, keys or values.
             axes: those of the operand that are within a head.
         """
-        fetch = operand.node.input(operand.position)
+        fetches = [node.input(position) for node, position in operand.places]
         heads = 0
 
-        def read(value: np.ndarray) -> np.ndarray:
+        def read(values: list[np.ndarray]) -> np.ndarray:
             nonlocal heads
-            rows = _distinct(value, axes)
-            heads = max(heads, len(rows))
-            return np.ravel(rows)
+            rows = [_distinct(value, axes) for value in values]
+            heads = max(heads, sum(map(len, rows)))
+            return np.concatenate(rows, axis=None)
 
-        weight = self._matrix(operand.product, fetch, read)
+        weight = self._matrix(operand.product, fetches, read)
         found, data = heads, self._zeros(operand.product)
-        bias = self._vector(operand.biases, fetch, {operand.product.data: data}, read)
+        bias = self._vector(operand.biases, fetches, {operand.product.data: data}, read)
         if len(weight.outputs) != len(bias.outputs):
-            raise MappingError(f"Node '{operand.node.name}' takes a bias that is the same for several numbers.", REPORT)
+            name = operand.places[0][0].name
+            raise MappingError(f"Node '{name}' takes a bias that is the same for several numbers.", REPORT)
         return weight, bias, found
 
     def dense(self, product: Join) -> Elements:
         """Return the elements of the weights of a product."""
         count = prod(np.take(self._shape_of(product.data), self.structure.contraction(product)))
         tokens = prod(self._shape_of(product.data)) // max(1, count)
-        return self._matrix(product, TensorRef(product.node.name), lambda value: value.reshape(tokens, -1)[0])
+        return self._matrix(product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0])
 
     def context_order(self, layer: Layer, values: Elements) -> np.ndarray:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden].
@@ -89,29 +92,45 @@ class Asking:
         With equal attention to all, every context is the value that all tokens have.
         """
         operand, product = layer.value, layer.out.product
-        weights = operand.node.input(1 - operand.position)
-        shape = self._shape_of(weights)
-        equal = np.full(shape, 1.0 / prod(np.take(shape, contracted(operand.node, 1 - operand.position))))
         axes = self.structure.contraction(product)
+        feeds = {operand.product.data: self._unit(operand.product)}
+        for node, position in operand.places:
+            weights = node.input(1 - position)
+            shape = self._shape_of(weights)
+            feeds[weights] = np.full(shape, 1.0 / prod(np.take(shape, contracted(node, 1 - position))))
 
-        def read(value: np.ndarray) -> np.ndarray:
+        def read(values: list[np.ndarray]) -> np.ndarray:
+            value = values[0]
             return np.asarray(_last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))[0])
 
-        feeds = {operand.product.data: self._unit(operand.product), weights: equal}
-        found = self._vector(operand.product.leaves, product.data, feeds, read)
+        found = self._vector(operand.product.leaves, [product.data], feeds, read)
         order = {int(number): at for at, number in enumerate(found.outputs)}
         if sorted(order) != sorted(values.outputs.tolist()):
             raise MappingError(f"Node '{product.node.name}' does not take each of the values once.", REPORT)
         return np.asarray([order[int(number)] for number in values.outputs])
 
-    def _matrix(self, product: Join, fetch: TensorRef, read: Callable[[np.ndarray], np.ndarray]) -> Elements:
-        first = self._vector(product.leaves, fetch, {product.data: self._unit(product)}, read)
+    def keys_are_queries(self, layer: Layer, entering: Mapping[TensorRef, np.ndarray]) -> bool:
+        """Tell whether what is taken for keys are queries: what is added to all scores of a query changes no weight.
+
+        Args:
+            layer: the layer.
+            entering: the values of `Structure.entering` from the scores to the weights.
+        """
+        (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
+        ref, weights = TensorRef(scores.name), context.input(1 - position)
+        shape = self._shape_of(ref)
+        sloping = np.broadcast_to(np.linspace(-1.0, 1.0, shape[-1]), shape)
+        found = [self._evaluate([weights], {**entering, ref: x}, {})[0] for x in (sloping, np.zeros(shape))]
+        return shape[-1] > 1 and bool(np.abs(found[0] - found[1]).max() < WHOLE / shape[-1])
+
+    def _matrix(self, product: Join, fetches: Fetches, read: Reader) -> Elements:
+        first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
         axes, shape = [], self._shape_of(product.data)
         for axis in self.structure.contraction(product):
             step = 0
             if shape[axis] > 1:
                 feeds = {product.data: self._unit(product, axis)}
-                steps = np.unique(self._vector(product.leaves, fetch, feeds, read).outputs - first.outputs)
+                steps = np.unique(self._vector(product.leaves, fetches, feeds, read).outputs - first.outputs)
                 step = int(steps[0])
                 if len(steps) != 1:
                     raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
@@ -121,27 +140,27 @@ class Asking:
     def _vector(
         self,
         leaves: Sequence[str],
-        fetch: TensorRef,
+        fetches: Fetches,
         feeds: Mapping[TensorRef, np.ndarray],
-        read: Callable[[np.ndarray], np.ndarray],
+        read: Reader,
     ) -> Elements:
         """Return which elements of `leaves` come out, each perhaps times one number that is the same for all."""
         shapes = self.structure.shapes
         ends = np.cumsum([prod(shapes[leaf]) for leaf in leaves])
         whole = np.arange(1.0, float(ends[-1]) + 1)
         parts = dict(zip(leaves, np.split(whole, ends[:-1]), strict=True))
-        ones = read(self._evaluate(fetch, feeds, {leaf: np.ones(shapes[leaf]) for leaf in leaves}))
-        numbers = read(self._evaluate(fetch, feeds, {leaf: parts[leaf].reshape(shapes[leaf]) for leaf in leaves}))
+        ones = read(self._evaluate(fetches, feeds, {leaf: np.ones(shapes[leaf]) for leaf in leaves}))
+        numbers = read(self._evaluate(fetches, feeds, {leaf: parts[leaf].reshape(shapes[leaf]) for leaf in leaves}))
         scale = ones.ravel()[0]
         found = numbers / np.where(scale == 0, np.nan, scale)
         rounded = np.rint(found)
         apart = np.concatenate([np.abs(found - rounded), np.abs(ones.ravel() / scale - 1.0)])
         if not (apart < WHOLE).all() or not len(rounded) or rounded.min() < 1 or rounded.max() > ends[-1]:
             names = self.structure.shown(list(leaves))
-            raise MappingError(f"At node '{fetch.node}' each number should be one of {names}; it is not.", REPORT)
+            raise MappingError(f"At node '{fetches[0].node}' each number should be one of {names}; it is not.", REPORT)
         owner = np.searchsorted(ends, rounded - 1, side="right")
         if len(np.unique(owner)) != 1:
-            raise MappingError(f"Node '{fetch.node}' mixes {self.structure.shown(list(leaves))}.", REPORT)
+            raise MappingError(f"Node '{fetches[0].node}' mixes {self.structure.shown(list(leaves))}.", REPORT)
         leaf = int(owner[0])
         return Elements(leaf, (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64))
 
@@ -165,9 +184,11 @@ def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance."""
     rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
-    rows = np.round(rows, 6)
-    _, first = np.unique(rows, axis=0, return_index=True)
-    return np.asarray(rows[np.sort(first)])
+    rows = np.round(rows, 6) + 0.0  # no zero is negative
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.asarray(rows[list(first.values())])
 
 
 def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements], int]:
@@ -180,7 +201,7 @@ def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements],
     heads = []
     for name in ("query", "key", "value"):
         operand = getattr(layer, name)
-        axes = (free if name == "value" else contracted)(operand.node, operand.position)
+        axes = (free if name == "value" else contracted)(*operand.places[0])
         found[f"{name}.weight"], found[f"{name}.bias"], count = asking.operand(operand, axes)
         heads.append(count)
     if len(set(heads)) != 1:

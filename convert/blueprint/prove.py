@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,12 +29,13 @@ class Feeding:
 
     Attributes:
         feeds: values for its inputs.
-        probe: the ids and the mask that these come to, and their token types where the graph is given them.
+        probe: the ids and the mask that these come to, and their token types where the graph is given them; of texts, the
+            id that the graph pads theirs with.
         types_given: whether the token types are an input; otherwise the graph adds one row to every token.
     """
 
     feeds: Feeds
-    probe: Probe
+    probe: Probe | int
     types_given: bool = False
 
 
@@ -60,8 +61,10 @@ class ObservedRun:
         graph: the graph, calls inlined.
         output: the tensor of the embedding.
         others: further outputs, by name.
+        kept: tensors whose values are kept too.
 
     Attributes:
+        probe: what the ids were that the run looked up, and which of them count.
         named: once proved, which stage each further output is; those that are none are left out.
         chosen: (node, value) of what conditionals were decided by.
     """
@@ -74,17 +77,22 @@ class ObservedRun:
         substitutes: Substitutes,
         given: Feeding,
         others: Mapping[str, TensorRef] | None = None,
+        kept: Iterable[TensorRef] = (),
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
         self.at = stage_tensors(structure)
-        self._kept = {ref.node for ref in self.at.values()}
-        self._values: dict[TensorRef, np.ndarray] = {}
+        self._ids = structure.lookup.node.input(1)
+        self._kept = {ref.node for ref in (*self.at.values(), *kept, self._ids)}
+        self._values: dict[TensorRef, Any] = dict(given.feeds)
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
         self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals}
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
+        ids = self._values[self._ids]
+        texts = len(next(iter(given.feeds.values())))
+        self.probe = Probe.padded(ids.reshape(texts, -1), given.probe) if isinstance(given.probe, int) else given.probe
         self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
 
@@ -105,18 +113,24 @@ class ObservedRun:
         """Return the shape that a tensor had."""
         return self._shapes[ref.node][ref.output]
 
-    def part(self, fetch: TensorRef, feeds: Feeds, variable: Callable[[str], np.ndarray]) -> np.ndarray:
-        """Run the part of the graph from `feeds` to `fetch`; the shapes of all values stay as they were."""
-        kept = {ref: value for ref, value in self._small.items() if ref != fetch}
-        (value,) = Interpreter(self.graph, Substitutes(variable, {})).run([fetch], {**kept, **feeds})
-        return np.asarray(value)
+    def value(self, ref: TensorRef) -> np.ndarray:
+        """Return the value of a stage, or of what `kept` names."""
+        return self._values[ref]
+
+    def part(
+        self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray]
+    ) -> list[np.ndarray]:
+        """Run the part of the graph from `feeds` to `fetches`; the shapes of all values stay as they were."""
+        kept = {ref: value for ref, value in self._small.items() if ref not in fetches}
+        values = Interpreter(self.graph, Substitutes(variable, {})).run(fetches, {**kept, **feeds})
+        return [np.asarray(value) for value in values]
 
     def activation(self, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:
         """Identify the activation between the output of `start` and the tensor `end`."""
         begin = TensorRef(start.name)
 
         def evaluate(x: np.ndarray) -> np.ndarray:
-            return self.part(end, {begin: x}, _no_variable)
+            return self.part([end], {begin: x}, _no_variable)[0]
 
         return identify_activation(evaluate, self.shape(begin), start, end, last=last)
 
@@ -131,7 +145,7 @@ class ObservedRun:
             GraphError: names the first stage where the graph computes something else.
         """
         departed: tuple[str, str] | None = None
-        probe = self.given.probe
+        probe = self.probe
         tried = range(1) if self.given.types_given else rows or range(believed.types)
         for row in tried:
             types = probe.types if self.given.types_given else np.full_like(probe.ids, row)
@@ -187,6 +201,7 @@ def stage_tensors(structure: Structure) -> dict[str, TensorRef]:
     """Return stage → the tensor that holds it."""
     at = {}
     for i, layer in enumerate(structure.layers):
-        at[f"layer {i - 1}" if i else "embeddings"] = layer.query.product.data
+        # The values, not the queries: in the last layer the first token may be the only one that asks.
+        at[f"layer {i - 1}" if i else "embeddings"] = layer.value.product.data
     at["first token"] = structure.pooler.product.data
     return at

@@ -22,7 +22,6 @@ from convert.blueprint.probe import SPARE_ROWS
 from convert.blueprint.probed import read_probed
 from convert.blueprint.prove import Feeding
 from convert.blueprint.read_text import TextReader, read_pack
-from convert.blueprint.reference import Probe
 from convert.blueprint.settle import settled
 from convert.blueprint.side import EncoderSide
 from convert.blueprint.structure import REPORT
@@ -31,6 +30,8 @@ from convert.interpreter import Interpreter
 from convert.interpreter.registry import Kernel
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import TensorRef
+
+HIGH = 3  # texts whose pieces are given high ids
 
 
 def read_blueprint(
@@ -118,7 +119,7 @@ class _Reading:
         kept = {*map(int, ids[-2]), pieces[self.text.wordpiece.unknown_token.encode()]}
         moved = {number: last - number for number in set(pieces.values()) if not kept & {number, last - number}}
         moved = {number: high for number, high in moved.items() if high > number}
-        some = list(range(0, len(texts), max(1, len(texts) // 8)))
+        some = sorted(range(len(texts)), key=lambda i: -len(np.unique(ids[i])))[:HIGH]
         high = {piece: moved.get(number, number) for piece, number in pieces.items()}
         found = self._ids(high, [texts[i] for i in some])
         wanted = [[moved.get(int(number), int(number)) for number in ids[i]] for i in some]
@@ -133,8 +134,7 @@ class _Reading:
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
         given = []
         for picked in ([usual], [full, empty]):  # one text, and several
-            chosen = [texts[i] for i in picked]
-            given.append(Feeding(self._feed(chosen), Probe.padded(self._ids(pieces, chosen), pad_id)))
+            given.append(Feeding(self._feed([texts[i] for i in picked]), pad_id))
         rows = _rows(pieces)
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)

@@ -26,17 +26,17 @@ SAME = 1e-6
 FAR = (7, 20.0)
 
 
-def read_epsilon(nodes: Mapping[str, Node], gammas: Sequence[Node]) -> Read[float]:
+def read_epsilon(nodes: Mapping[str, Node], betas: Sequence[Node]) -> Read[float]:
     """Return the epsilon of the LayerNorms.
 
     Args:
         nodes: those that reach the output.
-        gammas: the node of each LayerNorm that takes gamma.
+        betas: the node of each LayerNorm that takes beta, its last: gamma may be taken before the root, or after it.
 
     Raises:
         GraphError: none is found, or they differ.
     """
-    values = [_epsilon(nodes, gamma) for gamma in gammas]
+    values = [_epsilon(nodes, beta) for beta in betas]
     for value in values:
         if value.value != values[0].value:
             raise GraphError(
@@ -47,17 +47,18 @@ def read_epsilon(nodes: Mapping[str, Node], gammas: Sequence[Node]) -> Read[floa
     return values[0]
 
 
-def _epsilon(nodes: Mapping[str, Node], gamma: Node) -> Read[float]:
-    root = _nearest_root(nodes, gamma)
+def _epsilon(nodes: Mapping[str, Node], beta: Node) -> Read[float]:
+    root = _nearest_root(nodes, beta)
     if root is not None and root.op in BATCH_NORMS:
         return Read(_shortest(root.attr("epsilon", 1e-4)), f"node '{root.name}'")
     addition = _moved(nodes, root.inputs[0]) if root is not None else None
     if addition is not None and addition.op in ADDITIONS - {"Sub"}:
         for ref in addition.inputs:
             node = _moved(nodes, ref)
+            node = _moved(nodes, node.inputs[1]) if node.op == "Fill" else node
             if node.op == "Const" and node.value.size == 1:
                 return Read(_shortest(node.value.item()), f"node '{node.name}'")
-    raise GraphError(f"No epsilon is added under the root of the LayerNorm of '{gamma.name}'.", REPORT)
+    raise GraphError(f"No epsilon is added under the root of the LayerNorm of '{beta.name}'.", REPORT)
 
 
 def _moved(nodes: Mapping[str, Node], ref: TensorRef) -> Node:

@@ -22,16 +22,18 @@ from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
 
-PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
+# A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
+PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
 CONDITIONALS = frozenset({"If", "StatelessIf"})
+LOOPS = frozenset({"While", "StatelessWhile"})
 CASTS = frozenset({"Identity", "Cast", "StopGradient"})
 MAX_ROUNDS = 50  # conditionals in one another
 MAX_CONSTANT = 1000  # nodes that the predicate of a conditional, or the order of axes, may be computed by
 
 
 def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] = ()) -> Graph:
-    """Return `graph` with what `outputs` depend on settled.
+    """Return `graph` with what `outputs` depend on settled, and loops over layers unrolled.
 
     Args:
         graph: a main graph, calls inlined and loops raised.
@@ -48,6 +50,7 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
         if not changed:
             constants = _Constants(graph, given)
             changed = {**_functional(graph, order, constants), **_switched(order, constants)}
+            changed = changed or _unrolled(graph, order, given)
         if not changed:
             straight = FlatGraph({**graph.nodes, **_straight(graph, order)}, graph.functions)
             looked_up = _lookups(straight, order_of(straight, outputs), constants)
@@ -135,6 +138,40 @@ def _functional(graph: Graph, order: Iterable[Node], constants: _Constants) -> d
     return found
 
 
+def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str]) -> dict[str, Node]:
+    """Return what stands in place of the loops over layers, each a step further: a call of the body before the loop.
+
+    Their conditions count steps, and depend on nothing else; loops without products are those of texts.
+    """
+    found = {}
+    for node in order:
+        if node.op not in LOOPS or not _multiplies(graph, str(node.attr("body")), set()):
+            continue
+        names = (f"{node.name}/hub2hf/{i}" for i in range(MAX_ROUNDS))
+        name = next((name for name in names if name not in graph.nodes), node.name)
+        asked = Node(name, sorted(CALL_OPS)[0], node.inputs, (), node.function, {}, {}, {"f": str(node.attr("cond"))})
+        holding = inlined(FlatGraph({**graph.nodes, name: asked}, graph.functions), TensorRef(name))
+        holds = _Constants(holding, given).value(resolved(holding, TensorRef(name)))
+        if holds is not None and holds.size == 1 and holds.ravel()[0]:
+            found[name] = replace(asked, _decoded={"f": str(node.attr("body"))})
+            following = tuple(TensorRef(name, i) for i in range(len(node.inputs)))
+            found[node.name] = replace(node, inputs=following, control_inputs=())
+        elif holds is not None and holds.size == 1:
+            found[node.name] = replace(node, op="IdentityN", control_inputs=())
+    return found
+
+
+def _multiplies(graph: Graph, name: str, seen: set[str]) -> bool:
+    """Whether a function has a product, or calls one that has."""
+    seen.add(name)
+    called = set()
+    for node in graph.function(name).nodes.values():
+        if node.op in PRODUCTS:
+            return True
+        called |= {str(node.attr("f", ""))} & graph.functions.keys() if node.op in CALL_OPS else set()
+    return any(_multiplies(graph, function, seen) for function in called - seen)
+
+
 def _switched(order: Sequence[Node], constants: _Constants) -> dict[str, Node]:
     """Return what stands in place of the Switch and Merge nodes of a constant: TensorFlow 1 writes conditionals so."""
     found: dict[str, Node] = {}
@@ -188,6 +225,8 @@ def _lookups(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict
 
 def _is_plain(node: Node) -> bool:
     """Whether a product is rows times a table, neither transposed."""
+    if node.op == "Conv2D":
+        return False
     if node.op == "Einsum":
         left, _, right = text_attr(node, "equation").replace(" ", "").partition("->")
         rows, _, table = left.partition(",")

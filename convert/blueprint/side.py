@@ -13,6 +13,7 @@ import numpy as np
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.inline import FlatGraph, resolved
 from convert.blueprint.mapping import TYPES, Found, Mapper, owners
+from convert.blueprint.parts import apart, parts_of
 from convert.blueprint.places import Asking
 from convert.blueprint.probe import Weights, by_node
 from convert.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
@@ -51,7 +52,7 @@ class EncoderSide:
     def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
         self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
-        leaves = self._leaves()
+        leaves = self._apart(self._leaves())
         self.structure = Structure(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
         self.owners = owners(self.structure)
         self._check_claimed(leaves)
@@ -76,6 +77,20 @@ class EncoderSide:
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return {name: (name, ()) for name in self.frozen}
 
+    def _apart(self, leaves: dict[str, tuple[str, tuple[slice, ...]]]) -> dict[str, tuple[str, tuple[slice, ...]]]:
+        """Make variables of the parts of those that are used by parts; return `leaves` with these in their place."""
+        order = order_of(self.graph, [self.output])
+        wholes = {node: leaf for node, (leaf, part) in leaves.items() if not part}
+        parts = parts_of(self.graph, order, wholes, self.shapes)
+        self.parts = {part.name: part for part in parts}
+        if not parts:
+            return leaves
+        self.graph = apart(self.graph, order, parts)
+        self.shapes |= {part.name: part.numbers.shape for part in parts}
+        divided = {part.node for part in parts}
+        kept = {node: leaf for node, leaf in leaves.items() if node not in divided}
+        return kept | {part.variable: (part.name, ()) for part in parts}
+
     def _check_claimed(self, leaves: Mapping[str, tuple[str, Any]]) -> None:
         left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))
         if left:
@@ -86,7 +101,8 @@ class EncoderSide:
 
     def _thaw(self) -> None:
         """Make variables of the constants that hold weights: they are run on substitutes too."""
-        self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners}
+        divided = {part.whole for part in self.parts.values() if part.name in self.owners}
+        self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
             thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
             self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
@@ -147,8 +163,12 @@ class EncoderSide:
             GraphError: something is not understood, or the graph computes something else than was read.
             MappingError: the weights are used in a way that a BertModel cannot.
         """
-        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others)
-        found = Mapper(self.structure, self._asking(run), self.names).found()
+        entering = self._entering()
+        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others, entering)
+        asking = self._asking(run)
+        if asking.keys_are_queries(self.structure.layers[0], {ref: run.value(ref) for ref in entering}):
+            self.structure.exchange()
+        found = Mapper(self.structure, asking, self.names).found()
         believed, read = self._believed(run, found, rows)
         row = run.prove(believed)
         chosen = set(run.chosen)
@@ -157,7 +177,7 @@ class EncoderSide:
             again.prove(believed, range(row, row + 1))
             chosen |= again.chosen
         self._check_chosen(chosen)
-        mapped = tuple(_with_row(item, row) for item in found.mapped)
+        mapped = tuple(self._of_whole(_with_row(item, row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
         kept = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
         encoder = EncoderBlueprint(
@@ -173,6 +193,17 @@ class EncoderSide:
         )
         return encoder, run.named
 
+    def _entering(self) -> set[TensorRef]:
+        """Return what the weights of the first attention are made of besides the scores."""
+        layer = self.structure.layers[0]
+        (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
+        return self.structure.entering(scores, context.input(1 - position))
+
+    def _of_whole(self, item: Mapped) -> Mapped:
+        """Return the pair of a variable as it is stored."""
+        part = self.parts.get(item.variable)
+        return item if part is None else part.of_whole(item, self.shapes[part.whole])
+
     def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
         for node in self.structure.conditionals:
@@ -186,14 +217,14 @@ class EncoderSide:
         leaf_of = {key: leaf for leaf, key in self.owners.items()}
 
         def evaluate(
-            fetch: TensorRef, feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
-        ) -> np.ndarray:
+            fetches: Sequence[TensorRef], feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
+        ) -> list[np.ndarray]:
             def variable(name: str) -> np.ndarray:
                 key, part = self.keys[name]
                 value = weights.get(leaf_of[key])
                 return (np.zeros(self.shapes[leaf_of[key]]) if value is None else value)[part]
 
-            return run.part(fetch, feeds, variable)
+            return run.part(fetches, feeds, variable)
 
         return Asking(self.structure, evaluate, run.shape)
 
@@ -202,7 +233,7 @@ class EncoderSide:
         layers, first = self.structure.layers, self.structure.layers[0]
         norms = [self.structure.norm, *(norm for layer in layers for norm in (layer.attention_norm, layer.norm))]
         inner = {item.key: item for item in found.mapped}["encoder.layer.0.intermediate.dense.bias"]
-        scores, hidden = first.query.node.name, self.size("hidden_size")
+        scores, hidden = first.query.places[0][0].name, self.size("hidden_size")
         read: dict[str, Read[Any]] = {
             "layers": Read(len(layers), f"variable '{layers[-1].norm.beta.leaves[0]}'"),
             "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
@@ -210,7 +241,7 @@ class EncoderSide:
         }
         activation, _ = run.activation(first.inner.bias.node, first.outer.product.data, last=False)
         pooler, normalised = run.activation(self.structure.pooler.bias.node, self.output, last=True)
-        epsilon = read_epsilon(self.structure.nodes, [norm.gamma.node for norm in norms])
+        epsilon = read_epsilon(self.structure.nodes, [norm.beta.node for norm in norms])
         read |= {
             "hidden_activation": activation,
             "pooler_activation": pooler,

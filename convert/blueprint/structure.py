@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -23,7 +23,7 @@ from convert.limits import tick
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 
-GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
+GATHERS = frozenset({"Gather", "GatherV2", "GatherNd", "ResourceGather"})
 SLICES = frozenset({"Slice", "StridedSlice"})
 ADDITIONS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2", "AddN", "Sub"})
 MULTIPLICATIONS = frozenset({"Mul", "RealDiv", "Div"})
@@ -93,16 +93,15 @@ class Norm:
 
 @dataclass(frozen=True)
 class Operand:
-    """Queries, keys or values, as a product of the attention takes them.
+    """Queries, keys or values, as the products of the attention take them.
 
     Attributes:
-        node, position: that product, and which of its inputs they are.
+        places: those products, and which of their inputs they are: one product of all heads, or one for each.
         product: the product by weights that they come from, perhaps with others.
         biases: the variables added on the way.
     """
 
-    node: Node
-    position: int
+    places: tuple[tuple[Node, int], ...]
     product: Join
     biases: Names
 
@@ -243,7 +242,7 @@ class Structure:
         return Layer(query, key, value, out, self._norm(depth + 1), inner, outer, self._norm(depth + 3))
 
     def _attention(self, depth: int) -> tuple[Operand, Operand, Operand]:
-        """Return queries, keys and values: keys are on the last axis of the scores, where the softmax is taken."""
+        """Return queries, keys and values; keys are taken to be on the last axis of the scores."""
         products = [
             node
             for node in self.nodes.values()
@@ -252,20 +251,43 @@ class Structure:
             and len(set(node.inputs)) == 2
             and all(self.kind[ref.node] == DATA and self.depth[ref.node] == depth for ref in node.inputs)
         ]
-        if len(products) != 2:
+        heads: list[
+            tuple[Node, Node, int]
+        ] = []  # scores, context, and which input of the context is made of the scores
+        for node in products:
+            behind = [self._behind(node.input(i), depth) for i in (0, 1)]
+            heads += [(scores, node, i) for scores in products for i in (0, 1) if scores.name in behind[i]]
+        if (
+            not heads
+            or len(products) != 2 * len(heads)
+            or len({node.name for head in heads for node in head[:2]}) != len(products)
+        ):
             names = ", ".join(node.name for node in products) or "none"
             raise MappingError(
                 f"Layer {depth // STEPS} should multiply queries and keys, then weights and values; its products: {names}.",
                 REPORT,
             )
-        scores, context = products
-        key = last_comes_from(scores)
-        weighted = [i for i in (0, 1) if scores.name in self._behind(context.input(i), depth)]
-        if len(weighted) != 1:
-            raise MappingError(f"Node '{context.name}' does not multiply the weights of node '{scores.name}'.", REPORT)
-        at = ((scores, 1 - key), (scores, key), (context, 1 - weighted[0]))
-        query, keys, values = (self._operand(node, position, depth) for node, position in at)
-        return query, keys, values
+        keys = [last_comes_from(scores) for scores, _, _ in heads]
+        at = (
+            [(scores, 1 - key) for (scores, _, _), key in zip(heads, keys, strict=True)],
+            [(scores, key) for (scores, _, _), key in zip(heads, keys, strict=True)],
+            [(context, 1 - weighted) for _, context, weighted in heads],
+        )
+        query, key, value = (self._operand(tuple(places), depth) for places in at)
+        return query, key, value
+
+    def exchange(self) -> None:
+        """Take the queries of all layers for their keys, and their keys for the queries."""
+        self.layers = tuple(replace(layer, query=layer.key, key=layer.query) for layer in self.layers)
+
+    def entering(self, start: Node, end: TensorRef) -> set[TensorRef]:
+        """Return what else is needed to compute `end` from `start`, at one depth: the mask of an attention."""
+        behind, after = self._behind(end, self.depth[start.name]), {start.name}
+        for node in self.nodes.values():
+            if node.name in behind and any(ref.node in after for ref in node.inputs):
+                after.add(node.name)
+        taken = {ref for name in after - {start.name} for ref in self.nodes[name].inputs}
+        return {ref for ref in taken if ref.node not in after and self.kind[ref.node] != CONSTANT}
 
     def _behind(self, ref: TensorRef, depth: int) -> dict[str, Node]:
         """Return the nodes at `depth` that `ref` depends on, up to products by weights."""
@@ -280,8 +302,9 @@ class Structure:
                 stack.extend(r.node for r in node.inputs)
         return found
 
-    def _operand(self, node: Node, position: int, depth: int) -> Operand:
-        behind = self._behind(node.input(position), depth)
+    def _operand(self, places: tuple[tuple[Node, int], ...], depth: int) -> Operand:
+        behind = {name for node, position in places for name in self._behind(node.input(position), depth)}
+        node, position = places[0]
         joins = [join for join in self._joins[depth] if join.node.name in behind]
         products = [join for join in joins if join.kind == "product"]
         biases = [leaf for join in joins if join.kind == "add" for leaf in join.leaves]
@@ -291,7 +314,7 @@ class Structure:
                 f"{len(products)} and {len(biases)}.",
                 REPORT,
             )
-        return Operand(node, position, products[0], tuple(dict.fromkeys(biases)))
+        return Operand(places, products[0], tuple(dict.fromkeys(biases)))
 
     def _region(self, depth: int, kind: str) -> list[Join]:
         """Return the joins of one kind at a depth, in order, without those of tables."""

@@ -216,6 +216,22 @@ def _einsum(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     return (np.einsum(text_attr(node, "equation"), *inputs, optimize=True),)
 
 
+def _convolution_cost(node: Node, inputs: Sequence[Value]) -> int:
+    x, kernel = (np.shape(value) for value in inputs)
+    return int(math.prod(x[:-1]) * max(kernel[-1:], default=1))
+
+
+@operation("Conv2D", cost=_convolution_cost)
+def _conv2d(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    """Over one place alone, where it is a dense layer: text encoders write theirs so, and no other convolution."""
+    x, kernel = inputs
+    plain = node.attr("data_format", "NHWC") == "NHWC" and node.attr("padding", "VALID") in ("SAME", "VALID")
+    plain = plain and set(node.attr("strides", [1])) == {1}
+    if not plain or np.ndim(x) != 4 or np.shape(kernel)[:-2] != (1, 1):
+        raise ValueError(f"a convolution of {np.shape(x)} by {np.shape(kernel)}, which is more than a dense layer")
+    return (x @ kernel[0, 0],)
+
+
 def text_attr(node: Node, name: str) -> str:
     """Return a string attribute as text.
 

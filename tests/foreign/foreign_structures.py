@@ -21,6 +21,7 @@ from builders import VOCABULARY, _control_flow
 
 v1 = tf.compat.v1
 PARTS = ("query", "key", "value")
+STACKED = "encoder/layers"
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
@@ -33,14 +34,17 @@ class Form:
         types: "given" as ids that are gathered, "given_one_hot", or "row", "slice", "one_hot": row 0 for all.
         places: "slice", "gather", "one_hot".
         kernels: "plain", "turned" (stored [outputs, inputs]), "transposed" (the same, by a Transpose node), "apart"
-            (heads apart, by Einsum), "apart_flat" (the same, flattened), "tensordot".
+            (heads apart, by Einsum), "apart_flat" (the same, flattened), "tensordot", "convolved" (over one place).
         joined: "" for three products; "concat" of three kernels, or "one" variable.
         split: of a joined product: "split", "splitv", "slice", "strided", "unstack", "interleaved".
-        norm: "moments", "folded", "reversed", "fused", "fused_last", "keras".
+        norm: "moments", "folded", "reversed", "divided", "fused", "fused_last", "keras".
         dropout: "", "cond" of a placeholder with default, "ones".
         names: "google", "blind", "swapped" (query and key), "2019".
         frozen: whether the weights are constants.
-        head_scale: what the scores are multiplied by, times the square root of the head size.
+        scores: "together"; "turned": keys before queries, then transposed, as TF 1.15 writes Model Garden's Einsum;
+            "one by one": a product for each head.
+        asked: "all" the tokens of the last layer, or the "first" alone.
+        stacked: "" for variables of each layer; "parts" of variables of all layers, or these in a "loop".
         twist: a departure from BERT.
     """
 
@@ -57,6 +61,9 @@ class Form:
     frozen: bool = False
     resource: bool = False
     scaled: str = "scores"
+    scores: str = "together"
+    asked: str = "all"
+    stacked: str = ""
     twist: str = ""
     layers: int = 2
     hidden: int = 24
@@ -76,14 +83,16 @@ class Store:
     def __init__(self, form: Form) -> None:
         self.form = form
         self.count = 0
+        self.at: Any = 0  # the layer, where those are stacked
 
     def __call__(self, name: str, shape: Sequence[int], deviation: float, mean: float = 0.0) -> Any:
         self.count += 1
         start = v1.random_normal_initializer(mean, deviation, seed=zlib.crc32(name.encode()))
-        with v1.variable_scope("", reuse=v1.AUTO_REUSE):
-            return tf.identity(
-                v1.get_variable(self.called(name), shape, tf.float32, start, use_resource=self.form.resource)
-            )
+        stacked = name.startswith(STACKED)
+        shape = [self.form.layers, *shape] if stacked else shape
+        with v1.variable_scope("", reuse=v1.AUTO_REUSE), tf.init_scope():
+            variable = v1.get_variable(self.called(name), shape, tf.float32, start, use_resource=self.form.resource)
+        return tf.identity(variable)[self.at] if stacked else tf.identity(variable)
 
     def called(self, name: str) -> str:
         if self.form.names == "blind":
@@ -107,6 +116,9 @@ def norm(x: Any, get: Store, name: str, epsilon: float) -> Any:
     hidden = get.form.hidden
     gamma, beta = get(f"{name}/LayerNorm/gamma", [hidden], 0.1, 1.0), get(f"{name}/LayerNorm/beta", [hidden], 0.1)
     style = get.form.norm
+    if style == "divided":
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        return gamma * centred / tf.sqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon) + beta
     if style in ("moments", "folded", "reversed"):
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
         if style == "moments":
@@ -135,6 +147,8 @@ def dense(x: Any, get: Store, name: str, outputs: int) -> Any:
         rows = tf.reshape(tf.transpose(x, [0, 1, 2]), [-1, inputs])
         flat = tf.matmul(rows, tf.reshape(tf.transpose(kernel, [0, 1]), [inputs, outputs]))
         return tf.reshape(flat, tf.concat([tf.shape(x)[:2], [outputs]], 0)) + bias
+    if style == "convolved":
+        return tf.nn.bias_add(tf.nn.conv1d(x, kernel[tf.newaxis], 1, "VALID"), bias)
     rows = tf.reshape(x, [-1, inputs])
     if style == "transposed":
         kernel = tf.transpose(kernel)
@@ -142,14 +156,16 @@ def dense(x: Any, get: Store, name: str, outputs: int) -> Any:
     return tf.reshape(tf.nn.bias_add(flat, bias), tf.concat([tf.shape(x)[:2], [outputs]], 0))
 
 
-def queries_keys_values(x: Any, get: Store, name: str) -> list[Any]:
+def queries_keys_values(x: Any, get: Store, name: str, *, last: bool) -> list[Any]:
     """Return the three, [batch, heads, length, size] each."""
     form = get.form
     if form.kernels in ("apart", "apart_flat"):
         return [_apart(x, get, f"{name}/{part}") for part in PARTS]
     if form.joined:
         return _joined(x, get, name)
-    return [_heads(dense(x, get, f"{name}/{part}", form.hidden), form) for part in PARTS]
+    asking = x[:, :1] if last and form.asked == "first" else x
+    given = zip(PARTS, (asking, x, x), strict=True)
+    return [_heads(dense(y, get, f"{name}/{part}", form.hidden), form) for part, y in given]
 
 
 def _heads(y: Any, form: Form) -> Any:
@@ -190,20 +206,27 @@ def _joined(x: Any, get: Store, name: str) -> list[Any]:
     return [_heads(part, form) for part in ways[form.split]()]
 
 
-def attention(x: Any, bias: Any, get: Store, name: str) -> Any:
-    """Return the context, [batch, length, hidden]."""
+def attention(x: Any, bias: Any, get: Store, name: str, *, last: bool) -> Any:
+    """Return the context, [batch, length, hidden], or [batch, 1, hidden] where the first token asks alone."""
     form = get.form
-    query, key, value = queries_keys_values(x, get, name)
+    query, key, value = queries_keys_values(x, get, name, last=last)
     scale = form.size**-0.5 * (1.1 if form.twist == "temperature" else 1.0)
     if form.scaled == "query":
         query = query * scale
-    scores = tf.matmul(query, key, transpose_b=True)
+    if form.scores == "one by one":
+        heads = zip(*(tf.unstack(part, form.heads, 1) for part in (query, key, value)), strict=True)
+        scores = [(tf.matmul(q, k, transpose_b=True) * scale + bias[:, 0], v) for q, k, v in heads]
+        return tf.concat([tf.matmul(tf.nn.softmax(one), v) for one, v in scores], -1)
+    if form.scores == "turned":
+        scores = tf.transpose(tf.matmul(key, tf.transpose(query, [0, 1, 3, 2])), [0, 1, 3, 2])
+    else:
+        scores = tf.matmul(query, key, transpose_b=True)
     scores = scores * scale if form.scaled == "scores" else scores
     if form.twist == "relative":
         scores += get(f"{name}/relative", [1, form.heads, 1, 1], 1.0) * tf.cast(tf.shape(x)[1], tf.float32)
     weights = dropped(tf.nn.softmax(scores + bias), form)
     context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-    return tf.reshape(context, [tf.shape(x)[0], tf.shape(x)[1], form.hidden])
+    return tf.reshape(context, [tf.shape(x)[0], tf.shape(query)[2], form.hidden])
 
 
 def dropped(x: Any, form: Form) -> Any:
@@ -273,7 +296,8 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
         x = tf.cond(tf.equal(tf.shape(ids)[1], 17), lambda: x * 1.5, lambda: x)
     if form.twist == "first":  # the first text of a batch is another
         x = tf.concat([x[:1] * 1.01, x[1:]], 0)
-    for i in range(form.layers + 1):  # one more than is used
+    x = _stacked(x, bias, get) if form.stacked else x
+    for i in range(0 if form.stacked else form.layers + 1):  # one more than is used
         layer = _layer(x, bias, get, "encoder/layer_0" if form.twist == "tied" else f"encoder/layer_{i}", i)
         x = layer if i < form.layers else x
     first = tf.reduce_mean(x, 1) if form.twist == "mean" else x[:, 0]
@@ -283,11 +307,27 @@ def encoder(ids: Any, mask: Any, types: Any, get: Store, pieces: int) -> Any:
     )
 
 
+def _stacked(x: Any, bias: Any, get: Store) -> Any:
+    def step(i: Any, x: Any) -> tuple[Any, Any]:
+        get.at = i
+        return i + 1, _layer(x, bias, get, STACKED, 0)
+
+    if get.form.stacked == "loop":
+        shapes = [tf.TensorShape([]), tf.TensorShape([None, None, get.form.hidden])]
+        start = [tf.constant(0), x]
+        return tf.while_loop(lambda i, _: i < get.form.layers, step, start, shape_invariants=shapes)[1]
+    for i in range(get.form.layers):
+        _, x = step(i, x)
+    return x
+
+
 def _layer(x: Any, bias: Any, get: Store, name: str, number: int) -> Any:
     form = get.form
     epsilon = 1e-3 if form.twist == "epsilon" and number == 1 else form.epsilon
     before = norm(x, get, f"{name}/attention/output", epsilon) if form.twist == "pre_norm" else x
-    context = attention(before, bias, get, f"{name}/attention/self")
+    last = number == form.layers - 1
+    context = attention(before, bias, get, f"{name}/attention/self", last=last)
+    x = x[:, :1] if last and form.asked == "first" else x
     attended = dropped(dense(context, get, f"{name}/attention/output/dense", form.hidden), form)
     x = attended if form.twist == "no_residual" and number == 1 else x + attended
     if form.twist != "pre_norm":

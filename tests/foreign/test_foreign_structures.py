@@ -13,8 +13,9 @@ from foreign_structures import Built, Form, build
 from transformers import AutoModel
 
 import convert
-from convert.blueprint import mapping, side, structure
+from convert.blueprint import mapping, side
 from convert.blueprint.encoder import Read
+from convert.blueprint.places import Asking
 from convert.errors import GraphError, Hub2HFError
 from convert.savedmodel import SavedModel
 from convert.state_dict import COPY, TRANSPOSE, VIEW, Mapped
@@ -39,6 +40,11 @@ GOOD = {
     "heads apart": Form(kernels="apart", norm="fused"),
     "heads apart, flattened": Form(kernels="apart_flat", norm="reversed"),
     "tensordot": Form(kernels="tensordot", norm="fused_last", epsilon=1e-5),
+    "heads one by one, norms that divide": Form(scores="one by one", norm="divided"),
+    "keys before queries, the first asks alone": Form(scores="turned", asked="first", kernels="convolved"),
+    "layers stacked, kernels stored turned": Form(stacked="parts", kernels="turned", frozen=True),
+    "layers stacked, in a loop": Form(stacked="loop", joined="one", resource=True, layers=3),
+    "layers stacked, in a loop of TensorFlow 1": Form(stacked="loop", legacy=True),
     "names that say nothing": Form(names="blind", joined="one", split="unstack"),
     "names that swap query and key": Form(names="swapped"),
     "frozen": Form(frozen=True),
@@ -116,7 +122,7 @@ mapping_of = mapping.mapped_matrix
 FAULTS = {
     "kernels that are not turned": (mapping, "mapped_matrix", turned, Form(), "layer 0"),
     "parts that begin late": (mapping, "mapped_matrix", beside, Form(joined="one"), "layer 0"),
-    "queries taken for keys": (structure, "last_comes_from", lambda node: 0, Form(), "layer 0"),
+    "queries taken for keys": (Asking, "keys_are_queries", lambda *_: True, Form(), "layer 0"),
     "one epsilon for another": (
         side,
         "read_epsilon",

@@ -210,6 +210,10 @@ def products() -> Iterator[Case]:
             yield Case(
                 "Einsum", [[values(dtype, shape, i) for i, shape in enumerate(shapes)]], {"equation": equation}, loose=4
             )
+    for shape, kernel in (((1, 1, 3, 2), (1, 1, 2, 4)), ((2, 3, 2, 3), (1, 1, 3, 1))):
+        for padding in ("SAME", "VALID"):
+            attributes = {"strides": [1, 1, 1, 1], "padding": padding}
+            yield Case("Conv2D", [values(tf.float32, shape), values(tf.float32, kernel, 1)], attributes, loose=4)
     for dtype in types_of("BiasAdd"):
         for shape in ((2, 3), (2, 4, 3), (2, 2, 2, 3), (3,)):
             yield from (Case(op, [values(dtype, shape), values(dtype, (3,))]) for op in ("BiasAdd", "BiasAddV1"))

@@ -1,0 +1,142 @@
+"""Variables that are used a part at a time: the layers stacked in one, or queries, keys and values.
+
+Each part becomes a variable of its own, as if it had been stored so. Which numbers of the whole it holds is not read from
+the ops that pick it: they are run on a variable whose values are the numbers of its elements.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from convert.blueprint.inline import FlatGraph
+from convert.errors import GraphError, MappingError
+from convert.interpreter import Interpreter, Substitutes
+from convert.savedmodel.graph import Graph
+from convert.savedmodel.node import Node, TensorRef
+from convert.state_dict import SWAP_ROWS, Mapped, mapped_vector, mapped_view, steps_of, tensor_of
+
+PASSING = frozenset({"Identity", "ReadVariableOp", "StopGradient", "EnsureShape"})
+# op → the input that is picked from; all others must be constant.
+PICKING = {
+    **dict.fromkeys(("Gather", "GatherV2", "ResourceGather", "StridedSlice", "Slice", "Unpack", "SplitV"), 0),
+    "Split": 1,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a variable.
+
+    Attributes:
+        whole: the variable.
+        node, tensor: the node of that variable, and the tensor that is the part.
+        numbers: int64, of the shape of the part: the flat number of each of its elements in the whole.
+    """
+
+    whole: str
+    node: str
+    tensor: TensorRef
+    numbers: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """What the part goes by."""
+        return f"{self.whole}, part of {self.tensor}"
+
+    @property
+    def variable(self) -> str:
+        """The name of its node in the graph of `apart`."""
+        return f"{self.tensor.node}/hub2hf/part/{self.tensor.output}"
+
+    def of_whole(self, item: Mapped, shape: tuple[int, ...]) -> Mapped:
+        """Return the pair of the whole variable, of `shape`, in place of `item`, that of this part.
+
+        Raises:
+            MappingError: the elements are in no regular order in the whole.
+        """
+        if item.operation == SWAP_ROWS:
+            raise MappingError(f"'{item.key}' is a part of variable '{self.whole}'.", "Report the model.")
+        numbers = tensor_of(item, self.numbers)
+        start, named = int(numbers.flat[0]), item.named
+        if numbers.ndim == 1:
+            return replace(mapped_vector(item.key, self.whole, shape, start, steps_of(numbers)), named=named)
+        if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
+            raise MappingError(f"'{item.key}' is in no regular order in variable '{self.whole}'.", "Report the model.")
+        view = mapped_view(item.key, self.whole, shape, start, steps_of(numbers[:, 0]), steps_of(numbers[0]))
+        return replace(view, named=named)
+
+
+def parts_of(
+    graph: Graph, order: Sequence[Node], variables: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
+) -> list[Part]:
+    """Return the parts of the variables of two dimensions and more that are used by parts alone, two at least.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        variables: node → the whole variable that it is.
+        shapes: variable → its shape.
+    """
+    source = {node: node for node in variables}  # a node that passes a variable on → the node of the variable
+    constant: set[str] = set()
+    picked: dict[str, list[Node]] = defaultdict(list)
+    whole: set[str] = set()  # the nodes of variables that are used as they are, too
+    outputs: dict[str, set[int]] = defaultdict(set)
+    for node in order:
+        before = [ref.node for ref in node.inputs]
+        for ref in node.inputs:
+            outputs[ref.node].add(ref.output)
+        taken = [i for i, name in enumerate(before) if name in source]
+        if node.name in variables:
+            continue
+        if not before:
+            constant |= {node.name} if node.op == "Const" else set()
+        elif all(name in constant for name in before):
+            constant.add(node.name)
+        elif node.op in PASSING and taken == [0]:
+            source[node.name] = source[before[0]]
+        elif taken == [PICKING.get(node.op)] and all(name in constant for name in before if name not in source):
+            picked[source[before[taken[0]]]].append(node)
+        else:
+            whole |= {source[before[i]] for i in taken}
+    found: list[Part] = []
+    for name, nodes in picked.items():
+        variable = variables[name]
+        if name not in whole and len(shapes[variable]) > 1 and list(variables.values()).count(variable) == 1:
+            refs = [TensorRef(node.name, i) for node in nodes for i in sorted(outputs[node.name])]
+            found += _disjoint(graph, variable, name, refs, shapes[variable])
+    return found
+
+
+def _disjoint(graph: Graph, variable: str, name: str, refs: Sequence[TensorRef], shape: tuple[int, ...]) -> list[Part]:
+    """Return the parts that `refs` are of a variable; none where there is one alone, or they share elements."""
+    numbers = np.arange(prod(shape)).reshape(shape)
+    try:
+        values = Interpreter(graph, Substitutes(_no_variable, {})).run(refs, {TensorRef(name): numbers})
+    except GraphError:
+        return []
+    together = np.concatenate([np.ravel(value) for value in values])
+    if len(values) < 2 or not all(np.size(value) for value in values) or len(np.unique(together)) < len(together):
+        return []
+    return [Part(variable, name, ref, np.asarray(value)) for ref, value in zip(refs, values, strict=True)]
+
+
+def _no_variable(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' takes part in picking from another.", "Report the model.")
+
+
+def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> FlatGraph:
+    """Return `graph` with a variable for each of `parts` in place of what picks it."""
+    instead = {part.tensor: TensorRef(part.variable) for part in parts}
+    nodes = dict(graph.nodes)
+    for node in order:
+        inputs = tuple(instead.get(ref, ref) for ref in node.inputs)
+        if inputs != node.inputs:
+            nodes[node.name] = replace(node, inputs=inputs)
+    variables = {part.variable: Node(part.variable, "VariableV2", (), (), "", {}, {}) for part in parts}
+    return FlatGraph({**nodes, **variables}, graph.functions)
