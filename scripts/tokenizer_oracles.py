@@ -23,6 +23,7 @@ from convert.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
+    SplitAround,
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
@@ -75,6 +76,10 @@ class TensorFlowSide:
             if isinstance(operation, ReplacePattern):
                 texts = tf.strings.regex_replace(texts, operation.pattern, operation.rewrite)
         words = self.scripts.tokenize(texts)
+        for operation in operations:
+            if isinstance(operation, SplitAround):
+                parted = tf.strings.regex_replace(words.flat_values, f"({operation.characters})", r" \1 ")
+                words = words.with_flat_values(tf.strings.split(tf.strings.strip(parted))).merge_dims(1, 2)
         flat = words.flat_values
         cut = tf.zeros_like(flat, tf.bool)
         for operation in operations:

@@ -173,6 +173,8 @@ def shapes() -> Iterator[tuple[str, Case]]:
     yield "Cast cuts", lambda: R.Cast(x=np.asarray([-1.7, 1.7]), DstT=tf.int64)
     yield "Reshape", lambda: R.Reshape(tensor=x, shape=[4, -1])
     yield "Reshape to a scalar", lambda: R.Reshape(tensor=[7], shape=np.zeros(0, np.int32))
+    yield "Reshape of nothing", lambda: R.Reshape(tensor=np.zeros((0, 4), np.float32), shape=[-1, 0, 2])
+    yield "Reshape of nothing to one row", lambda: R.Reshape(tensor=np.zeros(0, np.float32), shape=[-1, 0])
     yield "Squeeze", lambda: R.Squeeze(input=x[:1, :, :1], axis=[-1])
     yield "Squeeze all", lambda: R.Squeeze(input=x[:1, :, :1])
     yield "Pack", lambda: R.Pack(values=[x, x], axis=-1)

@@ -24,12 +24,13 @@ RULES: dict[str, Callable[[str], bool]] = {
     "short": lambda word: len(word) < 4,
     "short, of digits": lambda word: len(word) <= 3 and word.isdigit(),
     "exactly one point": lambda word: word.count(".") == 1,
-}
-# What no regex of the tokenizer can tell without going back.
-HOPELESS: dict[str, Callable[[str], bool]] = {
     "last": lambda word: word[-1] == "a",
     "first and last": lambda word: word[0] == "a" and word[-1] == "a",
     "even length": lambda word: len(word) % 2 == 0,
+    "last but one": lambda word: word[-2] in "abc",
+}
+# What no automaton tells.
+HOPELESS: dict[str, Callable[[str], bool]] = {
     "reversed": lambda word: word == word[::-1],
     "as many of one as of another": lambda word: word.count("a") == word.count("b"),
 }

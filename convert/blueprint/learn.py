@@ -23,8 +23,8 @@ Asking = Generator[Sequence[str], Sequence[bool], "Learned"]
 ROUNDS = 30  # each finds a state or an end at least
 MOST_STATES = 48  # more would be no rule that somebody wrote
 GUESSES, FEW_GUESSES = 48, 16  # random words that a hypothesis is held against
-LENGTHS = (2, 3, 4, 5, 6, 7, 8, 12)
-LONGEST = 40  # of a word of one letter
+LENGTHS = (2, 3, 4, 5, 6, 7, 8, 12, 20, 40)
+MIXED_LENGTHS = (4, 5, 6, 7, 8, 12, 3, 4, 5, 6, 7, 20, 4, 5, 6, 40)  # the short ones tell most for their price
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Learned:
         return state in self.accepting
 
 
-def learn(points: Sequence[str], longest: int = LONGEST, guesses: int = GUESSES) -> Asking:
+def learn(points: Sequence[str], longest: int = LENGTHS[-1], guesses: int = GUESSES) -> Asking:
     """Ask about words over `points`, characters of one script, and return the rule.
 
     Args:
@@ -65,7 +65,7 @@ def learn(points: Sequence[str], longest: int = LONGEST, guesses: int = GUESSES)
     classes = yield from _classes(points)
     letters = [members[0] for members in classes]
     if len(letters) == 1:
-        answers = set((yield [letters[0] * length for length in (*LENGTHS, LONGEST) if length <= longest]))
+        answers = set((yield [letters[0] * length for length in LENGTHS if length <= longest]))
         if len(answers) == 1:
             return Learned(classes, frozenset({0} if True in answers else ()), ((0,),))
     return (yield from _automaton(classes, letters, longest, guesses))
@@ -139,7 +139,9 @@ def _fill(words: Sequence[str], known: dict[str, bool]) -> Generator[Sequence[st
 
 
 def _tests(letters: Sequence[str], source: Random, guesses: int) -> list[tuple[int, ...]]:
-    """All short words, and some long ones."""
+    """All short words, those of one letter, and some others."""
     count = len(letters)
     short = [word for length in (1, 2, 3) if count**length <= 600 for word in product(range(count), repeat=length)]
-    return short + [tuple(source.choices(range(count), k=LENGTHS[i % len(LENGTHS)])) for i in range(guesses)]
+    alike = [(letter,) * length for letter in range(count) for length in LENGTHS]
+    lengths = (MIXED_LENGTHS[i % len(MIXED_LENGTHS)] for i in range(guesses))
+    return [*short, *alike, *(tuple(source.choices(range(count), k=length)) for length in lengths)]

@@ -83,7 +83,7 @@ class ObservedRun:
         self.at = stage_tensors(structure)
         self._ids = structure.lookup.node.input(1)
         self._kept = {ref.node for ref in (*self.at.values(), *kept, self._ids)}
-        self._values: dict[TensorRef, Any] = dict(given.feeds)
+        self._values: dict[TensorRef, np.ndarray] = dict(given.feeds)
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
         self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals}
