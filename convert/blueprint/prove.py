@@ -115,7 +115,7 @@ class ObservedRun:
 
     def value(self, ref: TensorRef) -> np.ndarray:
         """Return the value of a stage, or of what `kept` names."""
-        return self._values[ref]
+        return np.asarray(self._values[ref])
 
     def part(
         self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray]
