@@ -81,20 +81,26 @@ class ObservedRun:
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
         self.at = stage_tensors(structure)
-        self._ids = structure.lookup.node.input(1)
-        self._kept = {ref.node for ref in (*self.at.values(), *kept, self._ids)}
-        self._values: dict[TensorRef, np.ndarray] = dict(given.feeds)
+        self._kept = {ref.node for ref in (*self.at.values(), *kept, structure.lookup.node.input(1))}
+        self._values: dict[TensorRef, Any] = dict(given.feeds)
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
         self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals}
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
-        ids = self._values[self._ids]
-        texts = len(next(iter(given.feeds.values())))
-        self.probe = Probe.padded(ids.reshape(texts, -1), given.probe) if isinstance(given.probe, int) else given.probe
+        self.probe = self._probe(structure.lookup.node.input(1))
         self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
+
+    def _probe(self, looked_up: TensorRef) -> Probe:
+        """Return what the run was given: of texts, the ids that it looked up."""
+        if isinstance(self.given.probe, Probe):
+            return self.given.probe
+        ids, texts = self.value(looked_up), len(next(iter(self.given.feeds.values())))
+        if ids.dtype.kind not in "iu" or ids.size % texts:
+            raise GraphError(f"Node '{looked_up.node}' does not make one row of ids a text.", REPORT)
+        return Probe.padded(ids.reshape(texts, -1), self.given.probe)
 
     def _observe(self, node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:
         if node.function:
@@ -114,8 +120,14 @@ class ObservedRun:
         return self._shapes[ref.node][ref.output]
 
     def value(self, ref: TensorRef) -> np.ndarray:
-        """Return the value of a stage, or of what `kept` names."""
-        return self._values[ref]
+        """Return the value of a stage, of what `kept` names, or of what was fed.
+
+        Raises:
+            GraphError: it was not computed, or is no array.
+        """
+        if ref not in self._values:
+            raise GraphError(f"The value of '{ref}' was not seen in a run.", REPORT)
+        return np.asarray(self._values[ref])
 
     def part(
         self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray]

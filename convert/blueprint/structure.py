@@ -255,6 +255,7 @@ class Structure:
             tuple[Node, Node, int]
         ] = []  # scores, context, and which input of the context is made of the scores
         for node in products:
+            tick(node.name)
             behind = [self._behind(node.input(i), depth) for i in (0, 1)]
             heads += [(scores, node, i) for scores in products for i in (0, 1) if scores.name in behind[i]]
         if (
