@@ -10,7 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import or_
 
 import numpy as np
 
@@ -256,6 +257,18 @@ class _Writer:
     end: str
     whole: bool
 
+    @cached_property
+    def reached(self) -> list[int]:
+        """The states that each state leads to, as bits: without them every way on would be tried for a way back."""
+        found = [sum(1 << target for target in edges) for edges in self.automaton.edges]
+        before: list[int] = []
+        while found != before:
+            tick("a pattern")
+            before = found.copy()
+            for state in reversed(range(len(found))):  # most lead to states of higher numbers
+                found[state] = reduce(or_, (found[target] for target in self.automaton.edges[state]), found[state])
+        return found
+
     def words(self, state: int, goal: int | None, left: tuple[int, ...]) -> str | None:
         """Write the words that lead from `state` to `goal`, or to acceptance, without a state of `left`; None if none do."""
         tick("a pattern")
@@ -274,7 +287,8 @@ class _Writer:
                 away.append(self.set_of(edges[target]))
             elif target not in left:
                 for way, to in ((round_, state), (away, goal)):
-                    rest = self.words(target, to, left)
+                    back = to is None or self.reached[target] >> to & 1
+                    rest = self.words(target, to, left) if back else None
                     if rest is not None:
                         way.append(self.set_of(edges[target]) + rest)
         away += [self.end] if accepts else []

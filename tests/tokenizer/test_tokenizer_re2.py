@@ -12,7 +12,7 @@ from tokenizers import Regex, normalizers
 
 from convert.errors import GraphError
 from convert.tokenizer.pipeline import END_OF_WORD
-from convert.unicode.automaton import full_match, to_regex
+from convert.unicode.automaton import TooComplexError, full_match, to_regex
 from convert.unicode.codepoints import EVERYTHING
 from convert.unicode.patterns import replacement
 from convert.unicode.re2 import parse
@@ -91,6 +91,13 @@ def test_not_understood_names_node_and_pattern(pattern: str) -> None:
 def test_replacements_refused(pattern: str, rewrite: str) -> None:
     with pytest.raises(GraphError, match="cannot be translated"):
         replacement(pattern, rewrite, "node")
+
+
+def test_no_way_back_is_looked_for_where_there_is_none() -> None:
+    """It took for ever: at each of 40 places every way on was tried for one that leads back."""
+    automaton = full_match((parse("(a|b|ab){40}c", "node"),), EVERYTHING)
+    with pytest.raises(TooComplexError, match="too long"):
+        to_regex(automaton, END_OF_WORD)
 
 
 def test_emoji_pattern_is_linear() -> None:
