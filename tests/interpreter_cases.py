@@ -171,10 +171,13 @@ def shapes() -> Iterator[tuple[str, Case]]:
     for to in (tf.int32, tf.bool, tf.float16, tf.float32):
         yield f"Cast to {to.name}", lambda to=to: R.Cast(x=3 * np.round(x, 1) if to == tf.int32 else x > 0, DstT=to)
     yield "Cast cuts", lambda: R.Cast(x=np.asarray([-1.7, 1.7]), DstT=tf.int64)
-    yield "Reshape", lambda: R.Reshape(tensor=x, shape=[4, -1])
+    for name, size, to in (
+        ("", (2, 3, 4), [4, -1]),
+        (" of nothing", (0, 4), [-1, 0, 2]),
+        (" of nothing to one row", (0,), [-1, 0]),
+    ):
+        yield f"Reshape{name}", lambda size=size, to=to: R.Reshape(tensor=np.ones(size, np.float32), shape=to)
     yield "Reshape to a scalar", lambda: R.Reshape(tensor=[7], shape=np.zeros(0, np.int32))
-    yield "Reshape of nothing", lambda: R.Reshape(tensor=np.zeros((0, 4), np.float32), shape=[-1, 0, 2])
-    yield "Reshape of nothing to one row", lambda: R.Reshape(tensor=np.zeros(0, np.float32), shape=[-1, 0])
     yield "Squeeze", lambda: R.Squeeze(input=x[:1, :, :1], axis=[-1])
     yield "Squeeze all", lambda: R.Squeeze(input=x[:1, :, :1])
     yield "Pack", lambda: R.Pack(values=[x, x], axis=-1)

@@ -8,9 +8,10 @@ deterministic automaton the classes that leave a state are disjoint, so possessi
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, reduce
+from itertools import count
 from operator import or_
 
 import numpy as np
@@ -23,6 +24,7 @@ from .tables import whitespace
 
 MOST_STATES = 4000
 MOST_LINKS = 200  # states in a row: each is a call within a call
+MOST_VISITS = 20_000  # of states, in all: one in many loops is written once for each
 MOST_CHARACTERS = 200_000  # of regex; a bigger one means the automaton is no chain of loops
 
 
@@ -256,6 +258,7 @@ class _Writer:
     often: str
     end: str
     whole: bool
+    visits: Iterator[int] = field(default_factory=count)
 
     @cached_property
     def reached(self) -> list[int]:
@@ -272,8 +275,8 @@ class _Writer:
     def words(self, state: int, goal: int | None, left: tuple[int, ...]) -> str | None:
         """Write the words that lead from `state` to `goal`, or to acceptance, without a state of `left`; None if none do."""
         tick("a pattern")
-        if len(left) > MOST_LINKS:
-            raise TooComplexError("it is too long")
+        if len(left) > MOST_LINKS or next(self.visits) > MOST_VISITS:
+            raise TooComplexError("it is too long, or repeats in too many ways")
         edges = self.automaton.edges[state]
         accepts = goal is None and state in self.automaton.accepting
         if set(edges) == {state} and goal is None and not self.whole:
