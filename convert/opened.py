@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert.blueprint import Diagnosis, gives
-from convert.blueprint import diagnose as asked
+from convert.blueprint import gives
 from convert.errors import Hub2HFError, SourceError
 from convert.savedmodel import SavedModel
 from convert.sources import model_of, resolve
 
 if TYPE_CHECKING:
+    from convert.blueprint.diagnosis import Diagnosis
     from convert.equivalence.tensorflow_side import ReferenceGraph
 
 
@@ -93,13 +93,15 @@ def diagnose(
         error: with which `convert.inspect` refused it.
         source, preprocessor, vocab, output: as for `convert.inspect`.
     """
+    from convert.blueprint.diagnosis import Diagnosis, diagnose  # only now: what converts need not wait for it
+
     try:
         sources = opened(source, preprocessor, vocab, whole=False).sources
     except Hub2HFError as closed:
         found = Diagnosis()
         found.add("opening", closed)
         return found
-    return asked(error, *sources, output)
+    return diagnose(error, *sources, output)
 
 
 def reference(

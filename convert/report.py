@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import convert as verbs
-from convert.blueprint import Blueprint, Diagnosis, Seen
+from convert.blueprint import Blueprint, Seen
 from convert.blueprint.text import (
     CaseFold,
     Normalize,
@@ -33,6 +33,9 @@ from convert.interpreter.independence import NOT_INDEPENDENT
 from convert.savedmodel.graph_only import left_out
 from convert.savedmodel.objects import CALL
 from convert.sources.listing import Listed
+
+if TYPE_CHECKING:
+    from convert.blueprint.diagnosis import Diagnosis
 
 LABELS = {
     "vocab_size": "vocabulary size",

@@ -19,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "savedmodel"))
 
 from savedmodel_writers import encode_table
 
-from convert.interpreter.registry import OPERATIONS
+from convert.interpreter.catalog import operations
 from convert.savedmodel import messages
 from convert.savedmodel.table import mask_crc, read_table
 from convert.sources import resolve
@@ -256,7 +256,7 @@ def graph(folder: Path, rng: random.Random) -> None:
             other = rng.choice(nodes)
             node.input[rng.randrange(len(node.input))] = other.name + rng.choice(("", ":1", ":output:0", ":99"))
         elif kind == 1:
-            node.op = rng.choice((*OPERATIONS, rng.choice(nodes).op, "Nonsense", "Const", "Enter", "While"))
+            node.op = rng.choice((*operations(), rng.choice(nodes).op, "Nonsense", "Const", "Enter", "While"))
         elif kind == 2:
             nodes.add().CopyFrom(node)
         elif kind == 3:
@@ -303,7 +303,7 @@ def live_graph(folder: Path, rng: random.Random) -> None:
         kind = rng.randrange(6)
         constants = [n for n in nodes if n.op == "Const"]
         if kind == 0:
-            node.op = rng.choice(tuple(OPERATIONS))
+            node.op = rng.choice(tuple(operations()))
         elif kind == 1 and node.input:
             node.input[rng.randrange(len(node.input))] = rng.choice(nodes).name
         elif kind in (2, 3):

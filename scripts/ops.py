@@ -25,7 +25,7 @@ import tensorflow_text
 from tensorflow.core.framework import kernel_def_pb2, op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 
-from convert.interpreter.registry import OPERATIONS
+from convert.interpreter.catalog import find
 from convert.interpreter.run import BUILT_IN
 from convert.savedmodel.ops import outputs_of
 
@@ -132,7 +132,7 @@ def count() -> Count:
     excluded: dict[str, list[str]] = {name: [] for name in RULES}
     elsewhere = {"without a kernel for a CPU": 0, "with another state than tables and variables": 0}
     for op in registry():
-        if op.name in OPERATIONS or op.name in BUILT_IN or op.name in READ_AS_FORM:
+        if find(op.name) or op.name in BUILT_IN or op.name in READ_AS_FORM:
             computed.append(op.name)
         elif op.name not in on_cpu():
             elsewhere["without a kernel for a CPU"] += 1

@@ -16,7 +16,7 @@ import test_operations
 
 from convert.errors import GraphError
 from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.registry import OPERATIONS
+from convert.interpreter.catalog import operations
 from convert.savedmodel import messages
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
@@ -31,11 +31,11 @@ ELSEWHERE = {
         "the reference-handle form of its V2, whose kernel it has",
     ),
     **dict.fromkeys(
-        (name for name in OPERATIONS if "Table" in name and name not in ("LookupTableFindV2", "LookupTableSizeV2")),
+        (name for name in operations() if "Table" in name and name not in ("LookupTableFindV2", "LookupTableSizeV2")),
         "test_tables_are_filled_and_asked_as_tensorflow_does",
     ),
     **dict.fromkeys(
-        (name for name in OPERATIONS if name.startswith("TensorArray") and not name.endswith("V3")),
+        (name for name in operations() if name.startswith("TensorArray") and not name.endswith("V3")),
         "an older name for the kernel of its V3, see test_older_names_have_the_same_kernel",
     ),
     "TensorArrayCloseV3": "has no output",
@@ -105,7 +105,7 @@ def test_computes_what_tensorflow_computes(name: str, ran: Ran) -> None:
 def test_every_op_of_the_table_has_a_case(ran: Ran) -> None:
     bodies = [ran.graph, *ran.graph.functions.values()]
     run = {node.op for body in bodies for node in body.nodes.values()}
-    assert set(OPERATIONS) - run - set(test_operations.CASES) <= set(ELSEWHERE)
+    assert set(operations()) - run - set(test_operations.CASES) <= set(ELSEWHERE)
 
 
 def _run(make: Any, feeds: Sequence[Any] = ()) -> list[Any]:
@@ -156,19 +156,21 @@ def test_observers_see_steps_in_functions_too() -> None:
 
 
 def test_older_names_have_the_same_kernel() -> None:
-    for name in OPERATIONS:
+    for name in operations():
         if name.startswith("TensorArray") and not name.endswith("V3"):
             newer = {"TensorArrayPack": "TensorArrayGatherV3", "TensorArrayUnpack": "TensorArrayScatterV3"}.get(
                 name, name.removesuffix("V2") + "V3"
             )
-            assert OPERATIONS[name] is OPERATIONS[newer], name
+            assert operations()[name] is operations()[newer], name
     for one, other in (("RefSwitch", "Switch"), ("RefMerge", "Merge"), ("ResourceGatherNd", "GatherNd")):
-        assert OPERATIONS[one] is OPERATIONS[other]
+        assert operations()[one] is operations()[other]
 
 
 def _kernel(op: str, *inputs: Any, **attrs: Any) -> tuple[Any, ...]:
     node = Node(op, op, (), (), "", {}, {}, dict(attrs))
-    return OPERATIONS[op].kernel(node, [np.asarray(x) if not isinstance(x, (dict, tuple)) else x for x in inputs], None)  # type: ignore[arg-type]
+    return operations()[op].kernel(
+        node, [np.asarray(x) if not isinstance(x, (dict, tuple)) else x for x in inputs], None
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

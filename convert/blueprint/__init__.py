@@ -1,7 +1,6 @@
 """What a SavedModel means: its text side and its encoder, each value with its evidence."""
 
 from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.diagnosis import Diagnosis, diagnose
 from convert.blueprint.encoder import EncoderBlueprint, Read
 from convert.blueprint.entry import gives
 from convert.blueprint.probed import ProbedText, Seen
@@ -10,13 +9,11 @@ from convert.blueprint.text import TextBlueprint
 
 __all__ = [
     "Blueprint",
-    "Diagnosis",
     "EncoderBlueprint",
     "ProbedText",
     "Read",
     "Seen",
     "TextBlueprint",
-    "diagnose",
     "gives",
     "read_blueprint",
 ]

@@ -26,7 +26,7 @@ from convert.blueprint.lines import count_lines
 from convert.blueprint.observed import ADDITIONS, Observed, flat_graph, observe
 from convert.blueprint.preprocessor import preprocessor_entry
 from convert.errors import Hub2HFError
-from convert.interpreter.registry import OPERATIONS
+from convert.interpreter.catalog import find
 from convert.interpreter.run import TABLE_OPS
 from convert.savedmodel.model import SavedModel
 from convert.savedmodel.node import ARGUMENT_OP, Node
@@ -164,7 +164,7 @@ class _Diagnosing:
             self.text = [node for node in beside if TEXT.search(node.op)]
         unknown: dict[str, list[Node]] = defaultdict(list)
         for node in (*self.nodes, *beside):
-            if node.op not in OPERATIONS and node.op not in HANDLED:
+            if node.op not in HANDLED and find(node.op) is None:
                 unknown[node.op].append(node)
         known = {node.op for node in (*self.nodes, *beside)} - unknown.keys()
         yield Answer(

@@ -53,7 +53,9 @@ from convert.unicode.tables import everywhere, property_edges
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
 RICH = "?! 犬 [UNK] 3,5%"
-SOME = 1_200  # characters that words are made of where no rule is asked
+# Where all rules could be read, whole tables are compared besides (`export.agreement`): characters that words are made of,
+# words at random, mixed texts.
+SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 LONG_RANGE, SPARSE = 4_096, 8  # of longer ranges one code point in so many, where each takes long
 FEW, FEW_TEXTS = 400, 15  # words that a graph is asked about which loops from word to word
 
@@ -251,7 +253,7 @@ class _Probing:
         made = (
             neighbours(inked, cuts.kind_of)
             if points
-            else cut_words(inked, cuts.kind_of, lengths, count=self.more * WORDS)
+            else cut_words(inked, cuts.kind_of, lengths, count=self.more * (SOME_WORDS if self.read else WORDS))
         )
         # A longer word would be an unknown one, unless it is cut.
         words = [word for word in made if all(len(part.encode()) <= longest for part in cuts.parts(word))]
@@ -274,7 +276,7 @@ class _Probing:
         points = self._points()
         items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points))]
         longest = self.text.wordpiece.max_bytes_per_word
-        count = TEXTS if self.oracle.quick else FEW_TEXTS
+        count = FEW_TEXTS if not self.oracle.quick else SOME_TEXTS if self.read else TEXTS
         texts = [*mixed_texts(points, count=self.more * count), *self._few(list(with_texts(self._strings(), longest)))]
         yield from joined([*items, *(f"{text} {LATIN} " for text in texts)], self.oracle.size)
 
@@ -389,10 +391,13 @@ def _reserved(text: TextReader, run: TextSide, longest: int) -> tuple[dict[str, 
     known = lines_of(path, {unknown})
     if unknown not in known:
         raise VocabularyError(f"{path} lacks the piece '{unknown}', which the graph uses.", "Download the model again.")
+    texts = [""]
     while True:
         asked = AskedVocabulary(known)
-        packing = run(asked, ["", unknowns])
+        packing = run(asked, texts)
         found = lines_of(path, asked.missing) if asked.missing else {}
-        if not found:
+        if not found and len(texts) > 1:
             return known, packing
         known |= found
+        if not found:
+            texts.append(unknowns)

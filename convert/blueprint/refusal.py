@@ -8,7 +8,6 @@ from threadpoolctl import threadpool_limits
 
 from convert import limits
 from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.kinds import called_what_it_is
 from convert.blueprint.read import read_blueprint as read
 from convert.errors import GraphError, MappingError
 from convert.savedmodel.model import SavedModel
@@ -30,6 +29,8 @@ def read_blueprint(
     try:
         return read(model, preprocessor, vocabulary, output, thorough=thorough)
     except (GraphError, MappingError) as error:
+        from convert.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
+
         with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_NAME):
             better = called_what_it_is(error, model, output)
         if better is error:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from convert.errors import GraphError
-from convert.interpreter.registry import OPERATIONS, Cost, Kernel
+from convert.interpreter.catalog import find
+from convert.interpreter.registry import Cost, Kernel
 from convert.savedmodel.graph import Function, Graph
 from convert.savedmodel.node import Node, TensorRef
 
@@ -92,7 +93,7 @@ def plan(
 
 
 def _cost(node: Node) -> Cost | None:
-    known = OPERATIONS.get(node.op)
+    known = find(node.op)
     return known.cost if known else None
 
 

@@ -10,34 +10,10 @@ import numpy as np
 
 from convert import limits
 from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
-    arrays,
-    blocks,
-    bounds,
-    control,
-    crosses,
-    elementwise,
-    hashing,
-    lists,
-    matrices,
-    numerals,
-    ragged,
-    searching,
-    segments,
-    shapes,
-    sparse,
-    special,
-    strings,
-    tables,
-    tensor_arrays,
-    texts,
-    tokens,
-    utf,
-    variants,
-    words,
-)
+from convert.interpreter import bounds
+from convert.interpreter.catalog import find
 from convert.interpreter.plan import Body, Plan, Step, plan
-from convert.interpreter.registry import DEAD, OPERATIONS, Kernel, Value, as_float64
+from convert.interpreter.registry import DEAD, Kernel, Value, as_float64
 from convert.savedmodel.graph import Graph
 from convert.savedmodel.node import Node, TensorRef
 from convert.savedmodel.variables import VARIABLE_OPS
@@ -209,7 +185,7 @@ class Interpreter:
             return lambda node, inputs, run: (inputs[0],)
         if node.op in TABLE_OPS:
             return lambda node, inputs, run: (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
-        known = OPERATIONS.get(node.op)
+        known = find(node.op)
         return self._instead.get(node.op) or (known.kernel if known else None)
 
     def _constant(self, body: Body, node: Node) -> Value:

@@ -12,7 +12,7 @@ from builders import Recipe, build
 from other_kinds import Encoder, Words, save
 
 import convert
-from convert.blueprint import Diagnosis
+from convert.blueprint.diagnosis import Diagnosis
 from convert.errors import Hub2HFError
 
 
