@@ -62,6 +62,7 @@ class ObservedRun:
         output: the tensor of the embedding.
         others: further outputs, by name.
         kept: tensors whose values are kept too.
+        until: the stage that is run to; all of them by default.
 
     Attributes:
         probe: what the ids were that the run looked up, and which of them count.
@@ -78,8 +79,10 @@ class ObservedRun:
         given: Feeding,
         others: Mapping[str, TensorRef] | None = None,
         kept: Iterable[TensorRef] = (),
+        until: str = "",
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
+        self._until = until
         self.at = stage_tensors(structure)
         self._kept = {ref.node for ref in (*self.at.values(), *kept, structure.lookup.node.input(1))}
         self._values: dict[TensorRef, Any] = dict(given.feeds)
@@ -88,7 +91,9 @@ class ObservedRun:
         self._choices = {node.name: CHOICES[node.op] for node in structure.conditionals}
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
-        self.embedding, *found = interpreter.run([output, *(others or {}).values()], given.feeds)
+        self.embedding, *found = interpreter.run(
+            [self.at[until] if until else output, *(others or {}).values()], given.feeds
+        )
         self.probe = self._probe(structure.lookup.node.input(1))
         self.named: dict[str, str] = {}
         self.others: dict[str, np.ndarray] = dict(zip(others or {}, found, strict=True))
@@ -189,6 +194,8 @@ class ObservedRun:
                 continue
             if not same(found, expected, probe):
                 return stage, where
+            if stage == self._until:
+                return None
         return None
 
 

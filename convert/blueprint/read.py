@@ -133,7 +133,7 @@ class _Reading:
         usual = int(np.argsort(lengths)[len(texts) // 2])  # some pieces, some padding
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
         given = []
-        for picked in ([usual], [full, empty]):  # one text, and several
+        for picked in ([full, empty], [usual]):  # several texts, and one
             given.append(Feeding(self._feed([texts[i] for i in picked]), pad_id))
         rows = _rows(pieces)
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
