@@ -30,9 +30,12 @@ def words_of(count: int, seed: int = 0) -> str:
     return " ".join(pairs[i % len(pairs)] for i in range(count))
 
 
-def length_texts(fits: int) -> list[str]:
-    """Return texts of every class of length: few pieces, just under, at and above the `fits` that fit, far beyond."""
-    counts = sorted({*FEW_PIECES, fits - 1, fits, fits + 1, 3 * fits})
+def length_texts(fits: int, longest: int) -> list[str]:
+    """Return texts of every class of length: few pieces, just under, at and above the `fits` that fit, and far beyond.
+
+    For far beyond there is a text of more than `longest` words already, where that is as far.
+    """
+    counts = sorted({*FEW_PIECES, fits - 1, fits, fits + 1, *((3 * fits,) if longest < 3 * fits else ())})
     return [words_of(count, count) for count in counts if count > 0]
 
 

@@ -180,7 +180,7 @@ class _Probing:
         fits = max(self.fits, 1)
         # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
         rich = f"{RICH} {words_of(fits)}"
-        texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits)]
+        texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits, self.longest)]
         ends = ["", words_of(self.longest + 1)]
         vocabulary, ids = self._traced([*texts, *ends])
         far = [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]
