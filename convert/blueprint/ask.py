@@ -25,7 +25,7 @@ from convert.interpreter.utf import script_numbers
 from convert.unicode.automaton import Automaton, TooComplexError, to_pattern
 from convert.unicode.codepoints import LAST, CodePoints, union
 from convert.unicode.re2 import Chars, Node, children
-from convert.unicode.tables import property_edges, script_of, whitespace
+from convert.unicode.tables import property_edges, re2_class, script_of, whitespace
 
 CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3
@@ -108,12 +108,15 @@ def _divided(group: CodePoints) -> list[CodePoints]:
 def _alike(
     ranges: Sequence[tuple[int, int]], classes: Sequence[CodePoints], constants: Sequence[int]
 ) -> list[CodePoints]:
-    """Put ranges together that are of one script, to both tables, in the same classes, and between the same constants."""
-    numbers, white = script_numbers(), whitespace()
+    """Put ranges together that are of one script, to both tables, in the same classes, and between the same constants.
+
+    Letters of two cases, and characters of other lengths in UTF-8, stay apart: operations without a pattern tell them.
+    """
+    numbers, cases = script_numbers(), [re2_class(name) or CodePoints() for name in ("Lu", "Ll")]
     groups: dict[Hashable, list[CodePoints]] = {}
     for low, high in ranges:
-        known = (script_of(chr(low)), int(numbers[low]), low in white, bisect_right(constants, low))
-        key = (*known, *(low in codes for codes in classes))
+        known = (script_of(chr(low)), int(numbers[low]), len(chr(low).encode()), bisect_right(constants, low))
+        key = (*known, *(low in codes for codes in (whitespace(), *cases, *classes)))
         groups.setdefault(key, []).append(CodePoints.of((low, high)))
     return [union(group) for group in groups.values()]
 
