@@ -67,7 +67,7 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
     near = sorted({edge for c in constants for edge in (c, c + 1)})
     ranges = ranges_between({*near, *table_edges(), *(edge for codes in classes for edge in edges_of(codes))})
     groups = [CodePoints.of(pair) for pair in ranges] if oracle.light else _alike(ranges, classes, near)
-    guesses = GUESSES if oracle.quick else FEW_GUESSES
+    guesses = GUESSES if oracle.light else FEW_GUESSES
     for _ in range(ROUNDS):
         ends = {end: group for group in groups for end in _ends(group)[: 2 if oracle.quick else 1]}
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
