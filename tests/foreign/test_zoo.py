@@ -22,7 +22,7 @@ from zoo_witness import NAMED, Witness
 
 # Rules of batches show in batches of one and two only.
 BATCH_RULES = {"batch-different", "batch-case"}
-SHOWN_RIGHT = ("text-google", "text-segments", "encoder-fused", "form-hub-like-legacy")
+SHOWN_RIGHT = ("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy")
 SHOWN_WRONG = ("other-last-126", "other-han-plane-0")
 
 
