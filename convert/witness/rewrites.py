@@ -26,7 +26,7 @@ class Rewrite:
     @cached_property
     def literal(self) -> bytes | None:
         """The content for every match, where it has no groups."""
-        return None if self.highest else self.content(None)
+        return self.content(None) if all(isinstance(piece, bytes) for piece in self.pieces) else None
 
     def content(self, found: Any) -> bytes:
         """The content for a match; a group that takes no part is empty."""
