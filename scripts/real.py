@@ -139,8 +139,9 @@ def _fetch(outcome: Outcome) -> None:
 
     def progress(done: int, total: int | None) -> None:
         nonlocal shown
-        if total and done * 100 // total >= shown + AT_TEN_PERCENT:
-            shown = done * 100 // total
+        reached = done * 100 // total if total else 0
+        if reached >= shown + AT_TEN_PERCENT or reached == 100 > shown:
+            shown = reached
             _say(f"{outcome.model}: {shown} % of {total:,} bytes")
 
     outcome.address = address_of(outcome.model)
