@@ -89,10 +89,10 @@ $(LARGE): | $(VENV)/dev.installed
 $(BIN)/python $(BIN4)/python:
 	$(PYTHON) -m venv $(@D)/..
 
-$(VENV)/%.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python $(PIP) constraints.txt --editable '.[$*]'
+$(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
+	$(BIN)/python $(PIP) configs/constraints.txt --editable '.[$*]'
 	touch $@
 
-$(VENV4)/%.installed: $(BIN4)/python pyproject.toml constraints-transformers4.txt
-	$(BIN4)/python $(PIP) constraints-transformers4.txt --editable '.[$*]'
+$(VENV4)/%.installed: $(BIN4)/python pyproject.toml configs/constraints-transformers4.txt
+	$(BIN4)/python $(PIP) configs/constraints-transformers4.txt --editable '.[$*]'
 	touch $@
