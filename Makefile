@@ -6,17 +6,39 @@ GARDEN ?= .venv-garden
 OLD := .cache/old-tensorflow
 BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
+CORE ?= .venv-core
+DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test transformers4 check ops fuzz kill bench verify-large garden real old-tensorflow zoo clean
+.PHONY: demo test core recipes coverage distribution transformers4 check ops fuzz kill bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/dev.installed  ## the test suite on all processors, with TensorFlow running the reference graphs
 	$(BIN)/python -m pytest -m "not slow" --durations=5 --numprocesses logical --maxprocesses 8 --dist worksteal
+
+core: $(CORE)/core-test.installed  ## convert, inspect, and the tests that need neither TensorFlow nor PyTorch, without both
+	$(CORE)/bin/hub2hf inspect lealla-mini --json > .cache/inspected.json
+	$(CORE)/bin/hub2hf convert lealla-mini .cache/core --force
+	$(CORE)/bin/python -m pytest @tests/core.txt
+
+recipes: $(VENV)/dev.installed  ## every recipe of CONTRIBUTING.md, followed to the letter in a copy of the tree
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_contributing.py
+
+coverage: $(VENV)/dev.installed  ## the test suite, and how many of its branches the code took
+	$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 8 --dist worksteal \
+		--cov convert --cov-branch --cov-report term:skip-covered
+
+distribution: $(VENV)/release.installed  ## what goes to PyPI, built in .cache/distribution, checked, installed and used once
+	rm -rf $(DIST) .cache/distribution-check
+	$(BIN)/python -m build --outdir $(DIST)
+	$(BIN)/python -m twine check --strict $(DIST)/*
+	$(BIN)/python -m venv .cache/distribution-check
+	.cache/distribution-check/bin/python $(PIP) configs/constraints.txt $(DIST)/*.whl
+	cd .cache/distribution-check && bin/hub2hf convert lealla-mini out
 
 transformers4: WORK := .cache/transformers4
 transformers4: $(VENV)/dev.installed $(VENV4)/torch,report.installed  ## the same proof with transformers 4, in all languages
@@ -81,18 +103,23 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(GARDEN) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(GARDEN) $(CORE) .cache build *.egg-info
 
 $(LARGE): | $(VENV)/dev.installed
 	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'
 
-$(BIN)/python $(BIN4)/python:
+$(BIN)/python $(BIN4)/python $(CORE)/bin/python:
 	$(PYTHON) -m venv $(@D)/..
 
-$(VENV)/%.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python $(PIP) constraints.txt --editable '.[$*]'
+$(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
+	$(BIN)/python $(PIP) configs/constraints.txt --editable '.[$*]'
 	touch $@
 
-$(VENV4)/%.installed: $(BIN4)/python pyproject.toml constraints-transformers4.txt
-	$(BIN4)/python $(PIP) constraints-transformers4.txt --editable '.[$*]'
+$(CORE)/%.installed: $(CORE)/bin/python pyproject.toml configs/constraints.txt
+	mkdir -p .cache
+	$(CORE)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]'
+	touch $@
+
+$(VENV4)/%.installed: $(BIN4)/python pyproject.toml configs/constraints-transformers4.txt
+	$(BIN4)/python $(PIP) configs/constraints-transformers4.txt --editable '.[$*]'
 	touch $@

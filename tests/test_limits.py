@@ -11,7 +11,9 @@ from convert import limits
 
 def test_the_bounds_are_those_of_security_md() -> None:
     stated = dict(
-        re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|", (ROOT / "SECURITY.md").read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(
+            r"^\| `([A-Z_]+)` \| (\d+) \|", (ROOT / ".github" / "SECURITY.md").read_text(encoding="utf-8"), re.MULTILINE
+        )
     )
     bounds = {name: f"{value:.0f}" for name, value in vars(limits).items() if name.isupper() and len(name) > 5}
     bounds.pop("TYPE_CHECKING", None)

@@ -35,10 +35,11 @@ def _cases() -> dict[str, list[Case]]:
     for file in FILES:
         for case in file.cases():
             by_op[case.op].append(case)
-    return by_op
+    return dict(by_op)
 
 
 CASES = _cases()
+ASKED = os.environ.get("HUB2HF_OPERATION", "").split() or sorted(CASES)  # one alone, while its kernel is written
 
 
 def _drawn(cases: list[Case]) -> Iterator[Case]:
@@ -62,7 +63,7 @@ def _type(case: Case) -> str:
 
 @pytest.mark.parametrize("group", range(8))
 def test_operations_give_what_tensorflow_gives(group: int) -> None:
-    names = sorted(CASES)[group::8]
+    names = ASKED[group::8]
     assert differences(case for name in names for case in _drawn(CASES[name])) == {}
 
 

@@ -13,6 +13,7 @@ import yaml
 
 WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
 FILES = sorted(WORKFLOWS.glob("*.yml"))
+DEPENDABOT = WORKFLOWS.parent / "dependabot.yml"
 BIN = Path(sys.executable).parent
 
 
@@ -28,13 +29,14 @@ def lint(*command: str | Path) -> None:
 
 
 def test_they_are_github_workflows() -> None:
-    assert [file.name for file in FILES] == ["ci.yml", "real.yml", "verify.yml"]
+    assert [file.name for file in FILES] == ["ci.yml", "real.yml", "release.yml", "verify.yml"]
     lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES)
+    lint("check-jsonschema", "--builtin-schema", "vendor.dependabot", DEPENDABOT)
 
 
 def test_they_are_safe() -> None:
     """Least privilege, pinned actions, no input written into a shell script."""
-    lint("zizmor", "--offline", "--no-progress", "--strict-collection", "--persona", "pedantic", *FILES)
+    lint("zizmor", "--offline", "--no-progress", "--strict-collection", "--persona", "pedantic", *FILES, DEPENDABOT)
 
 
 @pytest.mark.parametrize(

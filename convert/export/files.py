@@ -10,8 +10,6 @@ from typing import Any
 
 from convert.errors import ExportError
 
-CHUNK = 1 << 22
-
 
 def as_text(content: Any) -> str:
     """Return `content` as indented JSON with a final newline; half a surrogate pair is written as an escape."""
@@ -32,14 +30,9 @@ def hash_bytes(data: bytes) -> dict[str, Any]:
 
 def hash_file(path: Path) -> dict[str, Any]:
     """Return the size in bytes and the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    size = 0
     with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(CHUNK))
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-            size += count
-    return {"bytes": size, "sha256": digest.hexdigest()}
+        digest = hashlib.file_digest(file, "sha256")
+        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
 
 
 def write_whole(path: Path, data: bytes, next_step: str = "Name another folder for the reports.") -> None:

@@ -10,14 +10,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: leftovers of a killed run are then left to the user
-    fcntl = None  # type: ignore[assignment]
+import filelock
 
 from convert.errors import ExportError
 
-OLD = "-old"
+OLD, LOCK = "-old", ".lock"
 
 
 def check_free(out: Path, force: bool, source: Path | None = None) -> None:
@@ -70,8 +67,8 @@ def staged(out: Path, force: bool) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(out, prefix)
         check_free(out, force)
-        work.mkdir()
         with _held(work):
+            work.mkdir()
             yield work
             _sync(work)
             _replace(work, out, force)
@@ -89,32 +86,33 @@ def _explained(error: OSError, out: Path) -> ExportError:
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Mark `folder` as in use by a living process, under whatever name; the operating system forgets it with the process."""
+def _held(work: Path) -> Iterator[None]:
+    """Mark `work`, under whatever name, as of a living process; the operating system forgets it with the process."""
+    path = work.with_name(f"{work.name}{LOCK}")
     with contextlib.ExitStack() as closing:
-        if fcntl is not None:
-            handle = os.open(folder, os.O_RDONLY)
-            closing.callback(os.close, handle)
-            with contextlib.suppress(OSError):  # a network file system without locks: leftovers stay there too
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        closing.callback(_unlink, path)
+        with contextlib.suppress(NotImplementedError):  # a network file system without locks: leftovers stay there
+            closing.enter_context(filelock.FileLock(path))
         yield
+
+
+def _unlink(lock: Path) -> None:
+    with contextlib.suppress(OSError):  # another process looks at it right now, and removes it
+        lock.unlink(missing_ok=True)
 
 
 def _clear_leftovers(out: Path, prefix: str) -> None:
     """Remove what killed runs left; if one was killed while it replaced `out`, bring back what `out` held."""
-    for left in sorted(out.parent.glob(f"{_escaped(prefix)}*")):
-        if fcntl is None or not left.is_dir():
-            continue
-        with contextlib.suppress(OSError):
-            handle = os.open(left, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if left.name.endswith(OLD) and not out.exists():
-                    left.rename(out)
-                else:
-                    shutil.rmtree(left, ignore_errors=True)
-            finally:
-                os.close(handle)
+    found = [path.name for path in out.parent.glob(f"{_escaped(prefix)}*")]
+    for name in sorted({name.removesuffix(LOCK).removesuffix(OLD) for name in found}):
+        work, old = out.with_name(name), out.with_name(f"{name}{OLD}")
+        lock = out.with_name(f"{name}{LOCK}")
+        with contextlib.suppress(OSError, NotImplementedError), filelock.FileLock(lock, timeout=0):
+            if old.is_dir() and not out.exists():
+                old.rename(out)
+            for left in (work, old):
+                shutil.rmtree(left, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 def _escaped(text: str) -> str:
@@ -140,11 +138,10 @@ def _replace(work: Path, out: Path, force: bool) -> None:
         work.rename(out)
         return
     old = out.parent / f"{work.name}{OLD}"
-    with _held(out):
-        try:
-            out.rename(old)
-            work.rename(out)
-        finally:  # also when it is stopped between the two
-            if old.is_dir() and not out.exists():
-                old.rename(out)
-            shutil.rmtree(old, ignore_errors=True)
+    try:
+        out.rename(old)
+        work.rename(out)
+    finally:  # also when it is stopped between the two
+        if old.is_dir() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(old, ignore_errors=True)

@@ -7,19 +7,19 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
+from importlib import metadata
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convert.errors import Hub2HFError, HubError
+from convert.patience import PASSING, Patience, retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
 TIMEOUT = 60.0  # seconds without a byte; left to itself the client waits for ever
-ATTEMPTS = 5
-LONGEST_WAIT = 120.0  # seconds between two attempts; a server that asks for more gets an error
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # RFC 9110 and 6585: may go by itself
+PATIENCE = Patience(attempts=5)
 LOGGER = "huggingface_hub"
 
 Say = Callable[[str], None]
@@ -46,40 +46,41 @@ def connect(*, anonymous: bool = False) -> HfApi:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Give the client's sessions, of httpx or requests, a time-out and an end to their patience, while the block lasts."""
-    import huggingface_hub
-    from huggingface_hub.utils import _http as http
+    """Give the client a time-out and an end to its patience, while the block lasts.
 
-    if hasattr(huggingface_hub, "configure_http_backend"):  # before 1.0: a session of requests in every thread
-        set_factory: Any = huggingface_hub.configure_http_backend
-        before: Any = http._GLOBAL_BACKEND_FACTORY  # type: ignore[attr-defined,unused-ignore]
-    else:
-        set_factory, before = huggingface_hub.set_client_factory, http._GLOBAL_CLIENT_FACTORY
-    set_factory(lambda: _bound(before()))
+    Raises:
+        HubError: the client is of a version that this cannot be asked of.
+    """
+    try:
+        from huggingface_hub import get_session, set_client_factory
+    except ImportError:  # before 1.0
+        raise HubError(
+            f"huggingface_hub {metadata.version('huggingface_hub')} is too old to publish with.",
+            "Update it, in another environment if need be: pip install 'huggingface_hub>=1'.",
+        ) from None
+    theirs: Any = get_session()  # of httpx or its successor, whichever the client uses
+    made, hooks = type(theirs), theirs.event_hooks
+    settings = {"follow_redirects": theirs.follow_redirects, "trust_env": theirs.trust_env}
+    ours = {"request": [*hooks["request"], _limit], "response": [*hooks["response"], _refuse_long_waits]}
+    set_client_factory(lambda: made(event_hooks=ours, timeout=TIMEOUT, **settings))
     try:
         yield
     finally:
-        set_factory(before)
+        set_client_factory(lambda: made(event_hooks=hooks, timeout=theirs.timeout, **settings))
 
 
-def _bound(session: Any) -> Any:
-    send = session.send
+def _limit(request: Any) -> None:
+    """Give a request a time-out in each part that it has none for."""
+    given = request.extensions.get("timeout") or {}
+    kinds = ("connect", "read", "write", "pool")
+    request.extensions["timeout"] = {kind: given.get(kind) or TIMEOUT for kind in kinds}
 
-    def bound_send(request: Any, **options: Any) -> Any:
-        if hasattr(request, "extensions"):  # httpx has it in the request, part by part
-            given = request.extensions.get("timeout") or {}
-            kinds = ("connect", "read", "write", "pool")
-            request.extensions["timeout"] = {kind: given.get(kind) or TIMEOUT for kind in kinds}
-        else:
-            options["timeout"] = options.get("timeout") or TIMEOUT
-        response = send(request, **options)
-        asked = _retry_after(response)
-        if response.status_code in PASSING and asked is not None and asked > LONGEST_WAIT:
-            raise HubError(f"The Hub answered {response.status_code} and asks to wait {asked:.0f} s.", LATER)
-        return response
 
-    session.send = bound_send
-    return session
+def _refuse_long_waits(response: Any) -> None:
+    """Raise a HubError where the Hub asks for more than anybody waits for; the client would wait."""
+    asked = retry_after(response.headers)
+    if response.status_code in PASSING and PATIENCE.too_long(asked):
+        raise HubError(f"The Hub answered {response.status_code} and asks to wait {asked:.0f} s.", LATER)
 
 
 def token() -> str | None:
@@ -121,7 +122,7 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
     Raises:
         HubError: it cannot be done.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for failures in count(1):
         try:
             with _explained(place):
                 return action()
@@ -131,19 +132,12 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
                     found = done()
                     if found is not None:
                         return found
-            wait = _wait(error, attempt)
+            wait = PATIENCE.wait(failures, error.retry_after) if error.passing else None
             if wait is None:
                 raise
             say(f"{error.problem} Trying again in {wait:.0f} s.")
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
-
-
-def _wait(error: HubError, attempt: int) -> float | None:
-    """Return the seconds until the next attempt; None where there is none."""
-    if not error.passing or attempt == ATTEMPTS:
-        return None
-    return 2.0 ** (attempt - 1) if error.retry_after is None else error.retry_after
 
 
 @contextlib.contextmanager
@@ -206,18 +200,9 @@ def _answered(error: Any, place: str) -> HubError:
         429: "Wait as long as it asks, and push again.",
     }
     step = steps.get(status, AGAIN if status >= 500 else "Check what it says, and push again.")
-    return HubError(problem, step, status=status, passing=status in PASSING, retry_after=_retry_after(error.response))
-
-
-def _retry_after(response: Any) -> float | None:
-    """Return the seconds that the header Retry-After asks for, in seconds or as a date (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+    return HubError(
+        problem, step, status=status, passing=status in PASSING, retry_after=retry_after(error.response.headers)
+    )
 
 
 def _bare(address: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.export.files import CHUNK
 from convert.export.manifest import CARD
 from convert.hub.result import FileChange
 
@@ -44,9 +43,8 @@ class RemoteFile:
         if isinstance(content, bytes):
             digest.update(content)
         else:
-            with content.open("rb") as file:
-                while block := file.read(CHUNK):
-                    digest.update(block)
+            with content.open("rb", buffering=0) as file:
+                hashlib.file_digest(file, lambda: digest)
         return digest.hexdigest() == (self.sha256 or self.blob)
 
 

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from convert.errors import SourceError
+from convert.patience import PASSING, Patience, retry_after
 from convert.sources.address import KAGGLE_HOSTS
 from convert.sources.digests import Promised, promised_by
 
@@ -27,27 +27,20 @@ Progress = Callable[[int, int | None], None]
 MAX_BYTES: Final = 64 << 30
 MAX_ATTEMPTS: Final = 1000  # of a connection that always brings a little
 _CHUNK: Final = 1 << 16
-_AGAIN_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How patient a download is.
+class Policy(Patience):
+    """How patient a download is; an attempt fails when it brings fewer than `least_bytes`.
 
     Attributes:
         connect_seconds: to be connected.
         stall_seconds, least_bytes: fewer bytes in this time, and the connection counts as stalled.
-        attempts: in a row that bring fewer than `least_bytes`, before it is given up.
-        first_wait: seconds before the second attempt, doubled each time.
-        longest_wait: seconds; a server that asks for more (Retry-After) is told to the person instead.
     """
 
     connect_seconds: float = 20
     stall_seconds: float = 30
     least_bytes: int = 1024
-    attempts: int = 6
-    first_wait: float = 1
-    longest_wait: float = 120
 
 
 POLICY = Policy()
@@ -156,10 +149,10 @@ class _Transfer:
         )
         if failures >= self.policy.attempts:
             raise self._error(f"{again} ({failures} attempts)", onwards) from None
-        wait = min(self.policy.first_wait * 2 ** (failures - 1), self.policy.longest_wait)
-        if again.wait is not None and again.wait > self.policy.longest_wait:
+        wait = self.policy.wait(failures, again.wait)
+        if wait is None:
             raise self._error(f"{again}, and the server asks to wait {again.wait:.0f} seconds", onwards) from None
-        time.sleep(max(wait, again.wait or 0.0))
+        time.sleep(wait)
 
     def _attempt(self, session: requests.Session) -> Promised:
         import requests
@@ -202,8 +195,8 @@ class _Transfer:
             self.discard()
             self.validator = ""
             raise _Again("the part that is here does not fit the file any more")
-        if status in _AGAIN_STATUS:
-            raise _Again(said, _retry_after(response.headers))
+        if status in PASSING:
+            raise _Again(said, retry_after(response.headers))
         if status in (404, 410):
             raise self._error(said, "Check the address; the model may have moved.")
         if status in (401, 403):
@@ -311,16 +304,6 @@ def _content_range(headers: Mapping[str, str]) -> tuple[int, int | None]:
     if unit != "bytes" or not (start.isascii() and start.isdigit()):
         return -1, None
     return int(start), int(total) if total.isascii() and total.isdigit() else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def reason_of(error: BaseException) -> str:

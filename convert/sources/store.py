@@ -20,7 +20,6 @@ from convert.sources.archive import model_folder, unpack
 from convert.sources.download import Progress, download
 
 LOCK_SECONDS: Final = 4 * 3600.0  # another process may be fetching a large model over a bad connection
-_CHUNK: Final = 8 << 20
 
 
 def cached(folder: Path) -> Path | None:
@@ -79,14 +78,11 @@ def file_sha256(path: Path) -> str:
     Raises:
         SourceError: it cannot be read.
     """
-    found = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while data := file.read(_CHUNK):
-                found.update(data)
+        with path.open("rb", buffering=0) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None
-    return found.hexdigest()
 
 
 @contextlib.contextmanager
