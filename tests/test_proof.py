@@ -35,7 +35,7 @@ def whole(**changes: Any) -> list[dict[str, Any]]:
 
 
 def manifest(*names: str) -> dict[str, Any]:
-    return {"model": None, "files": dict.fromkeys(("config.json", "modules.json", *names), {})}
+    return {"model": None, "files": {name: {} for name in ("config.json", "modules.json", *names)}}
 
 
 class TestEquivalent:

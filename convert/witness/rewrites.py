@@ -25,8 +25,8 @@ class Rewrite:
 
     @cached_property
     def literal(self) -> bytes | None:
-        """The content for every match, where it has no groups."""
-        return None if self.highest else self.content(None)
+        """The content for every match, where it has no groups; the whole match is group 0."""
+        return self.content(None) if all(isinstance(piece, bytes) for piece in self.pieces) else None
 
     def content(self, found: Any) -> bytes:
         """The content for a match; a group that takes no part is empty."""
