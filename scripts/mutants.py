@@ -37,6 +37,7 @@ SECONDS = 120.0  # a test that has not ended by then has not noticed anything
 PRELOADED = (
     *("pytest", "hypothesis", "numpy", "ml_dtypes", "google.protobuf.message_factory", "google_crc32c", "cramjam"),
     *("tokenizers", "re2", "unicodedata2", "idna", "typer", "rich.progress", "jinja2", "requests", "filelock"),
+    *("huggingface_hub.hf_api", "huggingface_hub.repocard", "safetensors.numpy", "hypothesis.strategies"),
 )
 
 KILLED, SURVIVED, STALE = "killed", "survived", "stale"
@@ -97,10 +98,15 @@ def load_faults(root: Path = ROOT) -> list[Fault]:
 
 def copied(root: Path, place: Path) -> Path:
     """Copy the tree to `place`, with its byte code, which stays valid as times are kept."""
+    place.mkdir()
     for name in PARTS:
-        copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
-        copy(root / name, place / name)  # type: ignore[operator]
-    (place / PACKAGE / CONFIGS).symlink_to(place / "configs")
+        if (root / name).is_dir():
+            shutil.copytree(root / name, place / name, symlinks=True)
+        else:
+            shutil.copy2(root / name, place / name)
+    configs = place / PACKAGE / CONFIGS
+    if not configs.is_symlink():
+        configs.symlink_to(Path("..", "configs"))
     return place
 
 
@@ -131,12 +137,12 @@ class Recorder:
             self.outcomes[report.nodeid] = "failed" if report.failed else report.outcome
 
 
-def run_here(copy: Path, tests: Sequence[str], log: Path) -> None:
-    """Run tests against the copy, in this process, and write what became of them.
+def run_here(copy: Path, tests: Sequence[str], log: Path, keep: bool) -> None:
+    """Run tests against the copy, in this process, and write what became of them; `keep` byte code where it is right.
 
     The copy stands before everything on the path, of this process and of those that the tests start.
     """
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = not keep
     output = os.open(log.with_suffix(".out"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -146,14 +152,19 @@ def run_here(copy: Path, tests: Sequence[str], log: Path) -> None:
     before = os.environ.get("PYTHONPATH")
     os.environ |= {
         "PYTHONPATH": os.pathsep.join([str(copy), *([before] if before else [])]),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONDONTWRITEBYTECODE": "" if keep else "1",
     }
     sys.path.insert(0, str(copy))
     assert not any(name.split(".")[0] == PACKAGE for name in sys.modules), "the product was loaded before the copy"
     import pytest
 
     seen = Recorder()
-    options = ["-q", "-p", "no:cacheprovider", f"--rootdir={copy}", f"--basetemp={log.with_suffix('.tmp')}"]
+    options = [
+        "-q",
+        *(f"-pno:{name}" for name in ("cacheprovider", "anyio", "xdist")),
+        f"--rootdir={copy}",
+        f"--basetemp={log.with_suffix('.tmp')}",
+    ]
     code = int(pytest.main([*options, *tests], plugins=[seen]))
     loaded = sys.modules.get(PACKAGE)
     if loaded is not None and not str(loaded.__file__).startswith(f"{copy}{os.sep}"):
@@ -161,9 +172,9 @@ def run_here(copy: Path, tests: Sequence[str], log: Path) -> None:
     log.write_text(json.dumps({"code": code, "outcomes": seen.outcomes}), encoding="utf-8")
 
 
-def run(copy: Path, tests: Sequence[str], log: Path, seconds: float) -> dict[str, Any]:
+def run(copy: Path, tests: Sequence[str], log: Path, seconds: float, *, keep: bool = False) -> dict[str, Any]:
     """Run tests in a process of their own; return pytest's exit code and the outcomes, -1 where there was no answer."""
-    process = multiprocessing.get_context("forkserver").Process(target=run_here, args=(copy, tests, log))
+    process = multiprocessing.get_context("forkserver").Process(target=run_here, args=(copy, tests, log, keep))
     process.start()
     process.join(seconds)
     if process.is_alive():
@@ -208,12 +219,12 @@ def outcomes(faults: Sequence[Fault], place: Path, jobs: int, root: Path = ROOT)
     ready = [fault for fault, why in reasons.items() if not why]
     if not ready:
         return
+    tests = list(dict.fromkeys(fault.test for fault in ready))
+    first = copied(root, place / "0")
+    green = run(first, tests, place / "green.json", SECONDS * 5, keep=True)["outcomes"]
     free: SimpleQueue[Path] = SimpleQueue()
     for number in range(jobs):
-        (place / str(number)).mkdir()
-        free.put(copied(root, place / str(number)))
-    tests = list(dict.fromkeys(fault.test for fault in ready))
-    green = run(place / "0", tests, place / "green.json", SECONDS * 5)["outcomes"]
+        free.put(copied(first, place / str(number)) if number else first)
 
     def one(fault: Fault) -> Outcome:
         if set(of_test(green, fault.test)) != {"passed"}:
@@ -241,6 +252,7 @@ def main() -> None:
     if given.sample is not None:
         faults = random.Random(given.seed).sample(faults, min(given.sample, len(faults)))
     start = time.monotonic()
+    os.environ |= {"HF_HUB_OFFLINE": "1"}  # as tests/conftest.py has it; read when the library is loaded
     multiprocessing.set_forkserver_preload(list(PRELOADED))
     found = []
     with tempfile.TemporaryDirectory(prefix="hub2hf-mutants-") as place:

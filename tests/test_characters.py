@@ -12,6 +12,7 @@ from convert.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
+    SplitCharacters,
     SplitDelimiters,
     SplitScripts,
     TextBlueprint,
@@ -25,6 +26,7 @@ from convert.tokenizer.marks import stand_ins
 from convert.tokenizer.pipeline import check_order
 from convert.tokenizer.vocabulary import Vocabulary
 from convert.unicode import casing, folding, tables
+from convert.unicode.automaton import words_matching
 from convert.unicode.codepoints import EVERYTHING, LAST, CodePoints, regex_class, union
 from convert.unicode.delimiters import read_delimiters
 from convert.unicode.patterns import replacement
@@ -33,7 +35,7 @@ from convert.witness import boundaries, points
 from convert.witness import folding as theirs
 from convert.witness.patterns import character_at, compiled
 from convert.witness.rewrites import read_rewrite
-from convert.witness.syntax import classes
+from convert.witness.syntax import classes, tokens
 
 SMALL = 40
 
@@ -141,6 +143,16 @@ class TestPatterns:
         with pytest.raises(GraphError, match="more than single characters"):
             read_delimiters("ab", "", "n")
 
+    def test_the_last_word_is_split_off_too(self) -> None:
+        assert list(read_delimiters(r"\s", "", "n").split("a b")) == [("a", 0), ("b", 2)]
+
+    @pytest.mark.parametrize("pattern", ["a+b$", "^a|b", "(?:a|ab){1,2}", "a[^b]*$"])
+    def test_an_automaton_accepts_what_re2_matches(self, pattern: str) -> None:
+        automaton = words_matching((pattern,), "n")
+        for word in ("a", "b", "ab", "aab", "aba", "abab", "ac", "b^", ""):
+            assert automaton.accepts(word) == compiled(pattern, "n").matches(word.encode()), word
+        assert not words_matching(("a^b", "a$b"), "n").accepts("ab")
+
     @pytest.mark.parametrize("pattern", ["a*", "(?:a+b)+", r"\s+$", "^", "a{0,2}"])
     def test_replacements_that_could_differ_are_refused(self, pattern: str) -> None:
         with pytest.raises(GraphError, match="cannot be translated"):
@@ -218,6 +230,10 @@ class TestWitness:
     def test_classes_of_a_pattern_are_found(self) -> None:
         assert classes(r"\p{Lo}[\PL\p{^Han}]\\p\Q\pN\E\p{Lo}") == ("Lo", "L", "Han")
 
+    def test_classes_know_whether_they_are_negated(self) -> None:
+        found = [token.negated for token in tokens(r"\pL\PL\p{^L}\P{^L}") if token.name]
+        assert found == [False, True, True, False]
+
 
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##a", "b", ".", "犬")
 PACK = Pack(2, 3, 0, 6, "pack")
@@ -247,6 +263,10 @@ class TestTokenizer:
 
     def test_delimiters_that_stay_are_words(self) -> None:
         assert self.ids("a.a b", SplitDelimiters(r"\s+|[.]", "[.]", "d")) == [2, 4, 7, 4, 6, 3]
+
+    def test_words_that_match_are_cut_into_characters(self) -> None:
+        cut = SplitCharacters((r"b+",), "c")
+        assert self.ids("bb aa", SplitDelimiters(r"\s+", "", "d"), cut) == [2, 6, 6, 4, 5, 3]
 
     def test_operations_out_of_order_are_refused(self) -> None:
         check_order(text_side(ReplacePattern("x", "", "r"), SplitScripts("s")).operations)

@@ -108,7 +108,7 @@ def test_a_weight_that_is_no_float_is_refused(tmp_path: Path) -> None:
 def test_write_arrays_is_what_safetensors_reads(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.zeros(0, np.float16)}
+    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.zeros(0, np.float16), "c": np.ones(3)}
     write_arrays(tmp_path / "x.safetensors", arrays)
     found = load_file(tmp_path / "x.safetensors")
     assert all(np.array_equal(found[key], value) and found[key].dtype == value.dtype for key, value in arrays.items())

@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Callable[[], tuple[Any, ...]], Any]] = {
     "numbers that are cut": (lambda: kernel("Cast", [-1.7, 1.7], DstT=np.dtype(np.int64)), [-1, 1]),
     "sums by segment": (lambda: kernel("SegmentSum", [1, 2, 4], [0, 0, 2]), [3, 0, 4]),
     "means by segment": (lambda: kernel("SegmentMean", [1.0, 2.0, 4.0], [0, 0, 2]), [1.5, 0, 4]),
-    "sums by unsorted segment": (lambda: kernel("UnsortedSegmentSum", [1, 2, 4], [1, -1, 1], 2), [0, 5]),
+    "sums by unsorted segment": (lambda: kernel("UnsortedSegmentSum", [1, 2, 4], [1, -1, 1], 3), [0, 5, 0]),
     "running sums": (lambda: kernel("Cumsum", [1, 2, 3], 0, exclusive=True), [0, 1, 3]),
     "running sums from the end": (lambda: kernel("Cumsum", [1, 2, 3], 0, reverse=True), [6, 5, 3]),
     "the last branch, of an index that is none": (

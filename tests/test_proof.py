@@ -10,7 +10,7 @@ import pytest
 
 from convert.errors import ExportError
 from convert.export.files import hash_file
-from convert.export.manifest import PROOF, problems, proved_files, unknown_files
+from convert.export.manifest import MANIFEST, PROOF, VERSION, problems, proved_files, read_manifest, unknown_files
 from convert.export.proof import TRAPS, Proof, read_proof
 from convert.hub.plan import unproved
 from convert.known_models import find_model
@@ -156,3 +156,31 @@ class TestReading:
         assert problems(folder, found) == {"config.json": "has other bytes"}
         (folder / "config.json").unlink()
         assert problems(folder, found) == {"config.json": "is missing"}
+
+
+def read(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Write a manifest and read it."""
+    parts: dict[str, Any] = {"source": {"fingerprint": "0" * 64}, "converter": {}, "identity": {}, "model": None}
+    parts["blueprint"] = {"encoder": {}, "text": [], "mapping": [], "vocabulary": {}}
+    (folder / MANIFEST).write_text(json.dumps({"version": VERSION, "files": {}, **parts, **changes}))
+    return read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", ".git/config", "HUB2HF.json", "a//b", "c:x"])
+def test_a_manifest_names_files_of_its_folder_only(name: str, tmp_path: Path) -> None:
+    entry = {"bytes": 1, "sha256": "0" * 64}
+    assert read(tmp_path, files={"1_Pooling/config.json": entry})["files"]
+    with pytest.raises(ExportError, match="no file of a folder"):
+        read(tmp_path, files={name: entry})
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1, None, str(VERSION)])
+def test_a_manifest_of_another_version_is_refused(version: object, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="its version is another"):
+        read(tmp_path, version=version)
+
+
+@pytest.mark.parametrize("entry", [{"bytes": -1, "sha256": "0" * 64}, {"bytes": 1, "sha256": "0"}])
+def test_sizes_and_hashes_that_are_none_are_refused(entry: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="size or hash of 'a' is none"):
+        read(tmp_path, files={"a": entry})

@@ -110,6 +110,18 @@ def test_stages_are_those_of_bert_written_out_token_by_token() -> None:
     np.testing.assert_allclose(found["embedding"][1], pooled / np.linalg.norm(pooled), atol=1e-12)
 
 
+def test_what_is_not_attended_to_changes_nothing() -> None:
+    held = weights()
+    believed = Hypothesis(1, 2, "relu", "tanh", 0.1, True)
+    attended = np.asarray([[False, True, True]])
+    found = []
+    for first in (1, 2):  # the first token counts, and only itself sees what it is
+        ids = np.asarray([[first, 3, 4]])
+        found.append(dict(stages(Probe(ids, attended, np.zeros_like(ids)), held.__getitem__, believed))["layer 0"])
+    assert not np.allclose(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1:], found[1][1:], atol=1e-12)
+
+
 @pytest.mark.parametrize("normal", [False, True])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_told_from_its_values(name: str, normal: bool) -> None:
