@@ -110,6 +110,8 @@ class TestTables:
         ):
             assert names[tables.script_of(character)] == script
         assert sum(map(len, tables.scripts().values())) == LAST + 1
+        for number, codes in enumerate(tables.scripts().values()):
+            assert {tables.script_of(chr(end)) for pair in codes.ranges for end in pair} == {number}
 
     def test_groups_are_unions(self) -> None:
         assert tables.re2_class("Z") == union(tables.re2_class(name) or EVERYTHING for name in ("Zs", "Zl", "Zp"))
@@ -153,7 +155,7 @@ class TestPatterns:
             assert automaton.accepts(word) == compiled(pattern, "n").matches(word.encode()), word
         assert not words_matching(("a^b", "a$b"), "n").accepts("ab")
 
-    @pytest.mark.parametrize("pattern", ["a*", "(?:a+b)+", r"\s+$", "^", "a{0,2}"])
+    @pytest.mark.parametrize("pattern", ["a*", "(?:a+b)+", "(?:a+)+", r"\s+$", "^", "a{0,2}"])
     def test_replacements_that_could_differ_are_refused(self, pattern: str) -> None:
         with pytest.raises(GraphError, match="cannot be translated"):
             replacement(pattern, "", "n")
@@ -198,6 +200,8 @@ class TestWitness:
     def test_a_delimiter_that_is_nothing_is_refused(self) -> None:
         with pytest.raises(GraphError, match="is nothing"):
             list(compiled("(b*)", "n").split(b"axb", None))
+        with pytest.raises(GraphError, match="is nothing"):
+            list(compiled("(y)?x", "n").split(b"axb", None))
 
     @pytest.mark.parametrize(
         ("rewrite", "everywhere", "after"),
@@ -235,7 +239,7 @@ class TestWitness:
         assert found == [False, True, True, False]
 
 
-PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##a", "b", ".", "犬")
+PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##a", "b", ".", "犬", "##犬")
 PACK = Pack(2, 3, 0, 6, "pack")
 
 
@@ -254,12 +258,14 @@ class TestTokenizer:
         assert self.ids("aaaaa", SplitScripts("s"), limit=4) == [2, 1, 3]
         assert self.ids("犬", SplitScripts("s"), limit=4) == [2, 8, 3]
         assert self.ids("犬犬", SplitScripts("s"), limit=5) == [2, 1, 3]
+        assert self.ids("犬犬", SplitScripts("s"), limit=6) == [2, 8, 9, 3]
 
     def test_the_first_pieces_are_kept(self) -> None:
         assert self.ids("a b a b a b", SplitScripts("s")) == [2, 4, 6, 4, 6, 3]
 
     def test_scripts_are_parted_and_white_space_inside_one_goes(self) -> None:
         assert self.ids("a犬 .b", SplitScripts("s"), pack=Pack(2, 3, 0, 9, "p")) == [2, 4, 8, 7, 6, 3]
+        assert self.ids(". .", SplitScripts("s")) == self.ids("..", SplitScripts("s")) == [2, 1, 3]
 
     def test_delimiters_that_stay_are_words(self) -> None:
         assert self.ids("a.a b", SplitDelimiters(r"\s+|[.]", "[.]", "d")) == [2, 4, 7, 4, 6, 3]
@@ -305,7 +311,7 @@ class TestTokenizer:
         vocabulary = Vocabulary(PIECES, tmp_path)
         found = special_tokens(text_side(pack=Pack(5, 4, 6, 9, "pack")), vocabulary)
         assert (found.cls, found.sep, found.pad, found.unk, found.mask) == ("##a", "a", "b", "[UNK]", None)
-        for wrong in (Pack(9, 3, 0, 6, "p"), Pack(2, 3, -1, 6, "p")):
+        for wrong in (Pack(10, 3, 0, 6, "p"), Pack(2, 3, -1, 6, "p")):
             with pytest.raises(VocabularyError, match="packs with id"):
                 special_tokens(text_side(pack=wrong), vocabulary)
 

@@ -186,6 +186,9 @@ def test_axes_of_a_product(product: Node, summed: list[Any], kept: list[Any], la
 def test_probe_words_stand_on_both_sides_of_the_limit() -> None:
     sizes = {len(word.encode()) for text in probe_texts(100) for word in text.split() if len(word) > 20}
     assert {100, 101} <= sizes
+    for letter in "aяก𐐀":
+        of_letter = [len(word.encode()) for text in probe_texts(100) for word in text.split() if set(word) == {letter}]
+        assert min(of_letter) <= 100 < max(of_letter)
     assert max(len(text.split()) for text in probe_texts(100)) > 50
 
 

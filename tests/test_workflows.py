@@ -28,7 +28,7 @@ def lint(*command: str | Path) -> None:
 
 
 def test_they_are_github_workflows() -> None:
-    assert [file.name for file in FILES] == ["ci.yml", "real.yml", "verify.yml"]
+    assert [file.name for file in FILES] == ["ci.yml", "mutants.yml", "real.yml", "verify.yml"]
     lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES)
 
 
