@@ -12,7 +12,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test core recipes coverage distribution transformers4 check ops fuzz kill bench verify-large garden real old-tensorflow zoo clean
+.PHONY: demo test core recipes coverage distribution transformers4 check ops fuzz kill mutants bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -63,6 +63,9 @@ fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokeni
 
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py
+
+mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
+	$(BIN)/python scripts/mutants.py
 
 bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size
 	$(BIN)/python scripts/bench.py

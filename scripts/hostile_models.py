@@ -15,7 +15,7 @@ from typing import Any
 
 import google_crc32c
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "savedmodel"))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from savedmodel_writers import encode_table
 

@@ -7,10 +7,12 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,15 @@ from references import EMBEDDED, Reference
 
 import convert
 from convert.blueprint.activations import ACTIVATIONS
-from convert.errors import CheckpointError, ExportError
+from convert.errors import CheckpointError, ExportError, MappingError
+from convert.export.config import bert_config
 from convert.export.sentence_transformers import COEFFICIENTS, SCALES
-from convert.export.weights import write_arrays
+from convert.export.weights import write_arrays, write_safetensors
+from convert.savedmodel import SavedModel
+from convert.savedmodel.values import Stored, Values
+from convert.state_dict import COPY, Mapped
 
+DATA = "variables/variables.data-00000-of-00001"
 CONVERT = "import sys, convert; convert.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
 
 
@@ -59,10 +66,49 @@ def test_safetensors_reads_the_weights(converted_variant: Path) -> None:
             assert file.metadata() == {"format": "pt"}
 
 
+def test_progress_counts_the_bytes_of_the_weights_and_ends_at_all_of_them(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    out = convert.convert(EMBEDDED, tmp_path / "out", progress=lambda done, total: told.append((done, total))).out
+    data = (out / "model.safetensors").read_bytes()
+    weights = len(data) - 8 - int.from_bytes(data[:8], "little")
+    assert told[-1] == (weights, weights)
+    assert {total for _, total in told} == {weights}
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) > 10
+
+
+def test_padding_is_that_of_the_graph() -> None:
+    blueprint = convert.inspect(EMBEDDED)
+    for pad_id in (0, 7):
+        assert bert_config(blueprint.encoder, replace(blueprint.text.pack, pad_id=pad_id))["pad_token_id"] == pad_id
+
+
+def test_a_damaged_variable_that_is_not_converted_is_an_error(tmp_path: Path) -> None:
+    """Its bytes are nobody's concern, and that they are others than were saved is."""
+    shutil.copytree(EMBEDDED, tmp_path / "model")
+    checkpoint = SavedModel.open(EMBEDDED).checkpoint
+    (name,) = convert.inspect(EMBEDDED).encoder.unused
+    data = bytearray((tmp_path / "model" / DATA).read_bytes())
+    at = data.index(checkpoint.read(name).tobytes())
+    data[at] ^= 1
+    (tmp_path / "model" / DATA).write_bytes(data)
+    with pytest.raises(CheckpointError, match=f"{name}.*CRC32C"):
+        convert.convert(tmp_path / "model", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_weight_that_is_no_float_is_refused(tmp_path: Path) -> None:
+    values = Values(None, {})
+    stored = Stored(np.dtype(np.int8), (2,), 2)
+    values.stored = lambda name: stored  # type: ignore[method-assign]
+    with pytest.raises(MappingError, match="'v' is int8"):
+        write_safetensors(tmp_path / "x", values, [Mapped("v", "pooler.dense.bias", COPY, (2,))])
+
+
 def test_write_arrays_is_what_safetensors_reads(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.zeros(0, np.float16)}
+    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.zeros(0, np.float16), "c": np.ones(3)}
     write_arrays(tmp_path / "x.safetensors", arrays)
     found = load_file(tmp_path / "x.safetensors")
     assert all(np.array_equal(found[key], value) and found[key].dtype == value.dtype for key, value in arrays.items())
@@ -147,8 +193,6 @@ def test_the_work_of_another_living_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_source_is_never_replaced(tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(EMBEDDED, tmp_path / "model")
     for out in (tmp_path, tmp_path / "model"):
         with pytest.raises(ExportError, match="in use"):
@@ -159,8 +203,6 @@ def test_the_source_is_never_replaced(tmp_path: Path) -> None:
 @pytest.fixture
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model with one bit of the last weight flipped."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("damaged") / "model"
     shutil.copytree(EMBEDDED, folder)
     shard = next((folder / "variables").glob("*.data-*"))

@@ -69,6 +69,12 @@ class TestSummary:
         assert "NOTHING COMPARED" in terminal(found)
         assert "❌" in report_markdown(found)
 
+    def test_a_wide_tolerance_alone_proves_nothing(self) -> None:
+        found = report([row(), row(language="ja", tolerance=0.5)])
+        assert all(one.passed for one in found.rows)
+        assert summary(found).startswith("NOT EQUIVALENT")
+        assert report_json(found)["equivalent"] is False
+
     def test_one_line_whatever_is_in_it(self) -> None:
         line = summary(report([row("a\nb", "x\u2028y\x00", 1.0)], causes=[Cause(NASTY + "\n", "")]))
         assert len(line.splitlines()) == 1

@@ -29,7 +29,7 @@ def lint(*command: str | Path) -> None:
 
 
 def test_they_are_github_workflows() -> None:
-    assert [file.name for file in FILES] == ["ci.yml", "real.yml", "release.yml", "verify.yml"]
+    assert [file.name for file in FILES] == ["ci.yml", "mutants.yml", "real.yml", "release.yml", "verify.yml"]
     lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *FILES)
     lint("check-jsonschema", "--builtin-schema", "vendor.dependabot", DEPENDABOT)
 

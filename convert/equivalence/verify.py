@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.equivalence.candidate import Candidate
-from convert.equivalence.diagnose import departure, likely_causes
 from convert.equivalence.recording import Recording
 from convert.equivalence.result import Cause, Failure, Report, Row
 from convert.equivalence.sentences import CHUNK, Sentence, chunked
@@ -19,6 +17,7 @@ from convert.errors import SourceError
 
 if TYPE_CHECKING:
     from convert.blueprint import Blueprint
+    from convert.equivalence.candidate import Candidate
     from convert.equivalence.tensorflow_side import ReferenceGraph
     from convert.savedmodel import SavedModel
 
@@ -39,16 +38,17 @@ class _Tally:
     worst: str = ""
 
     def add(self, text: str, difference: float, similarity: float, *, other_ids: bool) -> None:
+        if not self.sentences or _exceeds(difference, self.difference):
+            self.difference, self.worst = difference, text
+        if _exceeds(similarity, self.similarity):
+            self.similarity = similarity
         self.sentences += 1
         self.other_ids += other_ids
-        self.similarity = _larger(self.similarity, similarity)
-        if not self.worst or not difference <= self.difference:
-            self.difference, self.worst = _larger(self.difference, difference), text
 
 
-def _larger(a: float, b: float) -> float:
-    """Return the larger; not a number is larger than any."""
-    return a if np.isnan(a) or a > b else b
+def _exceeds(a: float, b: float) -> bool:
+    """Whether a is larger than b; what is not a number is larger than any number."""
+    return not np.isnan(b) and not a <= b
 
 
 @dataclass
@@ -122,6 +122,10 @@ class Verification:
 
     def failures(self) -> list[Failure]:
         """Return the examined sentences with the first stage at which each departs."""
+        if not any(examined.worst for examined in self.examined.values()):
+            return []
+        from convert.equivalence.diagnose import departure  # it needs PyTorch, which comparing does not
+
         found = []
         for surface, examined in self.examined.items():
             for difference, recording in examined.worst:
@@ -134,6 +138,8 @@ class Verification:
         """Return the likely causes of `failures`."""
         if not failures:
             return []
+        from convert.equivalence.diagnose import likely_causes
+
         parts = [part for examined in self.examined.values() for _, part in examined.worst]
         return likely_causes(self.candidate, failures, parts, model, blueprint)
 

@@ -32,7 +32,7 @@ def write_safetensors(
         path: the file to create.
         values: where the variables are read from; each CRC32C is verified on the way.
         mapped: variables, keys and operations.
-        progress: called with the bytes just written.
+        progress: called with the bytes of tensors just written, `weights_bytes` in all.
 
     Raises:
         CheckpointError: a variable is damaged.
@@ -42,7 +42,10 @@ def write_safetensors(
     hashed: Future[None] | None = None
     # Hashing takes as long as writing: another thread hashes a chunk while the next is read and written.
     with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
-        for chunk in _contents(values, mapped):
+        header = _header(_entries(values, mapped))
+        file.write(header)
+        digest.update(header)
+        for chunk in (chunk for item in mapped for chunk in _tensor_bytes(values, item)):
             file.write(chunk)
             if hashed is not None:
                 hashed.result()
@@ -54,12 +57,6 @@ def write_safetensors(
 def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:
     """Return the bytes that the tensors of `mapped` take."""
     return sum(prod(item.shape) * values.stored(item.variable).dtype.itemsize for item in mapped)
-
-
-def _contents(values: Values, mapped: Sequence[Mapped]) -> Iterator[bytes | memoryview]:
-    yield _header(_entries(values, mapped))
-    for item in mapped:
-        yield from _tensor_bytes(values, item)
 
 
 def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[Entry]:

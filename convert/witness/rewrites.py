@@ -25,7 +25,7 @@ class Rewrite:
 
     @cached_property
     def literal(self) -> bytes | None:
-        """The content for every match, where it has no groups."""
+        """The content for every match, where it has no groups; the whole match is group 0."""
         return self.content(None) if all(isinstance(piece, bytes) for piece in self.pieces) else None
 
     def content(self, found: Any) -> bytes:

@@ -45,7 +45,14 @@ def test_reads_any_table(
     assert list(read_table(path).items()) == sorted(entries.items())
 
 
-@pytest.mark.parametrize("entries", [[(b"b", b""), (b"a", b"")], [(b"a", b"1"), (b"a", b"2")]])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(b"b", b""), (b"a", b"")],
+        [(b"a", b"1"), (b"a", b"2")],
+        [(b"a", b""), (b"m", b""), (b"b", b""), (b"z", b"")],  # each block in order, and the last keys of both
+    ],
+)
 @pytest.mark.parametrize("per_block", [1, 2])
 def test_keys_out_of_order_or_repeated(tmp_path: Path, entries: list[tuple[bytes, bytes]], per_block: int) -> None:
     path = tmp_path / "t.index"

@@ -1,0 +1,200 @@
+"""How a candidate is held against a recording, sentence by sentence, with a candidate that is no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert.equivalence.recording import EMBEDDING, Recording, join
+from convert.equivalence.result import Row
+from convert.equivalence.sentences import Sentence, chosen_sentences, chunked, read_sentences
+from convert.equivalence.tolerances import Tolerance, Tolerances, load_tolerances
+from convert.equivalence.verify import EXAMINED, Verification, Witness, verify
+from convert.errors import SourceError
+
+TEXTS = ("one", "two", "three", "four")
+IDS = [[101, 7, 102], [101, 8, 102], [101, 9, 102], [101, 9, 9, 102]]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    ids: list[list[int]]
+    embeddings: np.ndarray
+
+
+@dataclass
+class Candidate:
+    """Gives what it is told to give, for the empty text what it gives for the first."""
+
+    vectors: np.ndarray
+    ids: list[list[int]]
+    surfaces: Sequence[str] = ("automodel",)
+    folder: Path = Path("folder")
+
+    def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
+        at = [TEXTS.index(text or TEXTS[0]) for text in texts]
+        return Embedded([self.ids[i] for i in at], self.vectors[at])
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
+def turned(*angles: float) -> np.ndarray:
+    """Unit vectors in the plane."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+ANGLES = (0.0, 0.5, 1.0, 1.5)
+
+
+def recording(languages: Sequence[str] = ("de",) * 4) -> Recording:
+    sentences = [Sentence(*pair) for pair in zip(languages, TEXTS, strict=True)]
+    return Recording("2.19.0", "0" * 64, 128, sentences, IDS, {EMBEDDING: 3.0 * turned(*ANGLES)})
+
+
+def rows(vectors: np.ndarray, ids: list[list[int]] = IDS, **given: Any) -> list[Row]:
+    found = Verification(Candidate(vectors, ids), tolerances())  # type: ignore[arg-type]
+    found.add(recording(**given))
+    return found.rows()
+
+
+def tolerances(most: float = 1e-6) -> Tolerances:
+    return Tolerances({"automodel": Tolerance(most, most, "a test")}, {})
+
+
+def test_the_same_is_the_same() -> None:
+    (row,) = rows(turned(*ANGLES))
+    assert (row.sentences, row.other_ids, row.passed) == (4, 0, True)
+    assert row.difference < 1e-12
+    assert row.similarity < 1e-12
+
+
+def test_similarity_is_that_of_pairs_of_sentences() -> None:
+    """All turned alike differ from what is expected, and no two of them are less alike than they were."""
+    (row,) = rows(turned(*(angle + 0.3 for angle in ANGLES)))
+    assert row.difference > 0.2
+    assert row.similarity < 1e-12
+    (row,) = rows(turned(0.0, 0.5, 1.0, 1.7))
+    assert row.similarity == pytest.approx(max(abs(np.cos(1.7 - a) - np.cos(1.5 - a)) for a in ANGLES[:3]))
+
+
+def test_ids_of_the_same_number_may_be_other_ids() -> None:
+    (row,) = rows(turned(*ANGLES), [IDS[0], [101, 9, 102], IDS[2], IDS[2]])
+    assert row.other_ids == 2
+
+
+def test_the_worst_sentence_is_the_one_that_differs_most() -> None:
+    (row,) = rows(turned(0.01, 0.5, 1.1, 1.52))
+    assert row.worst == "three"
+    assert row.difference == pytest.approx(np.abs(turned(1.1) - turned(1.0)).max())
+    (row,) = rows(turned(0.01, 0.5, 1.02, 1.7))
+    assert row.worst == "four"
+
+
+def test_what_is_no_number_is_worst_of_all_and_passes_nowhere() -> None:
+    (row,) = rows(turned(0.01, np.nan, 1.5, 1.5))
+    assert np.isnan(row.difference)
+    assert row.worst == "two"
+    assert not row.passed
+
+
+def test_the_empty_text_may_be_the_worst() -> None:
+    """It is among the traps, and no reason to name another."""
+    found = Verification(Candidate(turned(0.3, 0.5, 1.01, 1.5), IDS), tolerances())  # type: ignore[arg-type]
+    found.add(replace(recording(), sentences=[Sentence("de", text) for text in ("", *TEXTS[1:])]))
+    (row,) = found.rows()
+    assert (row.worst, row.difference > 0.2) == ("", True)
+
+
+def test_languages_are_told_apart() -> None:
+    german, japanese = rows(turned(0.0, 0.5, 1.0, 1.6), languages=("de", "de", "ja", "ja"))
+    assert [(row.language, row.sentences, row.passed) for row in (german, japanese)] == [
+        ("de", 2, True),
+        ("ja", 2, False),
+    ]
+
+
+def test_the_worst_failures_are_examined() -> None:
+    found = Verification(Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS), tolerances())  # type: ignore[arg-type]
+    for _ in range(EXAMINED):
+        found.add(recording())
+    examined = [part.sentences[0].text for _, part in found.examined["automodel"].worst]
+    assert (len(examined), set(examined)) == (EXAMINED, {"three"})
+
+
+def test_another_size_is_no_port() -> None:
+    with pytest.raises(SourceError, match="3 numbers, the SavedModel of 2"):
+        rows(np.eye(4, 3))
+
+
+def test_progress_counts_every_sentence_and_nothing_is_no_proof() -> None:
+    told: list[int] = []
+    candidate = Candidate(turned(*ANGLES), IDS)
+    witness = Witness(recording().chunks(3))
+    report = verify(witness, candidate, tolerances(), named="x", progress=told.append)  # type: ignore[arg-type]
+    assert (told, report.equivalent, report.witness) == ([3, 1], True, "TensorFlow 2.19.0, recorded")
+    with pytest.raises(SourceError, match="no sentences to compare"):
+        verify(Witness([]), candidate, tolerances(), named="x")  # type: ignore[arg-type]
+
+
+def test_a_recording_is_read_in_some_languages() -> None:
+    parts = list(Witness.recorded(recording(("de", "ja", "de", "th")), ["de", "th"]).recordings)
+    assert [sentence.text for part in parts for sentence in part.sentences] == ["one", "three", "four"]
+    assert [row for part in parts for row in part.ids] == [IDS[0], IDS[2], IDS[3]]
+
+
+def test_parts_of_a_recording_are_joined_in_their_order() -> None:
+    whole = recording()
+    again = join(list(whole.chunks(3)))
+    assert (again.sentences, again.ids) == (whole.sentences, whole.ids)
+    assert np.array_equal(again.embeddings, whole.embeddings)
+
+
+def test_a_recording_comes_back_and_a_changed_one_does_not(tmp_path: Path) -> None:
+    made = replace(recording(), ids_from="its preprocessor")
+    made.save(tmp_path / "a")
+    found = Recording.load(tmp_path / "a")
+    assert (found.ids, found.sentences, found.ids_from) == (made.ids, made.sentences, made.ids_from)
+    data = bytearray((tmp_path / "a").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "b").write_bytes(data)
+    with pytest.raises(SourceError, match="damaged"):
+        Recording.load(tmp_path / "b")
+
+
+def test_tolerances_have_exceptions_by_language(tmp_path: Path) -> None:
+    text = '[surface.automodel]\ntolerance = 1e-6\nmeasured = 1e-7\nreason = "r"\n'
+    path = tmp_path / "t.toml"
+    path.write_text(f'{text}[surface.automodel.ja]\ntolerance = 0.1\nmeasured = 0.05\nreason = "s"\n')
+    found = load_tolerances(path)
+    assert [found.of("automodel", language).tolerance for language in ("de", "ja")] == [1e-6, 0.1]
+    with pytest.raises(SourceError, match=r"no \[surface\.bert\]"):
+        found.of("bert", "de")
+    for wrong in ("0", "-1e-6", "nan"):
+        path.write_text(text.replace("tolerance = 1e-6", f"tolerance = {wrong}"))
+        with pytest.raises(SourceError, match="not positive"):
+            load_tolerances(path)
+
+
+def test_sentences_of_a_file_are_told_from_languages(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_bytes(b"de\tHund\tKatze\r\n\nno tab\nja\t\n")
+    assert list(read_sentences(path)) == [("de", "Hund\tKatze"), ("und", "no tab"), ("ja", "")]
+    assert [text for _, text in chosen_sentences(["de"], path)] == ["Hund\tKatze"]
+    with pytest.raises(SourceError, match="no sentences in zu"):
+        list(chosen_sentences(["de", "zu"], path))
+    path.write_bytes(b"a\n\nb\n\xff\n")
+    with pytest.raises(SourceError, match="line 4 is not UTF-8"):
+        list(read_sentences(path))
+
+
+def test_chunks_are_full_and_nothing_is_lost() -> None:
+    sentences = [Sentence("de", str(number)) for number in range(7)]
+    assert [len(chunk) for chunk in chunked(sentences, 3)] == [3, 3, 1]
+    assert [one for chunk in chunked(sentences, 3) for one in chunk] == sentences
