@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
 MOST_CHARACTERS = 2000  # a hostile graph may have names of any length
 
 

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import SourceError, VocabularyError
+from convert.errors import FETCH_AGAIN, SourceError, VocabularyError
 from convert.limits import MAX_ASSETS, MAX_LINE_BYTES, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_LINES
 from convert.savedmodel import messages
 
 ASSETS_FOLDER: Final = "assets"  # kSavedModelAssetsDirectory, tensorflow/cc/saved_model/constants.h
 ASSETS_COLLECTION: Final = "saved_model_assets"  # kSavedModelAssetsKey, ibid.; TF Hub v1 modules list them here
-_AGAIN: Final = "Fetch or copy the SavedModel again."
 
 
 def read_assets(folder: Path, meta_graph: Any) -> dict[str, Path]:
@@ -30,11 +29,11 @@ def read_assets(folder: Path, meta_graph: Any) -> dict[str, Path]:
     assets: dict[str, Path] = {}
     for count, proto in enumerate(_declared(folder, meta_graph)):
         if count == MAX_ASSETS:
-            raise SourceError(f"{folder} names more than {MAX_ASSETS} assets.", _AGAIN)
+            raise SourceError(f"{folder} names more than {MAX_ASSETS} assets.", FETCH_AGAIN)
         tensor = str(proto.tensor_info.name)
         path = _asset_path(folder, str(proto.filename))
         if assets.setdefault(tensor, path) != path:
-            raise SourceError(f"{folder} gives the tensor {tensor} two assets.", _AGAIN)
+            raise SourceError(f"{folder} gives the tensor {tensor} two assets.", FETCH_AGAIN)
     return assets
 
 
@@ -47,17 +46,17 @@ def check_vocabulary(path: Path) -> None:
     try:
         size = path.stat().st_size
         if size > MAX_VOCABULARY_BYTES:
-            raise VocabularyError(f"{path} has {size} bytes, too many for a vocabulary.", _AGAIN)
+            raise VocabularyError(f"{path} has {size} bytes, too many for a vocabulary.", FETCH_AGAIN)
         with path.open("rb") as file:
             content = np.frombuffer(file.read(MAX_VOCABULARY_BYTES + 1), np.uint8)
     except OSError as error:
-        raise VocabularyError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from None
+        raise VocabularyError(f"{path} cannot be read: {error.strerror}.", FETCH_AGAIN) from None
     ends = np.append(np.flatnonzero(content == ord("\n")), content.size)
     if ends.size > MAX_VOCABULARY_LINES + 1:
-        raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", _AGAIN)
+        raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", FETCH_AGAIN)
     lengths = np.diff(ends, prepend=-1)
     if lengths.max() >= MAX_LINE_BYTES:
-        raise VocabularyError(f"{path}: line {int(lengths.argmax()) + 1} is longer than any piece.", _AGAIN)
+        raise VocabularyError(f"{path}: line {int(lengths.argmax()) + 1} is longer than any piece.", FETCH_AGAIN)
 
 
 def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
@@ -67,21 +66,21 @@ def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
         try:
             yield messages.parse("AssetFileDef", item.value)
         except messages.MalformedMessage as error:
-            raise SourceError(f"The list of assets of {folder} is malformed: {error}.", _AGAIN) from None
+            raise SourceError(f"The list of assets of {folder} is malformed: {error}.", FETCH_AGAIN) from None
 
 
 def _asset_path(folder: Path, filename: str) -> Path:
     parts = filename.replace("\\", "/").split("/")
     if not filename.isprintable() or ":" in filename or any(part in ("", ".", "..") for part in parts):
-        raise SourceError(f"{folder} names the asset {filename!r}, which is no file of its assets.", _AGAIN)
+        raise SourceError(f"{folder} names the asset {filename!r}, which is no file of its assets.", FETCH_AGAIN)
     path = folder / ASSETS_FOLDER / filename
     try:
         resolved, inside = path.resolve(), (folder / ASSETS_FOLDER).resolve()
         found = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise SourceError(f"The asset {path} cannot be read: {error}.", _AGAIN) from None
+        raise SourceError(f"The asset {path} cannot be read: {error}.", FETCH_AGAIN) from None
     if not resolved.is_relative_to(inside):
-        raise SourceError(f"The asset {path} is a link to {resolved}, outside of {inside}.", _AGAIN)
+        raise SourceError(f"The asset {path} is a link to {resolved}, outside of {inside}.", FETCH_AGAIN)
     if not found:
-        raise SourceError(f"The asset {path} is missing.", _AGAIN)
+        raise SourceError(f"The asset {path} is missing.", FETCH_AGAIN)
     return path

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import CheckpointError
+from convert.errors import FETCH_AGAIN, CheckpointError
 from convert.savedmodel import messages
 from convert.savedmodel.entries import Entry, Piece, read_entries, read_header
 from convert.savedmodel.files import is_file
 from convert.savedmodel.graph_only import KeptBytes
-from convert.savedmodel.shards import AGAIN, Shards
+from convert.savedmodel.shards import Shards
 from convert.savedmodel.table import read_table
 
 OBJECT_GRAPH_KEY: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"  # OBJECT_GRAPH_PROTO_KEY, tensorflow/python/trackable/base.py
@@ -91,7 +91,7 @@ class Checkpoint:
         """
         index = prefix.with_name(prefix.name + ".index")
         if not is_file(index):
-            raise CheckpointError(f"The checkpoint index {index} is missing.", AGAIN)
+            raise CheckpointError(f"The checkpoint index {index} is missing.", FETCH_AGAIN)
         return cls._opened(prefix, Shards)
 
     @classmethod
@@ -244,12 +244,12 @@ class Checkpoint:
     def _object_graph(self, graph: Entry) -> Any:
         """Return the TrackableObjectGraph: the objects that were saved, by name, each with its checkpoint keys."""
         if graph.dtype != object or graph.shape or graph.pieces[0].slice is not None:
-            raise CheckpointError(f"The object graph of {self.prefix} is not one string.", AGAIN)
+            raise CheckpointError(f"The object graph of {self.prefix} is not one string.", FETCH_AGAIN)
         data = self._shards.read_strings(graph.key, graph.pieces[0], 1)[0]
         try:
             return messages.parse("TrackableObjectGraph", data)
         except messages.MalformedMessage as error:
-            raise CheckpointError(f"The object graph of {self.prefix} is malformed: {error}.", AGAIN) from None
+            raise CheckpointError(f"The object graph of {self.prefix} is malformed: {error}.", FETCH_AGAIN) from None
 
 
 def _names(entries: Mapping[str, Entry], full_names: list[tuple[str, str]]) -> dict[str, str]:

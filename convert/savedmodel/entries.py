@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import CheckpointError
+from convert.errors import FETCH_AGAIN, CheckpointError
 from convert.limits import MAX_KEY_BYTES, MAX_SLICES_IN_ALL
 from convert.savedmodel import messages
 from convert.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES
@@ -22,7 +22,6 @@ MAX_RANK: Final = 32  # numpy < 2 has no more axes
 MAX_BYTES: Final = 1 << 62
 _SLICE_PREFIX: Final = b"\x00"  # OrderedCode of 0, with which EncodeTensorNameSlice begins
 _LITTLE_ENDIAN: Final = 0
-_AGAIN: Final = "Fetch or copy the SavedModel again."
 _UNSUPPORTED: Final = "Save the model again with a released TensorFlow 2, then convert that."
 
 
@@ -64,7 +63,7 @@ def read_header(where: str, table: Mapping[bytes, bytes]) -> int:
     """
     first = next(iter(table), None)
     if first != HEADER_KEY:
-        raise CheckpointError(f"The checkpoint index {where} has no header.", _AGAIN)
+        raise CheckpointError(f"The checkpoint index {where} has no header.", FETCH_AGAIN)
     header = _parse(where, "BundleHeaderProto", "the header", table[HEADER_KEY])
     if header.endianness != _LITTLE_ENDIAN:
         raise CheckpointError(
@@ -77,7 +76,7 @@ def read_header(where: str, table: Mapping[bytes, bytes]) -> int:
             _UNSUPPORTED,
         )
     if not 1 <= header.num_shards <= MAX_SHARDS:
-        raise CheckpointError(f"The checkpoint index {where} claims {header.num_shards} data shards.", _AGAIN)
+        raise CheckpointError(f"The checkpoint index {where} claims {header.num_shards} data shards.", FETCH_AGAIN)
     return int(header.num_shards)
 
 
@@ -104,7 +103,7 @@ def read_entries(where: str, table: Mapping[bytes, bytes], num_shards: int) -> d
             entries[entry.key] = entry
     for raw_key in table:
         if raw_key.startswith(_SLICE_PREFIX) and raw_key not in reader.used_slices:
-            raise CheckpointError(f"The slice {raw_key!r} of {where} belongs to no variable.", _AGAIN)
+            raise CheckpointError(f"The slice {raw_key!r} of {where} belongs to no variable.", FETCH_AGAIN)
     return entries
 
 
@@ -117,9 +116,9 @@ class _Reader:
         try:
             key = raw_key.decode("utf-8")
         except UnicodeDecodeError:
-            raise CheckpointError(f"The key {raw_key!r} of {self.where} is not UTF-8.", _AGAIN) from None
+            raise CheckpointError(f"The key {raw_key!r} of {self.where} is not UTF-8.", FETCH_AGAIN) from None
         if len(raw_key) > MAX_KEY_BYTES or not key.isprintable():
-            raise CheckpointError(f"The key {key[:50]!r} of {self.where} is no name of a variable.", _AGAIN)
+            raise CheckpointError(f"The key {key[:50]!r} of {self.where} is no name of a variable.", FETCH_AGAIN)
         proto = _parse(self.where, "BundleEntryProto", f"variable {key}", self.table[raw_key])
         if proto.dtype not in NUMPY_DTYPES:
             raise self.error(key, f"has the unsupported DataType {proto.dtype}", _UNSUPPORTED)
@@ -130,7 +129,7 @@ class _Reader:
             pieces = (self.piece(key, proto, proto.dtype, shape, None),)
         return Entry(key, NUMPY_DTYPES[proto.dtype], shape, sum(piece.size for piece in pieces), pieces)
 
-    def error(self, key: str, problem: str, next_step: str = _AGAIN) -> CheckpointError:
+    def error(self, key: str, problem: str, next_step: str = FETCH_AGAIN) -> CheckpointError:
         return CheckpointError(f"Variable {key} of {self.where} {problem}.", next_step)
 
     def shape(self, key: str, proto: Any, dtype: np.dtype[Any]) -> tuple[int, ...]:
@@ -187,4 +186,4 @@ def _parse(where: str, kind: str, what: str, data: bytes) -> Any:
     try:
         return messages.parse(kind, data)
     except messages.MalformedMessage as error:
-        raise CheckpointError(f"The entry of {what} in {where} is malformed: {error}.", _AGAIN) from None
+        raise CheckpointError(f"The entry of {what} in {where} is malformed: {error}.", FETCH_AGAIN) from None

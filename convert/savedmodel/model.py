@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from convert.errors import CheckpointError, GraphError, SourceError
+from convert.errors import FETCH_AGAIN, CheckpointError, GraphError, SourceError
 from convert.limits import MAX_CLAIMED_BYTES, budget
 from convert.savedmodel import messages
 from convert.savedmodel.assets import read_assets
@@ -30,7 +30,6 @@ VARIABLES_PREFIX: Final = "variables/variables"
 SERVE_TAG: Final = "serve"
 MAX_BYTES: Final = (1 << 31) - 1  # protobuf messages are no larger
 _GIVE_FOLDER: Final = "Give the folder that holds saved_model.pb and variables/."
-_AGAIN: Final = "Fetch or copy the SavedModel again."
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ class SavedModel:
         if index is None:
             return None
         if not 0 <= index < len(self._asset_files):
-            raise SourceError(f"{self.folder} has no asset number {index}, which it calls {name}.", _AGAIN)
+            raise SourceError(f"{self.folder} has no asset number {index}, which it calls {name}.", FETCH_AGAIN)
         return self.assets[self._asset_files[index]]
 
     def root_variable(self, name: str) -> Variable | None:
@@ -248,7 +247,7 @@ class SavedModel:
         for name in (node.attr("shared_name", ""), node.name):
             if isinstance(name, str) and self.checkpoint.has(name):
                 return Binding(self.checkpoint.variable(name).key)
-        raise CheckpointError(f"The checkpoint in {self.folder} has no value for the {node}.", _AGAIN)
+        raise CheckpointError(f"The checkpoint in {self.folder} has no value for the {node}.", FETCH_AGAIN)
 
     def variable_key(self, node_name: str) -> str:
         """Return the checkpoint key of a variable node (see :meth:`variable_binding`)."""
@@ -288,7 +287,7 @@ def _parse(folder: Path, data: bytes) -> Any:
     try:
         proto = messages.parse("SavedModel", data)
     except messages.MalformedMessage as error:
-        raise SourceError(f"{path} is not a SavedModel, or damaged: {error}.", _AGAIN) from None
+        raise SourceError(f"{path} is not a SavedModel, or damaged: {error}.", FETCH_AGAIN) from None
     if not proto.meta_graphs:
         raise SourceError(f"{path} is not a SavedModel: it holds no MetaGraph.", _GIVE_FOLDER)
     return proto
@@ -307,7 +306,7 @@ def _read(folder: Path, path: Path) -> bytes:
     if size < 0:
         raise _not_there(folder)
     if not data:
-        raise SourceError(f"{path} has {size} bytes, so it is not a SavedModel.", _AGAIN)
+        raise SourceError(f"{path} has {size} bytes, so it is not a SavedModel.", FETCH_AGAIN)
     return data
 
 

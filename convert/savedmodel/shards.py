@@ -9,12 +9,11 @@ from typing import Any, BinaryIO, Final
 import google_crc32c
 import numpy as np
 
-from convert.errors import CheckpointError
+from convert.errors import FETCH_AGAIN, CheckpointError
 from convert.savedmodel.entries import Entry, Piece
 from convert.savedmodel.files import is_file
 from convert.savedmodel.table import VarintError, mask_crc, read_varint
 
-AGAIN: Final = "Fetch or copy the SavedModel again."
 _READ_BYTES: Final = 8 << 20
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -51,7 +50,7 @@ class Shards:
                     raise CheckpointError(
                         f"{path} is truncated: variable {entry.key} needs bytes up to "
                         f"{piece.offset + piece.size} and it has {sizes[piece.shard]}.",
-                        AGAIN,
+                        FETCH_AGAIN,
                     )
 
     def read_into(self, key: str, piece: Piece, buffer: Bytes) -> None:
@@ -136,7 +135,9 @@ class Shards:
             file = path.open("rb", buffering=0)
             file.seek(piece.offset)
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path}, which holds variable {key}, cannot be read: {error}.", AGAIN) from None
+            raise CheckpointError(
+                f"{path}, which holds variable {key}, cannot be read: {error}.", FETCH_AGAIN
+            ) from None
         return file
 
     def _fill(self, key: str, piece: Piece, file: BinaryIO, part: Bytes) -> None:
@@ -158,14 +159,14 @@ class Shards:
         path = self.paths[piece.shard]
         return CheckpointError(
             f"Variable {key} in {path} (byte {piece.offset}, {piece.size} bytes) is damaged: {problem}.",
-            AGAIN,
+            FETCH_AGAIN,
         )
 
 
 def _file_size(path: Path, key: str) -> int:
     if not is_file(path):
-        raise CheckpointError(f"The data file {path}, which holds variable {key}, is missing.", AGAIN)
+        raise CheckpointError(f"The data file {path}, which holds variable {key}, is missing.", FETCH_AGAIN)
     try:
         return path.stat().st_size
     except OSError as error:
-        raise CheckpointError(f"The data file {path} cannot be read: {error}.", AGAIN) from None
+        raise CheckpointError(f"The data file {path} cannot be read: {error}.", FETCH_AGAIN) from None

@@ -16,7 +16,7 @@ from typing import Final
 import cramjam
 import google_crc32c
 
-from convert.errors import CheckpointError
+from convert.errors import FETCH_AGAIN, CheckpointError
 from convert.limits import MAX_ENTRIES, MAX_INDEX_BYTES
 
 TABLE_MAGIC: Final = 0xDB4775248B80FB57  # kTableMagicNumber, tensorflow/core/lib/io/format.h
@@ -25,7 +25,6 @@ TRAILER_SIZE: Final = 5  # kBlockTrailerSize: one byte of compression type, four
 _MASK_DELTA: Final = 0xA282EAD8  # kMaskDelta, tensorflow/core/lib/hash/crc32c.h
 _SNAPPY_MAX_RATIO: Final = 64  # a snappy copy element of 2 or more bytes gives at most 64 bytes
 _NO_COMPRESSION, _SNAPPY = 0, 1
-_RESTORE: Final = "Fetch or copy the SavedModel again."
 
 
 def mask_crc(crc: int) -> int:
@@ -86,17 +85,17 @@ def read_table(path: Path) -> dict[bytes, bytes]:
     try:
         size = path.stat().st_size
         if size > MAX_INDEX_BYTES:
-            raise CheckpointError(f"{path} has {size} bytes, too many for a checkpoint index.", _RESTORE)
+            raise CheckpointError(f"{path} has {size} bytes, too many for a checkpoint index.", FETCH_AGAIN)
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The checkpoint index {path} cannot be read: {error}.", _RESTORE) from None
+        raise CheckpointError(f"The checkpoint index {path} cannot be read: {error}.", FETCH_AGAIN) from None
     try:
         return _read_entries(data)
     except MemoryError:
         raise CheckpointError(f"{path} does not fit in memory.", "Use a machine with more memory.") from None
     except (_TableError, VarintError) as error:
         reason = str(error) or "a number in it is malformed"
-        raise CheckpointError(f"The checkpoint index {path} is damaged: {reason}.", _RESTORE) from None
+        raise CheckpointError(f"The checkpoint index {path} is damaged: {reason}.", FETCH_AGAIN) from None
 
 
 class _TableError(ValueError):

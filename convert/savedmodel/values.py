@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
+from convert.errors import FETCH_AGAIN, GraphError
 from convert.savedmodel.checkpoint import Checkpoint
 from convert.savedmodel.node import Node
 
@@ -79,5 +79,5 @@ class Values:
 
     def _of_checkpoint(self, name: str) -> Checkpoint:
         if self._checkpoint is None:
-            raise GraphError(f"The SavedModel has no value for '{name}'.", "Fetch or copy the SavedModel again.")
+            raise GraphError(f"The SavedModel has no value for '{name}'.", FETCH_AGAIN)
         return self._checkpoint
