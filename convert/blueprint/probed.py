@@ -57,7 +57,7 @@ RICH = "?! 犬 [UNK] 3,5%"
 # words at random, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 LONG_RANGE, SPARSE = 4_096, 8  # of longer ranges one code point in so many, where each takes long
-FEW, FEW_TEXTS = 400, 15  # words that a graph is asked about which loops from word to word
+FEW, FEW_MIXED, FEW_TEXTS = 400, 150, 15  # of what a graph is asked about that loops from word to word
 
 
 @dataclass(frozen=True)
@@ -274,10 +274,11 @@ class _Probing:
         """Yield texts in which characters of all kinds stand beside each other."""
         by_script = any(isinstance(op, SplitScripts) for op in operations)
         points = self._points()
-        items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points))]
+        items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points), FEW_MIXED)]
         longest = self.text.wordpiece.max_bytes_per_word
         count = FEW_TEXTS if not self.oracle.quick else SOME_TEXTS if self.read else TEXTS
-        texts = [*mixed_texts(points, count=self.more * count), *self._few(list(with_texts(self._strings(), longest)))]
+        strings = self._few(list(with_texts(self._strings(), longest)), FEW_MIXED)
+        texts = [*mixed_texts(points, count=self.more * count), *strings]
         yield from joined([*items, *(f"{text} {LATIN} " for text in texts)], self.oracle.size)
 
     def _points(self) -> list[str]:
@@ -305,9 +306,9 @@ class _Probing:
             limits.extend(limits.SECONDS_TO_ASK)
         self._longer = True
 
-    def _few(self, words: list[str]) -> list[str]:
-        """Return all words; of a graph that takes word after word, some."""
-        return words if self.oracle.quick else _some(words, FEW)
+    def _few(self, words: list[str], count: int = FEW) -> list[str]:
+        """Return all words; of a graph that takes word after word, `count` of them."""
+        return words if self.oracle.quick else _some(words, self.more * count)
 
     def _classes(self) -> list[CodePoints]:
         """Return the classes of the patterns; a pattern that is not understood has none."""
