@@ -136,7 +136,7 @@ class TestPatience:
         assert waits == []
         with pytest.raises(HubError, match="Down"):
             client.patiently(raising(*[HubError("Down.", "x", passing=True)] * 9), NAME, lambda line: None)
-        assert len(waits) == client.ATTEMPTS - 1
+        assert len(waits) == client.PATIENCE.attempts - 1
 
     def test_what_was_carried_out_is_not_done_twice(self) -> None:
         lost = HubError("Lost.", "Push again.", passing=True)
@@ -144,13 +144,11 @@ class TestPatience:
 
     def test_a_request_without_an_end_gets_one(self) -> None:
         request = SimpleNamespace(extensions={"timeout": {"read": None, "connect": 5.0}})
-        answer = SimpleNamespace(status_code=200, headers={})
-        session = client._bound(SimpleNamespace(send=lambda request, **options: answer))
-        assert session.send(request) is answer
+        client._limit(request)
         assert request.extensions["timeout"] == {"connect": 5.0, **dict.fromkeys(("read", "write", "pool"), 60.0)}
-        late = SimpleNamespace(status_code=429, headers={"Retry-After": "3600"})
+        client._refuse_long_waits(SimpleNamespace(status_code=200, headers={}))
         with pytest.raises(HubError, match="wait 3600 s"):
-            client._bound(SimpleNamespace(send=lambda request, **options: late)).send(request)
+            client._refuse_long_waits(SimpleNamespace(status_code=429, headers={"Retry-After": "3600"}))
 
 
 def blob(data: bytes) -> str:
