@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from references import EMBEDDED, VOCABULARY, Pair
 
 import convert
+from convert.blueprint import beside, prove
+from convert.blueprint.reference import Probe
 from convert.blueprint.text import CaseFold
 from convert.equivalence.sentences import language_sentences, trap_sentences
 from convert.errors import GraphError, MappingError, SourceError, VocabularyError
@@ -47,6 +50,23 @@ def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> 
     }
     normalised = convert.inspect(pair("uncased").encoder, preprocessor=pair("uncased").preprocessor)
     assert (normalised.output_name, normalised.outputs["pooled_output"]) == ("default", "pooled")
+
+
+def test_long_texts_are_proved_in_every_layer(pair: Callable[[str], Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that did something else after the first layer, with full rows of its last length alone, would be seen."""
+    original, lengths = prove.stages, set()
+
+    def departing(probe: Probe, *given: Any) -> Iterator[tuple[str, np.ndarray]]:
+        lengths.add(probe.ids.shape[1])
+        for stage, value in original(probe, *given):
+            other = stage == "first token" and probe.ids.shape[1] > beside.LENGTH and probe.attended.all()
+            yield stage, value + other
+
+    monkeypatch.setattr(prove, "stages", departing)
+    encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
+    with pytest.raises(GraphError, match="first token"):
+        convert.inspect(encoder, preprocessor=preprocessor)
+    assert max(lengths) > beside.LENGTH
 
 
 def test_exact_in_all_languages(tf2: Pair, converted_tf2: Path) -> None:

@@ -32,11 +32,13 @@ class Feeding:
         probe: the ids and the mask that these come to, and their token types where the graph is given them; of texts, the
             id that the graph pads theirs with.
         types_given: whether the token types are an input; otherwise the graph adds one row to every token.
+        whole: whether every stage is to be run; otherwise the first layer shows what this is fed for.
     """
 
     feeds: Feeds
     probe: Probe | int
     types_given: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ class ObservedRun:
         output: the tensor of the embedding.
         others: further outputs, by name.
         kept: tensors whose values are kept too.
-        until: the stage that is run to; all of them by default.
 
     Attributes:
         probe: what the ids were that the run looked up, and which of them count.
@@ -79,11 +80,11 @@ class ObservedRun:
         given: Feeding,
         others: Mapping[str, TensorRef] | None = None,
         kept: Iterable[TensorRef] = (),
-        until: str = "",
     ) -> None:
         self.graph, self.output, self.given, self.layers = graph, output, given, len(structure.layers)
-        self._until = until
         self.at = stage_tensors(structure)
+        # What is decided on the way may be decided after the first layer.
+        self._until = "" if given.whole or structure.conditionals or self.layers == 1 else "layer 0"
         self._kept = {ref.node for ref in (*self.at.values(), *kept, structure.lookup.node.input(1))}
         self._values: dict[TensorRef, Any] = dict(given.feeds)
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
@@ -92,7 +93,7 @@ class ObservedRun:
         self.chosen: set[tuple[str, bool]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         self.embedding, *found = interpreter.run(
-            [self.at[until] if until else output, *(others or {}).values()], given.feeds
+            [self.at[self._until] if self._until else output, *(others or {}).values()], given.feeds
         )
         self.probe = self._probe(structure.lookup.node.input(1))
         self.named: dict[str, str] = {}

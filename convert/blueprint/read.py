@@ -132,9 +132,8 @@ class _Reading:
         lengths = (ids != pad_id).sum(axis=1)
         usual = int(np.argsort(lengths)[len(texts) // 2])  # some pieces, some padding
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
-        given = []
-        for picked in ([full, empty], [usual]):  # several texts, and one
-            given.append(Feeding(self._feed([texts[i] for i in picked]), pad_id))
+        several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual]))
+        given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
         rows = _rows(pieces)
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)

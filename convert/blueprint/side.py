@@ -172,10 +172,8 @@ class EncoderSide:
         believed, read = self._believed(run, found, rows)
         row = run.prove(believed)
         chosen = set(run.chosen)
-        # How many texts there are shows in the first layer, unless something is decided on the way.
-        until = "" if self.structure.conditionals or self.layers == 1 else "layer 0"
         for more in given[1:]:
-            again = ObservedRun(self.graph, self.output, self.structure, substitutes, more, until=until)
+            again = ObservedRun(self.graph, self.output, self.structure, substitutes, more)
             again.prove(believed, range(row, row + 1))
             chosen |= again.chosen
         self._check_chosen(chosen)
