@@ -52,7 +52,8 @@ class EncoderSide:
     def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
         self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
-        leaves = self._apart(self._leaves())
+        order = order_of(self.graph, [self.output])
+        leaves = self._apart(self._leaves(order), order)
         self.structure = Structure(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
         self.owners = owners(self.structure)
         self._check_claimed(leaves)
@@ -60,9 +61,8 @@ class EncoderSide:
         self._thaw()
         self.ids = self.structure.lookup.node.input(1)
 
-    def _leaves(self) -> dict[str, tuple[str, tuple[slice, ...]]]:
+    def _leaves(self, nodes: Sequence[Node]) -> dict[str, tuple[str, tuple[slice, ...]]]:
         """Return node → (variable, part of the whole variable) of what may be weights."""
-        nodes = order_of(self.graph, [self.output])
         bindings = {node.name: self.model.variable_binding(node.name) for node in nodes if node.op in VARIABLE_OPS}
         variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
         self.shapes = {v.name: tuple(v.shape) for v in variables.values()}
@@ -77,9 +77,10 @@ class EncoderSide:
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return {name: (name, ()) for name in self.frozen}
 
-    def _apart(self, leaves: dict[str, tuple[str, tuple[slice, ...]]]) -> dict[str, tuple[str, tuple[slice, ...]]]:
+    def _apart(
+        self, leaves: dict[str, tuple[str, tuple[slice, ...]]], order: Sequence[Node]
+    ) -> dict[str, tuple[str, tuple[slice, ...]]]:
         """Make variables of the parts of those that are used by parts; return `leaves` with these in their place."""
-        order = order_of(self.graph, [self.output])
         wholes = {node: leaf for node, (leaf, part) in leaves.items() if not part}
         parts = parts_of(self.graph, order, wholes, self.shapes)
         self.parts = {part.name: part for part in parts}

@@ -47,15 +47,18 @@ class Plan:
         constants: its constants, with their places.
         steps: all else, each after what it takes.
         results: (place, output) of each value that is fetched.
-        places: how many there are.
         fed: how many values are fed.
     """
 
     constants: tuple[tuple[int, Node], ...]
     steps: tuple[Step, ...]
     results: tuple[tuple[int, int], ...]
-    places: int
     fed: int
+
+    @property
+    def places(self) -> int:
+        """How many places there are."""
+        return self.fed + len(self.constants) + len(self.steps)
 
 
 def plan(
@@ -89,7 +92,7 @@ def plan(
         for i, (node, inputs) in enumerate(zip(rest, taken, strict=True))
     )
     placed = tuple((numbers[node.name], node) for node in constants)
-    return Plan(placed, tuple(steps), results, len(fed) + len(order), len(fed))
+    return Plan(placed, tuple(steps), results, len(fed))
 
 
 def _cost(node: Node) -> Cost | None:

@@ -127,7 +127,7 @@ class Interpreter:
         how, values = ready.how, ready.values.copy()
         for place, value in enumerate(given):
             values[place] = (value,)
-        sizes = [0] * how.places
+        sizes = [0] * len(values)
         observe = self._observe
         for step in how.steps:
             inputs = [_output(values, place, output) for place, output in step.inputs]
