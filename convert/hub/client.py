@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convert.errors import Hub2HFError, HubError
@@ -122,11 +121,13 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
     Raises:
         HubError: it cannot be done.
     """
-    for failures in count(1):
+    failures = 0
+    while True:
         try:
             with _explained(place):
                 return action()
         except HubError as error:
+            failures += 1
             if error.passing:
                 with contextlib.suppress(HubError), _explained(place):
                     found = done()
@@ -137,7 +138,6 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
                 raise
             say(f"{error.problem} Trying again in {wait:.0f} s.")
             time.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
 
 
 @contextlib.contextmanager
