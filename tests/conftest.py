@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -22,6 +23,21 @@ from forks import Forks
 from references import EMBEDDED, GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
 
 import convert
+from convert.cli import main
+
+
+@pytest.fixture
+def hub2hf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function from arguments of the command to its exit code, and what it prints and says."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hub2hf", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

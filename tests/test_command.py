@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,11 @@ from report_cases import report, row
 
 import convert
 from convert.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitDelimiters, WordPiece
-from convert.cli import main
 from convert.errors import SourceError
 from convert.hub.result import FileChange, Publication
 from convert.report import describe
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def hub2hf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hub2hf", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 class Verb:
