@@ -4,8 +4,7 @@ Scripts part words before they are cut, so the rule is learned script by script.
 and no constant of the graph tells apart make a range; the two ends of each range are asked, all of them beside each other
 (`learn`). Of a graph that takes one word after another so many would take too long: ranges of one script that none of its
 own patterns and constants tells apart are asked as one. What was learned is written as one pattern, which stands where the
-patterns of a graph stand that can be read;
-`prove` then holds it against the graph on words that it was not learned from.
+patterns of a graph stand that can be read; `prove` then holds it against the graph on words that it was not learned from.
 """
 
 from __future__ import annotations
@@ -68,13 +67,14 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
     ranges = ranges_between({*near, *table_edges(), *(edge for codes in classes for edge in edges_of(codes))})
     groups = [CodePoints.of(pair) for pair in ranges] if oracle.light else _alike(ranges, classes, near)
     guesses = GUESSES if oracle.light else FEW_GUESSES
+    parts_of: dict[str, tuple[str, ...]] = {}  # each word is asked once, however often a rule is learned anew
     for _ in range(ROUNDS):
         ends = {end: group for group in groups for end in _ends(group)[: 2 if oracle.quick else 1]}
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:
             of_script.setdefault(script_of(point), []).append(point)
-        alone, learned = _learned(oracle, of_script, guesses)
+        alone, learned = _learned(oracle, of_script, guesses, parts_of)
         places = {**_places(deleted, learned), **dict.fromkeys(alone, (-2, 0))}
         parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group) if end in ends}) > 1}
         if not parted:
@@ -121,7 +121,9 @@ def _alike(
     return [union(group) for group in groups.values()]
 
 
-def _learned(oracle: Oracle, of_script: dict[int, list[str]], guesses: int) -> tuple[list[str], list[Learned]]:
+def _learned(
+    oracle: Oracle, of_script: dict[int, list[str]], guesses: int, parts_of: dict[str, tuple[str, ...]]
+) -> tuple[list[str], list[Learned]]:
     """Return the characters that stand alone in any word, and the rule of each script for the others.
 
     Raises:
@@ -132,7 +134,7 @@ def _learned(oracle: Oracle, of_script: dict[int, list[str]], guesses: int) -> t
     while True:
         rules = [learn(points, _longest(oracle, points), guesses) for points in left.values() if points]
         try:
-            return alone, _answered(oracle, rules)
+            return alone, _answered(oracle, rules, parts_of)
         except PartlyCutError as error:
             script = script_of(error.word[0])
             found = _alone(oracle, left[script], error)
@@ -224,8 +226,8 @@ def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> t
     return deleted, kept
 
 
-def _answered(oracle: Oracle, asking: Sequence[Asking]) -> list[Learned]:
-    """Run all learners side by side, each step of all of them as one question."""
+def _answered(oracle: Oracle, asking: Sequence[Asking], parts_of: dict[str, tuple[str, ...]]) -> list[Learned]:
+    """Run all learners side by side, each step of all of them as one question; what was answered is kept in `parts_of`."""
     results: list[Learned | None] = [None] * len(asking)
     waiting: dict[int, Sequence[str]] = {}
 
@@ -241,8 +243,10 @@ def _answered(oracle: Oracle, asking: Sequence[Asking]) -> list[Learned]:
     for i, each in enumerate(asking):
         advance(i, lambda each=each: next(each))  # type: ignore[misc]
     while waiting:
-        words = list(dict.fromkeys(word for asked in waiting.values() for word in asked))
-        cut = {word: is_cut(word, parts) for word, parts in zip(words, oracle.parts(words), strict=True)}
+        words = dict.fromkeys(word for asked in waiting.values() for word in asked)
+        new = [word for word in words if word not in parts_of]
+        parts_of.update(zip(new, oracle.parts(new), strict=True))
+        cut = {word: is_cut(word, parts_of[word]) for word in words}
         for i, asked in list(waiting.items()):
             answers = [cut[word] for word in asked]
             advance(i, lambda i=i, answers=answers: asking[i].send(answers))  # type: ignore[misc]

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from convert.blueprint.structure import REPORT
 from convert.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
+from convert.errors import GraphError
 from convert.unicode.automaton import Automaton, words_matching
 from convert.unicode.codepoints import CodePoints, union
 from convert.unicode.re2 import Chars, Repeat, parse
@@ -66,6 +68,13 @@ class Cuts:
 def by_groups(operation: TextOperation) -> bool:
     """Tell whether an operation puts groups of what it matched back: what it deletes must be asked."""
     return isinstance(operation, ReplacePattern) and re.search(r"\\\d", operation.rewrite) is not None
+
+
+def check_rewrites(operations: Iterable[TextOperation]) -> None:
+    """Raise a GraphError where one of the operations puts groups back."""
+    for op in operations:
+        if by_groups(op):
+            raise GraphError(f"Node '{op.evidence}' rewrites what it matches by its groups.", REPORT)
 
 
 def characters_of(operation: ReplacePattern) -> Iterator[CodePoints]:

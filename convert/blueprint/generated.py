@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, product
 from random import Random
 
-from convert.unicode.tables import script_of, whitespace
+from convert.blueprint.ask import ranges_between, table_edges
+from convert.unicode.tables import everywhere, script_of, whitespace
 
 FEW_PIECES = (1, 2, 3, 10)
 LETTERS = "abcdefghiklmnoprstuvwxyz"
 LONG_CONSTANTS = (400, 200_000)  # what a graph may compare a length with and no text above reaches
 MOST_LONG = 4
 FEW_GROUPS = 3  # scripts that words of such lengths are made of
+LONG_RANGE = 4_096  # code points
 BESIDE = 4  # code points in a word of neighbours
 MEMBERS = 2  # characters of each kind
 MOST_COMBINED = 600  # words of two or three kinds, of a script
@@ -80,6 +82,13 @@ def cut_words(
             members = source.choice(scripts) if scripts else [LETTERS[0]]
         words["".join(source.choices(members, k=source.choice((2, 3, 4, 5, 8, 20))))] = None
     return list(words)
+
+
+def characters(every: int) -> list[str]:
+    """Return all characters; of ranges of thousands that no table parts, one in `every`, from the first on."""
+    long = [range(low, high + 1) for low, high in ranges_between(table_edges()) if high - low > LONG_RANGE]
+    left_out = {code for codes in long for code in codes if (code - codes.start) % every}
+    return [chr(code) for code in everywhere() if code not in left_out]
 
 
 def neighbours(points: Iterable[str], kind_of: Callable[[str], int]) -> Iterator[str]:

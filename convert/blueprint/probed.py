@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import zip_longest
 from random import Random
 
 import numpy as np
 
 from convert import limits
-from convert.blueprint.ask import ask, classes_of, edges_of, ranges_between, table_edges
-from convert.blueprint.cuts import Cuts, by_groups, deleted
+from convert.blueprint.ask import ask, classes_of, edges_of, ranges_between
+from convert.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
 from convert.blueprint.generated import (
     TEXTS,
     THOROUGH,
     WORDS,
+    characters,
     cut_words,
     far_texts,
     joined,
@@ -48,7 +50,7 @@ from convert.savedmodel.node import Node
 from convert.unicode.automaton import re2_set
 from convert.unicode.codepoints import CodePoints
 from convert.unicode.re2 import example, parse
-from convert.unicode.tables import everywhere, property_edges
+from convert.unicode.tables import property_edges
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
@@ -56,7 +58,7 @@ RICH = "?! 犬 [UNK] 3,5%"
 # Where all rules could be read, whole tables are compared besides (`export.agreement`): characters that words are made of,
 # words at random, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
-LONG_RANGE, SPARSE = 4_096, 8  # of longer ranges one code point in so many, where each takes long
+SPARSE = 8  # of ranges of thousands one code point in so many, where each takes long
 FEW, FEW_MIXED, FEW_TEXTS = 400, 150, 15  # of what a graph is asked about that loops from word to word
 
 
@@ -223,7 +225,7 @@ class _Probing:
         trace = self.trace
         try:
             operations = trace.operations()
-            _check_rewrites(operations)
+            check_rewrites(operations)
             return operations, self._cut(operations), 0
         except GraphError as error:
             if any(isinstance(step, SplitDelimiters) for step in trace.steps):
@@ -234,7 +236,7 @@ class _Probing:
             operations, asked = self._asked(error)
         heard = self._cut(operations)
         if self.oracle.quick:
-            self._cut(operations, _everywhere(every=1 if self.oracle.light else SPARSE))
+            self._cut(operations, characters(every=1 if self.oracle.light else SPARSE))
         return operations, heard, self.oracle.asked if asked else 0
 
     def _cut(self, operations: Iterable[TextOperation], points: Sequence[str] = ()) -> list[Heard]:
@@ -256,7 +258,11 @@ class _Probing:
             else cut_words(inked, cuts.kind_of, lengths, count=self.more * (SOME_WORDS if self.read else WORDS))
         )
         # A longer word would be an unknown one, unless it is cut.
-        words = [word for word in made if all(len(part.encode()) <= longest for part in cuts.parts(word))]
+        words = [
+            word
+            for word in made
+            if len(word.encode()) <= longest or all(len(part.encode()) <= longest for part in cuts.parts(word))
+        ]
         words = [word for word in words if len(word) + 2 * len(LATIN) <= self.oracle.size]
         texts = list(apart(self._few(words), self.oracle.size))
         heard = self.oracle.hear(["".join(text) for text in texts])
@@ -286,8 +292,13 @@ class _Probing:
 
         Where all patterns were read, some of them: `export.agreement` holds whole tables against each other.
         """
-        ends = _ends(property_edges().union(*map(edges_of, self._classes())))
-        return _some(ends, self.more * SOME) if self.read else ends
+        return _some(self._all_ends, self.more * SOME) if self.read else self._all_ends
+
+    @cached_property
+    def _all_ends(self) -> list[str]:
+        """The first and the last character of every range that a table or a pattern parts from others."""
+        edges = property_edges().union(*map(edges_of, self._classes))
+        return sorted({chr(end) for pair in ranges_between(edges) for end in pair})
 
     def _strings(self) -> list[str]:
         """Return the short strings that the graph holds, and some that its patterns match."""
@@ -310,8 +321,9 @@ class _Probing:
         """Return all words; of a graph that takes word after word, `count` of them."""
         return words if self.oracle.quick else _some(words, self.more * count)
 
+    @cached_property
     def _classes(self) -> list[CodePoints]:
-        """Return the classes of the patterns; a pattern that is not understood has none."""
+        """The classes of the patterns; a pattern that is not understood has none."""
         classes: dict[CodePoints, None] = {}
         for pattern, evidence in self.trace.patterns.items():
             with contextlib.suppress(GraphError):
@@ -333,9 +345,10 @@ class _Probing:
         trace, evidence = self.trace, self.text.node.name
         for pattern, node in trace.patterns.items():
             parse(pattern, node)  # what a pattern tells apart must be known to be asked
-        gone = None if trace.looked_early else deleted(trace.before_split())
+        before = trace.before_split()
+        gone = None if trace.looked_early else deleted(before)
         try:
-            found = ask(self.oracle, self._classes(), trace.constants | self._keys(), gone)
+            found = ask(self.oracle, self._classes, trace.constants | self._keys(), gone)
         except GraphError as error:
             steps = ", ".join(f"'{step.evidence}'" for step in trace.steps)
             raise GraphError(
@@ -343,7 +356,6 @@ class _Probing:
                 error.next_step,
             ) from error
         split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
-        before = trace.before_split()
         if trace.looked_early or not before or any(map(by_groups, before)):
             before = [ReplacePattern(re2_set(found.deleted), "", evidence)] if found.deleted else []
         around = (SplitAround(re2_set(found.alone), evidence),) if found.alone else ()
@@ -356,24 +368,6 @@ def _some(items: list[str], count: int) -> list[str]:
     if len(items) <= count:
         return items
     return [items[i] for i in sorted(Random(0).sample(range(len(items)), count))]
-
-
-def _check_rewrites(operations: Iterable[TextOperation]) -> None:
-    for op in operations:
-        if by_groups(op):
-            raise GraphError(f"Node '{op.evidence}' rewrites what it matches by its groups.", REPORT)
-
-
-def _everywhere(every: int) -> list[str]:
-    """Return all characters; of ranges of thousands that no table parts, one in `every`, from the first on."""
-    long = [range(low, high + 1) for low, high in ranges_between(table_edges()) if high - low > LONG_RANGE]
-    left_out = {code for codes in long for code in codes if (code - codes.start) % every}
-    return [chr(code) for code in everywhere() if code not in left_out]
-
-
-def _ends(edges: Iterable[int]) -> list[str]:
-    """Return the first and the last character of every range that `edges` part."""
-    return sorted({chr(end) for pair in ranges_between(edges) for end in pair})
 
 
 def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
@@ -397,8 +391,8 @@ def _reserved(text: TextReader, run: TextSide, longest: int) -> tuple[dict[str, 
         asked = AskedVocabulary(known)
         packing = run(asked, texts)
         found = lines_of(path, asked.missing) if asked.missing else {}
-        if not found and len(texts) > 1:
-            return known, packing
         known |= found
+        if not found and unknowns in texts:
+            return known, packing
         if not found:
             texts.append(unknowns)
