@@ -12,7 +12,7 @@ PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 
-.PHONY: demo test core recipes coverage distribution transformers4 check ops fuzz kill mutants bench verify-large garden real old-tensorflow zoo clean
+.PHONY: demo test core recipes coverage distribution transformers4 check types ops fuzz kill mutants bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -30,7 +30,7 @@ recipes: $(VENV)/dev.installed  ## every recipe of CONTRIBUTING.md, followed to 
 
 coverage: $(VENV)/dev.installed  ## the test suite, and how many of its branches the code took
 	$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 8 --dist worksteal \
-		--cov convert --cov-branch --cov-report term:skip-covered
+		--cov hub2hf --cov-branch --cov-report term:skip-covered
 
 distribution: $(VENV)/release.installed  ## what goes to PyPI, built in .cache/distribution, checked, installed and used once
 	rm -rf $(DIST) .cache/distribution-check
@@ -50,7 +50,11 @@ transformers4: $(VENV)/dev.installed $(VENV4)/torch,report.installed  ## the sam
 check: $(VENV)/dev.installed  ## format, lint, types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy convert scripts
+	$(MAKE) --no-print-directory types
+
+types: $(VENV)/dev.installed
+	mkdir -p .cache/types && ln -sfn ../../convert .cache/types/hub2hf  # the code by the name that it is imported by
+	MYPYPATH=.cache/types $(BIN)/mypy .cache/types/hub2hf scripts
 
 ops: $(VENV)/dev.installed  ## TensorFlow's own list of operations: computed, or excluded by which rule; unexplained: 0
 	$(BIN)/python scripts/ops.py --check

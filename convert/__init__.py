@@ -1,10 +1,10 @@
 """hub2hf: a text encoder published as a TensorFlow SavedModel becomes an exact Hugging Face folder.
 
 Example:
-    >>> import convert
-    >>> convert.inspect("lealla-mini").encoder.layers.value
+    >>> import hub2hf
+    >>> hub2hf.inspect("lealla-mini").encoder.layers.value
     3
-    >>> convert.convert("lealla-mini", "out").out
+    >>> hub2hf.convert("lealla-mini", "out").out
     PosixPath('out')
 """
 
@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.blueprint import Blueprint, read_blueprint
-from convert.equivalence.result import Report
-from convert.equivalence.sentences import check_languages, chosen_sentences, chunked
-from convert.errors import Hub2HFError, SourceError
-from convert.export import (
+from hub2hf.blueprint import Blueprint, read_blueprint
+from hub2hf.equivalence.result import Report
+from hub2hf.equivalence.sentences import check_languages, chosen_sentences, chunked
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.export import (
     as_json,
     blueprint_facts,
     check_free,
@@ -33,14 +33,14 @@ from convert.export import (
     write_card,
     write_folder,
 )
-from convert.export.files import write_whole
-from convert.known_models import find_model
-from convert.opened import diagnose, missing, opened, reference
-from convert.savedmodel import stripped
-from convert.sources import address_of, model_of, resolve
+from hub2hf.export.files import write_whole
+from hub2hf.known_models import find_model
+from hub2hf.opened import diagnose, missing, opened, reference
+from hub2hf.savedmodel import stripped
+from hub2hf.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.hub import Publication
+    from hub2hf.hub import Publication
 
 __all__ = [
     "Blueprint",
@@ -80,7 +80,7 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
     """Bring a source to this machine, as every other verb does first, and return its SavedModel folder.
 
     Args:
-        source: a folder, an archive, a known model's name, an address or a Kaggle handle; see `convert.sources.resolve`.
+        source: a folder, an archive, a known model's name, an address or a Kaggle handle; see `hub2hf.sources.resolve`.
         progress: called with (bytes here so far, bytes in all or None) while fetching.
 
     Raises:
@@ -238,7 +238,7 @@ def record(
     Raises:
         Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
     """
-    from convert.equivalence.recording import check_writable, join
+    from hub2hf.equivalence.recording import check_writable, join
 
     check_writable(Path(file))
     parts = []
@@ -288,12 +288,12 @@ def verify(
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
     try:
-        from convert.equivalence import proof
-        from convert.equivalence.candidate import Candidate
-        from convert.equivalence.recording import Recording
-        from convert.equivalence.tolerances import load_tolerances
-        from convert.equivalence.verify import Witness
-        from convert.equivalence.verify import verify as hold
+        from hub2hf.equivalence import proof
+        from hub2hf.equivalence.candidate import Candidate
+        from hub2hf.equivalence.recording import Recording
+        from hub2hf.equivalence.tolerances import load_tolerances
+        from hub2hf.equivalence.verify import Witness
+        from hub2hf.equivalence.verify import verify as hold
     except ImportError as error:
         raise missing(error, "torch") from error
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
@@ -384,7 +384,7 @@ def push(
         ExportError: the folder is not what its manifest says, or not verified.
         HubError: the Hub refused, or could not be reached.
     """
-    from convert.hub import push as publish
+    from hub2hf.hub import push as publish
 
     return publish(
         Path(folder),

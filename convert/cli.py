@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
-import convert as verbs
-from convert.bars import counter, notices, progress_bar
-from convert.errors import Hub2HFError, SourceError
-from convert.report import (
+import hub2hf as verbs
+from hub2hf.bars import counter, notices, progress_bar
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.report import (
     print_blueprint,
     print_conversion,
     print_diagnosis,
@@ -150,7 +150,7 @@ def fetch(source: Source) -> None:
 @app.command(name="list")
 def list_sources(as_json: AsJson = False) -> None:
     """List the models known by name, and what of them and of other archives is on this machine."""
-    from convert.sources.listing import listed
+    from hub2hf.sources.listing import listed
 
     found = list(listed())
     if as_json:
@@ -211,7 +211,7 @@ def verify(
 
     The result, and a card that states it, are written into a CANDIDATE that hub2hf made.
     """
-    from convert.equivalence.reports import prepare_reports, print_report, report_json, write_reports
+    from hub2hf.equivalence.reports import prepare_reports, print_report, report_json, write_reports
 
     if integrity is not None:
         _integrity(integrity, as_json)
@@ -382,7 +382,7 @@ def _run() -> None:
             raise
         _fail(
             f"{type(error).__name__}: {error}. This is a mistake in hub2hf: please report it, "
-            "with what python -X dev -m convert.cli prints for the same arguments."
+            "with what python -X dev -m hub2hf prints for the same arguments."
         )
 
 
@@ -397,7 +397,3 @@ def _fail(message: str) -> None:
         print(json.dumps({"error": message}, ensure_ascii=False))
     print(f"hub2hf: {message}", file=sys.stderr)
     sys.exit(EXIT_ERROR)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,5 +9,5 @@ from pathlib import Path
 
 def config_file(name: str) -> Traversable:
     """Return the file or folder `name` of `configs/`."""
-    installed = resources.files("convert").joinpath("config_files").joinpath(name)
+    installed = resources.files("hub2hf").joinpath("config_files").joinpath(name)
     return installed if installed.is_file() or installed.is_dir() else Path(__file__).parents[1] / "configs" / name

@@ -12,8 +12,8 @@ from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from convert.configs import config_file
-from convert.errors import SourceError
+from hub2hf.configs import config_file
+from hub2hf.errors import SourceError
 
 FOLDER = "models"
 SUFFIX = ".toml"

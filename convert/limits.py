@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from convert.errors import GraphError
+from hub2hf.errors import GraphError
 
 # Graph. A node takes about 1 kB of memory as an object and may take 10 bytes in the file. LEALLA-large has 6,000.
 MAX_NODES: Final = 200_000

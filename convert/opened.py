@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert.blueprint import gives
-from convert.errors import Hub2HFError, SourceError
-from convert.savedmodel import SavedModel
-from convert.sources import model_of, resolve
+from hub2hf.blueprint import gives
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.savedmodel import SavedModel
+from hub2hf.sources import model_of, resolve
 
 if TYPE_CHECKING:
-    from convert.blueprint.diagnosis import Diagnosis
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from hub2hf.blueprint.diagnosis import Diagnosis
+    from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def opened(
     A known model has a preprocessor of its own, and a graph-only file brings what stood beside the model.
 
     Args:
-        source, preprocessor, vocab: as for `convert.inspect`.
+        source, preprocessor, vocab: as for `hub2hf.inspect`.
         whole: whether the weights are needed.
 
     Raises:
@@ -90,10 +90,10 @@ def diagnose(
     """Return all that can be read of a source that is refused, and everything of it that is not understood.
 
     Args:
-        error: with which `convert.inspect` refused it.
-        source, preprocessor, vocab, output: as for `convert.inspect`.
+        error: with which `hub2hf.inspect` refused it.
+        source, preprocessor, vocab, output: as for `hub2hf.inspect`.
     """
-    from convert.blueprint.diagnosis import Diagnosis, diagnose  # only now: what converts need not wait for it
+    from hub2hf.blueprint.diagnosis import Diagnosis, diagnose  # only now: what converts need not wait for it
 
     try:
         sources = opened(source, preprocessor, vocab, whole=False).sources
@@ -113,7 +113,7 @@ def reference(
     """
     sources = opened(source, preprocessor, vocab).sources
     try:
-        from convert.equivalence.tensorflow_side import ReferenceGraph
+        from hub2hf.equivalence.tensorflow_side import ReferenceGraph
     except ImportError as error:
         raise missing(error, "tensorflow") from error
     if not output and made_from and gives(sources[0], made_from):

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import convert as verbs
-from convert.blueprint import Blueprint, Seen
-from convert.blueprint.text import (
+import hub2hf as verbs
+from hub2hf.blueprint import Blueprint, Seen
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     Pack,
@@ -26,16 +26,16 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from convert.errors import printable
-from convert.export.config import needs_model_class
-from convert.hub.result import Publication
-from convert.interpreter.independence import NOT_INDEPENDENT
-from convert.savedmodel.graph_only import left_out
-from convert.savedmodel.objects import CALL
-from convert.sources.listing import Listed
+from hub2hf.errors import printable
+from hub2hf.export.config import needs_model_class
+from hub2hf.hub.result import Publication
+from hub2hf.interpreter.independence import NOT_INDEPENDENT
+from hub2hf.savedmodel.graph_only import left_out
+from hub2hf.savedmodel.objects import CALL
+from hub2hf.sources.listing import Listed
 
 if TYPE_CHECKING:
-    from convert.blueprint.diagnosis import Diagnosis
+    from hub2hf.blueprint.diagnosis import Diagnosis
 
 LABELS = {
     "vocab_size": "vocabulary size",

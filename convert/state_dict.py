@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from convert.errors import MappingError
+from hub2hf.errors import MappingError
 
 COPY = "copy"
 SWAP_ROWS = "swap_rows"  # the token-type row that the graph adds must be row 0, Hugging Face's default

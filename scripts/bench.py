@@ -108,13 +108,13 @@ def conversion(model: Path, rounds: int) -> dict[str, Any]:
 
 
 PHASES = {
-    "read the graph": "convert.SavedModel.open",
-    "blueprint, proved on probes": "convert.read_blueprint",
-    "tokenizer proved on probes": "convert.prove_tokenizer",
-    "vocabulary and tokenizer files": "convert.export.folder.tokenizer_files",
-    "weights: read, check CRC32C, transpose, hash, write": "convert.export.folder.write_safetensors",
-    "card and manifest": "convert.export.folder.write_about",
-    "fsync of every file": "convert.export.staging._sync",
+    "read the graph": "hub2hf.SavedModel.open",
+    "blueprint, proved on probes": "hub2hf.read_blueprint",
+    "tokenizer proved on probes": "hub2hf.prove_tokenizer",
+    "vocabulary and tokenizer files": "hub2hf.export.folder.tokenizer_files",
+    "weights: read, check CRC32C, transpose, hash, write": "hub2hf.export.folder.write_safetensors",
+    "card and manifest": "hub2hf.export.folder.write_about",
+    "fsync of every file": "hub2hf.export.staging._sync",
 }
 
 
@@ -122,7 +122,7 @@ def phases(model: Path) -> dict[str, float]:
     """Return the seconds of each part of one conversion in a process of its own."""
     code = (
         "import json, sys, time; start = time.perf_counter()\n"
-        "import convert, convert.cli, convert.export.folder as folder, convert.export.staging as staging\n"
+        "import hub2hf, hub2hf.cli, hub2hf.export.folder as folder, hub2hf.export.staging as staging\n"
         "spent = {'start Python and import': time.perf_counter() - start}\n"
         "def timed(name, path):\n"
         "    owner, _, attribute = path.rpartition('.')\n"
@@ -133,7 +133,7 @@ def phases(model: Path) -> dict[str, float]:
         "        finally: spent[name] = time.perf_counter() - begin\n"
         "    setattr(owner, attribute, wrapper)\n"
         f"for name, path in {PHASES!r}.items(): timed(name, path)\n"
-        "begin = time.perf_counter(); convert.convert(sys.argv[1], sys.argv[2]); whole = time.perf_counter() - begin\n"
+        "begin = time.perf_counter(); hub2hf.convert(sys.argv[1], sys.argv[2]); whole = time.perf_counter() - begin\n"
         "spent['whole'] = whole + spent['start Python and import']\n"
         "print(json.dumps(spent))"
     )
@@ -146,14 +146,14 @@ def phases(model: Path) -> dict[str, float]:
 
 def tokenizers(model: Path, rounds: int) -> dict[str, list[float]]:
     """Return texts per second of both tokenizers, one by one on one thread and in batches on all."""
-    import convert
-    from convert.equivalence.sentences import language_sentences
+    import hub2hf
+    from hub2hf.equivalence.sentences import language_sentences
 
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     from transformers import AutoTokenizer, BertTokenizerFast
 
     out = fresh()
-    convert.convert(model, out)
+    hub2hf.convert(model, out)
     exact = AutoTokenizer.from_pretrained(out)
     stock = BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=False)
     stock.model_max_length = exact.model_max_length

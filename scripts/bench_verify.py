@@ -28,8 +28,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-import convert
-from convert.equivalence.sentences import Sentence, language_sentences
+import hub2hf
+from hub2hf.equivalence.sentences import Sentence, language_sentences
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 WORK = CACHE / "bench_verify"
@@ -76,7 +76,7 @@ def pytorch(model: Path, rounds: int) -> tuple[Rates, float]:
     import numpy as np
     import torch
 
-    from convert.equivalence.pytorch_side import automodel
+    from hub2hf.equivalence.pytorch_side import automodel
 
     loaded = automodel(model, True)
     texts = [sentence.text for sentence in language_sentences()]
@@ -96,7 +96,7 @@ def pytorch(model: Path, rounds: int) -> tuple[Rates, float]:
 
 def tensorflow(source: Path, rounds: int) -> Rates:
     """Return rates of TensorFlow's side, which records ids and stages as well, and of one large batch."""
-    from convert.equivalence import tensorflow_side
+    from hub2hf.equivalence import tensorflow_side
 
     sentences = evenly(SAMPLE)
     texts, batch = [sentence.text for sentence in sentences], tensorflow_side.BATCH
@@ -116,16 +116,25 @@ def tensorflow(source: Path, rounds: int) -> Rates:
 
 def memory(many: int) -> dict[int, tuple[float, float]]:
     """Return sentences → seconds and peak bytes of verifying so many, no two alike."""
-    hub2hf = Path(sys.executable).with_name("hub2hf")
+    command_line = Path(sys.executable).with_name("hub2hf")
     out, file = WORK / EMBEDDED, WORK / "sentences.tsv"
-    convert.convert(EMBEDDED, out)
+    hub2hf.convert(EMBEDDED, out)
     found = {}
     for count in (FEW, many):
         print(f"verifying {count} sentences", file=sys.stderr)
         with file.open("w", encoding="utf-8") as lines:
             for number, (language, text) in enumerate(islice(cycle(language_sentences()), count)):
                 lines.write(f"{language}\t{text} {number}\n")
-        command: list[str | Path] = [hub2hf, "verify", EMBEDDED, out, "--sentences", file, "--surfaces", "automodel"]
+        command: list[str | Path] = [
+            command_line,
+            "verify",
+            EMBEDDED,
+            out,
+            "--sentences",
+            file,
+            "--surfaces",
+            "automodel",
+        ]
         found[count] = run(command)
     return found
 
@@ -134,7 +143,7 @@ def measure(rounds: int, many: int) -> dict[str, Any]:
     """Return every figure and the ratios that `BARS` judges."""
     shutil.rmtree(WORK, ignore_errors=True)
     source, model = reference_model(), WORK / "model"
-    convert.convert(source, model)
+    hub2hf.convert(source, model)
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as alone:
         rates, apart = alone.submit(pytorch, model, rounds).result()
         rates |= alone.submit(tensorflow, source, rounds).result()

@@ -21,7 +21,7 @@ import tensorflow_text as tf_text
 import unicodedata2
 from build_unicode_tables import CATEGORIES, CODES, SCRIPT_NAMES, TEXTS, ranges, re2_class, words, write_or_compare
 
-from convert.unicode.tables import scripts
+from hub2hf.unicode.tables import scripts
 
 TABLES = Path(__file__).parent.parent / "convert" / "witness" / "differences.txt"
 CLASSES = (*CATEGORIES.split(), *dict.fromkeys(name[0] for name in CATEGORIES.split()), *SCRIPT_NAMES.split())

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import build_reference_model as reference
 
-from convert.equivalence.recording import Recording
-from convert.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
-from convert.equivalence.tensorflow_side import ReferenceGraph
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
+from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
 MODEL = Path(__file__).parents[1] / "convert" / "models" / "lealla-mini"
 GOLDEN = MODEL.with_suffix(".golden.safetensors")

@@ -20,7 +20,7 @@ import tensorflow_text as tf_text
 from build_unicode_tables import write_or_compare
 from tokenizers import normalizers
 
-from convert.unicode.codepoints import CodePoints
+from hub2hf.unicode.codepoints import CodePoints
 
 TABLES = Path(__file__).parent.parent / "convert" / "unicode" / "folding_tables.txt"
 HANGUL = range(0xAC00, 0xD7A4)  # the syllables, which the Unicode standard, section 3.12, decomposes by arithmetic

@@ -8,7 +8,7 @@ from typing import Any
 
 from hostile_models import open_graph, save_graph
 
-from convert.savedmodel import messages
+from hub2hf.savedmodel import messages
 
 FLOAT, INT32, STRING, INT64 = 1, 3, 7, 9
 Change = Callable[[Path], None]

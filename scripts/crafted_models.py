@@ -33,9 +33,9 @@ from crafted_graph import (
 from hostile_models import BASE, DATA, GRAPH, HOSTILE_REGEXES, INDEX, VOCABULARY, open_graph, save_graph, varint
 from savedmodel_writers import encode_table
 
-from convert.savedmodel import messages
-from convert.savedmodel.slices import encode_slice_key
-from convert.savedmodel.table import read_table
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.slices import encode_slice_key
+from hub2hf.savedmodel.table import read_table
 
 
 def text_node(change: Callable[[Any], None], op: str) -> Callable[[Crafted], None]:

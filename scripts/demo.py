@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import convert
-from convert.equivalence.reports import print_report
-from convert.report import print_conversion
-from convert.sources import recording_of
+import hub2hf
+from hub2hf.equivalence.reports import print_report
+from hub2hf.report import print_conversion
+from hub2hf.sources import recording_of
 
 SOURCE = "lealla-mini"
 
@@ -22,9 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", default=Path(".cache/demo/lealla-mini"))
     out = parser.parse_args().out
-    print_conversion(SOURCE, convert.convert(SOURCE, out, force=True))
+    print_conversion(SOURCE, hub2hf.convert(SOURCE, out, force=True))
     print("\nembedding the sentences of 109 languages as people load the folder, against TensorFlow's …\n", flush=True)
-    report = convert.verify(None, out, golden=recording_of(SOURCE))
+    report = hub2hf.verify(None, out, golden=recording_of(SOURCE))
     print_report(report)
     return 0 if report.equivalent else 1
 

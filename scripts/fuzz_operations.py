@@ -23,8 +23,8 @@ import numpy as np
 from generated import Case, graph_def, ours
 from test_operations import CASES
 
-from convert import limits
-from convert.errors import Hub2HFError
+from hub2hf import limits
+from hub2hf.errors import Hub2HFError
 
 SECONDS, BYTES = 10.0, 500 << 20
 CASES_EACH = 30

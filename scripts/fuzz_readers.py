@@ -30,20 +30,20 @@ with contextlib.ExitStack() as _instrumented:
     if __name__ == "__main__" and "--child" in sys.argv:
         import atheris
 
-        _instrumented.enter_context(atheris.instrument_imports(include=["convert"]))
-    from convert import limits
-    from convert.errors import Hub2HFError
-    from convert.savedmodel import Checkpoint, SavedModel, messages
-    from convert.savedmodel.attributes import decode_attribute
-    from convert.savedmodel.slices import SliceError, parse_slice_spec
-    from convert.savedmodel.table import FOOTER_SIZE, _decode_block, mask_crc, read_table, read_varint
-    from convert.sources import resolve
-    from convert.sources.archive import unpack
-    from convert.tokenizer import read_vocabulary
-    from convert.unicode.automaton import TooComplexError, full_match, to_regex
-    from convert.unicode.codepoints import EVERYTHING
-    from convert.unicode.patterns import replacement
-    from convert.unicode.re2 import parse
+        _instrumented.enter_context(atheris.instrument_imports(include=["hub2hf"]))
+    from hub2hf import limits
+    from hub2hf.errors import Hub2HFError
+    from hub2hf.savedmodel import Checkpoint, SavedModel, messages
+    from hub2hf.savedmodel.attributes import decode_attribute
+    from hub2hf.savedmodel.slices import SliceError, parse_slice_spec
+    from hub2hf.savedmodel.table import FOOTER_SIZE, _decode_block, mask_crc, read_table, read_varint
+    from hub2hf.sources import resolve
+    from hub2hf.sources.archive import unpack
+    from hub2hf.tokenizer import read_vocabulary
+    from hub2hf.unicode.automaton import TooComplexError, full_match, to_regex
+    from hub2hf.unicode.codepoints import EVERYTHING
+    from hub2hf.unicode.patterns import replacement
+    from hub2hf.unicode.re2 import parse
 
 import google_crc32c
 

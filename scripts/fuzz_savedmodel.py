@@ -32,8 +32,8 @@ from crafted_models import CRAFTED
 from crafted_models import make as make_crafted
 from hostile_models import BASE, FAMILIES, make
 
-import convert
-from convert.errors import Hub2HFError
+import hub2hf
+from hub2hf.errors import Hub2HFError
 
 PATIENCE = float(os.environ.get("HUB2HF_PATIENCE", "1"))  # a busy machine counts more seconds for the same work
 SECONDS, BYTES = 10.0 * PATIENCE, 500 << 20
@@ -70,7 +70,7 @@ def attempt(folder: Path) -> tuple[str, str]:
     """Convert a model; return the kind and the message of the outcome."""
     out = folder.parent / "out"
     try:
-        convert.convert(folder, out)
+        hub2hf.convert(folder, out)
     except Hub2HFError as error:
         if [p.name for p in folder.parent.iterdir()] != [folder.name]:
             return "half", f"left {sorted(p.name for p in folder.parent.iterdir())}"
@@ -178,7 +178,7 @@ def prepare() -> None:
     """Convert the embedded model once: what is converted from a changed one is held against it."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "out"
-        convert.convert(BASE, out)
+        hub2hf.convert(BASE, out)
         files = {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file()}
     _departures.expected = files  # type: ignore[attr-defined]
 

@@ -31,10 +31,10 @@ from fetch_vocabulary import fetch_vocabulary
 from tokenizer_oracles import RULES, Ids, graph_ids, graph_text
 from tokenizers import Tokenizer
 
-from convert.blueprint.text import TextBlueprint
-from convert.tokenizer import read_vocabulary, tokenizer_files
-from convert.unicode.codepoints import CodePoints
-from convert.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
+from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.tokenizer import read_vocabulary, tokenizer_files
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
 Family = tuple[str, Callable[[], Iterable[str]]]
 

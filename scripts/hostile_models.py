@@ -19,10 +19,10 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from savedmodel_writers import encode_table
 
-from convert.interpreter.catalog import operations
-from convert.savedmodel import messages
-from convert.savedmodel.table import mask_crc, read_table
-from convert.sources import resolve
+from hub2hf.interpreter.catalog import operations
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.table import mask_crc, read_table
+from hub2hf.sources import resolve
 
 BASE = resolve("lealla-mini")
 GRAPH, INDEX = "saved_model.pb", "variables/variables.index"

@@ -25,15 +25,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import convert
-from convert.errors import Hub2HFError
-from convert.sources import resolve
+import hub2hf
+from hub2hf.errors import Hub2HFError
+from hub2hf.sources import resolve
 
 BASE = resolve("lealla-mini")
 KILLS, OTHERS = 200, 15
 ENDED = "killed before they had ended by themselves"
-COMMAND = [sys.executable, "-m", "convert.cli", "convert"]
-DIRECT = "import sys, convert; convert.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
+COMMAND = [sys.executable, "-m", "hub2hf", "convert"]
+DIRECT = "import sys, hub2hf; hub2hf.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
 
 
 class Lost(AssertionError):
@@ -127,7 +127,7 @@ class Trial:
             self.counts[ENDED] += killed
             self.seconds *= 1.02 if killed else 0.9  # other programs make conversions longer and shorter
             self._check(out, old=self.complete[1] if force else None)
-            convert.convert(BASE, out, force=True)
+            hub2hf.convert(BASE, out, force=True)
             if contents(out) != self.complete[0]:
                 raise Lost("the run after a kill did not convert")
             only(work, "out")

@@ -29,7 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = "tests/mutants"
 PARTS = ("convert", "configs", "tests", "scripts", "pyproject.toml")
-PACKAGE = "convert"
+PACKAGE = "hub2hf"  # the name that the code of CODE is imported by
+CODE = "convert"
 CONFIGS = "config_files"  # what configs/ is called inside the installed package
 SECONDS = 120.0  # a test that has not ended by then has not noticed anything
 
@@ -104,7 +105,8 @@ def copied(root: Path, place: Path) -> Path:
             shutil.copytree(root / name, place / name, symlinks=True)
         else:
             shutil.copy2(root / name, place / name)
-    configs = place / PACKAGE / CONFIGS
+    (place / PACKAGE).symlink_to(CODE)
+    configs = place / CODE / CONFIGS
     if not configs.is_symlink():
         configs.symlink_to(Path("..", "configs"))
     return place

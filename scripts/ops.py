@@ -25,9 +25,9 @@ import tensorflow_text
 from tensorflow.core.framework import kernel_def_pb2, op_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 
-from convert.interpreter.catalog import find
-from convert.interpreter.run import BUILT_IN
-from convert.savedmodel.ops import outputs_of
+from hub2hf.interpreter.catalog import find
+from hub2hf.interpreter.run import BUILT_IN
+from hub2hf.savedmodel.ops import outputs_of
 
 TABLE = Path(__file__).parent.parent / "convert" / "savedmodel" / "op_outputs.txt"
 # What the loops of TensorFlow 1 are made of, and tables that a file fills: read before the graph is run.

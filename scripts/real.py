@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-import convert
-from convert.equivalence.tolerances import load_tolerances
-from convert.errors import Hub2HFError, SourceError
-from convert.sources import address_of
+import hub2hf
+from hub2hf.equivalence.tolerances import load_tolerances
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.sources import address_of
 
 MODELS = ("lealla-small", "lealla-base", "lealla-large")
 EXACT, DIFFERENT, UNANSWERED = "exact", "different", "unanswered"
@@ -145,7 +145,7 @@ def _fetch(outcome: Outcome) -> None:
             _say(f"{outcome.model}: {shown} % of {total:,} bytes")
 
     outcome.address = address_of(outcome.model)
-    convert.fetch(outcome.model, progress=progress)
+    hub2hf.fetch(outcome.model, progress=progress)
 
 
 def _convert(outcome: Outcome, folder: Path) -> None:
@@ -164,7 +164,7 @@ def _compare(outcome: Outcome, folder: Path, oracle: Oracle | None) -> None:
     """Hold the folder, loaded as people load it, against what was recorded from the real module."""
     if oracle is None:
         return
-    from convert.equivalence.pytorch_side import embed
+    from hub2hf.equivalence.pytorch_side import embed
 
     size = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     largest = max((i for row in oracle.ids for i in row), default=0)
@@ -205,7 +205,7 @@ def _command(*words: str | Path) -> Any:
     Raises:
         _Failed: it ended otherwise than with 0 or 1.
     """
-    command = [sys.executable, "-m", "convert.cli", *map(str, words)]
+    command = [sys.executable, "-m", "hub2hf", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode not in (0, 1):
         said = done.stderr.strip().splitlines()

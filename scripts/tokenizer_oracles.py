@@ -17,8 +17,8 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from convert.blueprint import convention
-from convert.blueprint.text import (
+from hub2hf.blueprint import convention
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     Pack,
@@ -157,15 +157,15 @@ RULES: dict[str, Callable[[Path], tuple[TextBlueprint, Oracle]]] = {
 
 def graph_text(folder: Path) -> TextBlueprint:
     """The text blueprint of a SavedModel."""
-    from convert.blueprint import read_blueprint
-    from convert.savedmodel.model import SavedModel
+    from hub2hf.blueprint import read_blueprint
+    from hub2hf.savedmodel.model import SavedModel
 
     return read_blueprint(SavedModel.open(folder)).text
 
 
 def graph_ids(folder: Path) -> Oracle:
     """The oracle that runs a SavedModel, text by text as its own loop does."""
-    from convert.equivalence.tensorflow_side import ReferenceGraph
+    from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
     graph = ReferenceGraph(folder)
     return lambda texts: np.asarray(graph.token_ids(texts), np.int32)

@@ -17,7 +17,7 @@ import tensorflow_text  # noqa: F401  (registers the text ops)
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from convert.state_dict import HEADS, pair, tensor_of
+from hub2hf.state_dict import HEADS, pair, tensor_of
 
 
 def main() -> None:

@@ -22,12 +22,14 @@ shared.bound_threads()  # before anything that counts processors is imported
 from forks import Forks
 from references import EMBEDDED, GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
 
-import convert
-from convert.cli import main
+import hub2hf
+from hub2hf.cli import main
 
 
 @pytest.fixture
-def hub2hf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run_hub2hf(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Return a function from arguments of the command to its exit code, and what it prints and says."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -83,14 +85,14 @@ def variant(request: pytest.FixtureRequest, reference: Callable[[str], Reference
 def converted_variant(variant: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the reference is converted to; not to be changed."""
     name = f"converted-{variant.folder.parent.name}"
-    return shared.made_once(tmp_path_factory, name, lambda to: convert.convert(variant.folder, to / "out")) / "out"
+    return shared.made_once(tmp_path_factory, name, lambda to: hub2hf.convert(variant.folder, to / "out")) / "out"
 
 
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the embedded model, converted; not to be changed."""
     return shared.made_once(
-        tmp_path_factory, "converted", lambda folder: convert.convert(EMBEDDED, folder / "lealla-mini")
+        tmp_path_factory, "converted", lambda folder: hub2hf.convert(EMBEDDED, folder / "lealla-mini")
     ) / ("lealla-mini")
 
 
@@ -100,8 +102,8 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         out = folder / "lealla-mini"
-        convert.convert("lealla-mini", out)
-        assert convert.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
+        hub2hf.convert("lealla-mini", out)
+        assert hub2hf.verify(None, out, golden=GOLDEN).note == f"The result was added to {out}."
 
     return shared.made_once(tmp_path_factory, "verified", make) / "lealla-mini"
 
@@ -161,6 +163,6 @@ def converted_tf2(tf2: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pair is converted to; not to be changed."""
 
     def make(to: Path) -> None:
-        convert.convert(tf2.encoder, to / "out", preprocessor=tf2.preprocessor)
+        hub2hf.convert(tf2.encoder, to / "out", preprocessor=tf2.preprocessor)
 
     return shared.made_once(tmp_path_factory, f"converted-{tf2.encoder.parent.name}", make) / "out"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.sources import recording_of, resolve
+from hub2hf.sources import recording_of, resolve
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from convert.equivalence.reports import print_report
-from convert.equivalence.result import Cause, Failure, Report, Row
-from convert.equivalence.sentences import language_sentences
+from hub2hf.equivalence.reports import print_report
+from hub2hf.equivalence.result import Cause, Failure, Report, Row
+from hub2hf.equivalence.sentences import language_sentences
 
 LANGUAGES = list(dict.fromkeys(sentence.language for sentence in language_sentences()))
 SURFACES = ["sentence-transformers", "automodel", "bert", "card"]

@@ -11,7 +11,7 @@ from typing import Any
 import cramjam
 import google_crc32c
 
-from convert.savedmodel.table import TABLE_MAGIC, mask_crc
+from hub2hf.savedmodel.table import TABLE_MAGIC, mask_crc
 
 
 def varint(value: int) -> bytes:

@@ -9,9 +9,9 @@ import pytest
 import re2
 from tokenizers import Regex, pre_tokenizers
 
-from convert.unicode.automaton import full_match, to_pattern, to_regex
-from convert.unicode.re2 import parse
-from convert.unicode.tables import whitespace
+from hub2hf.unicode.automaton import full_match, to_pattern, to_regex
+from hub2hf.unicode.re2 import parse
+from hub2hf.unicode.tables import whitespace
 
 SETS = ("a", "b", "c", "d", "[ab]", "[^ab]", "[bcd]", ".")
 PATTERNS = 60

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from references import EMBEDDED, Reference
 
-import convert
-from convert.blueprint import Blueprint
-from convert.blueprint.text import ReplacePattern, SplitCharacters
-from convert.errors import GraphError
+import hub2hf
+from hub2hf.blueprint import Blueprint
+from hub2hf.blueprint.text import ReplacePattern, SplitCharacters
+from hub2hf.errors import GraphError
 
 
 @cache
 def read(folder: Path) -> Blueprint:
     """Return what is read of a reference, once."""
-    return convert.inspect(folder)
+    return hub2hf.inspect(folder)
 
 
 def test_every_option_is_read(variant: Reference) -> None:
@@ -45,7 +45,7 @@ def test_every_option_is_read(variant: Reference) -> None:
 
 
 def test_every_value_has_evidence_in_the_graph_or_the_checkpoint(variant: Reference) -> None:
-    facts = convert.facts(read(variant.folder))
+    facts = hub2hf.facts(read(variant.folder))
     graph = variant.folder.joinpath("saved_model.pb").read_bytes()
     for value in facts["encoder"].values():
         named = value["evidence"].split("'")[1]
@@ -59,7 +59,7 @@ def test_unused_variables_are_reported(variant: Reference) -> None:
 
 
 def test_facts_are_json() -> None:
-    facts = convert.facts(convert.inspect(EMBEDDED))
+    facts = hub2hf.facts(hub2hf.inspect(EMBEDDED))
     assert json.loads(json.dumps(facts)) == facts
     assert len(facts["mapping"]) == 5 + 16 * 3 + 2
 
@@ -78,7 +78,7 @@ def test_epsilons_that_differ_are_refused(build: Callable[..., Reference], monke
     monkeypatch.setattr(reference, "layer_norm", uneven)
     model = build()
     with pytest.raises(GraphError, match=r"epsilons differ.*1e-12.*1e-05"):
-        convert.inspect(model.folder)
+        hub2hf.inspect(model.folder)
 
 
 def test_an_activation_of_another_kind_is_refused_by_node(
@@ -89,7 +89,7 @@ def test_an_activation_of_another_kind_is_refused_by_node(
 
     monkeypatch.setitem(reference.ACTIVATIONS, "swish", lambda x: x * tf.sigmoid(1.7 * x))
     with pytest.raises(GraphError, match=r"intermediate/dense/BiasAdd.*none of: gelu_tanh"):
-        convert.inspect(build(activation="swish").folder)
+        hub2hf.inspect(build(activation="swish").folder)
 
 
 def test_layers_that_differ_are_refused_by_stage(
@@ -105,4 +105,4 @@ def test_layers_that_differ_are_refused_by_stage(
 
     monkeypatch.setattr(reference, "attention", uneven)
     with pytest.raises(GraphError, match="stage 'layer 1'"):
-        convert.inspect(build().folder)
+        hub2hf.inspect(build().folder)

@@ -14,13 +14,13 @@ import pytest
 from huggingface_hub import ModelCard
 from references import EMBEDDED, GOLDEN, Reference
 
-import convert
-from convert.equivalence.sentences import language_sentences
-from convert.errors import ExportError
-from convert.export.card import render_card
-from convert.export.manifest import read_manifest
-from convert.export.proof import Proof, read_proof, shown
-from convert.known_models import find_model
+import hub2hf
+from hub2hf.equivalence.sentences import language_sentences
+from hub2hf.errors import ExportError
+from hub2hf.export.card import render_card
+from hub2hf.export.manifest import read_manifest
+from hub2hf.export.proof import Proof, read_proof, shown
+from hub2hf.known_models import find_model
 
 
 def text_of(folder: Path) -> str:
@@ -83,7 +83,7 @@ class TestMetadata:
 
 class TestText:
     def test_says_that_nothing_is_verified(self, tmp_path: Path) -> None:
-        text = text_of(convert.convert("lealla-mini", tmp_path / "out").out)
+        text = text_of(hub2hf.convert("lealla-mini", tmp_path / "out").out)
         assert "**Unverified.**" in text
         assert "✅" not in text
         assert "model-index" not in text
@@ -129,7 +129,7 @@ class TestText:
             assert str(EMBEDDED.parent) not in (verified / name).read_text(encoding="utf-8")
 
     def test_of_a_plain_pooler_asks_for_no_trust(self, tmp_path: Path, reference: Callable[[str], Reference]) -> None:
-        text = text_of(convert.convert(reference("stock").folder, tmp_path / "out").out)
+        text = text_of(hub2hf.convert(reference("stock").folder, tmp_path / "out").out)
         assert "trust_remote_code" not in "".join(snippets(text))
         assert "`pooler_output` are those of this model" in text
         assert "Sentence encoder from TensorFlow Hub" in text
@@ -150,45 +150,45 @@ def test_every_snippet_runs_in_a_process_of_its_own(verified: Path, number: int)
 class TestWritingAgain:
     def test_gives_the_same_card_and_touches_no_weights(self, folder: Path, verified: Path) -> None:
         before = (folder / "model.safetensors").stat()
-        convert.card(folder)
+        hub2hf.card(folder)
         after = (folder / "model.safetensors").stat()
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
         assert text_of(folder) == text_of(verified)
-        assert convert.integrity(folder) == {}
+        assert hub2hf.integrity(folder) == {}
 
     def test_of_another_model_is_refused(self, folder: Path) -> None:
         with pytest.raises(ExportError, match="This is not LEALLA-large: hidden_size is 32, not 256"):
-            convert.card(folder, model="lealla-large")
+            hub2hf.card(folder, model="lealla-large")
 
     def test_does_not_launder_a_changed_proof(self, folder: Path) -> None:
         path = folder / "equivalence.json"
         path.write_text(path.read_text().replace('"difference": 3', '"difference": 2', 1))
         with pytest.raises(ExportError, match="changed since the verification"):
-            convert.card(folder, force=True)
+            hub2hf.card(folder, force=True)
 
     def test_gets_out_of_a_run_that_was_killed_before_the_manifest(self, folder: Path, verified: Path) -> None:
         unverified = folder.parent / "unverified"
-        convert.convert("lealla-mini", unverified)
+        hub2hf.convert("lealla-mini", unverified)
         for name in ("equivalence.json", "equivalence.png", "README.md"):
             shutil.copy(verified / name, unverified / name)
-        report = convert.verify(None, unverified, golden=GOLDEN)
+        report = hub2hf.verify(None, unverified, golden=GOLDEN)
         assert report.note.startswith("The result was added")
-        assert convert.integrity(unverified) == {}
+        assert hub2hf.integrity(unverified) == {}
 
     def test_keeps_a_card_that_was_edited_by_hand(self, folder: Path) -> None:
         (folder / "README.md").write_text("mine")
         with pytest.raises(ExportError, match="edited by hand"):
-            convert.card(folder)
+            hub2hf.card(folder)
         assert text_of(folder) == "mine"
-        convert.card(folder, force=True)
-        assert convert.integrity(folder) == {}
+        hub2hf.card(folder, force=True)
+        assert hub2hf.integrity(folder) == {}
 
     def test_takes_the_facts_of_a_persons_own_toml(self, folder: Path, tmp_path: Path) -> None:
         own = tmp_path / "mine.toml"
         own.write_text(
             'inherits = "lealla-mini"\ntitle = "Mine"\n[card]\nsummary = "My own words."\nlanguages = "de ja"\n'
         )
-        text = convert.card(folder, model=own).read_text(encoding="utf-8")
+        text = hub2hf.card(folder, model=own).read_text(encoding="utf-8")
         assert "# Mine" in text
         assert "My own words." in text
         assert ModelCard(text).data.language == ["de", "ja"]
@@ -196,26 +196,26 @@ class TestWritingAgain:
 
 class TestAddingTheResult:
     def test_a_partial_verification_does_not_replace_a_whole_one(self, folder: Path) -> None:
-        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        report = hub2hf.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
         assert "covers more" in report.note
         assert "109 languages" in text_of(folder)
 
     def test_nothing_is_added_to_changed_files(self, folder: Path) -> None:
         (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
-        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        report = hub2hf.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
         assert "config.json has" in report.note
-        assert convert.integrity(folder).keys() == {"config.json"}
+        assert hub2hf.integrity(folder).keys() == {"config.json"}
 
     def test_a_wide_tolerance_alone_does_not_replace_a_proof(self, folder: Path) -> None:
-        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["bert"])
+        report = hub2hf.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["bert"])
         assert not report.equivalent
         assert "covers more" in report.note
 
     def test_a_file_that_changes_the_loading_is_named(self, folder: Path) -> None:
         (folder / "added_tokens.json").write_text("{}")
-        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        report = hub2hf.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
         assert "added_tokens.json is there" in report.note
-        assert convert.integrity(folder) == {"added_tokens.json": "is not in hub2hf.json"}
+        assert hub2hf.integrity(folder) == {"added_tokens.json": "is not in hub2hf.json"}
 
     def test_a_folder_that_cannot_be_written_to_gets_its_answer(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,21 +225,21 @@ class TestAddingTheResult:
 
         (folder / "equivalence.json").unlink()
         monkeypatch.setattr(Path, "write_bytes", full)
-        report = convert.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+        report = hub2hf.verify(None, folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
         assert report.equivalent
         assert "No space left" in report.note
 
     def test_a_persons_own_sentences_are_never_published(self, tmp_path: Path) -> None:
-        out = convert.convert("lealla-mini", tmp_path / "out").out
+        out = hub2hf.convert("lealla-mini", tmp_path / "out").out
         mine = tmp_path / "mine.txt"
         mine.write_text("My secret.\n")
-        report = convert.verify("lealla-mini", out, sentences=mine, surfaces=["automodel"])
+        report = hub2hf.verify("lealla-mini", out, sentences=mine, surfaces=["automodel"])
         assert report.equivalent
         assert report.note == ""
         assert not (out / "equivalence.json").exists()
 
     def test_the_same_result_gives_the_same_bytes(self, folder: Path, verified: Path) -> None:
-        convert.verify(None, folder, golden=GOLDEN)
+        hub2hf.verify(None, folder, golden=GOLDEN)
         for name in ("README.md", "equivalence.json", "equivalence.png", "hub2hf.json"):
             assert (folder / name).read_bytes() == (verified / name).read_bytes(), name
 
@@ -261,7 +261,7 @@ class TestDamage:
     )
     def test_a_manifest_that_lies_is_an_error(self, folder: Path, content: str) -> None:
         (folder / "hub2hf.json").write_text(content)
-        for verb in (convert.card, convert.integrity):
+        for verb in (hub2hf.card, hub2hf.integrity):
             with pytest.raises(ExportError, match=r"hub2hf\.json"):
                 verb(folder)
 
@@ -272,7 +272,7 @@ class TestDamage:
         data[-1] ^= 1
         weights.write_bytes(data)
         (folder / "config.json").write_text("{}")
-        found = convert.integrity(folder)
+        found = hub2hf.integrity(folder)
         assert found["vocab.txt"] == "is missing"
         assert found["model.safetensors"] == "has other bytes"
         assert found["config.json"].startswith("has 2 bytes, not")

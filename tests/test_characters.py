@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tokenizers import Regex, normalizers
 
-from convert.blueprint.text import (
+from hub2hf.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
@@ -18,24 +18,24 @@ from convert.blueprint.text import (
     TextBlueprint,
     WordPiece,
 )
-from convert.errors import GraphError, VocabularyError
-from convert.tokenizer import probe_tokenizer, read_vocabulary, special_tokens
-from convert.tokenizer.charsmap import charsmap
-from convert.tokenizer.files import special_tokens_map, tokenizer_config, write_vocab_txt
-from convert.tokenizer.marks import stand_ins
-from convert.tokenizer.pipeline import check_order
-from convert.tokenizer.vocabulary import Vocabulary
-from convert.unicode import casing, folding, tables
-from convert.unicode.automaton import words_matching
-from convert.unicode.codepoints import EVERYTHING, LAST, CodePoints, regex_class, union
-from convert.unicode.delimiters import read_delimiters
-from convert.unicode.patterns import replacement
-from convert.unicode.re2 import parse
-from convert.witness import boundaries, points
-from convert.witness import folding as theirs
-from convert.witness.patterns import character_at, compiled
-from convert.witness.rewrites import read_rewrite
-from convert.witness.syntax import classes, tokens
+from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, special_tokens
+from hub2hf.tokenizer.charsmap import charsmap
+from hub2hf.tokenizer.files import special_tokens_map, tokenizer_config, write_vocab_txt
+from hub2hf.tokenizer.marks import stand_ins
+from hub2hf.tokenizer.pipeline import check_order
+from hub2hf.tokenizer.vocabulary import Vocabulary
+from hub2hf.unicode import casing, folding, tables
+from hub2hf.unicode.automaton import words_matching
+from hub2hf.unicode.codepoints import EVERYTHING, LAST, CodePoints, regex_class, union
+from hub2hf.unicode.delimiters import read_delimiters
+from hub2hf.unicode.patterns import replacement
+from hub2hf.unicode.re2 import parse
+from hub2hf.witness import boundaries, points
+from hub2hf.witness import folding as theirs
+from hub2hf.witness.patterns import character_at, compiled
+from hub2hf.witness.rewrites import read_rewrite
+from hub2hf.witness.syntax import classes, tokens
 
 SMALL = 40
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from savedmodel_writers import encode_table, varint
 
-from convert.errors import CheckpointError, GraphError, SourceError, VocabularyError
-from convert.savedmodel import Checkpoint, messages
-from convert.savedmodel.assets import check_vocabulary, read_assets
-from convert.savedmodel.attributes import decode_attribute, decode_tensor
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
-from convert.savedmodel.table import mask_crc
+from hub2hf.errors import CheckpointError, GraphError, SourceError, VocabularyError
+from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel.assets import check_vocabulary, read_assets
+from hub2hf.savedmodel.attributes import decode_attribute, decode_tensor
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
+from hub2hf.savedmodel.table import mask_crc
 
 FLOAT, STRING = 1, 7
 ROWS = np.arange(10, dtype=np.float32).reshape(5, 2)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from references import EMBEDDED
 
-import convert
-from convert.sources import recording_of
+import hub2hf
+from hub2hf.sources import recording_of
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def model(tmp_path: Path) -> Path:
 Run = Callable[..., tuple[int, str, str]]
 
 
-def test_inspect_tells_people_and_programs(hub2hf: Run) -> None:
-    code, out, _ = hub2hf("inspect", "lealla-mini")
+def test_inspect_tells_people_and_programs(run_hub2hf: Run) -> None:
+    code, out, _ = run_hub2hf("inspect", "lealla-mini")
     assert code == 0
     for said in (
         "gelu_tanh",
@@ -37,27 +37,27 @@ def test_inspect_tells_people_and_programs(hub2hf: Run) -> None:
         "126 pieces",
     ):
         assert said in out
-    code, out, _ = hub2hf("inspect", "lealla-mini", "--json")
+    code, out, _ = run_hub2hf("inspect", "lealla-mini", "--json")
     assert (code, json.loads(out)["encoder"]["heads"]["value"]) == (0, 4)
 
 
-def test_convert_tells_people_and_programs(hub2hf: Run, tmp_path: Path) -> None:
-    code, out, _ = hub2hf("convert", "lealla-mini", tmp_path / "a")
+def test_convert_tells_people_and_programs(run_hub2hf: Run, tmp_path: Path) -> None:
+    code, out, _ = run_hub2hf("convert", "lealla-mini", tmp_path / "a")
     assert code == 0
     assert "AutoModel" in out
-    code, out, _ = hub2hf("convert", "lealla-mini", tmp_path / "b", "--json")
+    code, out, _ = run_hub2hf("convert", "lealla-mini", tmp_path / "b", "--json")
     assert (code, json.loads(out)["files"]["config.json"]["bytes"] > 0) == (0, True)
 
 
-def test_the_version_is_told(hub2hf: Run) -> None:
+def test_the_version_is_told(run_hub2hf: Run) -> None:
     from importlib.metadata import version
 
-    assert hub2hf("--version")[:2] == (0, f"hub2hf {version('hub2hf')}\n")
+    assert run_hub2hf("--version")[:2] == (0, f"hub2hf {version('hub2hf')}\n")
 
 
-def test_usage_errors_have_code_2(hub2hf: Run) -> None:
-    assert hub2hf("convert", "lealla-mini")[0] == 2
-    assert hub2hf("inspect", "lealla-mini", "--nonsense")[0] == 2
+def test_usage_errors_have_code_2(run_hub2hf: Run) -> None:
+    assert run_hub2hf("convert", "lealla-mini")[0] == 2
+    assert run_hub2hf("inspect", "lealla-mini", "--nonsense")[0] == 2
 
 
 def remove(name: str) -> Callable[[Path], object]:
@@ -110,10 +110,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_sentence(hub2hf: Run, model: Path, tmp_path: Path, name: str) -> None:
+def test_bad_input_is_one_sentence(run_hub2hf: Run, model: Path, tmp_path: Path, name: str) -> None:
     damage, said = BAD[name]
     damage(model)
-    code, out, error = hub2hf("convert", model, tmp_path / "out")
+    code, out, error = run_hub2hf("convert", model, tmp_path / "out")
     assert (code, out) == (2, "")
     assert said in error
     assert error.startswith("hub2hf: ")
@@ -121,27 +121,27 @@ def test_bad_input_is_one_sentence(hub2hf: Run, model: Path, tmp_path: Path, nam
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
-def test_every_part_of_the_data_is_guarded(hub2hf: Run, model: Path, tmp_path: Path) -> None:
+def test_every_part_of_the_data_is_guarded(run_hub2hf: Run, model: Path, tmp_path: Path) -> None:
     """A flip in any variable, converted or not, is found; which one is told."""
     whole = (model / DATA).read_bytes()
     for share in (0.0, 0.03, 0.2, 0.5, 0.8, 0.999):
         flip(DATA, share)(model)
-        code, _, error = hub2hf("convert", model, tmp_path / "out")
+        code, _, error = run_hub2hf("convert", model, tmp_path / "out")
         assert (code, "student_bert/" in error) == (2, True)
         (model / DATA).write_bytes(whole)
 
 
-def test_a_folder_without_model_and_an_unknown_name(hub2hf: Run, tmp_path: Path) -> None:
+def test_a_folder_without_model_and_an_unknown_name(run_hub2hf: Run, tmp_path: Path) -> None:
     for source in (tmp_path, tmp_path / "absent", "lealla-giant"):
-        code, _, error = hub2hf("inspect", source)
+        code, _, error = run_hub2hf("inspect", source)
         assert (code, str(source) in error) == (2, True)
 
 
-def test_verify_answers_with_its_exit_code(hub2hf: Run, tmp_path: Path) -> None:
+def test_verify_answers_with_its_exit_code(run_hub2hf: Run, tmp_path: Path) -> None:
     out, golden = tmp_path / "out", recording_of("lealla-mini")
-    assert hub2hf("convert", "lealla-mini", out)[0] == 0
+    assert run_hub2hf("convert", "lealla-mini", out)[0] == 0
     surfaces = ("--surfaces", "automodel", "--languages", "de,ja")
-    code, said, _ = hub2hf("verify", "--golden", golden, out, *surfaces, "--report", tmp_path / "report")
+    code, said, _ = run_hub2hf("verify", "--golden", golden, out, *surfaces, "--report", tmp_path / "report")
     assert (code, said.splitlines()[-1].split(":")[0]) == (0, "EQUIVALENT")
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "report.json",
@@ -151,20 +151,20 @@ def test_verify_answers_with_its_exit_code(hub2hf: Run, tmp_path: Path) -> None:
     }
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}))
-    code, said, _ = hub2hf("verify", "--golden", golden, out, *surfaces, "--json")
+    code, said, _ = run_hub2hf("verify", "--golden", golden, out, *surfaces, "--json")
     assert (code, json.loads(said)["equivalent"]) == (1, False)
-    code, _, error = hub2hf("verify", "--golden", golden, tmp_path / "absent")
+    code, _, error = run_hub2hf("verify", "--golden", golden, tmp_path / "absent")
     assert (code, error.count("\n")) == (2, 1)
-    assert hub2hf("verify", "lealla-mini")[0] == 2
+    assert run_hub2hf("verify", "lealla-mini")[0] == 2
 
 
-def test_paths_that_cannot_be_followed_are_one_sentence(hub2hf: Run, tmp_path: Path) -> None:
+def test_paths_that_cannot_be_followed_are_one_sentence(run_hub2hf: Run, tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     long = tmp_path / ("a" * 300)
     for path in (loop, loop / "x", long):
         for arguments in (("inspect", path), ("convert", "lealla-mini", path)):
-            code, _, error = hub2hf(*arguments)
+            code, _, error = run_hub2hf(*arguments)
             assert (code, error.count("\n"), error[:8]) == (2, 1, "hub2hf: ")
     assert list(tmp_path.iterdir()) == [loop]
 
@@ -172,7 +172,7 @@ def test_paths_that_cannot_be_followed_are_one_sentence(hub2hf: Run, tmp_path: P
 @pytest.mark.parametrize("json_option", [[], ["--json"]])
 def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> None:
     """A reader that has gone ends the command by SIGPIPE, never with code 1, which means "not equivalent"."""
-    command = [sys.executable, "-m", "convert.cli", "inspect", "lealla-mini", *json_option]
+    command = [sys.executable, "-m", "hub2hf", "inspect", "lealla-mini", *json_option]
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
@@ -183,29 +183,29 @@ def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> Non
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_a_mistake_of_the_program_is_no_traceback(hub2hf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_the_program_is_no_traceback(run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(source: object) -> None:
         raise KeyError(source)
 
-    monkeypatch.setattr(convert, "inspect", broken)
-    code, _, error = hub2hf("inspect", "lealla-mini")
+    monkeypatch.setattr(hub2hf, "inspect", broken)
+    code, _, error = run_hub2hf("inspect", "lealla-mini")
     assert (code, "report it" in error, error.count("\n")) == (2, True, 1)
 
 
-def test_errors_are_json_for_programs(hub2hf: Run, tmp_path: Path) -> None:
-    code, out, _ = hub2hf("inspect", tmp_path, "--json")
+def test_errors_are_json_for_programs(run_hub2hf: Run, tmp_path: Path) -> None:
+    code, out, _ = run_hub2hf("inspect", tmp_path, "--json")
     assert (code, "saved_model.pb" in json.loads(out)["error"]) == (2, True)
 
 
 def test_neither_tensorflow_nor_torch_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys, convert; convert.inspect('lealla-mini'); convert.convert('lealla-mini', sys.argv[1]);"
-        "import convert.cli; print([m for m in ('tensorflow', 'torch', 'transformers', 'keras') if m in sys.modules])"
+        "import sys, hub2hf; hub2hf.inspect('lealla-mini'); hub2hf.convert('lealla-mini', sys.argv[1]);"
+        "import hub2hf.cli; print([m for m in ('tensorflow', 'torch', 'transformers', 'keras') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "out"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_the_functions_of_the_package_are_typed_and_documented() -> None:
-    for name in convert.__all__:
-        assert getattr(convert, name).__doc__
+    for name in hub2hf.__all__:
+        assert getattr(hub2hf, name).__doc__

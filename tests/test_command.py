@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from report_cases import report, row
 
-import convert
-from convert.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitDelimiters, WordPiece
-from convert.errors import SourceError
-from convert.hub.result import FileChange, Publication
-from convert.report import describe
+import hub2hf
+from hub2hf.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitDelimiters, WordPiece
+from hub2hf.errors import SourceError
+from hub2hf.hub.result import FileChange, Publication
+from hub2hf.report import describe
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +37,7 @@ class Verb:
 def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], Verb]:
     def put(name: str, result: Any) -> Verb:
         found = Verb(result)
-        monkeypatch.setattr(convert, name, found)
+        monkeypatch.setattr(hub2hf, name, found)
         return found
 
     return put
@@ -46,41 +46,43 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], Verb]:
 @pytest.mark.parametrize(("difference", "code"), [(1e-7, 0), (0.5, 1), (float("nan"), 1)])
 @pytest.mark.parametrize("option", [[], ["--json"]])
 def test_verify_answers_with_its_exit_code(
-    hub2hf: Run, verb: Callable[[str, Any], Verb], difference: float, code: int, option: list[str]
+    run_hub2hf: Run, verb: Callable[[str, Any], Verb], difference: float, code: int, option: list[str]
 ) -> None:
     verb("verify", report([row(difference=difference)]))
-    answered, out, _ = hub2hf("verify", "--golden", "recording", "folder", *option)
+    answered, out, _ = run_hub2hf("verify", "--golden", "recording", "folder", *option)
     assert answered == code
     if option:
         assert json.loads(out)["equivalent"] is (code == 0)
 
 
-def test_verify_takes_a_recording_in_place_of_the_source(hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
+def test_verify_takes_a_recording_in_place_of_the_source(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
     verify, fetch = verb("verify", report([row()])), verb("fetch", Path("here"))
-    assert hub2hf("verify", "--golden", "recording", "folder", "--languages", "de, ja,")[0] == 0
+    assert run_hub2hf("verify", "--golden", "recording", "folder", "--languages", "de, ja,")[0] == 0
     arguments, options = verify.given
     assert arguments == (None, "folder")
     assert (options["golden"], options["languages"], options["surfaces"]) == (Path("recording"), ["de", "ja"], [])
     assert fetch.given == ((), {})
-    assert hub2hf("verify", "source", "folder")[0] == 0
+    assert run_hub2hf("verify", "source", "folder")[0] == 0
     assert verify.given[0] == ("source", "folder")
     assert fetch.given[0] == ("source",)
     for wrong in (("verify", "folder"), ("verify", "--golden", "recording", "source", "folder")):
-        assert hub2hf(*wrong)[0] == 2
+        assert run_hub2hf(*wrong)[0] == 2
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])
-def test_integrity_answers_with_its_exit_code(hub2hf: Run, verb: Callable[[str, Any], Verb], option: list[str]) -> None:
+def test_integrity_answers_with_its_exit_code(
+    run_hub2hf: Run, verb: Callable[[str, Any], Verb], option: list[str]
+) -> None:
     verb("integrity", {})
-    assert hub2hf("verify", "--integrity", "folder", *option)[0] == 0
+    assert run_hub2hf("verify", "--integrity", "folder", *option)[0] == 0
     verb("integrity", {"vocab.txt": "is missing"})
-    code, out, _ = hub2hf("verify", "--integrity", "folder", *option)
+    code, out, _ = run_hub2hf("verify", "--integrity", "folder", *option)
     assert (code, "vocab.txt" in out) == (1, True)
 
 
-def test_an_error_is_one_line_whatever_it_quotes(hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
+def test_an_error_is_one_line_whatever_it_quotes(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
     verb("card", SourceError("Node 'a\x1b[31m\nb\u202e' is odd.", "Report it."))
-    code, out, error = hub2hf("card", "folder")
+    code, out, error = run_hub2hf("card", "folder")
     assert (code, out) == (2, "")
     assert error == "hub2hf: Node 'a\\x1b[31m\\nb\\u202e' is odd. Report it.\n"
 
@@ -101,9 +103,9 @@ def publication(**changes: Any) -> Publication:
     return Publication(**{**facts, **changes})
 
 
-def test_a_plan_is_told_as_one(hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
+def test_a_plan_is_told_as_one(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
     push = verb("push", publication())
-    code, out, _ = hub2hf("push", "folder", "me/model", "--dry-run", "--private")
+    code, out, _ = run_hub2hf("push", "folder", "me/model", "--dry-run", "--private")
     assert code == 0
     assert (push.given[0], push.given[1]["dry_run"], push.given[1]["private"]) == (
         (Path("folder"), "me/model"),
@@ -120,7 +122,7 @@ def test_a_plan_is_told_as_one(hub2hf: Run, verb: Callable[[str, Any], Verb]) ->
     ):
         assert said in out
     verb("push", publication(state="published", verified=False))
-    out = hub2hf("push", "folder", "me/model")[1]
+    out = run_hub2hf("push", "folder", "me/model")[1]
     assert "not verified" in out
     assert "to be created" not in out
     assert "dry run" not in out

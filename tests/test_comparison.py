@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.equivalence.recording import EMBEDDING, Recording, join
-from convert.equivalence.result import Row
-from convert.equivalence.sentences import Sentence, chosen_sentences, chunked, read_sentences
-from convert.equivalence.tolerances import Tolerance, Tolerances, load_tolerances
-from convert.equivalence.verify import EXAMINED, Verification, Witness, verify
-from convert.errors import SourceError
+from hub2hf.equivalence.recording import EMBEDDING, Recording, join
+from hub2hf.equivalence.result import Row
+from hub2hf.equivalence.sentences import Sentence, chosen_sentences, chunked, read_sentences
+from hub2hf.equivalence.tolerances import Tolerance, Tolerances, load_tolerances
+from hub2hf.equivalence.verify import EXAMINED, Verification, Witness, verify
+from hub2hf.errors import SourceError
 
 TEXTS = ("one", "two", "three", "four")
 IDS = [[101, 7, 102], [101, 8, 102], [101, 9, 102], [101, 9, 9, 102]]

@@ -20,7 +20,7 @@ RECIPES = {title.strip(): body for title, body in re.findall(r"^### (.+)\n((?:(?
 FOLLOWED = [title for title in RECIPES if title.endswith("✓")]
 HEAVY = ("A text operation", "An activation", "A way of loading")  # start TensorFlow or PyTorch twice: make recipes
 GROUND = {"errors", "limits", "notices", "configs", "patience"}
-ROOF = {"cli", "report", "bars", "opened", "__init__"}
+ROOF = {"cli", "report", "bars", "opened", "__init__", "__main__"}
 HANDED_ON = {("sources", "savedmodel")}  # by the roof, which gives one room what the other made
 
 
@@ -54,6 +54,7 @@ def test_a_recipe_works_to_the_letter(title: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv*", ".cache", "build", "*.egg-info"))
     (tree / ".cache").mkdir()
     (tree / ".venv").symlink_to(sys.prefix)
+    (tree / "hub2hf").symlink_to("convert")  # found before the tree that is installed
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     environment |= {"PYTHONPATH": str(tree), "HUB2HF_OFFLINE": "1"}
     (change,), (commands,) = blocks(RECIPES[title], "diff"), blocks(RECIPES[title], "sh")
@@ -97,8 +98,8 @@ def imports() -> set[tuple[str, str]]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 parts = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = parts if node.module == "convert" else [node.module]
-            found |= {(own, room(name)) for name in names if name.split(".")[0] == "convert"}
+                names = parts if node.module == "hub2hf" else [node.module]
+            found |= {(own, room(name)) for name in names if name.split(".")[0] == "hub2hf"}
     return {(own, other or "__init__") for own, other in found if own != other}
 
 

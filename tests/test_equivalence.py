@@ -9,14 +9,14 @@ import pytest
 import shared
 from references import EMBEDDED, Reference
 
-import convert
-from convert.blueprint.probe import TEXTS
-from convert.equivalence.pytorch_side import embed
-from convert.equivalence.recording import Recording
-from convert.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
-from convert.equivalence.tensorflow_side import ReferenceGraph
-from convert.equivalence.tolerances import load_tolerances
-from convert.sources import recording_of
+import hub2hf
+from hub2hf.blueprint.probe import TEXTS
+from hub2hf.equivalence.pytorch_side import embed
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
+from hub2hf.equivalence.tensorflow_side import ReferenceGraph
+from hub2hf.equivalence.tolerances import load_tolerances
+from hub2hf.sources import recording_of
 
 LONG = " ".join(sentence.text for sentence in demo_sentences())
 
@@ -73,7 +73,7 @@ def test_the_recording_is_what_tensorflow_computes_now(tmp_path: Path) -> None:
         now = graph.record(golden.sentences, stages=False)
     assert np.abs(now.embeddings - golden.embeddings).max() < 1e-6
     assert (now.ids, now.fingerprint) == (golden.ids, golden.fingerprint)
-    manifest = convert.convert(EMBEDDED, tmp_path / "out").manifest
+    manifest = hub2hf.convert(EMBEDDED, tmp_path / "out").manifest
     assert manifest["source"]["fingerprint"] == golden.fingerprint
 
 

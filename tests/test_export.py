@@ -19,18 +19,18 @@ import numpy as np
 import pytest
 from references import EMBEDDED, Reference
 
-import convert
-from convert.blueprint.activations import ACTIVATIONS
-from convert.errors import CheckpointError, ExportError, MappingError
-from convert.export.config import bert_config
-from convert.export.sentence_transformers import COEFFICIENTS, SCALES
-from convert.export.weights import write_arrays, write_safetensors
-from convert.savedmodel import SavedModel
-from convert.savedmodel.values import Stored, Values
-from convert.state_dict import COPY, Mapped
+import hub2hf
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.errors import CheckpointError, ExportError, MappingError
+from hub2hf.export.config import bert_config
+from hub2hf.export.sentence_transformers import COEFFICIENTS, SCALES
+from hub2hf.export.weights import write_arrays, write_safetensors
+from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.values import Stored, Values
+from hub2hf.state_dict import COPY, Mapped
 
 DATA = "variables/variables.data-00000-of-00001"
-CONVERT = "import sys, convert; convert.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
+CONVERT = "import sys, hub2hf; hub2hf.convert(sys.argv[1], sys.argv[2], force='--force' in sys.argv)"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -38,16 +38,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "convert.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "hub2hf", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 def test_two_runs_give_the_same_bytes(variant: Reference, converted_variant: Path, tmp_path: Path) -> None:
-    assert contents(convert.convert(variant.folder, tmp_path / "b").out) == contents(converted_variant)
+    assert contents(hub2hf.convert(variant.folder, tmp_path / "b").out) == contents(converted_variant)
 
 
 def test_the_manifest_has_every_file_and_the_source(tmp_path: Path) -> None:
-    files = contents(convert.convert(EMBEDDED, tmp_path / "out").out)
+    files = contents(hub2hf.convert(EMBEDDED, tmp_path / "out").out)
     manifest = json.loads(files.pop("hub2hf.json"))
     listed = {name: entry["sha256"] for name, entry in manifest["files"].items()}
     assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -68,7 +68,7 @@ def test_safetensors_reads_the_weights(converted_variant: Path) -> None:
 
 def test_progress_counts_the_bytes_of_the_weights_and_ends_at_all_of_them(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    out = convert.convert(EMBEDDED, tmp_path / "out", progress=lambda done, total: told.append((done, total))).out
+    out = hub2hf.convert(EMBEDDED, tmp_path / "out", progress=lambda done, total: told.append((done, total))).out
     data = (out / "model.safetensors").read_bytes()
     weights = len(data) - 8 - int.from_bytes(data[:8], "little")
     assert told[-1] == (weights, weights)
@@ -78,7 +78,7 @@ def test_progress_counts_the_bytes_of_the_weights_and_ends_at_all_of_them(tmp_pa
 
 
 def test_padding_is_that_of_the_graph() -> None:
-    blueprint = convert.inspect(EMBEDDED)
+    blueprint = hub2hf.inspect(EMBEDDED)
     for pad_id in (0, 7):
         assert bert_config(blueprint.encoder, replace(blueprint.text.pack, pad_id=pad_id))["pad_token_id"] == pad_id
 
@@ -87,13 +87,13 @@ def test_a_damaged_variable_that_is_not_converted_is_an_error(tmp_path: Path) ->
     """Its bytes are nobody's concern, and that they are others than were saved is."""
     shutil.copytree(EMBEDDED, tmp_path / "model")
     checkpoint = SavedModel.open(EMBEDDED).checkpoint
-    (name,) = convert.inspect(EMBEDDED).encoder.unused
+    (name,) = hub2hf.inspect(EMBEDDED).encoder.unused
     data = bytearray((tmp_path / "model" / DATA).read_bytes())
     at = data.index(checkpoint.read(name).tobytes())
     data[at] ^= 1
     (tmp_path / "model" / DATA).write_bytes(data)
     with pytest.raises(CheckpointError, match=f"{name}.*CRC32C"):
-        convert.convert(tmp_path / "model", tmp_path / "out")
+        hub2hf.convert(tmp_path / "model", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -133,25 +133,25 @@ def test_activations_are_those_of_transformers(name: str) -> None:
 def test_an_existing_folder_is_kept_without_force(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ExportError, match="not empty"):
-        convert.convert(EMBEDDED, tmp_path)
+        hub2hf.convert(EMBEDDED, tmp_path)
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
 def test_force_replaces_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    convert.convert(EMBEDDED, out)
+    hub2hf.convert(EMBEDDED, out)
     (out / "stale.txt").write_text("old")
-    convert.convert(EMBEDDED, out, force=True)
+    hub2hf.convert(EMBEDDED, out, force=True)
     assert not (out / "stale.txt").exists()
     assert os.listdir(tmp_path) == ["out"]
 
 
 def test_force_keeps_the_old_folder_when_the_source_is_damaged(tmp_path: Path, damaged: Path) -> None:
     out = tmp_path / "out"
-    before = contents(convert.convert(EMBEDDED, out).out)
+    before = contents(hub2hf.convert(EMBEDDED, out).out)
     with pytest.raises(CheckpointError):
-        convert.convert(damaged, out, force=True)
+        hub2hf.convert(damaged, out, force=True)
     assert contents(out) == before
     assert os.listdir(tmp_path) == ["out"]
 
@@ -160,7 +160,7 @@ def test_a_stop_between_the_two_renames_brings_the_old_folder_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    before = contents(convert.convert(EMBEDDED, out).out)
+    before = contents(hub2hf.convert(EMBEDDED, out).out)
     rename = Path.rename
 
     def stopped(self: Path, target: Path) -> Path:
@@ -170,25 +170,25 @@ def test_a_stop_between_the_two_renames_brings_the_old_folder_back(
 
     monkeypatch.setattr(Path, "rename", stopped)
     with pytest.raises(KeyboardInterrupt):
-        convert.convert(EMBEDDED, out, force=True)
+        hub2hf.convert(EMBEDDED, out, force=True)
     assert contents(out) == before
     assert os.listdir(tmp_path) == ["out"]
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, damaged: Path) -> None:
     """What OUT held stands beside it under another name then; the next run brings it back, even if it fails."""
-    before = contents(convert.convert(EMBEDDED, tmp_path / ".out.hub2hf-0badcafe-old").out)
+    before = contents(hub2hf.convert(EMBEDDED, tmp_path / ".out.hub2hf-0badcafe-old").out)
     with pytest.raises(CheckpointError):
-        convert.convert(damaged, tmp_path / "out", force=True)
+        hub2hf.convert(damaged, tmp_path / "out", force=True)
     assert contents(tmp_path / "out") == before
     assert os.listdir(tmp_path) == ["out"]
 
 
 def test_the_work_of_another_living_run_is_left_alone(tmp_path: Path) -> None:
-    from convert.export.staging import staged
+    from hub2hf.export.staging import staged
 
     with staged(tmp_path / "out", force=True) as other:
-        convert.convert(EMBEDDED, tmp_path / "out")
+        hub2hf.convert(EMBEDDED, tmp_path / "out")
         assert other.is_dir()
 
 
@@ -196,7 +196,7 @@ def test_the_source_is_never_replaced(tmp_path: Path) -> None:
     shutil.copytree(EMBEDDED, tmp_path / "model")
     for out in (tmp_path, tmp_path / "model"):
         with pytest.raises(ExportError, match="in use"):
-            convert.convert(tmp_path / "model", out, force=True)
+            hub2hf.convert(tmp_path / "model", out, force=True)
     assert contents(tmp_path / "model") == contents(EMBEDDED)
 
 
@@ -235,7 +235,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_leaves_nothing(tmp_path: Path, number: int) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "convert.cli", "convert", str(EMBEDDED), str(tmp_path / "out")])
+    process = subprocess.Popen([sys.executable, "-m", "hub2hf", "convert", str(EMBEDDED), str(tmp_path / "out")])
     while not any(tmp_path.iterdir()) and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(number)
@@ -246,7 +246,7 @@ def test_a_stop_leaves_nothing(tmp_path: Path, number: int) -> None:
 
 def test_a_kill_leaves_the_folder_absent_or_complete(tmp_path: Path) -> None:
     out, rng = tmp_path / "out", random.Random(7)
-    complete = contents(convert.convert(EMBEDDED, tmp_path / "complete").out)
+    complete = contents(hub2hf.convert(EMBEDDED, tmp_path / "complete").out)
     start = time.monotonic()
     subprocess.run([sys.executable, "-c", CONVERT, str(EMBEDDED), str(tmp_path / "timed")], check=True)
     whole = time.monotonic() - start
@@ -256,5 +256,5 @@ def test_a_kill_leaves_the_folder_absent_or_complete(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         assert not out.exists() or contents(out) == complete
-    convert.convert(EMBEDDED, out, force=True)
+    hub2hf.convert(EMBEDDED, out, force=True)
     assert sorted(os.listdir(tmp_path)) == ["complete", "out", "timed"], "the next run removes what a killed one left"

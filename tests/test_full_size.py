@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from references import ROOT
 
-import convert
+import hub2hf
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_converts_at_full_size(pieces: int, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "convert.cli",
+        "hub2hf.cli",
         "convert",
         encoder,
         tmp_path / "out",
@@ -54,5 +54,5 @@ def test_converts_at_full_size(pieces: int, tmp_path: Path) -> None:
     weights = (tmp_path / "out" / "model.safetensors").stat().st_size
     assert weights > 4 * (pieces * 768 + 12 * 12 * 768 * 768)  # a layer has 12 hidden² weights
     if pieces == SMALLER:
-        report = convert.verify(encoder, tmp_path / "out", preprocessor=preprocessor, languages=["de", "ja", "traps"])
+        report = hub2hf.verify(encoder, tmp_path / "out", preprocessor=preprocessor, languages=["de", "ja", "traps"])
         assert report.equivalent

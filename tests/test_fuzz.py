@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from references import ROOT
 
-from convert.errors import CheckpointError
-from convert.savedmodel import Checkpoint, messages
-from convert.savedmodel.slices import encode_slice_key
-from convert.savedmodel.table import mask_crc
+from hub2hf.errors import CheckpointError
+from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel.slices import encode_slice_key
+from hub2hf.savedmodel.table import mask_crc
 
 sys.path.append(str(Path(__file__).parent / "savedmodel"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")

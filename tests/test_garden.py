@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from references import ROOT, VOCABULARY
 
-import convert
-from convert.errors import MappingError
+import hub2hf
+from hub2hf.errors import MappingError
 
 GARDEN = os.environ.get("HUB2HF_GARDEN", "")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not GARDEN, reason="HUB2HF_GARDEN names no Python: make garden")]
@@ -37,21 +37,21 @@ def exported(out: Path, *options: str) -> tuple[Path, Path]:
 )
 def test_what_the_exporter_makes_is_exact(options: tuple[str, ...], activation: str, tmp_path: Path) -> None:
     encoder, preprocessor = exported(tmp_path / "garden", *options)
-    conversion = convert.convert(encoder, tmp_path / "out", preprocessor=preprocessor)
+    conversion = hub2hf.convert(encoder, tmp_path / "out", preprocessor=preprocessor)
     assert conversion.blueprint.encoder.hidden_activation.value == activation
     assert conversion.blueprint.encoder.layer_norm_epsilon.value == 1e-12
     assert conversion.blueprint.outputs["sequence_output"].startswith("layer")
-    report = convert.verify(encoder, tmp_path / "out", preprocessor=preprocessor)
+    report = hub2hf.verify(encoder, tmp_path / "out", preprocessor=preprocessor)
     exact = [row for row in report.rows if row.surface in ("automodel", "sentence-transformers")]
     assert report.equivalent
     assert max(row.difference for row in exact) < 2e-6
     assert not any(row.other_ids for row in exact)
-    convert.convert(encoder, tmp_path / "alone")
-    assert convert.verify(encoder, tmp_path / "alone", languages=["de", "ja"]).equivalent
+    hub2hf.convert(encoder, tmp_path / "alone")
+    assert hub2hf.verify(encoder, tmp_path / "alone", languages=["de", "ja"]).equivalent
 
 
 @pytest.mark.parametrize(("kind", "said"), [("albert", "ALBERT"), ("electra", "embedding projection")])
 def test_other_encoders_of_the_garden_are_refused_by_name(kind: str, said: str, tmp_path: Path) -> None:
     encoder, _ = exported(tmp_path / "garden", "--encoder", kind)
     with pytest.raises(MappingError, match=said):
-        convert.inspect(encoder)
+        hub2hf.inspect(encoder)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from references import EMBEDDED, VOCABULARY, Pair, Reference
 
-import convert
-from convert.errors import CheckpointError, Hub2HFError, SourceError
-from convert.savedmodel import SavedModel, messages, stripped
+import hub2hf
+from hub2hf.errors import CheckpointError, Hub2HFError, SourceError
+from hub2hf.savedmodel import SavedModel, messages, stripped
 
 
 @pytest.fixture(autouse=True)
@@ -22,22 +22,22 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 def facts(source: Path, **beside: Path) -> dict[str, object]:
-    found = convert.facts(convert.inspect(source, **beside))
+    found = hub2hf.facts(hub2hf.inspect(source, **beside))
     return {key: value for key, value in found.items() if key != "absent"}
 
 
 def test_it_is_read_as_the_model_itself(variant: Reference, tmp_path: Path) -> None:
     file = tmp_path / "graph.zip"
-    written = convert.graph_only(variant.folder, file)
+    written = hub2hf.graph_only(variant.folder, file)
     assert written["bytes"] == file.stat().st_size < 150_000
     assert facts(file) == facts(variant.folder)
-    absent = convert.inspect(file).absent
+    absent = hub2hf.inspect(file).absent
     assert any(line.startswith("the values of") for line in absent)
     assert any(line.startswith("asset vocab.txt: 5516 lines") for line in absent)
 
 
 def test_neither_weights_nor_vocabulary_are_in_it(tmp_path: Path) -> None:
-    convert.graph_only(EMBEDDED, tmp_path / "graph.zip")
+    hub2hf.graph_only(EMBEDDED, tmp_path / "graph.zip")
     with zipfile.ZipFile(tmp_path / "graph.zip") as archive:
         whole = b"".join(map(archive.read, archive.namelist()))
         lines = archive.read("assets/vocab.txt").split(b"\n")
@@ -52,33 +52,33 @@ def test_neither_weights_nor_vocabulary_are_in_it(tmp_path: Path) -> None:
 
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        convert.graph_only(EMBEDDED, tmp_path / name)
+        hub2hf.graph_only(EMBEDDED, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["cased", "uncased"])
 def test_what_stands_beside_comes_along(name: str, pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder, preprocessor = pair(name).encoder, pair(name).preprocessor
-    convert.graph_only(encoder, tmp_path / "both.zip", preprocessor=preprocessor)
+    hub2hf.graph_only(encoder, tmp_path / "both.zip", preprocessor=preprocessor)
     assert facts(tmp_path / "both.zip") == facts(encoder, preprocessor=preprocessor)
-    convert.graph_only(encoder, tmp_path / "alone.zip")
+    hub2hf.graph_only(encoder, tmp_path / "alone.zip")
     assert facts(tmp_path / "alone.zip") == facts(encoder)
 
 
 def test_a_vocabulary_that_stands_alone_comes_along(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder = pair("listed").encoder
-    convert.graph_only(encoder, tmp_path / "graph.zip", vocab=VOCABULARY)
+    hub2hf.graph_only(encoder, tmp_path / "graph.zip", vocab=VOCABULARY)
     found, wanted = facts(tmp_path / "graph.zip"), facts(encoder, vocab=VOCABULARY)
     assert found == wanted
 
 
 def test_no_verb_that_needs_weights_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "graph.zip"
-    convert.graph_only(EMBEDDED, file)
+    hub2hf.graph_only(EMBEDDED, file)
     calls: list[Callable[[], object]] = [
-        lambda: convert.convert(file, tmp_path / "out"),
-        lambda: convert.record(file, tmp_path / "golden"),
-        lambda: convert.graph_only(file, tmp_path / "again.zip"),
+        lambda: hub2hf.convert(file, tmp_path / "out"),
+        lambda: hub2hf.record(file, tmp_path / "golden"),
+        lambda: hub2hf.graph_only(file, tmp_path / "again.zip"),
     ]
     for call in calls:
         with pytest.raises(SourceError, match=r"graph\.zip is a graph-only file: it has no weights"):
@@ -90,7 +90,7 @@ def _constants(*values: np.ndarray) -> tuple[object, list[dict[str, object]]]:
     """Return a MetaGraphDef of constants after what is large was taken out, and what was."""
     import tensorflow as tf
 
-    from convert.savedmodel.stripped import _take_out
+    from hub2hf.savedmodel.stripped import _take_out
 
     proto = messages.new("MetaGraphDef")
     for i, value in enumerate(values):
@@ -100,7 +100,7 @@ def _constants(*values: np.ndarray) -> tuple[object, list[dict[str, object]]]:
 
 
 def test_large_constants_are_taken_out_and_told() -> None:
-    from convert.savedmodel.attributes import decode_tensor
+    from hub2hf.savedmodel.attributes import decode_tensor
 
     weights = np.random.default_rng(0).standard_normal((20, 8)).astype(np.float32)
     mask = np.tril(np.ones((40, 40), np.float32))
@@ -148,13 +148,13 @@ def test_a_damaged_file_is_one_error(name: str, tmp_path: Path) -> None:
         for each, content in {**files, member: data}.items():
             archive.writestr(each, content)
     with pytest.raises(Hub2HFError) as refusal:
-        convert.inspect(tmp_path / "graph.zip")
+        hub2hf.inspect(tmp_path / "graph.zip")
     assert member.rpartition("/")[2] in str(refusal.value)
 
 
 def test_values_are_not_made_up(tmp_path: Path) -> None:
-    convert.graph_only(EMBEDDED, tmp_path / "graph.zip")
-    from convert.sources import resolve
+    hub2hf.graph_only(EMBEDDED, tmp_path / "graph.zip")
+    from hub2hf.sources import resolve
 
     checkpoint = SavedModel.open(resolve(tmp_path / "graph.zip")).checkpoint
     with pytest.raises(CheckpointError, match="graph-only file has no values"):
@@ -162,10 +162,10 @@ def test_values_are_not_made_up(tmp_path: Path) -> None:
 
 
 def test_what_it_claims_is_bounded(tmp_path: Path) -> None:
-    from convert.limits import MAX_CLAIMED_BYTES
-    from convert.sources import resolve
+    from hub2hf.limits import MAX_CLAIMED_BYTES
+    from hub2hf.sources import resolve
 
-    convert.graph_only(EMBEDDED, tmp_path / "graph.zip")
+    hub2hf.graph_only(EMBEDDED, tmp_path / "graph.zip")
     model = SavedModel.open(resolve(tmp_path / "graph.zip"))
     stored = sum(variable.nbytes for variable in model.checkpoint.variables.values())
     assert stored < stored + model.graph_bytes == model.nbytes < MAX_CLAIMED_BYTES
@@ -177,7 +177,7 @@ def test_what_it_claims_is_bounded(tmp_path: Path) -> None:
 def test_the_command_writes_it_and_says_what_is_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import sys
 
-    from convert.cli import main
+    from hub2hf.cli import main
 
     for arguments in ([], ["--json"]):
         sys.argv = ["hub2hf", "inspect", "lealla-mini", "--graph-only", str(tmp_path / "graph.zip"), *arguments]

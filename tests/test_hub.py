@@ -15,15 +15,15 @@ from forks import Forks
 from hub_server import Fault, HubServer
 from references import GOLDEN
 
-import convert
-from convert.export.card import write_about
-from convert.export.manifest import MANIFEST, read_manifest
-from convert.export.proof import Proof, read_proof
-from convert.hub.plan import unproved
+import hub2hf
+from hub2hf.export.card import write_about
+from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.export.proof import Proof, read_proof
+from hub2hf.hub.plan import unproved
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
 NAME = "tester/lealla"
-IMPATIENT = "import sys, convert.hub.client as c, convert.cli; c.TIMEOUT = 1.0; convert.cli.main()"
+IMPATIENT = "import sys, hub2hf.hub.client as c, hub2hf.cli; c.TIMEOUT = 1.0; hub2hf.cli.main()"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ class Push:
         self.hub, self.folder, self.cache, self.forks = hub, folder, cache, forks
 
     def __call__(
-        self, *options: str, name: str = NAME, code: str = "import convert.cli; convert.cli.main()", **environment: str
+        self, *options: str, name: str = NAME, code: str = "import hub2hf.cli; hub2hf.cli.main()", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         environment = {**self.hub.environment(self.cache), **environment}
         done = self.forks.run(code, "push", str(self.folder), name, *options, env=environment)
@@ -94,11 +94,11 @@ class TestPublishing:
         target = tmp_path / "downloaded"
         subprocess.run([sys.executable, "-c", code, target], env=environment, check=True, capture_output=True)
         assert {name: (target / name).read_bytes() for name in push.published} == push.published
-        assert convert.integrity(target) == {}
-        report = convert.verify(None, target, golden=GOLDEN)
+        assert hub2hf.integrity(target) == {}
+        report = hub2hf.verify(None, target, golden=GOLDEN)
         assert report.equivalent
         assert contents(push.folder).items() <= contents(target).items()
-        verify = [sys.executable, "-m", "convert.cli", "verify", "--golden", str(GOLDEN), NAME, "--languages", "ja,th"]
+        verify = [sys.executable, "-m", "hub2hf", "verify", "--golden", str(GOLDEN), NAME, "--languages", "ja,th"]
         cached = subprocess.run(
             verify, env={**environment, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False
         )
@@ -208,7 +208,7 @@ class TestPublishing:
 class TestProof:
     def test_an_unverified_folder_is_refused(self, push: Push) -> None:
         shutil.rmtree(push.folder)
-        convert.convert("lealla-mini", push.folder)
+        hub2hf.convert("lealla-mini", push.folder)
         assert_refused(push(), "no verification", "hub2hf verify SOURCE", "--allow-unverified")
         assert not push.hub.requests
         assert push("--allow-unverified").returncode == 0
@@ -216,8 +216,8 @@ class TestProof:
 
     def test_a_verification_of_a_few_languages_is_none(self, push: Push) -> None:
         shutil.rmtree(push.folder)
-        convert.convert("lealla-mini", push.folder)
-        assert convert.verify(None, push.folder, golden=GOLDEN, languages=["de", "ja"]).equivalent
+        hub2hf.convert("lealla-mini", push.folder)
+        assert hub2hf.verify(None, push.folder, golden=GOLDEN, languages=["de", "ja"]).equivalent
         assert_refused(push(), "covers 2 of its 109 languages")
 
     def test_a_failed_verification_is_none(self, push: Push) -> None:
@@ -230,8 +230,8 @@ class TestProof:
 
     def test_a_verification_of_one_way_of_loading_is_none(self, push: Push) -> None:
         shutil.rmtree(push.folder)
-        convert.convert("lealla-mini", push.folder)
-        assert convert.verify(None, push.folder, golden=GOLDEN, surfaces=["automodel"]).equivalent
+        hub2hf.convert("lealla-mini", push.folder)
+        assert hub2hf.verify(None, push.folder, golden=GOLDEN, surfaces=["automodel"]).equivalent
         assert_refused(push(), "covers 0 of its 109 languages as sentence-transformers")
 
     def test_a_model_that_claims_no_language_is_proved_in_all(self, push: Push) -> None:
@@ -254,7 +254,7 @@ class TestProof:
         kept = path.read_bytes()
         path.write_bytes(kept + TOKEN.encode())
         done = subprocess.run(
-            [sys.executable, "-m", "convert.cli", "push", str(push.folder), NAME, "--allow-unverified"],
+            [sys.executable, "-m", "hub2hf", "push", str(push.folder), NAME, "--allow-unverified"],
             env=push.hub.environment(push.cache),
             capture_output=True,
             text=True,
@@ -279,7 +279,7 @@ class TestProof:
         card = push.published["README.md"].decode()
         assert "**Unverified.**" in card
         assert "**Changed by hand since the conversion**: config.json" in card
-        assert convert.integrity(push.folder) == {}
+        assert hub2hf.integrity(push.folder) == {}
 
     def test_a_missing_file_is_refused_always(self, push: Push) -> None:
         (push.folder / "vocab.txt").unlink()
@@ -364,7 +364,7 @@ class TestFaults:
         weights = push.folder / "model.safetensors"
         changed = weights.read_bytes()[:-8] + b"\0" * 8
         push.hub.faults.append(Fault("/create", "POST", delay=0.1, meanwhile=lambda: weights.write_bytes(changed)))
-        small = "import convert.hub.plan as p, convert.cli; p.LARGE = 0; convert.cli.main()"
+        small = "import hub2hf.hub.plan as p, hub2hf.cli; p.LARGE = 0; hub2hf.cli.main()"
         push(code=small)
         assert changed not in push.published.values()
 

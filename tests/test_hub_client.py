@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from convert.errors import ExportError, HubError
-from convert.export.manifest import MANIFEST, read_manifest
-from convert.hub import client
-from convert.hub.plan import check_folder, check_names, plan
-from convert.hub.push import _additions
-from convert.hub.repository import RemoteFile, Repository, card_diff, entry_of, holds
+from hub2hf.errors import ExportError, HubError
+from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.hub import client
+from hub2hf.hub.plan import check_folder, check_names, plan
+from hub2hf.hub.push import _additions
+from hub2hf.hub.repository import RemoteFile, Repository, card_diff, entry_of, holds
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
 NAME = "tester/model"
@@ -60,7 +60,7 @@ class TestFiles:
         assert not check_folder(folder, NAME, allow_unverified=True).verified
 
     def test_what_changed_since_it_was_checked_is_not_sent(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("convert.hub.plan.LARGE", 100_000)  # the weights are read while they are sent
+        monkeypatch.setattr("hub2hf.hub.plan.LARGE", 100_000)  # the weights are read while they are sent
         ready = check_folder(folder, NAME, allow_unverified=True)
         weights = folder / "model.safetensors"
         assert ready.contents["model.safetensors"] == weights
@@ -176,7 +176,7 @@ class TestComparing:
         texts = {
             MANIFEST: '{"files": {"gone": %s, "edited": %s, "kept": %s}}'.replace("%s", str(entry).replace("'", '"'))
         }
-        monkeypatch.setattr("convert.hub.plan.text_of", lambda api, repository, name: texts.get(name, ""))
+        monkeypatch.setattr("hub2hf.hub.plan.text_of", lambda api, repository, name: texts.get(name, ""))
         contents: dict[str, Any] = {"kept": data, "README.md": b"# Card"}
         found = plan(None, target, contents)  # type: ignore[arg-type]
         assert {change.name: change.change for change in found.changes} == {

@@ -65,6 +65,6 @@ def test_the_core_install_converts(tmp_path: Path) -> None:
         command = [bin_folder / "hub2hf", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
         assert (done.returncode, "pip install 'hub2hf[" in done.stderr, done.stderr.count("\n")) == (2, True, 1)
-    code = "from convert.equivalence.sentences import demo_sentences; print(len(demo_sentences()))"
+    code = "from hub2hf.equivalence.sentences import demo_sentences; print(len(demo_sentences()))"
     done = subprocess.run([bin_folder / "python", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert int(done.stdout) >= 17

@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 import test_operations
 
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.catalog import operations
-from convert.savedmodel import messages
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.catalog import operations
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 v1 = tf.compat.v1
 CASES = interpreter_cases.cases() | interpreter_text_cases.cases() | interpreter_state_cases.cases()
@@ -135,7 +135,7 @@ def test_what_cannot_be_computed_is_one_error_that_names_the_node(make: Any, cul
 
 
 def test_a_loop_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convert.interpreter.control.MAX_ITERATIONS", 50)
+    monkeypatch.setattr("hub2hf.interpreter.control.MAX_ITERATIONS", 50)
     with pytest.raises(GraphError, match="does not end"):
         _run(lambda: tf.while_loop(lambda i: i > -1, lambda i: [tf.abs(i)], [tf.constant(0)])[0])
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import limits
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.bounds import Items, nbytes
-from convert.interpreter.catalog import find
-from convert.interpreter.words import shared
-from convert.savedmodel import messages
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf import limits
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.bounds import Items, nbytes
+from hub2hf.interpreter.catalog import find
+from hub2hf.interpreter.words import shared
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 X = np.arange(6.0).reshape(2, 3)
 

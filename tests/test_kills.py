@@ -10,9 +10,9 @@ import kill_tests
 import pytest
 from references import EMBEDDED
 
-import convert
-from convert.errors import SourceError
-from convert.savedmodel import SavedModel
+import hub2hf
+from hub2hf.errors import SourceError
+from hub2hf.savedmodel import SavedModel
 
 
 @pytest.fixture(scope="module")
@@ -45,5 +45,5 @@ def test_a_file_that_changed_since_it_was_opened(name: str, tmp_path: Path, monk
 
     monkeypatch.setattr(SavedModel, "open", changed)
     with pytest.raises(SourceError, match=f"{name} was changed while it was read"):
-        convert.convert(folder, tmp_path / "out")
+        hub2hf.convert(folder, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "taken"]

@@ -9,9 +9,9 @@ import pytest
 from huggingface_hub import ModelCard
 from references import Pair
 
-import convert
-from convert.errors import ExportError, SourceError
-from convert.known_models import find_model, known_models, recognised
+import hub2hf
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.known_models import find_model, known_models, recognised
 
 
 def test_each_is_recognised_by_sizes_and_vocabulary_only() -> None:
@@ -33,7 +33,7 @@ def test_each_has_what_a_card_needs() -> None:
 
 def test_a_source_that_is_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"not LEALLA-large: hidden_size is 32, not 256"):
-        convert.convert("lealla-mini", tmp_path / "out", model="lealla-large")
+        hub2hf.convert("lealla-mini", tmp_path / "out", model="lealla-large")
     assert not (tmp_path / "out").exists()
 
 
@@ -73,8 +73,8 @@ def test_a_member_of_a_known_family_is_one_toml(pair: Callable[[str], Pair], tmp
     given = pair("uncased")
     model = tmp_path / "two.toml"
     model.write_text(ONE_TOML.format(hidden=given.options.hidden, layers=given.options.layers))
-    out = convert.convert(given.encoder, tmp_path / "out", preprocessor=given.preprocessor, model=model).out
-    report = convert.verify(given.encoder, out, preprocessor=given.preprocessor, languages=["de", "ja", "traps"])
+    out = hub2hf.convert(given.encoder, tmp_path / "out", preprocessor=given.preprocessor, model=model).out
+    report = hub2hf.verify(given.encoder, out, preprocessor=given.preprocessor, languages=["de", "ja", "traps"])
     assert report.note == f"The result was added to {out}."
     card = ModelCard.load(out / "README.md")
     assert (card.data.language, card.data.license) == (["de", "ja"], "mit")
@@ -88,4 +88,4 @@ def test_a_member_of_a_known_family_is_one_toml(pair: Callable[[str], Pair], tmp
     assert "✅ **Equivalent to the original**" in card.text
     model.write_text(ONE_TOML.format(hidden=7, layers=given.options.layers))
     with pytest.raises(ExportError, match="hidden_size is"):
-        convert.convert(given.encoder, tmp_path / "again", preprocessor=given.preprocessor, model=model)
+        hub2hf.convert(given.encoder, tmp_path / "again", preprocessor=given.preprocessor, model=model)

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from convert.blueprint.learn import Asking, Learned, learn
-from convert.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
-from convert.unicode.codepoints import CodePoints, union
+from hub2hf.blueprint.learn import Asking, Learned, learn
+from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
+from hub2hf.unicode.codepoints import CodePoints, union
 
 POINTS = "abcdefghij0123456789.,!?"
 RULES: dict[str, Callable[[str], bool]] = {

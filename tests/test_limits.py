@@ -6,7 +6,7 @@ import re
 
 from references import ROOT
 
-from convert import limits
+from hub2hf import limits
 
 
 def test_the_bounds_are_those_of_security_md() -> None:

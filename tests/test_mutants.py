@@ -51,7 +51,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "tree" / "convert" / "__init__.py").write_text("")
     (tmp_path / "tree" / "convert" / "a.py").write_text("value = 1\nother = 3 - 3\n")
     (tmp_path / "tree" / "tests" / "test_a.py").write_text(
-        "from convert.a import value\n\ndef test_a():\n    assert value == 1\n\ndef test_b():\n    assert value == 5\n"
+        "from hub2hf.a import value\n\ndef test_a():\n    assert value == 1\n\ndef test_b():\n    assert value == 5\n"
     )
     return tmp_path / "tree"
 

@@ -22,9 +22,9 @@ import sparse_cases
 import text_cases
 from generated import Case, differences
 
-from convert.errors import GraphError
-from convert.interpreter.catalog import operations
-from convert.interpreter.registry import OPERATIONS
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.catalog import operations
+from hub2hf.interpreter.registry import OPERATIONS
 
 FILES = (array_cases, elementwise_cases, flow_cases, picking_cases, sparse_cases, text_cases)
 MOST = 12  # cases of each operation, drawn by a seed; all of them with HUB2HF_EVERY_CASE=1, in minutes

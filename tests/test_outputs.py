@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from references import EMBEDDED, VOCABULARY
 
-import convert
-from convert.errors import GraphError, SourceError
-from convert.savedmodel import messages
+import hub2hf
+from hub2hf.errors import GraphError, SourceError
+from hub2hf.savedmodel import messages
 
 POOLED, UNIT = "student_bert/pooler/mul_3:0", "embedding:0"
 
@@ -44,73 +44,73 @@ def signed(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_convention_tells_where_the_others_are_stages_of_the_same_encoder(signed: Callable[..., Path]) -> None:
-    blueprint = convert.inspect(signed(default={"default": UNIT, "pooled_output": POOLED}))
+    blueprint = hub2hf.inspect(signed(default={"default": UNIT, "pooled_output": POOLED}))
     assert (blueprint.output_name, blueprint.encoder.normalised.value) == ("default", True)
 
 
 def test_equally_shaped_outputs_are_listed_and_the_person_says_which(signed: Callable[..., Path]) -> None:
     folder = signed(serving_default={"a": UNIT, "b": POOLED})
     with pytest.raises(GraphError, match=r"'a' \[\?, 32\], 'b' \[\?, 32\].*--output NAME"):
-        convert.inspect(folder)
-    assert convert.inspect(folder, output="a").encoder.normalised.value is True
-    assert convert.inspect(folder, output="b").encoder.normalised.value is False
-    assert convert.inspect(folder, output="serving_default:b").output_name == "b"
+        hub2hf.inspect(folder)
+    assert hub2hf.inspect(folder, output="a").encoder.normalised.value is True
+    assert hub2hf.inspect(folder, output="b").encoder.normalised.value is False
+    assert hub2hf.inspect(folder, output="serving_default:b").output_name == "b"
     with pytest.raises(SourceError, match=r"as its output 'c': serving_default: source_raw string \[\?\] → a float32"):
-        convert.inspect(folder, output="c")
+        hub2hf.inspect(folder, output="c")
 
 
 def test_a_conventional_name_beside_what_is_no_stage_is_not_taken_silently(signed: Callable[..., Path]) -> None:
     folder = signed(default={"default": UNIT, "other": "l2_normalize/Square:0"})
     with pytest.raises(GraphError, match=r"'other' could be the embedding as well.*'default' \[\?, 32\], 'other'"):
-        convert.inspect(folder)
-    assert convert.inspect(folder, output="default").output_name == "default"
+        hub2hf.inspect(folder)
+    assert hub2hf.inspect(folder, output="default").output_name == "default"
 
 
 def test_signatures_that_differ_are_listed(signed: Callable[..., Path]) -> None:
     folder = signed(default={"default": UNIT}, serving_default={"default": POOLED})
     with pytest.raises(GraphError, match=r"'default:default' \[\?, 32\], 'serving_default:default' \[\?, 32\]"):
-        convert.inspect(folder)
-    assert convert.inspect(folder, output="serving_default:default").encoder.normalised.value is False
+        hub2hf.inspect(folder)
+    assert hub2hf.inspect(folder, output="serving_default:default").encoder.normalised.value is False
 
 
 def test_signatures_of_no_known_name_are_listed(signed: Callable[..., Path]) -> None:
     folder = signed(query={"vector": UNIT}, answer={"vector": POOLED})
     for output in ("", "vector"):
         with pytest.raises(GraphError, match=r"'answer:vector' \[\?, 32\], 'query:vector' \[\?, 32\]"):
-            convert.inspect(folder, output=output)
-    assert convert.inspect(folder, output="query:vector").signature == "query"
+            hub2hf.inspect(folder, output=output)
+    assert hub2hf.inspect(folder, output="query:vector").signature == "query"
 
 
 def test_the_same_signature_twice_is_no_question(signed: Callable[..., Path]) -> None:
-    assert convert.inspect(signed(default={"x": UNIT}, serving_default={"y": UNIT})).output_name == "x"
+    assert hub2hf.inspect(signed(default={"x": UNIT}, serving_default={"y": UNIT})).output_name == "x"
 
 
 def test_a_folder_remembers_its_output(signed: Callable[..., Path], tmp_path: Path) -> None:
     folder, out = signed(serving_default={"a": UNIT, "b": POOLED}), tmp_path / "out"
-    convert.convert(folder, out, output="b")
+    hub2hf.convert(folder, out, output="b")
     manifest = json.loads((out / "hub2hf.json").read_text())
     assert manifest["blueprint"]["signature"]["output"] == "b"
-    report = convert.verify(folder, out, languages=["de"], surfaces=["automodel"])
+    report = hub2hf.verify(folder, out, languages=["de"], surfaces=["automodel"])
     assert report.equivalent
-    convert.record(folder, tmp_path / "golden", output="b", languages=["de"])
-    assert convert.verify(None, out, golden=tmp_path / "golden", surfaces=["automodel"]).equivalent
+    hub2hf.record(folder, tmp_path / "golden", output="b", languages=["de"])
+    assert hub2hf.verify(None, out, golden=tmp_path / "golden", surfaces=["automodel"]).equivalent
     with pytest.raises(GraphError, match="--output NAME"):
-        convert.record(folder, tmp_path / "other", languages=["de"])
+        hub2hf.record(folder, tmp_path / "other", languages=["de"])
     with pytest.raises(SourceError, match="one output"):
-        convert.verify(None, out, golden=tmp_path / "golden", output="b")
+        hub2hf.verify(None, out, golden=tmp_path / "golden", output="b")
 
 
 @pytest.mark.parametrize("chosen", ["first", "second"])
 def test_two_equally_shaped_outputs_of_ids(chosen: str, tmp_path: Path) -> None:
     folder = two_heads(tmp_path / "model")
     with pytest.raises(GraphError, match=r"'first' \[\?, 16\], 'second' \[\?, 16\].*--output NAME"):
-        convert.inspect(folder)
-    convert.convert(folder, tmp_path / "out", output=chosen)
-    report = convert.verify(folder, tmp_path / "out", languages=["de"], surfaces=["automodel"])
+        hub2hf.inspect(folder)
+    hub2hf.convert(folder, tmp_path / "out", output=chosen)
+    report = hub2hf.verify(folder, tmp_path / "out", languages=["de"], surfaces=["automodel"])
     assert report.equivalent
     assert max(row.difference for row in report.rows) < 2e-6
     if chosen == "first":
-        other = convert.verify(folder, tmp_path / "out", output="second", languages=["de"], surfaces=["automodel"])
+        other = hub2hf.verify(folder, tmp_path / "out", output="second", languages=["de"], surfaces=["automodel"])
         assert not other.equivalent
 
 

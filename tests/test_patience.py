@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
-from convert.errors import HubError
-from convert.hub import client
-from convert.patience import PASSING, Patience, retry_after
+from hub2hf.errors import HubError
+from hub2hf.hub import client
+from hub2hf.patience import PASSING, Patience, retry_after
 
 
 def test_waits_double_up_to_the_longest_and_end_with_the_attempts() -> None:

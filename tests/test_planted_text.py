@@ -14,12 +14,12 @@ import pytest
 from references import EMBEDDED
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from convert.blueprint import Blueprint, read_blueprint
-from convert.blueprint.text import Pack, SplitCharacters, WordPiece
-from convert.errors import GraphError
-from convert.export import prove, prove_tokenizer
-from convert.savedmodel import SavedModel
-from convert.tokenizer import pipeline
+from hub2hf.blueprint import Blueprint, read_blueprint
+from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
+from hub2hf.errors import GraphError
+from hub2hf.export import prove, prove_tokenizer
+from hub2hf.savedmodel import SavedModel
+from hub2hf.tokenizer import pipeline
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_step_left_out_is_seen(blueprint: Blueprint, monkeypatch: pytest.Monke
             whole = build(text, never)
             return replace(whole, steps=whole.steps[:i] + whole.steps[i + 1 :])
 
-        monkeypatch.setattr("convert.tokenizer.files.build_pipeline", without)
+        monkeypatch.setattr("hub2hf.tokenizer.files.build_pipeline", without)
         try:
             prove_tokenizer(blueprint)
             unseen.append(i)

@@ -11,24 +11,24 @@ from types import ModuleType
 
 import pytest
 
-from convert import convert
-from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.convention import CONTROLS, DELIMITERS, KEPT, MARKS
-from convert.blueprint.read import read_blueprint
-from convert.blueprint.text import (
+import hub2hf
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.convention import CONTROLS, DELIMITERS, KEPT, MARKS
+from hub2hf.blueprint.read import read_blueprint
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     ReplacePattern,
     SplitDelimiters,
     TextBlueprint,
 )
-from convert.errors import GraphError
-from convert.export.agreement import prove_tables
-from convert.export.prove import prove_tokenizer
-from convert.savedmodel.model import SavedModel
-from convert.sources import resolve
-from convert.unicode import automaton, folding, re2, tables
-from convert.unicode.codepoints import CodePoints
+from hub2hf.errors import GraphError
+from hub2hf.export.agreement import prove_tables
+from hub2hf.export.prove import prove_tokenizer
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.sources import resolve
+from hub2hf.unicode import automaton, folding, re2, tables
+from hub2hf.unicode.codepoints import CodePoints
 
 SEED, SAMPLES = 9, 6
 CLASSES = ("Cf", "Cc", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sc", "Sk", "Sm", "So")
@@ -36,9 +36,7 @@ Plant = Callable[[str, str, str], None]
 
 
 def _modules() -> list[ModuleType]:
-    return [
-        module for name, module in sys.modules.items() if name.startswith(("convert.unicode.", "convert.tokenizer."))
-    ]
+    return [module for name, module in sys.modules.items() if name.startswith(("hub2hf.unicode.", "hub2hf.tokenizer."))]
 
 
 def _forget() -> None:
@@ -187,5 +185,5 @@ def test_convert_refuses_and_writes_nothing(plant: Plant, tmp_path: Path) -> Non
     ranges = tables._lines()["re2_category"]["Cf"].split()
     plant("re2_category", "Cf", " ".join(ranges[:3] + ranges[4:]))
     with pytest.raises(GraphError):
-        convert("lealla-mini", tmp_path / "out")
+        hub2hf.convert("lealla-mini", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from convert.errors import ExportError
-from convert.export.files import hash_file
-from convert.export.manifest import MANIFEST, PROOF, VERSION, problems, proved_files, read_manifest, unknown_files
-from convert.export.proof import TRAPS, Proof, read_proof
-from convert.hub.plan import unproved
-from convert.known_models import find_model
+from hub2hf.errors import ExportError
+from hub2hf.export.files import hash_file
+from hub2hf.export.manifest import MANIFEST, PROOF, VERSION, problems, proved_files, read_manifest, unknown_files
+from hub2hf.export.proof import TRAPS, Proof, read_proof
+from hub2hf.hub.plan import unproved
+from hub2hf.known_models import find_model
 
 LANGUAGES = find_model("lealla-large").card.languages
 WAYS = ("automodel", "sentence-transformers")

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from report_cases import LANGUAGES, NASTY, failing, no_controls, passing, report, row
 
-from convert.equivalence.reports import (
+from hub2hf.equivalence.reports import (
     heat_map_png,
     prepare_reports,
     report_html,
@@ -27,9 +27,9 @@ from convert.equivalence.reports import (
     summary,
     write_reports,
 )
-from convert.equivalence.reports.scale import STEPS
-from convert.equivalence.result import Report
-from convert.errors import ExportError
+from hub2hf.equivalence.reports.scale import STEPS
+from hub2hf.equivalence.result import Report
+from hub2hf.errors import ExportError
 
 
 class TestMarkdown:

@@ -12,12 +12,12 @@ import pytest
 from report_cases import LANGUAGES, NASTY, failing, no_controls, passing, report, row, terminal
 from rich.console import Console
 
-from convert.equivalence.reports import print_report, report_html, report_json, report_markdown, summary
-from convert.equivalence.reports.scale import NO_NUMBER, STEPS, step
-from convert.equivalence.reports.summary import worst_first
-from convert.equivalence.reports.text import difference, language_tag, printable, tolerance
-from convert.equivalence.result import Cause, Report
-from convert.equivalence.sentences import TRAPS, UNKNOWN
+from hub2hf.equivalence.reports import print_report, report_html, report_json, report_markdown, summary
+from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS, step
+from hub2hf.equivalence.reports.summary import worst_first
+from hub2hf.equivalence.reports.text import difference, language_tag, printable, tolerance
+from hub2hf.equivalence.result import Cause, Report
+from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
 
 
 class TestSummary:

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from savedmodel_writers import encode_block, encode_table
 
-from convert.errors import CheckpointError
-from convert.savedmodel import table as table_module
-from convert.savedmodel.table import VarintError, mask_crc, read_table, read_varint
+from hub2hf.errors import CheckpointError
+from hub2hf.savedmodel import table as table_module
+from hub2hf.savedmodel.table import VarintError, mask_crc, read_table, read_varint
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ENTRIES = [(f"layer_{i:03d}/kernel".encode() + b"x" * (i % 7), bytes([i % 256]) * (i % 9)) for i in range(300)]

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.blueprint.lines import count_lines, lines_in, lines_of
-from convert.blueprint.probe import marked_ids, probe_texts
-from convert.blueprint.products import contracted, free, last_comes_from
-from convert.blueprint.prove import same
-from convert.blueprint.read_encoder import SAME, identify_activation, read_epsilon
-from convert.blueprint.reference import Hypothesis, Probe, normalise, stages
-from convert.errors import GraphError, MappingError
-from convert.savedmodel.node import Node, TensorRef
-from convert.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, steps_of, tensor_of
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.blueprint.lines import count_lines, lines_in, lines_of
+from hub2hf.blueprint.probe import marked_ids, probe_texts
+from hub2hf.blueprint.products import contracted, free, last_comes_from
+from hub2hf.blueprint.prove import same
+from hub2hf.blueprint.read_encoder import SAME, identify_activation, read_epsilon
+from hub2hf.blueprint.reference import Hypothesis, Probe, normalise, stages
+from hub2hf.errors import GraphError, MappingError
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, steps_of, tensor_of
 
 IDS = np.asarray([[5, 2, 0, 0], [5, 3, 2, 0]])
 PROBE = Probe.padded(IDS, 0)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from references import Reference
 
-import convert
-from convert.errors import MappingError
-from convert.savedmodel import SavedModel
-from convert.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, pair, steps_of, tensor_of
+import hub2hf
+from hub2hf.errors import MappingError
+from hub2hf.savedmodel import SavedModel
+from hub2hf.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, pair, steps_of, tensor_of
 
 
 def shapes(reference: Reference) -> dict[str, tuple[int, ...]]:
@@ -23,7 +23,7 @@ def test_every_tensor_is_that_of_the_checkpoint(variant: Reference, tmp_path: Pa
     import tensorflow as tf
     from transformers import BertModel
 
-    conversion = convert.convert(variant.folder, tmp_path / "out")
+    conversion = hub2hf.convert(variant.folder, tmp_path / "out")
     model, loading = BertModel.from_pretrained(conversion.out, output_loading_info=True)
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]

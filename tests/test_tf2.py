@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from references import EMBEDDED, VOCABULARY, Pair
 
-import convert
-from convert.blueprint import beside, prove
-from convert.blueprint.reference import Probe
-from convert.blueprint.text import CaseFold
-from convert.equivalence.sentences import language_sentences, trap_sentences
-from convert.errors import GraphError, MappingError, SourceError, VocabularyError
+import hub2hf
+from hub2hf.blueprint import beside, prove
+from hub2hf.blueprint.reference import Probe
+from hub2hf.blueprint.text import CaseFold
+from hub2hf.equivalence.sentences import language_sentences, trap_sentences
+from hub2hf.errors import GraphError, MappingError, SourceError, VocabularyError
 
 EXACT = 2e-6  # configs/tolerances.toml, automodel and sentence-transformers
 
 
 def test_every_option_is_read(tf2: Pair) -> None:
-    o, blueprint = tf2.options, convert.inspect(tf2.encoder, preprocessor=tf2.preprocessor)
+    o, blueprint = tf2.options, hub2hf.inspect(tf2.encoder, preprocessor=tf2.preprocessor)
     encoder, text = blueprint.encoder, blueprint.text
     sizes = (encoder.hidden_size, encoder.layers, encoder.heads, encoder.intermediate_size, encoder.positions)
     assert [size.value for size in sizes] == [o.hidden, o.layers, o.heads, o.intermediate, o.positions]
@@ -40,7 +40,7 @@ def test_every_option_is_read(tf2: Pair) -> None:
 
 
 def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> None:
-    found = convert.inspect(pair("unsigned").encoder, preprocessor=pair("unsigned").preprocessor)
+    found = hub2hf.inspect(pair("unsigned").encoder, preprocessor=pair("unsigned").preprocessor)
     assert found.signature == "__call__"
     layers = {f"encoder_outputs/{i}": f"layer {i}" for i in range(3)}
     assert found.outputs == layers | {
@@ -48,7 +48,7 @@ def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> 
         "pooled_output": "embedding",
         "default": "embedding",
     }
-    normalised = convert.inspect(pair("uncased").encoder, preprocessor=pair("uncased").preprocessor)
+    normalised = hub2hf.inspect(pair("uncased").encoder, preprocessor=pair("uncased").preprocessor)
     assert (normalised.output_name, normalised.outputs["pooled_output"]) == ("default", "pooled")
 
 
@@ -65,14 +65,14 @@ def test_long_texts_are_proved_in_every_layer(pair: Callable[[str], Pair], monke
     monkeypatch.setattr(prove, "stages", departing)
     encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
     with pytest.raises(GraphError, match="first token"):
-        convert.inspect(encoder, preprocessor=preprocessor)
+        hub2hf.inspect(encoder, preprocessor=preprocessor)
     assert max(lengths) > beside.LENGTH
 
 
 def test_exact_in_all_languages(tf2: Pair, converted_tf2: Path) -> None:
     surfaces = ["automodel", "sentence-transformers"]
     given = {"preprocessor": tf2.preprocessor, "surfaces": surfaces}
-    report = convert.verify(tf2.encoder, converted_tf2, **given, add_proof=False)
+    report = hub2hf.verify(tf2.encoder, converted_tf2, **given, add_proof=False)
     assert report.equivalent
     assert len({row.language for row in report.rows}) == 110
     assert max(row.difference for row in report.rows) < EXACT
@@ -84,8 +84,8 @@ def test_the_sequence_output_is_exact(tf2: Pair, converted_tf2: Path) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from convert.equivalence.tensorflow_side import ReferenceGraph
-    from convert.savedmodel import SavedModel
+    from hub2hf.equivalence.tensorflow_side import ReferenceGraph
+    from hub2hf.savedmodel import SavedModel
 
     texts = [sentence.text for sentence in [*language_sentences(), *trap_sentences()]]
     with ReferenceGraph(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
@@ -108,10 +108,10 @@ def test_the_sequence_output_is_exact(tf2: Pair, converted_tf2: Path) -> None:
 def test_weights_are_those_of_the_checkpoint(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    from convert.savedmodel import SavedModel
+    from hub2hf.savedmodel import SavedModel
 
     encoder = pair("cased").encoder
-    tensors = load_file(convert.convert(encoder, tmp_path / "out").out / "model.safetensors")
+    tensors = load_file(hub2hf.convert(encoder, tmp_path / "out").out / "model.safetensors")
     read = SavedModel.open(encoder).checkpoint.read
     block = "transformer/layer_1/self_attention"
     kernel = read(f"{block}/query/kernel")
@@ -127,12 +127,12 @@ def test_weights_are_those_of_the_checkpoint(pair: Callable[[str], Pair], tmp_pa
 @pytest.mark.parametrize("name", ["cased", "unsigned"])
 def test_without_a_preprocessor_the_convention_is_said(name: str, pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder, options = pair(name).encoder, pair(name).options
-    conversion = convert.convert(encoder, tmp_path / "out")
+    conversion = hub2hf.convert(encoder, tmp_path / "out")
     origin = f"'do_lower_case' is {str(options.lower_case).lower()}"
     assert "Model Garden" in conversion.manifest["blueprint"]["text_origin"]
     assert origin in conversion.manifest["blueprint"]["text_origin"]
     assert conversion.blueprint.text.pack.max_length == min(128, options.positions)
-    report = convert.verify(encoder, tmp_path / "out", languages=["de", "ja"])
+    report = hub2hf.verify(encoder, tmp_path / "out", languages=["de", "ja"])
     assert report.equivalent
     assert "ids from the exported tokenizer" in report.witness
 
@@ -140,44 +140,44 @@ def test_without_a_preprocessor_the_convention_is_said(name: str, pair: Callable
 def test_the_convention_gives_the_ids_of_the_preprocessor(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     for name in ("cased", "unsigned"):
         folders = [tmp_path / f"{name}{i}" for i in (0, 1)]
-        convert.convert(pair(name).encoder, folders[0])
-        convert.convert(pair(name).encoder, folders[1], preprocessor=pair(name).preprocessor)
+        hub2hf.convert(pair(name).encoder, folders[0])
+        hub2hf.convert(pair(name).encoder, folders[1], preprocessor=pair(name).preprocessor)
         assert len({(folder / "tokenizer.json").read_bytes() for folder in folders}) == 1
 
 
 def test_a_vocabulary_for_an_encoder_without(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder = pair("listed").encoder
     with pytest.raises(SourceError, match=r"--preprocessor.*--vocab"):
-        convert.inspect(encoder)
-    blueprint = convert.inspect(encoder, vocab=VOCABULARY)
+        hub2hf.inspect(encoder)
+    blueprint = hub2hf.inspect(encoder, vocab=VOCABULARY)
     assert "has capital letters" in blueprint.text.origin
     small = tmp_path / "small.txt"
     small.write_bytes(VOCABULARY.read_bytes().lower().replace(b"[unk]", b"[UNK]"))
     with pytest.raises(VocabularyError, match=r"lacks \[CLS\], \[SEP\], \[PAD\]"):
-        convert.inspect(encoder, vocab=small)
+        hub2hf.inspect(encoder, vocab=small)
 
 
 def test_a_recording_replays(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
-    convert.record(encoder, tmp_path / "golden", preprocessor=preprocessor, languages=["de", "th"])
-    convert.convert(encoder, tmp_path / "out", preprocessor=preprocessor)
-    assert convert.verify(None, tmp_path / "out", golden=tmp_path / "golden").equivalent
-    convert.convert(encoder, tmp_path / "out", force=True)
+    hub2hf.record(encoder, tmp_path / "golden", preprocessor=preprocessor, languages=["de", "th"])
+    hub2hf.convert(encoder, tmp_path / "out", preprocessor=preprocessor)
+    assert hub2hf.verify(None, tmp_path / "out", golden=tmp_path / "golden").equivalent
+    hub2hf.convert(encoder, tmp_path / "out", force=True)
     with pytest.raises(SourceError, match="another model"):
-        convert.verify(None, tmp_path / "out", golden=tmp_path / "golden")
+        hub2hf.verify(None, tmp_path / "out", golden=tmp_path / "golden")
 
 
 def test_a_wrong_port_is_told_apart(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     encoder, preprocessor = pair("listed").encoder, pair("listed").preprocessor
-    out = convert.convert(encoder, tmp_path / "out", preprocessor=preprocessor).out
+    out = hub2hf.convert(encoder, tmp_path / "out", preprocessor=preprocessor).out
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu_pytorch_tanh"}))
-    report = convert.verify(encoder, out, preprocessor=preprocessor, languages=["de"], surfaces=["automodel"])
+    report = hub2hf.verify(encoder, out, preprocessor=preprocessor, languages=["de"], surfaces=["automodel"])
     assert not report.equivalent
 
 
 def test_the_same_bytes_twice(tf2: Pair, converted_tf2: Path, tmp_path: Path) -> None:
-    folders = [converted_tf2, convert.convert(tf2.encoder, tmp_path / "b", preprocessor=tf2.preprocessor).out]
+    folders = [converted_tf2, hub2hf.convert(tf2.encoder, tmp_path / "b", preprocessor=tf2.preprocessor).out]
     files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
     assert files[0] == files[1]
 
@@ -187,17 +187,17 @@ def test_the_same_bytes_twice(tf2: Pair, converted_tf2: Path, tmp_path: Path) ->
 
 def test_text_models_take_nothing_beside(pair: Callable[[str], Pair]) -> None:
     with pytest.raises(SourceError, match="takes text"):
-        convert.inspect(EMBEDDED, preprocessor=pair("cased").preprocessor)
+        hub2hf.inspect(EMBEDDED, preprocessor=pair("cased").preprocessor)
     with pytest.raises(SourceError, match="Give one"):
-        convert.inspect(pair("listed").encoder, preprocessor=pair("listed").preprocessor, vocab=VOCABULARY)
+        hub2hf.inspect(pair("listed").encoder, preprocessor=pair("listed").preprocessor, vocab=VOCABULARY)
 
 
 def test_a_preprocessor_is_no_encoder_and_an_encoder_no_preprocessor(pair: Callable[[str], Pair]) -> None:
     cased = pair("cased")
     with pytest.raises(GraphError, match=r"No entry point of .*serving_default: "):
-        convert.inspect(cased.preprocessor)
+        hub2hf.inspect(cased.preprocessor)
     with pytest.raises(SourceError, match="is not a preprocessor"):
-        convert.inspect(cased.encoder, preprocessor=cased.encoder)
+        hub2hf.inspect(cased.encoder, preprocessor=cased.encoder)
 
 
 def _with_vocabulary(preprocessor: Path, out: Path, content: bytes) -> Path:
@@ -210,10 +210,10 @@ def test_a_preprocessor_of_another_model_is_refused(pair: Callable[[str], Pair],
     cased, lines = pair("cased"), VOCABULARY.read_bytes().splitlines(keepends=True)
     fewer = _with_vocabulary(cased.preprocessor, tmp_path / "fewer", b"".join(lines[:-1]))
     with pytest.raises(VocabularyError, match=rf"has {len(lines) - 1} pieces.*{len(lines)} word embeddings"):
-        convert.inspect(cased.encoder, preprocessor=fewer)
+        hub2hf.inspect(cased.encoder, preprocessor=fewer)
     other = _with_vocabulary(cased.preprocessor, tmp_path / "other", b"".join([*lines[:-1], b"another\n"]))
     with pytest.raises(VocabularyError, match="other pieces than the encoder's own"):
-        convert.inspect(cased.encoder, preprocessor=other)
+        hub2hf.inspect(cased.encoder, preprocessor=other)
 
 
 @pytest.mark.parametrize(("says", "does"), [(True, "keeps case"), (False, "folds case")])
@@ -222,7 +222,7 @@ def test_an_encoder_beside_a_preprocessor_of_the_other_case_is_refused(
 ) -> None:
     mixed = [pair(name) for name in (("uncased", "cased") if says else ("cased", "uncased"))]
     with pytest.raises(VocabularyError, match=rf"'do_lower_case' is {str(says).lower()}.*{does}") as refusal:
-        convert.inspect(mixed[0].encoder, preprocessor=mixed[1].preprocessor)
+        hub2hf.inspect(mixed[0].encoder, preprocessor=mixed[1].preprocessor)
     assert str(mixed[0].encoder) in str(refusal.value)
     assert str(mixed[1].preprocessor) in str(refusal.value)
 
@@ -232,11 +232,11 @@ def test_a_preprocessor_longer_than_the_positions_is_refused(
 ) -> None:
     short = build_pair(positions=40, max_length=32)
     with pytest.raises(GraphError, match=r"128 ids.*40 positions"):
-        convert.inspect(short.encoder, preprocessor=pair("cased").preprocessor)
+        hub2hf.inspect(short.encoder, preprocessor=pair("cased").preprocessor)
 
 
 def test_heads_that_do_not_fill_the_hidden_size_are_refused() -> None:
-    from convert.state_dict import BERT_TF2, pair
+    from hub2hf.state_dict import BERT_TF2, pair
 
     shapes = _shapes(heads=3, size=8, hidden=32)
     with pytest.raises(MappingError, match=r"3 heads of 8, which is not the hidden size 32"):
@@ -244,7 +244,7 @@ def test_heads_that_do_not_fill_the_hidden_size_are_refused() -> None:
 
 
 def _shapes(heads: int, size: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    from convert.state_dict import BERT_TF2
+    from hub2hf.state_dict import BERT_TF2
 
     sizes = {"heads": heads, "head_size": size, "hidden_size": hidden, "vocab_size": 9, "intermediate_size": 7}
     sizes |= {"type_vocab_size": 2, "max_position_embeddings": 5}

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from references import EMBEDDED
 
-import convert
-from convert.equivalence.recording import Recording
-from convert.equivalence.reports import summary
-from convert.equivalence.result import Report
-from convert.equivalence.tolerances import load_tolerances
-from convert.errors import ExportError, SourceError
-from convert.export.weights import write_arrays
-from convert.savedmodel import SavedModel
-from convert.sources import recording_of
+import hub2hf
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.reports import summary
+from hub2hf.equivalence.result import Report
+from hub2hf.equivalence.tolerances import load_tolerances
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.export.weights import write_arrays
+from hub2hf.savedmodel import SavedModel
+from hub2hf.sources import recording_of
 
 LANGUAGES = ("de", "ja", "th", "fa", "traps")
 Change = Callable[[Path], None]
@@ -29,14 +29,14 @@ Change = Callable[[Path], None]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return convert.convert(EMBEDDED, tmp_path_factory.mktemp("verify") / "out").out
+    return hub2hf.convert(EMBEDDED, tmp_path_factory.mktemp("verify") / "out").out
 
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording with stages, in a few languages."""
     path = tmp_path_factory.mktemp("golden") / "lealla-mini.safetensors"
-    assert convert.record(EMBEDDED, path, languages=LANGUAGES) > 100
+    assert hub2hf.record(EMBEDDED, path, languages=LANGUAGES) > 100
     return path
 
 
@@ -102,7 +102,7 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
 def test_a_planted_fault_is_named(name: str, port: Path) -> None:
     spoil, cause, stage = FAULTS[name]
     spoil(port)
-    report = convert.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
+    report = hub2hf.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
     assert not report.equivalent
     assert any(found.name.startswith(cause) for found in report.causes), report.causes
     assert stage in {failure.stage for failure in report.failures}
@@ -112,13 +112,13 @@ def test_a_planted_fault_is_named(name: str, port: Path) -> None:
 
 def test_the_cause_is_named_without_tensorflow_too(port: Path, golden: Path) -> None:
     edit(port, "config.json", hidden_act="gelu")
-    report = convert.verify(None, port, golden=golden, surfaces=["automodel"])
+    report = hub2hf.verify(None, port, golden=golden, surfaces=["automodel"])
     assert [cause.name for cause in report.causes] == ["hidden activation"]
 
 
 def test_a_tokenizer_fault_names_rule_piece_and_characters(port: Path) -> None:
     stock_tokenizer(port)
-    report = convert.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
+    report = hub2hf.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
     details = [failure.detail for failure in report.failures if failure.stage == "ids"]
     told = [detail for detail in details if " pieces in place of " not in detail]
     assert told
@@ -128,7 +128,7 @@ def test_a_tokenizer_fault_names_rule_piece_and_characters(port: Path) -> None:
 
 
 def verified(folder: Path, golden: Path | None = None) -> Report:
-    return convert.verify(None, folder, golden=golden or recording_of("lealla-mini"))
+    return hub2hf.verify(None, folder, golden=golden or recording_of("lealla-mini"))
 
 
 def test_every_language_and_surface_is_within_its_tolerance_and_none_is_lax(folder: Path) -> None:
@@ -149,8 +149,8 @@ def test_every_language_and_surface_is_within_its_tolerance_and_none_is_lax(fold
 
 
 def test_live_and_recorded_agree(folder: Path, golden: Path) -> None:
-    live = convert.verify(EMBEDDED, folder, languages=["ja"], surfaces=["automodel"])
-    recorded = convert.verify(None, folder, golden=golden, languages=["ja"], surfaces=["automodel"])
+    live = hub2hf.verify(EMBEDDED, folder, languages=["ja"], surfaces=["automodel"])
+    recorded = hub2hf.verify(None, folder, golden=golden, languages=["ja"], surfaces=["automodel"])
     assert live.fingerprint == recorded.fingerprint
     assert [row.sentences for row in live.rows] == [row.sentences for row in recorded.rows]
     assert abs(live.rows[0].difference - recorded.rows[0].difference) < 1e-6
@@ -158,7 +158,7 @@ def test_live_and_recorded_agree(folder: Path, golden: Path) -> None:
 
 def test_a_persons_own_sentences(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("de\tDer Hund schläft.\nKein Tabulator\n", encoding="utf-8")
-    report = convert.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
+    report = hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
     assert {(row.language, row.sentences) for row in report.rows} == {("de", 1), ("und", 1)}
 
 
@@ -173,7 +173,7 @@ def other_size(folder: Path) -> None:
 
     options = reference.Options(hidden=16, layers=1, heads=2, intermediate=16)
     reference.build(folder.parent / "model", VOCABULARY, options)
-    convert.convert(folder.parent / "model", folder)
+    hub2hf.convert(folder.parent / "model", folder)
     (folder / "hub2hf.json").unlink()  # a foreign folder does not say what it was made from
 
 
@@ -229,33 +229,33 @@ def test_a_recording_of_another_model_is_refused(port: Path, golden: Path) -> No
 
 def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="tlh"):
-        convert.verify(EMBEDDED, folder, languages=["tlh"])
+        hub2hf.verify(EMBEDDED, folder, languages=["tlh"])
     with pytest.raises(SourceError, match="Unknown surface flax"):
-        convert.verify(EMBEDDED, folder, surfaces=["flax"])
+        hub2hf.verify(EMBEDDED, folder, surfaces=["flax"])
     with pytest.raises(SourceError, match="neither a folder nor a repository"):
-        convert.verify(EMBEDDED, "nobody/nothing")
+        hub2hf.verify(EMBEDDED, "nobody/nothing")
     (tmp_path / "latin1.txt").write_bytes("schön\n".encode("latin-1"))
     with pytest.raises(SourceError, match="line 1 is not UTF-8"):
-        convert.verify(EMBEDDED, folder, sentences=tmp_path / "latin1.txt")
+        hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "latin1.txt")
     (tmp_path / "german.tsv").write_text("de\tHund\n")
     with pytest.raises(SourceError, match="no sentences in zu"):
-        convert.verify(EMBEDDED, folder, sentences=tmp_path / "german.tsv", languages=["de", "zu"])
+        hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "german.tsv", languages=["de", "zu"])
     with pytest.raises(SourceError, match="its own sentences"):
-        convert.verify(None, folder, golden=golden, sentences=tmp_path / "latin1.txt")
+        hub2hf.verify(None, folder, golden=golden, sentences=tmp_path / "latin1.txt")
     (tmp_path / "bad.toml").write_text("[surface.automodel]\ntolerance = -1\n")
     with pytest.raises(SourceError, match="tolerances"):
-        convert.verify(EMBEDDED, folder, tolerances=tmp_path / "bad.toml")
+        hub2hf.verify(EMBEDDED, folder, tolerances=tmp_path / "bad.toml")
 
 
 def test_a_recording_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     for file in (tmp_path, tmp_path / "absent" / "file"):
         with pytest.raises(ExportError, match="cannot be written"):
-            convert.record(EMBEDDED, file)
+            hub2hf.record(EMBEDDED, file)
 
 
 def test_recording_needs_no_pytorch(tmp_path: Path) -> None:
     code = (
-        "import sys, convert; convert.record('lealla-mini', sys.argv[1], languages=['de']);"
+        "import sys, hub2hf; hub2hf.record('lealla-mini', sys.argv[1], languages=['de']);"
         "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, tmp_path / "recording"]
@@ -266,7 +266,7 @@ def test_recording_needs_no_pytorch(tmp_path: Path) -> None:
 def test_code_that_is_not_ours_is_not_run(port: Path, golden: Path) -> None:
     path = port / "modeling_hub2hf.py"
     path.write_text("raise SystemExit('foreign code was run')\n" + path.read_text())
-    report = convert.verify(None, port, golden=golden, surfaces=["automodel"])
+    report = hub2hf.verify(None, port, golden=golden, surfaces=["automodel"])
     assert not report.equivalent, "without the class the pooler is BertModel's tanh"
     assert [cause.name for cause in report.causes] == ["pooler"]
 
@@ -279,7 +279,7 @@ def test_recordings_are_read_in_parts(golden: Path) -> None:
 
 
 def test_a_wide_tolerance_alone_proves_nothing(folder: Path, golden: Path) -> None:
-    report = convert.verify(None, folder, golden=golden, surfaces=["card"])
+    report = hub2hf.verify(None, folder, golden=golden, surfaces=["card"])
     assert all(row.passed for row in report.rows)
     assert not report.equivalent
     assert "proves nothing" in summary(report)

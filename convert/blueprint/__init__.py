@@ -1,11 +1,11 @@
 """What a SavedModel means: its text side and its encoder, each value with its evidence."""
 
-from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.encoder import EncoderBlueprint, Read
-from convert.blueprint.entry import gives
-from convert.blueprint.probed import ProbedText, Seen
-from convert.blueprint.refusal import read_blueprint
-from convert.blueprint.text import TextBlueprint
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.encoder import EncoderBlueprint, Read
+from hub2hf.blueprint.entry import gives
+from hub2hf.blueprint.probed import ProbedText, Seen
+from hub2hf.blueprint.refusal import read_blueprint
+from hub2hf.blueprint.text import TextBlueprint
 
 __all__ = [
     "Blueprint",

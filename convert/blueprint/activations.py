@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.interpreter.arrays import erf
+from hub2hf.interpreter.arrays import erf
 
 Function = Callable[[np.ndarray], np.ndarray]
 

@@ -17,14 +17,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.blueprint.learn import FEW_GUESSES, GUESSES, Asking, Learned, learn
-from convert.blueprint.oracle import CYRILLIC, Oracle
-from convert.errors import GraphError
-from convert.interpreter.utf import script_numbers
-from convert.unicode.automaton import Automaton, TooComplexError, to_pattern
-from convert.unicode.codepoints import LAST, CodePoints, union
-from convert.unicode.re2 import Chars, Node, children
-from convert.unicode.tables import property_edges, re2_class, script_of, whitespace
+from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Asking, Learned, learn
+from hub2hf.blueprint.oracle import CYRILLIC, Oracle
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.utf import script_numbers
+from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern
+from hub2hf.unicode.codepoints import LAST, CodePoints, union
+from hub2hf.unicode.re2 import Chars, Node, children
+from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespace
 
 CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3

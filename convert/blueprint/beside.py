@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.convention import conventional_text
-from convert.blueprint.dataflow import Bodies
-from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.entry import Chosen, ids_entry, within
-from convert.blueprint.inline import inlined, resolved
-from convert.blueprint.preprocessor import read_preprocessor
-from convert.blueprint.probe import marked_ids
-from convert.blueprint.probed import ProbedSide
-from convert.blueprint.prove import EMBEDDING, Feeding
-from convert.blueprint.reference import Probe
-from convert.blueprint.settle import settled
-from convert.blueprint.side import EncoderSide
-from convert.blueprint.structure import DATA, REPORT
-from convert.errors import GraphError, SourceError
-from convert.interpreter import Interpreter
-from convert.interpreter.plan import order_of
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import TensorRef
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.convention import conventional_text
+from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.blueprint.entry import Chosen, ids_entry, within
+from hub2hf.blueprint.inline import inlined, resolved
+from hub2hf.blueprint.preprocessor import read_preprocessor
+from hub2hf.blueprint.probe import marked_ids
+from hub2hf.blueprint.probed import ProbedSide
+from hub2hf.blueprint.prove import EMBEDDING, Feeding
+from hub2hf.blueprint.reference import Probe
+from hub2hf.blueprint.settle import settled
+from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.structure import DATA, REPORT
+from hub2hf.errors import GraphError, SourceError
+from hub2hf.interpreter import Interpreter
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import TensorRef
 
 MANY = 64  # texts, to see what becomes of ids
 LENGTH = 12  # ids of a probe of several texts

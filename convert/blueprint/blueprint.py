@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.oracle import Heard
-from convert.blueprint.probed import ProbedText, Seen
-from convert.blueprint.text import TextBlueprint
-from convert.savedmodel.model import SavedModel
+from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.blueprint.oracle import Heard
+from hub2hf.blueprint.probed import ProbedText, Seen
+from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.savedmodel.model import SavedModel
 
 
 @dataclass(frozen=True)

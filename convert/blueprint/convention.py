@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from convert.blueprint.lines import lines_in, lines_of
-from convert.blueprint.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
-from convert.blueprint.text import (
+from hub2hf.blueprint.lines import lines_in, lines_of
+from hub2hf.blueprint.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
+from hub2hf.blueprint.text import (
     CONVENTION,
     CaseFold,
     Normalize,
@@ -22,8 +22,8 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from convert.errors import SourceError, VocabularyError
-from convert.savedmodel.model import SavedModel
+from hub2hf.errors import SourceError, VocabularyError
+from hub2hf.savedmodel.model import SavedModel
 
 # tensorflow_text/python/ops/bert_tokenizer.py: BasicTokenizer and the defaults of BertTokenizer.
 CONTROLS: Final = r"\p{Cc}|\p{Cf}"

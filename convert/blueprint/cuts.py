@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from convert.blueprint.structure import REPORT
-from convert.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
-from convert.errors import GraphError
-from convert.unicode.automaton import Automaton, words_matching
-from convert.unicode.codepoints import CodePoints, union
-from convert.unicode.re2 import Chars, Repeat, parse
-from convert.unicode.tables import whitespace
+from hub2hf.blueprint.structure import REPORT
+from hub2hf.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
+from hub2hf.errors import GraphError
+from hub2hf.unicode.automaton import Automaton, words_matching
+from hub2hf.unicode.codepoints import CodePoints, union
+from hub2hf.unicode.re2 import Chars, Repeat, parse
+from hub2hf.unicode.tables import whitespace
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from convert.interpreter.plan import Body
-from convert.limits import tick
-from convert.savedmodel.graph import Function, Graph
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.interpreter.plan import Body
+from hub2hf.limits import tick
+from hub2hf.savedmodel.graph import Function, Graph
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 
 INTEGERS = (np.dtype(np.int32), np.dtype(np.int64))
 FEW = 4  # elements of a constant that something may be compared with

@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from convert import limits
-from convert.blueprint.activations import ACTIVATIONS
-from convert.blueprint.entry import Chosen, described, entries, ids_entry, takes_text, text_entry
-from convert.blueprint.inline import CALL_OPS
-from convert.blueprint.kinds import findings, hidden_size, pooling, reached
-from convert.blueprint.lines import count_lines
-from convert.blueprint.observed import ADDITIONS, Observed, flat_graph, observe
-from convert.blueprint.preprocessor import preprocessor_entry
-from convert.errors import Hub2HFError
-from convert.interpreter.catalog import find
-from convert.interpreter.run import TABLE_OPS
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import ARGUMENT_OP, Node
-from convert.savedmodel.variables import VARIABLE_OPS
-from convert.state_dict import FAMILIES
+from hub2hf import limits
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.blueprint.entry import Chosen, described, entries, ids_entry, takes_text, text_entry
+from hub2hf.blueprint.inline import CALL_OPS
+from hub2hf.blueprint.kinds import findings, hidden_size, pooling, reached
+from hub2hf.blueprint.lines import count_lines
+from hub2hf.blueprint.observed import ADDITIONS, Observed, flat_graph, observe
+from hub2hf.blueprint.preprocessor import preprocessor_entry
+from hub2hf.errors import Hub2HFError
+from hub2hf.interpreter.catalog import find
+from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node
+from hub2hf.savedmodel.variables import VARIABLE_OPS
+from hub2hf.state_dict import FAMILIES
 
 # What the interpreter does without a kernel: see `Interpreter._step`, and `raised` for the loops of TensorFlow 1.
 HANDLED = VARIABLE_OPS | TABLE_OPS | CALL_OPS | {"Const", "ReadVariableOp", "Placeholder", ARGUMENT_OP, "NoOp"}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node
-from convert.savedmodel.values import Values
-from convert.state_dict import Mapped
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node
+from hub2hf.savedmodel.values import Values
+from hub2hf.state_dict import Mapped
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class EncoderBlueprint:
         positions: rows of the position embeddings; position p of a text uses row p.
         type_vocab_size: rows of the token-type embeddings.
         token_type_row: the one row the graph adds to every token.
-        hidden_activation, pooler_activation: a name of `convert.blueprint.activations.ACTIVATIONS`.
+        hidden_activation, pooler_activation: a name of `hub2hf.blueprint.activations.ACTIVATIONS`.
         layer_norm_epsilon: added to the variance under the root, the same in every LayerNorm.
         normalised: whether the embedding is divided by its L2 norm.
         mapped: the variables with their state-dict keys, in state-dict order.

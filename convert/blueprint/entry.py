@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
-from convert.blueprint.loops import raised
-from convert.errors import GraphError, Hub2HFError, SourceError
-from convert.interpreter.plan import order_of
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel, SignatureTensor
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.objects import CALL, ConcreteFunction, Leaf
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.blueprint.loops import raised
+from hub2hf.errors import GraphError, Hub2HFError, SourceError
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel, SignatureTensor
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.objects import CALL, ConcreteFunction, Leaf
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # The names of https://www.tensorflow.org/hub/common_saved_model_apis/text, best first.
 EMBEDDINGS = ("default", "pooled_output")

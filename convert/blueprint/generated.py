@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, product
 from random import Random
 
-from convert.blueprint.ask import ranges_between, table_edges
-from convert.unicode.tables import everywhere, script_of, whitespace
+from hub2hf.blueprint.ask import ranges_between, table_edges
+from hub2hf.unicode.tables import everywhere, script_of, whitespace
 
 FEW_PIECES = (1, 2, 3, 10)
 LETTERS = "abcdefghiklmnoprstuvwxyz"

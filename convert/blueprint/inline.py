@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from convert.errors import GraphError
-from convert.interpreter.plan import order_of
-from convert.savedmodel.graph import Function, Graph, Scope
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.graph import Function, Graph, Scope
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 
 CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
-from convert.blueprint.observed import ADDITIONS, SAME, Observed, flat_graph, observe
-from convert.blueprint.settle import PRODUCTS
-from convert.errors import GraphError, Hub2HFError, MappingError
-from convert.interpreter.plan import order_of
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
+from hub2hf.blueprint.observed import ADDITIONS, SAME, Observed, flat_graph, observe
+from hub2hf.blueprint.settle import PRODUCTS
+from hub2hf.errors import GraphError, Hub2HFError, MappingError
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 ONLY_BERT = "hub2hf converts BERT encoders with a pooler; this model needs another class in Hugging Face."
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from convert.limits import tick
-from convert.unicode.automaton import TooComplexError
+from hub2hf.limits import tick
+from hub2hf.unicode.automaton import TooComplexError
 
 Asking = Generator[Sequence[str], Sequence[bool], "Learned"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from convert.errors import VocabularyError
-from convert.savedmodel.assets import check_vocabulary
+from hub2hf.errors import VocabularyError
+from hub2hf.savedmodel.assets import check_vocabulary
 
 
 def lines_of(path: Path, pieces: Collection[str]) -> dict[str, int]:

@@ -12,10 +12,10 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from convert.blueprint.inline import FlatGraph
-from convert.errors import GraphError
-from convert.savedmodel.graph import Argument, Function, Graph, Scope
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.blueprint.inline import FlatGraph
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 
 UNSUPPORTED = "Report the model, so that support can be added."
 

@@ -12,10 +12,10 @@ from math import prod
 
 import numpy as np
 
-from convert.blueprint.places import Asking, Elements, attention_places, mapped_bias, mapped_matrix
-from convert.blueprint.structure import Dense, Join, Layer, Norm, Structure
-from convert.errors import MappingError
-from convert.state_dict import COPY, MERGE_HEADS, Mapped, keys_named
+from hub2hf.blueprint.places import Asking, Elements, attention_places, mapped_bias, mapped_matrix
+from hub2hf.blueprint.structure import Dense, Join, Layer, Norm, Structure
+from hub2hf.errors import MappingError
+from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, keys_named
 
 WORDS = "embeddings.word_embeddings.weight"
 TYPES = "embeddings.token_type_embeddings.weight"

@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.entry import Chosen
-from convert.blueprint.inline import FlatGraph, inlined
-from convert.blueprint.loops import raised
-from convert.blueprint.settle import PRODUCTS
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.plan import order_of
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.stripped import MAX_FLOATS, is_large
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf.blueprint.entry import Chosen
+from hub2hf.blueprint.inline import FlatGraph, inlined
+from hub2hf.blueprint.loops import raised
+from hub2hf.blueprint.settle import PRODUCTS
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.stripped import MAX_FLOATS, is_large
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 BATCH, LENGTH = 3, 13
 ROWS = 4096  # a table of more is cut: the ids of a probe are smaller

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convert.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Kernel, Value
-from convert.savedmodel.node import Node
-from convert.unicode.tables import script_of
+from hub2hf.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Kernel, Value
+from hub2hf.savedmodel.node import Node
+from hub2hf.unicode.tables import script_of
 
 # Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
 LATIN, CYRILLIC = "az", "яю"

@@ -13,12 +13,12 @@ from math import prod
 
 import numpy as np
 
-from convert.blueprint.inline import FlatGraph
-from convert.errors import GraphError, MappingError
-from convert.interpreter import Interpreter, Substitutes
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
-from convert.state_dict import SWAP_ROWS, Mapped, mapped_vector, mapped_view, steps_of, tensor_of
+from hub2hf.blueprint.inline import FlatGraph
+from hub2hf.errors import GraphError, MappingError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.state_dict import SWAP_ROWS, Mapped, mapped_vector, mapped_view, steps_of, tensor_of
 
 PASSING = frozenset({"Identity", "ReadVariableOp", "StopGradient", "EnsureShape"})
 # op → the input that is picked from; all others must be constant.

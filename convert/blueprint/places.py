@@ -14,11 +14,11 @@ from math import prod
 
 import numpy as np
 
-from convert.blueprint.products import contracted, free
-from convert.blueprint.structure import REPORT, Join, Layer, Operand, Structure
-from convert.errors import MappingError
-from convert.savedmodel.node import TensorRef
-from convert.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
+from hub2hf.blueprint.products import contracted, free
+from hub2hf.blueprint.structure import REPORT, Join, Layer, Operand, Structure
+from hub2hf.errors import MappingError
+from hub2hf.savedmodel.node import TensorRef
+from hub2hf.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
 
 # From tensors, values to feed, and variables to their values (all others are 0) to the values of the tensors.
 Fetches = Sequence[TensorRef]

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.blueprint.entry import SIGNATURES, Entry
-from convert.blueprint.inline import inlined
-from convert.blueprint.lines import count_lines, lines_in
-from convert.blueprint.oracle import Following
-from convert.blueprint.probed import ProbedSide, encoded, read_probed
-from convert.blueprint.read_text import TextReader, read_pack
-from convert.blueprint.text import PREPROCESSOR, TextBlueprint
-from convert.errors import GraphError, SourceError, VocabularyError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.registry import Kernel
-from convert.savedmodel.model import SavedModel
+from hub2hf.blueprint.entry import SIGNATURES, Entry
+from hub2hf.blueprint.inline import inlined
+from hub2hf.blueprint.lines import count_lines, lines_in
+from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
+from hub2hf.blueprint.read_text import TextReader, read_pack
+from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
+from hub2hf.errors import GraphError, SourceError, VocabularyError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.registry import Kernel
+from hub2hf.savedmodel.model import SavedModel
 
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
 LOWER_CASE = "do_lower_case"  # ibid.

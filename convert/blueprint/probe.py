@@ -10,8 +10,8 @@ from math import prod
 
 import numpy as np
 
-from convert.errors import MappingError
-from convert.limits import memory, tick
+from hub2hf.errors import MappingError
+from hub2hf.limits import memory, tick
 
 MOST_ID, MOST_MARKED = 1 << 15, 100  # of ids that are looked at for their own sake: their rows must fit in memory
 

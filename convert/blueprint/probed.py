@@ -11,10 +11,10 @@ from random import Random
 
 import numpy as np
 
-from convert import limits
-from convert.blueprint.ask import ask, classes_of, edges_of, ranges_between
-from convert.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
-from convert.blueprint.generated import (
+from hub2hf import limits
+from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
+from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
+from hub2hf.blueprint.generated import (
     TEXTS,
     THOROUGH,
     WORDS,
@@ -30,12 +30,12 @@ from convert.blueprint.generated import (
     with_texts,
     words_of,
 )
-from convert.blueprint.lines import lines_of
-from convert.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
-from convert.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
-from convert.blueprint.read_text import TextReader
-from convert.blueprint.structure import REPORT
-from convert.blueprint.text import (
+from hub2hf.blueprint.lines import lines_of
+from hub2hf.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
+from hub2hf.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
+from hub2hf.blueprint.read_text import TextReader
+from hub2hf.blueprint.structure import REPORT
+from hub2hf.blueprint.text import (
     ReplacePattern,
     SplitAround,
     SplitCharacters,
@@ -43,14 +43,14 @@ from convert.blueprint.text import (
     SplitScripts,
     TextOperation,
 )
-from convert.blueprint.trace import TextTrace
-from convert.errors import GraphError, VocabularyError
-from convert.notices import notice
-from convert.savedmodel.node import Node
-from convert.unicode.automaton import re2_set
-from convert.unicode.codepoints import CodePoints
-from convert.unicode.re2 import example, parse
-from convert.unicode.tables import property_edges
+from hub2hf.blueprint.trace import TextTrace
+from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.notices import notice
+from hub2hf.savedmodel.node import Node
+from hub2hf.unicode.automaton import re2_set
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.re2 import example, parse
+from hub2hf.unicode.tables import property_edges
 
 EXAMPLES = 6  # texts that each pattern of a graph matches
 MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from convert.errors import GraphError
-from convert.interpreter.arrays import text_attr
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.arrays import text_attr
+from hub2hf.savedmodel.node import Node
 
 REPORT = "Report the model, so that support can be added."
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.encoder import Read
-from convert.blueprint.read_encoder import SAME, identify_activation
-from convert.blueprint.reference import Hypothesis, Probe, stages
-from convert.blueprint.structure import CHOICES, REPORT, Structure
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf.blueprint.encoder import Read
+from hub2hf.blueprint.read_encoder import SAME, identify_activation
+from hub2hf.blueprint.reference import Hypothesis, Probe, stages
+from hub2hf.blueprint.structure import CHOICES, REPORT, Structure
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 EMBEDDING = "embedding"
 SMALL = 16  # elements of an integer that is kept of a run: a shape, or a part of one

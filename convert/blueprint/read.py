@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from convert import limits
-from convert.blueprint.beside import read_beside
-from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.entry import Chosen, text_entry, within
-from convert.blueprint.inline import inlined
-from convert.blueprint.loops import raised
-from convert.blueprint.oracle import Following
-from convert.blueprint.probe import SPARE_ROWS
-from convert.blueprint.probed import read_probed
-from convert.blueprint.prove import Feeding
-from convert.blueprint.read_text import TextReader, read_pack
-from convert.blueprint.settle import settled
-from convert.blueprint.side import EncoderSide
-from convert.blueprint.structure import REPORT
-from convert.errors import GraphError, SourceError
-from convert.interpreter import Interpreter
-from convert.interpreter.registry import Kernel
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import TensorRef
+from hub2hf import limits
+from hub2hf.blueprint.beside import read_beside
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.blueprint.entry import Chosen, text_entry, within
+from hub2hf.blueprint.inline import inlined
+from hub2hf.blueprint.loops import raised
+from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.probe import SPARE_ROWS
+from hub2hf.blueprint.probed import read_probed
+from hub2hf.blueprint.prove import Feeding
+from hub2hf.blueprint.read_text import TextReader, read_pack
+from hub2hf.blueprint.settle import settled
+from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.structure import REPORT
+from hub2hf.errors import GraphError, SourceError
+from hub2hf.interpreter import Interpreter
+from hub2hf.interpreter.registry import Kernel
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import TensorRef
 
 HIGH = 3  # texts whose pieces are given high ids
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.blueprint.encoder import Read
-from convert.blueprint.reference import normalise
-from convert.blueprint.structure import ADDITIONS, BATCH_NORMS, REPORT
-from convert.errors import GraphError
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.blueprint.encoder import Read
+from hub2hf.blueprint.reference import normalise
+from hub2hf.blueprint.structure import ADDITIONS, BATCH_NORMS, REPORT
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel.node import Node, TensorRef
 
 ROOTS = frozenset({"Rsqrt", "Sqrt", "Pow"})
 MOVES = frozenset(

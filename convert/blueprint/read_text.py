@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.blueprint.dataflow import Bodies
-from convert.blueprint.tables import Tables
-from convert.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation
-from convert.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
-from convert.errors import GraphError
-from convert.interpreter.run import TABLE_OPS
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node
+from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.tables import Tables
+from hub2hf.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation
+from hub2hf.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node
 
 OTHER_TOKENIZERS = {
     "TFText>FastBertNormalize": "FastBertTokenizer",

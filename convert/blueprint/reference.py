@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.interpreter.arrays import softmax
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.interpreter.arrays import softmax
 
 Weights = Callable[[str], np.ndarray]
 

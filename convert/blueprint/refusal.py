@@ -6,11 +6,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from convert import limits
-from convert.blueprint.blueprint import Blueprint
-from convert.blueprint.read import read_blueprint as read
-from convert.errors import GraphError, MappingError
-from convert.savedmodel.model import SavedModel
+from hub2hf import limits
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.read import read_blueprint as read
+from hub2hf.errors import GraphError, MappingError
+from hub2hf.savedmodel.model import SavedModel
 
 
 def read_blueprint(
@@ -21,7 +21,7 @@ def read_blueprint(
     *,
     thorough: bool = False,
 ) -> Blueprint:
-    """Return the blueprint of `model`; see `convert.blueprint.read.read_blueprint`.
+    """Return the blueprint of `model`; see `hub2hf.blueprint.read.read_blueprint`.
 
     Raises:
         Hub2HFError: as there; where the model is seen to be of another kind, the error says of which.
@@ -29,7 +29,7 @@ def read_blueprint(
     try:
         return read(model, preprocessor, vocabulary, output, thorough=thorough)
     except (GraphError, MappingError) as error:
-        from convert.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
+        from hub2hf.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
 
         with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_NAME):
             better = called_what_it_is(error, model, output)

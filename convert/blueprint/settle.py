@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.arrays import text_attr
-from convert.interpreter.plan import order_of
-from convert.limits import tick
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.arrays import text_attr
+from hub2hf.interpreter.plan import order_of
+from hub2hf.limits import tick
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})

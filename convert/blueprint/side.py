@@ -10,24 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.encoder import EncoderBlueprint, Read
-from convert.blueprint.inline import FlatGraph, resolved
-from convert.blueprint.mapping import TYPES, Found, Mapper, owners
-from convert.blueprint.parts import apart, parts_of
-from convert.blueprint.places import Asking
-from convert.blueprint.probe import Weights, by_node
-from convert.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
-from convert.blueprint.read_encoder import read_epsilon
-from convert.blueprint.reference import Hypothesis
-from convert.blueprint.structure import Structure
-from convert.errors import GraphError, MappingError
-from convert.interpreter import Substitutes
-from convert.interpreter.plan import order_of
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS, Binding
-from convert.state_dict import SWAP_ROWS, Mapped, tensor_of
+from hub2hf.blueprint.encoder import EncoderBlueprint, Read
+from hub2hf.blueprint.inline import FlatGraph, resolved
+from hub2hf.blueprint.mapping import TYPES, Found, Mapper, owners
+from hub2hf.blueprint.parts import apart, parts_of
+from hub2hf.blueprint.places import Asking
+from hub2hf.blueprint.probe import Weights, by_node
+from hub2hf.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
+from hub2hf.blueprint.read_encoder import read_epsilon
+from hub2hf.blueprint.reference import Hypothesis
+from hub2hf.blueprint.structure import Structure
+from hub2hf.errors import GraphError, MappingError
+from hub2hf.interpreter import Substitutes
+from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
+from hub2hf.state_dict import SWAP_ROWS, Mapped, tensor_of
 
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the slices so
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
-from convert.blueprint.products import contracted, last_comes_from
-from convert.blueprint.settle import PRODUCTS
-from convert.errors import MappingError
-from convert.interpreter.plan import order_of
-from convert.limits import tick
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf.blueprint.products import contracted, last_comes_from
+from hub2hf.blueprint.settle import PRODUCTS
+from hub2hf.errors import MappingError
+from hub2hf.interpreter.plan import order_of
+from hub2hf.limits import tick
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 GATHERS = frozenset({"Gather", "GatherV2", "GatherNd", "ResourceGather"})
 SLICES = frozenset({"Slice", "StridedSlice"})

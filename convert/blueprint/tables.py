@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.dataflow import Bodies
-from convert.blueprint.trace import UNSUPPORTED
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.interpreter.plan import Body
-from convert.interpreter.run import TABLE_OPS
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.model import SavedModel
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.trace import UNSUPPORTED
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.plan import Body
+from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 FROM_TENSORS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})

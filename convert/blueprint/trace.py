@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.text import (
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     ReplacePattern,
@@ -17,12 +17,12 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from convert.errors import GraphError
-from convert.interpreter.arrays import text_attr
-from convert.interpreter.registry import DEAD
-from convert.interpreter.run import TABLE_OPS
-from convert.limits import MAX_PIECE_BYTES, MAX_WORD_BYTES
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.arrays import text_attr
+from hub2hf.interpreter.registry import DEAD
+from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.limits import MAX_PIECE_BYTES, MAX_WORD_BYTES
+from hub2hf.savedmodel.node import Node
 
 
 def _ops(names: str) -> frozenset[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from convert.blueprint.entry import Entry
-from convert.equivalence.session import Values
-from convert.savedmodel import SavedModel
+from hub2hf.blueprint.entry import Entry
+from hub2hf.equivalence.session import Values
+from hub2hf.savedmodel import SavedModel
 
 
 def called_object(model: SavedModel, entry: Entry) -> Callable[[Collection[str], Values], Values]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, not_a_number, quiet
-from convert.errors import SourceError
-from convert.export import MANIFEST
-from convert.export.config import MODEL_FILE
+from hub2hf.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, not_a_number, quiet
+from hub2hf.errors import SourceError
+from hub2hf.export import MANIFEST
+from hub2hf.export.config import MODEL_FILE
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
@@ -98,7 +98,7 @@ class Candidate:
     def ships_our_class(self) -> bool:
         """Whether its code is this package's own model class, byte for byte; other code is never run."""
         path = self.folder / MODEL_FILE
-        ours = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
+        ours = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_bytes()
         return path.is_file() and path.read_bytes() == ours
 
     def load(self, surface: str) -> Pooled | Stock:

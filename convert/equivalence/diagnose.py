@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.equivalence.candidate import Candidate
-from convert.equivalence.pytorch_side import Pooled
-from convert.equivalence.recording import EMBEDDING, Recording
-from convert.equivalence.result import Cause, Failure
-from convert.state_dict import tensor_of
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.equivalence.candidate import Candidate
+from hub2hf.equivalence.pytorch_side import Pooled
+from hub2hf.equivalence.recording import EMBEDDING, Recording
+from hub2hf.equivalence.result import Cause, Failure
+from hub2hf.state_dict import tensor_of
 
 if TYPE_CHECKING:
-    from convert.blueprint import Blueprint
-    from convert.savedmodel import SavedModel
+    from hub2hf.blueprint import Blueprint
+    from hub2hf.savedmodel import SavedModel
 
 # Stages are of the size of 1; float32 round-off in them is about 3e-6, the erf form of GELU moves them by 1e-3.
 DEPARTED = 1e-4

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from convert.equivalence.recording import Recording
-from convert.equivalence.reports import heat_map, report_json
-from convert.equivalence.result import TIGHT, Report
-from convert.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
-from convert.errors import ExportError
-from convert.export.card import edited_by_hand, write_about
-from convert.export.manifest import (
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.reports import heat_map, report_json
+from hub2hf.equivalence.result import TIGHT, Report
+from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
+from hub2hf.errors import ExportError
+from hub2hf.export.card import edited_by_hand, write_about
+from hub2hf.export.manifest import (
     ABOUT,
     CARD,
     MANIFEST,
@@ -23,7 +23,7 @@ from convert.export.manifest import (
     read_manifest,
     unknown_files,
 )
-from convert.export.proof import Proof, read_proof
+from hub2hf.export.proof import Proof, read_proof
 
 # Where things lay on the machine of the person who verified, and how long it took, is nobody's business.
 PRIVATE = ("source", "candidate", "seconds", "note")

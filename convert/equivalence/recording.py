@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.equivalence.sentences import Sentence
-from convert.errors import ExportError, SourceError
-from convert.export.files import write_whole
+from hub2hf.equivalence.sentences import Sentence
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.export.files import write_whole
 
 FORMAT = "hub2hf recording 1"
 METADATA = "recording"

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from convert.configs import config_file
-from convert.errors import SourceError
+from hub2hf.configs import config_file
+from hub2hf.errors import SourceError
 
 TRAPS = "traps"  # stands in the place of a language
 UNKNOWN = "und"  # undetermined, ISO 639-2

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the text ops)
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
-from convert.equivalence.exposed import expose
-from convert.savedmodel import SavedModel
+from hub2hf.equivalence.exposed import expose
+from hub2hf.savedmodel import SavedModel
 
 Values = dict[str, np.ndarray]
 

@@ -14,18 +14,18 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 
-from convert.blueprint import Blueprint, read_blueprint
-from convert.blueprint.entry import ids_entry
-from convert.blueprint.preprocessor import output_roles, preprocessor_entry
-from convert.equivalence.called import called_object
-from convert.equivalence.recording import EMBEDDING, Recording
-from convert.equivalence.sentences import Sentence
-from convert.equivalence.session import GraphSession, Values
-from convert.errors import GraphError
-from convert.export import fingerprint
-from convert.savedmodel import SavedModel
-from convert.savedmodel.objects import CALL
-from convert.tokenizer import probe_tokenizer, read_vocabulary
+from hub2hf.blueprint import Blueprint, read_blueprint
+from hub2hf.blueprint.entry import ids_entry
+from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
+from hub2hf.equivalence.called import called_object
+from hub2hf.equivalence.recording import EMBEDDING, Recording
+from hub2hf.equivalence.sentences import Sentence
+from hub2hf.equivalence.session import GraphSession, Values
+from hub2hf.errors import GraphError
+from hub2hf.export import fingerprint
+from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.objects import CALL
+from hub2hf.tokenizer import probe_tokenizer, read_vocabulary
 
 # Every text is padded to the same length: a larger batch takes more memory and no less time.
 BATCH = 32

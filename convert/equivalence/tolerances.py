@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.configs import config_file
-from convert.errors import SourceError
+from hub2hf.configs import config_file
+from hub2hf.errors import SourceError
 
 FILE = "tolerances.toml"
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.equivalence.recording import Recording
-from convert.equivalence.result import Cause, Failure, Report, Row
-from convert.equivalence.sentences import CHUNK, Sentence, chunked
-from convert.equivalence.tolerances import Tolerances
-from convert.errors import SourceError
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.result import Cause, Failure, Report, Row
+from hub2hf.equivalence.sentences import CHUNK, Sentence, chunked
+from hub2hf.equivalence.tolerances import Tolerances
+from hub2hf.errors import SourceError
 
 if TYPE_CHECKING:
-    from convert.blueprint import Blueprint
-    from convert.equivalence.candidate import Candidate
-    from convert.equivalence.tensorflow_side import ReferenceGraph
-    from convert.savedmodel import SavedModel
+    from hub2hf.blueprint import Blueprint
+    from hub2hf.equivalence.candidate import Candidate
+    from hub2hf.equivalence.tensorflow_side import ReferenceGraph
+    from hub2hf.savedmodel import SavedModel
 
 # Sentences of each surface whose stages are compared after a failure.
 EXAMINED = 12
@@ -124,7 +124,7 @@ class Verification:
         """Return the examined sentences with the first stage at which each departs."""
         if not any(examined.worst for examined in self.examined.values()):
             return []
-        from convert.equivalence.diagnose import departure  # it needs PyTorch, which comparing does not
+        from hub2hf.equivalence.diagnose import departure  # it needs PyTorch, which comparing does not
 
         found = []
         for surface, examined in self.examined.items():
@@ -138,7 +138,7 @@ class Verification:
         """Return the likely causes of `failures`."""
         if not failures:
             return []
-        from convert.equivalence.diagnose import likely_causes
+        from hub2hf.equivalence.diagnose import likely_causes
 
         parts = [part for examined in self.examined.values() for _, part in examined.worst]
         return likely_causes(self.candidate, failures, parts, model, blueprint)

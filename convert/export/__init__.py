@@ -1,11 +1,11 @@
 """From a blueprint to a Hugging Face folder."""
 
-from convert.export.card import write_card
-from convert.export.folder import as_json, blueprint_facts, fingerprint, write_folder
-from convert.export.manifest import MANIFEST, problems, read_manifest, unknown_files
-from convert.export.prove import prove_tokenizer
-from convert.export.staging import check_free
-from convert.export.weights import weights_bytes
+from hub2hf.export.card import write_card
+from hub2hf.export.folder import as_json, blueprint_facts, fingerprint, write_folder
+from hub2hf.export.manifest import MANIFEST, problems, read_manifest, unknown_files
+from hub2hf.export.prove import prove_tokenizer
+from hub2hf.export.staging import check_free
+from hub2hf.export.weights import weights_bytes
 
 __all__ = [
     "MANIFEST",

@@ -1,7 +1,7 @@
 """Hold the Unicode tables that the tokenizer is compiled from against those that the graph was run with, in full.
 
 Probes are texts, and see a fault where a text touches it. Tables can be compared whole, and patterns at all the ends of
-their classes: what `convert.unicode` makes of them, against `convert.witness`, which shares nothing with it. This is also
+their classes: what `hub2hf.unicode` makes of them, against `hub2hf.witness`, which shares nothing with it. This is also
 where another version of a library is found out.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from convert.blueprint.text import (
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     ReplacePattern,
@@ -21,19 +21,19 @@ from convert.blueprint.text import (
     TextBlueprint,
     TextOperation,
 )
-from convert.errors import GraphError
-from convert.unicode import folding as ours
-from convert.unicode.automaton import TooComplexError, full_match
-from convert.unicode.codepoints import EVERYTHING as EVERY_POINT
-from convert.unicode.codepoints import CodePoints
-from convert.unicode.re2 import parse
-from convert.unicode.tables import re2_class, scripts, whitespace
-from convert.witness import folding as theirs
-from convert.witness import points
-from convert.witness.boundaries import boundary_points
-from convert.witness.differences import Ranges, versions
-from convert.witness.patterns import compiled
-from convert.witness.syntax import classes
+from hub2hf.errors import GraphError
+from hub2hf.unicode import folding as ours
+from hub2hf.unicode.automaton import TooComplexError, full_match
+from hub2hf.unicode.codepoints import EVERYTHING as EVERY_POINT
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.re2 import parse
+from hub2hf.unicode.tables import re2_class, scripts, whitespace
+from hub2hf.witness import folding as theirs
+from hub2hf.witness import points
+from hub2hf.witness.boundaries import boundary_points
+from hub2hf.witness.differences import Ranges, versions
+from hub2hf.witness.patterns import compiled
+from hub2hf.witness.syntax import classes
 
 SURROGATES: Final = CodePoints.of(points.SURROGATES)
 ANY: Final = "Any"

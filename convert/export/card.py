@@ -10,12 +10,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from convert.errors import ExportError
-from convert.export.config import MODEL_FILE
-from convert.export.files import as_text, hash_bytes, hash_file, write_whole
-from convert.export.manifest import ABOUT, CARD, MANIFEST, PICTURE, PROOF, links, model_in, name_model, read_manifest
-from convert.export.proof import TRAPS, Proof, read_proof, shown
-from convert.known_models import CardFacts, KnownModel
+from hub2hf.errors import ExportError
+from hub2hf.export.config import MODEL_FILE
+from hub2hf.export.files import as_text, hash_bytes, hash_file, write_whole
+from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, PICTURE, PROOF, links, model_in, name_model, read_manifest
+from hub2hf.export.proof import TRAPS, Proof, read_proof, shown
+from hub2hf.known_models import CardFacts, KnownModel
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
@@ -50,7 +50,7 @@ def render_card(manifest: Mapping[str, Any], proof: Proof | None) -> str:
         model = model_in(manifest)
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
         environment.filters["shown"] = shown
-        template = environment.from_string(resources.files("convert.export").joinpath(TEMPLATE).read_text("utf-8"))
+        template = environment.from_string(resources.files("hub2hf.export").joinpath(TEMPLATE).read_text("utf-8"))
         text = template.render(_context(manifest, proof, model))
         return f"---\n{_metadata(proof, model)}\n---\n\n{text}"
     except (jinja2.TemplateError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -181,7 +181,7 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
     """Return what the template names."""
     blueprint = manifest["blueprint"]
     operations = {step["operation"]: step for step in blueprint["text"]}
-    code = resources.files("convert.export").joinpath(MODEL_FILE).read_text("utf-8")
+    code = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_text("utf-8")
     changed = manifest.get("changed", [])
     return {
         "title": _title(model),

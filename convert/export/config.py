@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.text import Pack
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.blueprint.text import Pack
 
 MODEL_CLASS = "modeling_hub2hf.HubEncoderModel"
 MODEL_FILE = "modeling_hub2hf.py"

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from convert.errors import ExportError
+from hub2hf.errors import ExportError
 
 
 def as_text(content: Any) -> str:

@@ -10,19 +10,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from convert.blueprint.blueprint import Blueprint
-from convert.errors import SourceError
-from convert.export.card import write_about
-from convert.export.config import MODEL_FILE, bert_config, needs_model_class
-from convert.export.files import hash_file, write_json
-from convert.export.manifest import name_model, new_manifest
-from convert.export.sentence_transformers import write_modules
-from convert.export.staging import staged
-from convert.export.weights import write_safetensors
-from convert.interpreter.independence import NOT_INDEPENDENT
-from convert.known_models import KnownModel, recognised
-from convert.savedmodel.model import SavedModel
-from convert.tokenizer import tokenizer_files
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.errors import SourceError
+from hub2hf.export.card import write_about
+from hub2hf.export.config import MODEL_FILE, bert_config, needs_model_class
+from hub2hf.export.files import hash_file, write_json
+from hub2hf.export.manifest import name_model, new_manifest
+from hub2hf.export.sentence_transformers import write_modules
+from hub2hf.export.staging import staged
+from hub2hf.export.weights import write_safetensors
+from hub2hf.interpreter.independence import NOT_INDEPENDENT
+from hub2hf.known_models import KnownModel, recognised
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.tokenizer import tokenizer_files
 
 WEIGHTS = "model.safetensors"
 SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
@@ -81,7 +81,7 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     write_json(work / "config.json", bert_config(encoder, pack))
     write_modules(work, values, encoder, pack)
     if needs_model_class(encoder):
-        code = resources.files("convert.export").joinpath(MODEL_FILE).read_bytes()
+        code = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_bytes()
         (work / MODEL_FILE).write_bytes(code)
     return digest
 

@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from convert.errors import ExportError
-from convert.export.files import hash_file
-from convert.known_models import KnownModel
+from hub2hf.errors import ExportError
+from hub2hf.export.files import hash_file
+from hub2hf.known_models import KnownModel
 
 MANIFEST = "hub2hf.json"
 VERSION = 1

@@ -9,9 +9,9 @@ from decimal import ROUND_CEILING, Context
 from pathlib import Path
 from typing import Any
 
-from convert.errors import ExportError
-from convert.export.files import hash_file
-from convert.export.manifest import PICTURE, PROOF, proved_files
+from hub2hf.errors import ExportError
+from hub2hf.export.files import hash_file
+from hub2hf.export.manifest import PICTURE, PROOF, proved_files
 
 TRAPS = "traps"  # stands in the place of a language, as in configs/traps.tsv
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tokenizers import Tokenizer
 
-from convert import limits
-from convert.blueprint.blueprint import Blueprint
-from convert.errors import GraphError
-from convert.export.agreement import prove_tables
-from convert.tokenizer import probe_tokenizer
+from hub2hf import limits
+from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.errors import GraphError
+from hub2hf.export.agreement import prove_tables
+from hub2hf.tokenizer import probe_tokenizer
 
 
 def prove_tokenizer(blueprint: Blueprint) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from convert.blueprint.activations import ACTIVATIONS
-from convert.blueprint.encoder import EncoderBlueprint
-from convert.blueprint.text import Pack
-from convert.export.files import write_json
-from convert.export.weights import write_arrays
-from convert.savedmodel.values import Values
-from convert.state_dict import tensor_of
+from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.blueprint.text import Pack
+from hub2hf.export.files import write_json
+from hub2hf.export.weights import write_arrays
+from hub2hf.savedmodel.values import Values
+from hub2hf.state_dict import tensor_of
 
 # gelu_tanh(x) = sum of coefficient * gelu_erf(scale * x), to 9e-7 for every x: printed by scripts/fit_gelu.py.
 SCALES = (1.0, 0.6, 0.707401, 0.834028, 0.983321, 1.159337, 1.366861, 1.611532, 1.9)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import filelock
 
-from convert.errors import ExportError
+from hub2hf.errors import ExportError
 
 OLD, LOCK = "-old", ".lock"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.errors import MappingError
-from convert.savedmodel.values import Values
-from convert.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
+from hub2hf.errors import MappingError
+from hub2hf.savedmodel.values import Values
+from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 
 # Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}

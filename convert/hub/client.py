@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convert.errors import Hub2HFError, HubError
-from convert.patience import PASSING, Patience, retry_after
+from hub2hf.errors import Hub2HFError, HubError
+from hub2hf.patience import PASSING, Patience, retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.equivalence.sentences import TRAPS, language_sentences
-from convert.errors import ExportError, HubError
-from convert.export.card import about_files
-from convert.export.files import hash_bytes, hash_file
-from convert.export.manifest import ABOUT, CARD, MANIFEST, links, model_in, problems, read_manifest
-from convert.export.proof import Proof, passed, read_proof
-from convert.hub.client import token
-from convert.hub.repository import Content, Repository, card_diff, entry_of, text_of
-from convert.hub.result import FileChange
+from hub2hf.equivalence.sentences import TRAPS, language_sentences
+from hub2hf.errors import ExportError, HubError
+from hub2hf.export.card import about_files
+from hub2hf.export.files import hash_bytes, hash_file
+from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, links, model_in, problems, read_manifest
+from hub2hf.export.proof import Proof, passed, read_proof
+from hub2hf.hub.client import token
+from hub2hf.hub.repository import Content, Repository, card_diff, entry_of, text_of
+from hub2hf.hub.result import FileChange
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

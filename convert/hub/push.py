@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.errors import ExportError, HubError
-from convert.export.card import store_about
-from convert.export.manifest import MANIFEST
-from convert.hub.client import bounded, connect, patiently
-from convert.hub.plan import Plan, Ready, check_folder, check_names, plan
-from convert.hub.repository import MAIN, Repository, holds, read_files
-from convert.hub.result import Publication
+from hub2hf.errors import ExportError, HubError
+from hub2hf.export.card import store_about
+from hub2hf.export.manifest import MANIFEST
+from hub2hf.hub.client import bounded, connect, patiently
+from hub2hf.hub.plan import Plan, Ready, check_folder, check_names, plan
+from hub2hf.hub.repository import MAIN, Repository, holds, read_files
+from hub2hf.hub.result import Publication
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,7 +33,7 @@ def push(
     allow_unverified: bool = False,
     say: Say = lambda line: None,
 ) -> Publication:
-    """Publish `folder`, as `convert.push` says it.
+    """Publish `folder`, as `hub2hf.push` says it.
 
     Raises:
         ExportError: the folder is not what its manifest says, or not verified.

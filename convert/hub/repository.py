@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.export.manifest import CARD
-from convert.hub.result import FileChange
+from hub2hf.export.manifest import CARD
+from hub2hf.hub.result import FileChange
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

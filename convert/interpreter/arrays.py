@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Value, bounded, elementary, operation
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Value, bounded, elementary, operation
+from hub2hf.savedmodel.node import Node
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Value, as_float64, bounded, operation
-from convert.interpreter.shapes import ints, sliced, zero
-from convert.interpreter.utf import byte_strings, flat
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Value, as_float64, bounded, operation
+from hub2hf.interpreter.shapes import ints, sliced, zero
+from hub2hf.interpreter.utf import byte_strings, flat
+from hub2hf.savedmodel.node import Node
 
 
 @operation("Roll", cost=lambda node, inputs: np.size(inputs[0]))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convert import limits
-from convert.errors import GraphError
-from convert.interpreter.registry import Cost, Value
-from convert.savedmodel.node import Node
+from hub2hf import limits
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Cost, Value
+from hub2hf.savedmodel.node import Node
 
 ITEM_BYTES = 64  # of an object: a short text, or an entry of a list
 FEW = 1 << 16  # elements that are never too many: what is held already is counted elsewhere

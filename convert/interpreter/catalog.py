@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 
-from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
+from hub2hf.interpreter import (  # noqa: F401  (fill OPERATIONS)
     arrays,
     bounds,
     control,
@@ -24,7 +24,7 @@ from convert.interpreter import (  # noqa: F401  (fill OPERATIONS)
     variants,
     words,
 )
-from convert.interpreter.registry import OPERATIONS, Operation
+from hub2hf.interpreter.registry import OPERATIONS, Operation
 
 RARE = ("blocks", "crosses", "hashing", "numerals", "searching", "segments", "sparse", "special")
 
@@ -33,7 +33,7 @@ RARE = ("blocks", "crosses", "hashing", "numerals", "searching", "segments", "sp
 def operations() -> Mapping[str, Operation]:
     """Return op name → operation, for all that can be computed."""
     for name in RARE:
-        import_module(f"convert.interpreter.{name}")
+        import_module(f"hub2hf.interpreter.{name}")
     return OPERATIONS
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import DEAD, Caller, Value, operation
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import DEAD, Caller, Value, operation
+from hub2hf.savedmodel.node import Node
 
 # A loop runs once a text or once a word, and the longest probe has a few thousand words.
 MAX_ITERATIONS = 20_000

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from convert import limits
-from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES, too_large
-from convert.interpreter.hashing import MASK, fingerprint64, fingerprint_cat64
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.sparse import Sparse
-from convert.interpreter.utf import byte_strings, row_lengths
-from convert.savedmodel.node import Node
+from hub2hf import limits
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import ITEM_BYTES, too_large
+from hub2hf.interpreter.hashing import MASK, fingerprint64, fingerprint_cat64
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.sparse import Sparse
+from hub2hf.interpreter.utf import byte_strings, row_lengths
+from hub2hf.savedmodel.node import Node
 
 Column = list[list[Any]]  # the values of each row
 

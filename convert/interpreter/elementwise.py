@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.interpreter.registry import Caller, Value, as_float64, elementary, operation
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.registry import Caller, Value, as_float64, elementary, operation
+from hub2hf.savedmodel.node import Node
 
 # Of the self-normalising unit (Klambauer et al. 2017, section 1).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805

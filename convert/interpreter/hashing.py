@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.utf import flat
-from convert.limits import tick
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.utf import flat
+from hub2hf.limits import tick
+from hub2hf.savedmodel.node import Node
 
 MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F

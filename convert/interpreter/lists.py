@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, as_float64, bounded, operation
-from convert.interpreter.shapes import ints
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, as_float64, bounded, operation
+from hub2hf.interpreter.shapes import ints
+from hub2hf.savedmodel.node import Node
 
 
 def blank(node: Node, shape: Sequence[int], attribute: str = "element_dtype") -> np.ndarray:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.interpreter.shapes import zero
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.interpreter.shapes import zero
+from hub2hf.savedmodel.node import Node
 
 
 def _blank(node: Node, shape: Sequence[int], like: np.ndarray, value: Value = None) -> np.ndarray:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.texts import option
-from convert.interpreter.utf import byte_strings, flat
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.texts import option
+from hub2hf.interpreter.utf import byte_strings, flat
+from hub2hf.savedmodel.node import Node
 
 MAX_WIDTH = 1000  # of a number that is written, and digits after its point
 _INTEGER = re.compile(rb"[ \t\n\v\f\r]*([+-]?[0-9]+)[ \t\n\v\f\r]*")

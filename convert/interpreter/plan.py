@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convert.errors import GraphError
-from convert.interpreter.catalog import find
-from convert.interpreter.registry import Cost, Kernel
-from convert.savedmodel.graph import Function, Graph
-from convert.savedmodel.node import Node, TensorRef
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.catalog import find
+from hub2hf.interpreter.registry import Cost, Kernel
+from hub2hf.savedmodel.graph import Function, Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 Body = Graph | Function
 

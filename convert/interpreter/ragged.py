@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.interpreter.registry import MAX_ELEMENTS, Caller, Value, bounded, operation
-from convert.interpreter.shapes import ints
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.registry import MAX_ELEMENTS, Caller, Value, bounded, operation
+from hub2hf.interpreter.shapes import ints
+from hub2hf.savedmodel.node import Node
 
 
 def _rows(splits: Value) -> list[tuple[int, int]]:

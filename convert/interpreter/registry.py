@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel.node import Node
 
 Value = Any  # np.ndarray, or a TensorList, or a resource
 

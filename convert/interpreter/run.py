@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from convert import limits
-from convert.errors import GraphError, Hub2HFError
-from convert.interpreter import bounds
-from convert.interpreter.catalog import find
-from convert.interpreter.plan import Body, Plan, Step, plan
-from convert.interpreter.registry import DEAD, Kernel, Value, as_float64
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.variables import VARIABLE_OPS
+from hub2hf import limits
+from hub2hf.errors import GraphError, Hub2HFError
+from hub2hf.interpreter import bounds
+from hub2hf.interpreter.catalog import find
+from hub2hf.interpreter.plan import Body, Plan, Step, plan
+from hub2hf.interpreter.registry import DEAD, Kernel, Value, as_float64
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # A probe of a 24-layer encoder takes about 10,000 steps, each probe text about 2,000 more.
 MAX_STEPS = 2_000_000

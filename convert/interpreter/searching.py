@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.savedmodel.node import Node
 
 
 def descending(x: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.savedmodel.node import Node
 
 COMBINE: dict[str, Any] = {
     "Sum": np.add,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.interpreter.bounds import many
-from convert.interpreter.registry import Caller, Value, as_float64, bounded, elementary, operation
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.bounds import many
+from hub2hf.interpreter.registry import Caller, Value, as_float64, bounded, elementary, operation
+from hub2hf.savedmodel.node import Node
 
 
 def ints(value: Value) -> tuple[int, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.interpreter.shapes import inside, ints, zero
-from convert.interpreter.utf import row_lengths
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.interpreter.shapes import inside, ints, zero
+from hub2hf.interpreter.utf import row_lengths
+from hub2hf.savedmodel.node import Node
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.interpreter.registry import Value, elementary
+from hub2hf.interpreter.registry import Value, elementary
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EULER = 0.5772156649015329

@@ -1,4 +1,4 @@
-"""Text ops, after TensorFlow's and TF.Text's kernels. What Unicode and RE2 know comes from `convert.witness`."""
+"""Text ops, after TensorFlow's and TF.Text's kernels. What Unicode and RE2 know comes from `hub2hf.witness`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.arrays import text_attr
-from convert.interpreter.ragged import spans
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.utf import byte_strings
-from convert.limits import tick
-from convert.savedmodel.node import Node
-from convert.witness.patterns import Pattern, compiled
-from convert.witness.points import LAST, script_numbers, white_space
-from convert.witness.rewrites import read_rewrite
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.arrays import text_attr
+from hub2hf.interpreter.ragged import spans
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.utf import byte_strings
+from hub2hf.limits import tick
+from hub2hf.savedmodel.node import Node
+from hub2hf.witness.patterns import Pattern, compiled
+from hub2hf.witness.points import LAST, script_numbers, white_space
+from hub2hf.witness.rewrites import read_rewrite
 
 
 def map_strings(function: Callable[[bytes], bytes], array: Value) -> np.ndarray:

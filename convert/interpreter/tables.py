@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.utf import byte_strings
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.utf import byte_strings
+from hub2hf.savedmodel.node import Node
 
 # The ops that make a table which nothing has filled yet; HashTable and HashTableV2 hold the vocabulary (run.TABLE_OPS).
 MUTABLE = (

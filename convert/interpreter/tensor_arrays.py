@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.lists import blank
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.lists import blank
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.savedmodel.node import Node
 
 
 def _generations(name: str, *others: str) -> tuple[str, ...]:

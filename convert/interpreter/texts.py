@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.interpreter.utf import byte_strings, decoded, encoded, flat, row_lengths, starts_of, valid
-from convert.savedmodel.node import Node
-from convert.unicode.casing import lowered, uppered
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.interpreter.utf import byte_strings, decoded, encoded, flat, row_lengths, starts_of, valid
+from hub2hf.savedmodel.node import Node
+from hub2hf.unicode.casing import lowered, uppered
 
 SPACE = b"\t\n\v\f\r "  # absl::ascii_isspace
 

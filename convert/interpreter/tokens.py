@@ -7,14 +7,14 @@ from functools import cache
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, bounded, operation
-from convert.interpreter.texts import option
-from convert.interpreter.utf import LAST_POINT, byte_strings, decoded, flat, row_lengths, sizes_of, valid
-from convert.interpreter.words import shared
-from convert.savedmodel.node import Node
-from convert.unicode.tables import whitespace
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, bounded, operation
+from hub2hf.interpreter.texts import option
+from hub2hf.interpreter.utf import LAST_POINT, byte_strings, decoded, flat, row_lengths, sizes_of, valid
+from hub2hf.interpreter.words import shared
+from hub2hf.savedmodel.node import Node
+from hub2hf.unicode.tables import whitespace
 
 
 @cache

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Value, operation
-from convert.savedmodel.node import Node
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.savedmodel.node import Node
 
 LAST_POINT = 0x10FFFF
 REPLACEMENT = 0xFFFD
@@ -223,7 +223,7 @@ def script_numbers() -> np.ndarray:
     Observed by `scripts/build_script_numbers.py`: TensorFlow's ICU is another than TF.Text's.
     """
     numbers = np.full(LAST_POINT + 1, _UNKNOWN_SCRIPT, np.int32)
-    package = resources.files("convert.unicode")
+    package = resources.files("hub2hf.unicode")
     for line in package.joinpath("script_numbers.txt").read_text(encoding="ascii").splitlines():
         if line.startswith("#"):
             continue

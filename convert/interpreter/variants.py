@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from convert.interpreter.bounds import ITEM_BYTES
-from convert.interpreter.registry import Caller, Value, operation
-from convert.savedmodel.node import Node
+from hub2hf.interpreter.bounds import ITEM_BYTES
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.savedmodel.node import Node
 
 Key = tuple[str, tuple[int, ...], bytes]
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.interpreter.registry import Caller, Value, operation
-from convert.interpreter.strings import map_strings, text_of
-from convert.interpreter.utf import byte_strings
-from convert.savedmodel.node import Node
-from convert.witness.folding import FORMS, case_folded, normalized
-from convert.witness.patterns import compiled
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.registry import Caller, Value, operation
+from hub2hf.interpreter.strings import map_strings, text_of
+from hub2hf.interpreter.utf import byte_strings
+from hub2hf.savedmodel.node import Node
+from hub2hf.witness.folding import FORMS, case_folded, normalized
+from hub2hf.witness.patterns import compiled
 
 
 @operation("CaseFoldUTF8")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from convert.savedmodel.checkpoint import Checkpoint, Variable
-from convert.savedmodel.graph import Argument, Function, Graph, Scope, parse_tensor_name
-from convert.savedmodel.model import SavedModel, Signature, SignatureTensor
-from convert.savedmodel.node import Node, TensorRef
-from convert.savedmodel.slices import SliceSpec
-from convert.savedmodel.stripped import Stripped, stripped
-from convert.savedmodel.variables import Binding
+from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
+from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope, parse_tensor_name
+from hub2hf.savedmodel.model import SavedModel, Signature, SignatureTensor
+from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.slices import SliceSpec
+from hub2hf.savedmodel.stripped import Stripped, stripped
+from hub2hf.savedmodel.variables import Binding
 
 __all__ = [
     "Argument",

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import FETCH_AGAIN, SourceError, VocabularyError
-from convert.limits import MAX_ASSETS, MAX_LINE_BYTES, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_LINES
-from convert.savedmodel import messages
+from hub2hf.errors import FETCH_AGAIN, SourceError, VocabularyError
+from hub2hf.limits import MAX_ASSETS, MAX_LINE_BYTES, MAX_VOCABULARY_BYTES, MAX_VOCABULARY_LINES
+from hub2hf.savedmodel import messages
 
 ASSETS_FOLDER: Final = "assets"  # kSavedModelAssetsDirectory, tensorflow/cc/saved_model/constants.h
 ASSETS_COLLECTION: Final = "saved_model_assets"  # kSavedModelAssetsKey, ibid.; TF Hub v1 modules list them here

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.limits import MAX_REPEATED
-from convert.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES, graph_dtype
+from hub2hf.errors import GraphError
+from hub2hf.limits import MAX_REPEATED
+from hub2hf.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES, graph_dtype
 
 MAX_ELEMENTS: Final = 1 << 28  # a constant of a graph cannot hold more: GraphDef is limited to 2 GiB
 MAX_RANK: Final = 32  # numpy < 2 has no more axes

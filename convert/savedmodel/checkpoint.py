@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import FETCH_AGAIN, CheckpointError
-from convert.savedmodel import messages
-from convert.savedmodel.entries import Entry, Piece, read_entries, read_header
-from convert.savedmodel.files import is_file
-from convert.savedmodel.graph_only import KeptBytes
-from convert.savedmodel.shards import Shards
-from convert.savedmodel.table import read_table
+from hub2hf.errors import FETCH_AGAIN, CheckpointError
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.entries import Entry, Piece, read_entries, read_header
+from hub2hf.savedmodel.files import is_file
+from hub2hf.savedmodel.graph_only import KeptBytes
+from hub2hf.savedmodel.shards import Shards
+from hub2hf.savedmodel.table import read_table
 
 OBJECT_GRAPH_KEY: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"  # OBJECT_GRAPH_PROTO_KEY, tensorflow/python/trackable/base.py
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import FETCH_AGAIN, CheckpointError
-from convert.limits import MAX_KEY_BYTES, MAX_SLICES_IN_ALL
-from convert.savedmodel import messages
-from convert.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES
-from convert.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, slice_from_proto
+from hub2hf.errors import FETCH_AGAIN, CheckpointError
+from hub2hf.limits import MAX_KEY_BYTES, MAX_SLICES_IN_ALL
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES
+from hub2hf.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, slice_from_proto
 
 HEADER_KEY: Final = b""  # kHeaderEntryKey, tensorflow/core/util/tensor_bundle/tensor_bundle.h
 BUNDLE_VERSION: Final = 1  # kTensorBundleVersion, tensorflow/core/util/tensor_bundle/tensor_bundle.h

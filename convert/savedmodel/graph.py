@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from convert.errors import GraphError
-from convert.limits import MAX_INPUTS, MAX_NODES, tick
-from convert.savedmodel import messages
-from convert.savedmodel.attributes import REPORT
-from convert.savedmodel.dtypes import DType, graph_dtype
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
-from convert.savedmodel.ops import OpRegistry
+from hub2hf.errors import GraphError
+from hub2hf.limits import MAX_INPUTS, MAX_NODES, tick
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.attributes import REPORT
+from hub2hf.savedmodel.dtypes import DType, graph_dtype
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.savedmodel.ops import OpRegistry
 
 Consumers = Mapping[TensorRef, list[tuple[Node, int]]]
 

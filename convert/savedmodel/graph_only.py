@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from convert.errors import CheckpointError, SourceError
-from convert.limits import MAX_INDEX_BYTES
-from convert.savedmodel.entries import Entry, Piece
-from convert.savedmodel.files import is_file
-from convert.savedmodel.shards import Shards
+from hub2hf.errors import CheckpointError, SourceError
+from hub2hf.limits import MAX_INDEX_BYTES
+from hub2hf.savedmodel.entries import Entry, Piece
+from hub2hf.savedmodel.files import is_file
+from hub2hf.savedmodel.shards import Shards
 
 FILE: Final = "graph-only.json"
 KEPT: Final = "variables/kept.json"

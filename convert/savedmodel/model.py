@@ -10,19 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from convert.errors import FETCH_AGAIN, CheckpointError, GraphError, SourceError
-from convert.limits import MAX_CLAIMED_BYTES, budget
-from convert.savedmodel import messages
-from convert.savedmodel.assets import read_assets
-from convert.savedmodel.attributes import REPORT, Shape, decode_shape
-from convert.savedmodel.checkpoint import Checkpoint, Variable
-from convert.savedmodel.dtypes import DType, graph_dtype
-from convert.savedmodel.files import is_file
-from convert.savedmodel.graph import Graph, parse_tensor_name
-from convert.savedmodel.graph_only import NEXT, GraphOnly
-from convert.savedmodel.node import TensorRef
-from convert.savedmodel.objects import ObjectGraph
-from convert.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
+from hub2hf.errors import FETCH_AGAIN, CheckpointError, GraphError, SourceError
+from hub2hf.limits import MAX_CLAIMED_BYTES, budget
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.assets import read_assets
+from hub2hf.savedmodel.attributes import REPORT, Shape, decode_shape
+from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
+from hub2hf.savedmodel.dtypes import DType, graph_dtype
+from hub2hf.savedmodel.files import is_file
+from hub2hf.savedmodel.graph import Graph, parse_tensor_name
+from hub2hf.savedmodel.graph_only import NEXT, GraphOnly
+from hub2hf.savedmodel.node import TensorRef
+from hub2hf.savedmodel.objects import ObjectGraph
+from hub2hf.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
 
 # tensorflow/cc/saved_model/constants.h and tag_constants.h
 SAVED_MODEL_FILE: Final = "saved_model.pb"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from convert.errors import GraphError
-from convert.savedmodel.attributes import REPORT, Array, Shape, decode_attribute, decode_shape
-from convert.savedmodel.dtypes import DType, graph_dtype
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel.attributes import REPORT, Array, Shape, decode_attribute, decode_shape
+from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
 _REQUIRED: Final = object()

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from convert.errors import GraphError
-from convert.savedmodel.attributes import REPORT, Shape, decode_shape
-from convert.savedmodel.dtypes import DType, graph_dtype
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel.attributes import REPORT, Shape, decode_shape
+from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 CALL: Final = "__call__"
 

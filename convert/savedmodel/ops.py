@@ -12,9 +12,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from convert.errors import GraphError
-from convert.limits import tick
-from convert.savedmodel.attributes import REPORT
+from hub2hf.errors import GraphError
+from hub2hf.limits import tick
+from hub2hf.savedmodel.attributes import REPORT
 
 # An output: its name, and the attribute that tells how many tensors it is ("" when it is one).
 Output = tuple[str, str]

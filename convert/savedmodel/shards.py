@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, Final
 import google_crc32c
 import numpy as np
 
-from convert.errors import FETCH_AGAIN, CheckpointError
-from convert.savedmodel.entries import Entry, Piece
-from convert.savedmodel.files import is_file
-from convert.savedmodel.table import VarintError, mask_crc, read_varint
+from hub2hf.errors import FETCH_AGAIN, CheckpointError
+from hub2hf.savedmodel.entries import Entry, Piece
+from hub2hf.savedmodel.files import is_file
+from hub2hf.savedmodel.table import VarintError, mask_crc, read_varint
 
 _READ_BYTES: Final = 8 << 20
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.limits import MAX_SLICES
+from hub2hf.limits import MAX_SLICES
 
 FULL_EXTENT = -1  # TensorSlice::kFullExtent, tensorflow/core/framework/tensor_slice.h
 _ESCAPES = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import Hub2HFError, SourceError
-from convert.limits import tick
-from convert.savedmodel import messages
-from convert.savedmodel.assets import ASSETS_COLLECTION, ASSETS_FOLDER, check_vocabulary
-from convert.savedmodel.attributes import decode_tensor
-from convert.savedmodel.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
-from convert.savedmodel.graph_only import FILE, FORMAT, KEPT
-from convert.savedmodel.model import SAVED_MODEL_FILE, VARIABLES_PREFIX, SavedModel, read_meta_graph
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.limits import tick
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.assets import ASSETS_COLLECTION, ASSETS_FOLDER, check_vocabulary
+from hub2hf.savedmodel.attributes import decode_tensor
+from hub2hf.savedmodel.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
+from hub2hf.savedmodel.graph_only import FILE, FORMAT, KEPT
+from hub2hf.savedmodel.model import SAVED_MODEL_FILE, VARIABLES_PREFIX, SavedModel, read_meta_graph
 
 # What a graph needs of its constants is short: sizes, axes, patterns, code points. Weights and vocabularies are not.
 MAX_FLOATS: Final = 64

@@ -16,8 +16,8 @@ from typing import Final
 import cramjam
 import google_crc32c
 
-from convert.errors import FETCH_AGAIN, CheckpointError
-from convert.limits import MAX_ENTRIES, MAX_INDEX_BYTES
+from hub2hf.errors import FETCH_AGAIN, CheckpointError
+from hub2hf.limits import MAX_ENTRIES, MAX_INDEX_BYTES
 
 TABLE_MAGIC: Final = 0xDB4775248B80FB57  # kTableMagicNumber, tensorflow/core/lib/io/format.h
 FOOTER_SIZE: Final = 48  # Footer::kEncodedLength: two block handles of at most 20 bytes, padded, and the magic

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import FETCH_AGAIN, GraphError
-from convert.savedmodel.checkpoint import Checkpoint
-from convert.savedmodel.node import Node
+from hub2hf.errors import FETCH_AGAIN, GraphError
+from hub2hf.savedmodel.checkpoint import Checkpoint
+from hub2hf.savedmodel.node import Node
 
 CHUNK = 4 << 20
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from convert.errors import GraphError
-from convert.limits import tick
-from convert.savedmodel.attributes import REPORT
-from convert.savedmodel.graph import Graph, Scope, parse_tensor_name
-from convert.savedmodel.node import ARGUMENT_OP, Node, TensorRef
-from convert.savedmodel.slices import SliceError, SliceSpec, parse_slice_spec
+from hub2hf.errors import GraphError
+from hub2hf.limits import tick
+from hub2hf.savedmodel.attributes import REPORT
+from hub2hf.savedmodel.graph import Graph, Scope, parse_tensor_name
+from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.savedmodel.slices import SliceError, SliceSpec, parse_slice_spec
 
 VARIABLE_OPS: Final = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _PASS_THROUGH: Final = frozenset({"Identity", "ReadVariableOp", "Enter", "Reshape", "EnsureShape", "Cast"})

@@ -6,19 +6,19 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from convert.errors import SourceError
-from convert.known_models import SUFFIX, KnownModel, find_model, known_models
-from convert.sources.address import TFHUB, Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
-from convert.sources.archive import model_folder
-from convert.sources.download import MovedToKaggle, Progress
-from convert.sources.kaggle import kaggle_cached, kaggle_fetched
-from convert.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
-from convert.sources.store import cached, fetched, file_sha256, unpacked
+from hub2hf.errors import SourceError
+from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models
+from hub2hf.sources.address import TFHUB, Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
+from hub2hf.sources.archive import model_folder
+from hub2hf.sources.download import MovedToKaggle, Progress
+from hub2hf.sources.kaggle import kaggle_cached, kaggle_fetched
+from hub2hf.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
+from hub2hf.sources.store import cached, fetched, file_sha256, unpacked
 
 __all__ = ["EMBEDDED", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
 
 EMBEDDED = ("lealla-mini",)
-MODELS = Path(str(resources.files("convert"))) / "models"
+MODELS = Path(str(resources.files("hub2hf"))) / "models"
 
 
 def resolve(source: str | Path, *, progress: Progress | None = None) -> Path:

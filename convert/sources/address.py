@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from convert.errors import SourceError
+from hub2hf.errors import SourceError
 
 TFHUB = "https://tfhub.dev"
 TFHUB_HOSTS = frozenset({"tfhub.dev", "www.tfhub.dev"})

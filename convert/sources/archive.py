@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
-from convert.errors import SourceError
+from hub2hf.errors import SourceError
 
 SAVED_MODEL_FILE: Final = "saved_model.pb"
 # A SavedModel has a dozen files, and BERT-large takes 1.3 GB.

@@ -13,7 +13,7 @@ from typing import Any
 
 import google_crc32c
 
-from convert.errors import SourceError
+from hub2hf.errors import SourceError
 
 _CHUNK = 8 << 20
 # RFC 9530 (Repr-Digest), RFC 3230 (Digest), and Google Cloud Storage, where TF Hub keeps its modules (x-goog-hash).

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
-from convert.errors import SourceError
-from convert.patience import PASSING, Patience, retry_after
-from convert.sources.address import KAGGLE_HOSTS
-from convert.sources.digests import Promised, promised_by
+from hub2hf.errors import SourceError
+from hub2hf.patience import PASSING, Patience, retry_after
+from hub2hf.sources.address import KAGGLE_HOSTS
+from hub2hf.sources.digests import Promised, promised_by
 
 if TYPE_CHECKING:
     import requests

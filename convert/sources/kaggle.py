@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from convert.errors import SourceError
-from convert.sources.address import KaggleHandle
-from convert.sources.download import NotAllowed, Progress, download, reason_of
-from convert.sources.places import kaggle_cache, kaggle_versions
-from convert.sources.store import alone, cached, fetched
+from hub2hf.errors import SourceError
+from hub2hf.sources.address import KaggleHandle
+from hub2hf.sources.download import NotAllowed, Progress, download, reason_of
+from hub2hf.sources.places import kaggle_cache, kaggle_versions
+from hub2hf.sources.store import alone, cached, fetched
 
 KAGGLE = "https://www.kaggle.com"
 INSTALL = "Install it, and log in: pip install 'hub2hf[kaggle]'."

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.errors import SourceError
-from convert.known_models import known_models
-from convert.sources import EMBEDDED, addresses_of, cached_at, resolve
-from convert.sources.places import own_cache
-from convert.sources.store import cached, described
+from hub2hf.errors import SourceError
+from hub2hf.known_models import known_models
+from hub2hf.sources import EMBEDDED, addresses_of, cached_at, resolve
+from hub2hf.sources.places import own_cache
+from hub2hf.sources.store import cached, described
 
 
 @dataclass(frozen=True)

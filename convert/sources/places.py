@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from convert.sources.address import ArchiveUrl, KaggleHandle, TfhubAddress
+from hub2hf.sources.address import ArchiveUrl, KaggleHandle, TfhubAddress
 
 NO = ("", "0", "false", "no", "off")
 

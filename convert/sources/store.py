@@ -15,9 +15,9 @@ from typing import Final
 
 import filelock
 
-from convert.errors import SourceError
-from convert.sources.archive import model_folder, unpack
-from convert.sources.download import Progress, download
+from hub2hf.errors import SourceError
+from hub2hf.sources.archive import model_folder, unpack
+from hub2hf.sources.download import Progress, download
 
 LOCK_SECONDS: Final = 4 * 3600.0  # another process may be fetching a large model over a bad connection
 

@@ -19,13 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from convert.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
-from convert.errors import GraphError
-from convert.unicode.codepoints import NOTHING, CodePoints, regex_class, union
-from convert.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
-from convert.unicode.patterns import replacement
-from convert.unicode.re2 import Alternate, Chars, Node, parse
-from convert.unicode.tables import re2_class
+from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
+from hub2hf.errors import GraphError
+from hub2hf.unicode.codepoints import NOTHING, CodePoints, regex_class, union
+from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
+from hub2hf.unicode.patterns import replacement
+from hub2hf.unicode.re2 import Alternate, Chars, Node, parse
+from hub2hf.unicode.tables import re2_class
 
 from .charsmap import charsmap
 from .marks import stand_ins

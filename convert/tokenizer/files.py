@@ -11,9 +11,9 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from convert.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
-from convert.errors import GraphError, VocabularyError
-from convert.unicode.codepoints import LAST
+from hub2hf.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
+from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.unicode.codepoints import LAST
 
 from .characters import NFD, Step
 from .pipeline import build_pipeline

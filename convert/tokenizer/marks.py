@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from convert.unicode.folding import mark_classes, unsorted_marks
+from hub2hf.unicode.folding import mark_classes, unsorted_marks
 
 # `Precompiled` takes a cluster of fewer than six bytes for its first character: no cluster is, that begins with four and
 # goes on.

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convert.blueprint.text import (
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     Pack,
@@ -32,12 +32,12 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from convert.errors import GraphError
-from convert.unicode.automaton import TooComplexError, to_regex, words_matching
-from convert.unicode.codepoints import CodePoints, regex_class
-from convert.unicode.delimiters import read_delimiters
-from convert.unicode.re2 import Chars, parse, unsupported
-from convert.unicode.tables import scripts, whitespace
+from hub2hf.errors import GraphError
+from hub2hf.unicode.automaton import TooComplexError, to_regex, words_matching
+from hub2hf.unicode.codepoints import CodePoints, regex_class
+from hub2hf.unicode.delimiters import read_delimiters
+from hub2hf.unicode.re2 import Chars, parse, unsupported
+from hub2hf.unicode.tables import scripts, whitespace
 
 from .characters import Step, character_steps
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from convert.blueprint.text import TextBlueprint
-from convert.errors import VocabularyError
-from convert.savedmodel.assets import check_vocabulary
+from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.errors import VocabularyError
+from hub2hf.savedmodel.assets import check_vocabulary
 
 MASK = "[MASK]"
 

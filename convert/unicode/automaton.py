@@ -16,7 +16,7 @@ from operator import or_
 
 import numpy as np
 
-from convert.limits import tick
+from hub2hf.limits import tick
 
 from .codepoints import CodePoints, regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, parse, unsupported

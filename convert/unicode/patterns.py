@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from convert.limits import MAX_PATHS
+from hub2hf.limits import MAX_PATHS
 
 from .codepoints import regex_class
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported

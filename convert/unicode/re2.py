@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import NoReturn
 
-from convert.errors import GraphError
-from convert.limits import MAX_GROUPS, MAX_PATTERN
+from hub2hf.errors import GraphError
+from hub2hf.limits import MAX_GROUPS, MAX_PATTERN
 
 from .codepoints import EVERYTHING, NOTHING, CodePoints, union
 from .tables import re2_class

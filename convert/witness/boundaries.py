@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from convert.limits import tick
+from hub2hf.limits import tick
 
 from .folding import folded_character, marks, normalized
 from .patterns import bracket_points

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from convert.errors import GraphError
+from hub2hf.errors import GraphError
 
 from .differences import folded, inert, versions
 from .points import asked

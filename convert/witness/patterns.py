@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from convert.errors import GraphError
-from convert.limits import MAX_PATTERN, MAX_WORK, tick
+from hub2hf.errors import GraphError
+from hub2hf.limits import MAX_PATTERN, MAX_WORK, tick
 
 from .differences import Ranges, class_differences, codes, folding_pairs
 from .points import code_points, flags, options, re2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convert import limits
+from hub2hf import limits
 
 
 @pytest.fixture(autouse=True)

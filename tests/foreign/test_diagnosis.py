@@ -11,15 +11,15 @@ import pytest
 from builders import Recipe, build
 from other_kinds import Encoder, Words, save
 
-import convert
-from convert.blueprint.diagnosis import Diagnosis
-from convert.errors import Hub2HFError
+import hub2hf
+from hub2hf.blueprint.diagnosis import Diagnosis
+from hub2hf.errors import Hub2HFError
 
 
 def diagnosed(folder: Path) -> Diagnosis:
     with pytest.raises(Hub2HFError) as refusal:
-        convert.inspect(folder)
-    return convert.diagnose(refusal.value, folder)
+        hub2hf.inspect(folder)
+    return hub2hf.diagnose(refusal.value, folder)
 
 
 def read(found: Diagnosis, question: str) -> list[str]:
@@ -59,7 +59,7 @@ def test_each_thing_that_is_not_understood_is_told(tmp_path: Path) -> None:
 
 
 def test_every_operation_that_is_not_understood_is_told_with_its_nodes(tmp_path: Path) -> None:
-    from convert.interpreter.registry import OPERATIONS
+    from hub2hf.interpreter.registry import OPERATIONS
 
     kept = {name: OPERATIONS.pop(name) for name in ("Softmax", "Tanh", "StaticRegexReplace")}
     try:
@@ -81,14 +81,14 @@ def test_an_ambiguous_output_does_not_end_the_questions(tmp_path: Path) -> None:
 def test_a_graph_only_file_gives_the_same_diagnosis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB2HF_CACHE", str(tmp_path / "cache"))
     folder = save(tmp_path / "model", Encoder("talking", "no_pooler"))
-    convert.graph_only(folder, tmp_path / "graph.zip")
+    hub2hf.graph_only(folder, tmp_path / "graph.zip")
     assert diagnosed(folder).as_json() == diagnosed(tmp_path / "graph.zip").as_json()
 
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_the_command_prints_it_and_ends_with_one_error(as_json: bool, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", Words(deep=False))
-    command = [sys.executable, "-m", "convert.cli", "inspect", folder, *(["--json"] if as_json else [])]
+    command = [sys.executable, "-m", "hub2hf", "inspect", folder, *(["--json"] if as_json else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

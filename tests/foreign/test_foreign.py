@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from builders import Built, Recipe, build
 
-import convert
-from convert.equivalence.pytorch_side import embed
-from convert.equivalence.sentences import demo_sentences
-from convert.state_dict import SWAP_ROWS
+import hub2hf
+from hub2hf.equivalence.pytorch_side import embed
+from hub2hf.equivalence.sentences import demo_sentences
+from hub2hf.state_dict import SWAP_ROWS
 
 TOLERANCE = 2e-6
 TEXTS = [sentence.text for sentence in demo_sentences()]
@@ -118,7 +118,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Built]:
 @pytest.mark.parametrize("name", GOOD)
 def test_converts_exactly(name: str, built: Callable[[str], Built], tmp_path: Path) -> None:
     source, out = built(name), tmp_path / "out"
-    convert.convert(source.folder, out)
+    hub2hf.convert(source.folder, out)
     wanted = source.embeddings / np.linalg.norm(source.embeddings, axis=-1, keepdims=True)
     ids = [row[row != 0].tolist() for row in source.ids]
     for surface in ("automodel", "sentence-transformers"):
@@ -131,15 +131,15 @@ def test_converts_exactly(name: str, built: Callable[[str], Built], tmp_path: Pa
 def test_is_refused_by_name(name: str, tmp_path: Path) -> None:
     recipe, culprit = HOPELESS[name]
     source, out = build(tmp_path / "model", recipe).folder, tmp_path / "out"
-    with pytest.raises(convert.Hub2HFError) as refusal:
-        convert.convert(source, out)
+    with pytest.raises(hub2hf.Hub2HFError) as refusal:
+        hub2hf.convert(source, out)
     assert culprit in str(refusal.value)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_the_command_ends_with_one_error_and_exit_code_2(tmp_path: Path) -> None:
     source = build(tmp_path / "model", HOPELESS["unknown_op"][0]).folder
-    command = [sys.executable, "-m", "convert.cli", "convert", source, tmp_path / "out"]
+    command = [sys.executable, "-m", "hub2hf", "convert", source, tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "'FakeQuantWithMinMaxArgs'" in done.stderr
@@ -148,19 +148,19 @@ def test_the_command_ends_with_one_error_and_exit_code_2(tmp_path: Path) -> None
 
 
 def test_what_foreign_graphs_say_is_read(built: Callable[[str], Built]) -> None:
-    erf = convert.inspect(built("google-erf").folder)
+    erf = hub2hf.inspect(built("google-erf").folder)
     assert (erf.encoder.hidden_activation.value, erf.encoder.pooler_activation.value) == ("gelu_erf", "tanh")
     assert (erf.encoder.layer_norm_epsilon.value, erf.text.pack.max_length) == (1e-6, 64)
-    fused = convert.inspect(built("modern").folder).encoder
+    fused = hub2hf.inspect(built("modern").folder).encoder
     assert (fused.layer_norm_epsilon.value, fused.heads.value) == (2e-5, 4)
     assert (fused.hidden_activation.value, fused.pooler_activation.value) == ("gelu_tanh", "gelu_erf")
-    looked_up = convert.inspect(built("google-relu").folder).text.pack
+    looked_up = hub2hf.inspect(built("google-relu").folder).text.pack
     assert (looked_up.start_id, looked_up.end_id, looked_up.pad_id) == (101, 102, 0)
-    swapped = convert.inspect(built("second-type-row").folder).encoder
+    swapped = hub2hf.inspect(built("second-type-row").folder).encoder
     assert swapped.token_type_row.value == 1
     assert [item.operation for item in swapped.mapped if "token_type" in item.key] == [SWAP_ROWS]
-    trained = convert.inspect(built("wrapped").folder).encoder
+    trained = hub2hf.inspect(built("wrapped").folder).encoder
     assert "global_step" in trained.unused
     assert not any("Adam" in item.variable for item in trained.mapped)
-    averaged = convert.inspect(built("averaged").folder).encoder
+    averaged = hub2hf.inspect(built("averaged").folder).encoder
     assert all(item.variable.endswith("/ExponentialMovingAverage") for item in averaged.mapped)

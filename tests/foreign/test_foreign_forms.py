@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from foreign_forms import FORMS, Form
 
-import convert
-from convert.equivalence.exposed import expose
-from convert.equivalence.recording import Recording
-from convert.equivalence.tensorflow_side import BATCH, ReferenceGraph
-from convert.hub.plan import check_folder
-from convert.savedmodel import SavedModel
+import hub2hf
+from hub2hf.equivalence.exposed import expose
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.tensorflow_side import BATCH, ReferenceGraph
+from hub2hf.hub.plan import check_folder
+from hub2hf.savedmodel import SavedModel
 
 LANGUAGES = ["de", "ja", "th", "ar", "traps"]
 EXACT = 2e-6  # configs/tolerances.toml, automodel and sentence-transformers
@@ -41,10 +41,10 @@ def test_what_converts_is_recorded_verified_and_may_be_pushed(
     name: str, form: Callable[[str], Form], model: Path, tmp_path: Path
 ) -> None:
     made, out, golden = form(name), tmp_path / "out", tmp_path / "golden"
-    convert.convert(made.source, out, model=model, **made.beside)
-    convert.record(made.source, golden, languages=LANGUAGES, **made.beside)
-    replayed = convert.verify(None, out, golden=golden, add_proof=False)
-    live = convert.verify(made.source, out, languages=LANGUAGES, **made.beside)
+    hub2hf.convert(made.source, out, model=model, **made.beside)
+    hub2hf.record(made.source, golden, languages=LANGUAGES, **made.beside)
+    replayed = hub2hf.verify(None, out, golden=golden, add_proof=False)
+    live = hub2hf.verify(made.source, out, languages=LANGUAGES, **made.beside)
     for report in (replayed, live):
         exact = [row for row in report.rows if row.surface in ("automodel", "sentence-transformers")]
         assert report.equivalent
@@ -60,9 +60,9 @@ def test_ids_and_stages_are_fetched_wherever_they_are_made(
     name: str, form: Callable[[str], Form], tmp_path: Path
 ) -> None:
     source = form(name).source
-    convert.record(source, tmp_path / "golden", languages=["ja"])
+    hub2hf.record(source, tmp_path / "golden", languages=["ja"])
     found = Recording.load(tmp_path / "golden")
-    layers = convert.inspect(source).encoder.layers.value
+    layers = hub2hf.inspect(source).encoder.layers.value
     assert list(found.stages) == ["embeddings", *(f"layer {i}" for i in range(layers)), "embedding"]
     assert len({value.tobytes() for value in found.stages.values()}) == layers + 2
     with ReferenceGraph(source) as graph:

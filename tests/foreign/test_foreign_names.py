@@ -12,7 +12,7 @@ import torch
 from builders import VOCABULARY
 from transformers import AutoModel
 
-import convert
+import hub2hf
 
 PIECES = len(VOCABULARY.read_bytes().splitlines())
 
@@ -35,7 +35,7 @@ def converted(out: Path, given: list[np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("year", [2020, 2019])
 def test_the_names_of_a_year_are_known(year: int, tmp_path: Path) -> None:
     model, given = foreign_names.official(tmp_path / "model", PIECES, year), batch()
-    encoder = convert.convert(tmp_path / "model", tmp_path / "out", vocab=VOCABULARY).blueprint.encoder
+    encoder = hub2hf.convert(tmp_path / "model", tmp_path / "out", vocab=VOCABULARY).blueprint.encoder
     assert all(item.named for item in encoder.mapped)
     wanted = model([tf.constant(part) for part in given])[0].numpy()
     assert np.abs(converted(tmp_path / "out", given) - wanted).max() < 2e-6
@@ -43,7 +43,7 @@ def test_the_names_of_a_year_are_known(year: int, tmp_path: Path) -> None:
 
 def test_keras_3_names_nothing(tmp_path: Path) -> None:
     model, given = foreign_names.keras_3(tmp_path / "model", PIECES), batch()
-    encoder = convert.convert(tmp_path / "model", tmp_path / "out", vocab=VOCABULARY).blueprint.encoder
+    encoder = hub2hf.convert(tmp_path / "model", tmp_path / "out", vocab=VOCABULARY).blueprint.encoder
     assert not any(item.named for item in encoder.mapped)
     inputs = dict(zip(foreign_names.IDS, map(tf.constant, given), strict=True))
     wanted = model(inputs)["default"].numpy()

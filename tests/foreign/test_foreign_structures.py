@@ -12,13 +12,13 @@ from builders import VOCABULARY
 from foreign_structures import Built, Form, build
 from transformers import AutoModel
 
-import convert
-from convert.blueprint import mapping, side
-from convert.blueprint.encoder import Read
-from convert.blueprint.places import Asking
-from convert.errors import GraphError, Hub2HFError
-from convert.savedmodel import SavedModel
-from convert.state_dict import COPY, TRANSPOSE, VIEW, Mapped
+import hub2hf
+from hub2hf.blueprint import mapping, side
+from hub2hf.blueprint.encoder import Read
+from hub2hf.blueprint.places import Asking
+from hub2hf.errors import GraphError, Hub2HFError
+from hub2hf.savedmodel import SavedModel
+from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped
 
 TOLERANCE = 2e-6
 
@@ -86,7 +86,7 @@ def apart(built: Built, out: Path) -> float:
 @pytest.mark.parametrize("name", GOOD)
 def test_any_form_converts_exactly(name: str, tmp_path: Path) -> None:
     built, out = build(tmp_path / "model", GOOD[name]), tmp_path / "out"
-    convert.convert(built.folder, out, vocab=VOCABULARY)
+    hub2hf.convert(built.folder, out, vocab=VOCABULARY)
     assert apart(built, out) <= TOLERANCE
 
 
@@ -95,7 +95,7 @@ def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
     types = "row" if twist == "types_of_ids" else "given"
     built = build(tmp_path / "model", Form(twist=twist, types=types, layers=3))
     with pytest.raises(Hub2HFError) as refusal:
-        convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
+        hub2hf.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
     assert WRONG[twist] in str(refusal.value)
     assert not (tmp_path / "out").exists()
 
@@ -103,7 +103,7 @@ def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
 def test_ids_that_are_changed_far_up_are_refused(tmp_path: Path) -> None:
     built = build(tmp_path / "model", Form(words="clip_early", layers=1))
     with pytest.raises(GraphError, match="changes ids"):
-        convert.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
+        hub2hf.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
 
 
 def turned(*given: object) -> Mapped:
@@ -139,18 +139,18 @@ def test_the_proof_sees_a_false_reading(name: str, tmp_path: Path, monkeypatch: 
     built = build(tmp_path / "model", form)
     monkeypatch.setattr(module, attribute, fault)
     with pytest.raises(GraphError, match=f"the stage '{stage}'"):
-        convert.inspect(built.folder, vocab=VOCABULARY)
+        hub2hf.inspect(built.folder, vocab=VOCABULARY)
 
 
 def test_what_was_read_of_a_form(tmp_path: Path) -> None:
-    joined = convert.inspect(
+    joined = hub2hf.inspect(
         build(tmp_path / "joined", Form(joined="one", split="interleaved")).folder, vocab=VOCABULARY
     )
     query = {item.key: item for item in joined.encoder.mapped}["encoder.layer.1.attention.self.query.weight"]
     assert (query.operation, query.shape, query.start, query.named) == (VIEW, (24, 24), 0, False)
     assert [(axis.count, axis.step) for axis in query.axes] == [(3, 24), (8, 1), (24, 72)]
     frozen = build(tmp_path / "frozen", Form(frozen=True)).folder
-    found = convert.inspect(frozen, vocab=VOCABULARY).encoder
+    found = hub2hf.inspect(frozen, vocab=VOCABULARY).encoder
     assert (len(found.frozen), found.unused) == (len(found.mapped), ())
     assert all(item.named for item in found.mapped)
     assert [path.name for path in SavedModel.open(frozen).files] == ["saved_model.pb"]

@@ -9,8 +9,8 @@ import tensorflow as tf
 from builders import VOCABULARY
 from foreign_tf2 import Recipe, save_keras
 
-import convert
-from convert.errors import GraphError
+import hub2hf
+from hub2hf.errors import GraphError
 
 GOOD = {
     "plain": Recipe(),
@@ -29,12 +29,12 @@ BAD = {
 def test_stock_keras_layers_convert_exactly(name: str, tmp_path: Path) -> None:
     recipe = GOOD[name]
     encoder = save_keras(tmp_path / "encoder", recipe, VOCABULARY)
-    found = convert.convert(encoder, tmp_path / "out").blueprint.encoder
+    found = hub2hf.convert(encoder, tmp_path / "out").blueprint.encoder
     assert found.heads.value == recipe.heads
     assert found.layer_norm_epsilon.value == recipe.epsilon
     assert found.pooler_activation.value == recipe.head
     assert found.normalised.value == recipe.unit
-    report = convert.verify(encoder, tmp_path / "out", languages=["de", "ja", "th", "ar", "traps"])
+    report = hub2hf.verify(encoder, tmp_path / "out", languages=["de", "ja", "th", "ar", "traps"])
     exact = [row for row in report.rows if row.surface in ("automodel", "sentence-transformers")]
     assert report.equivalent
     assert max(row.difference for row in exact) < 2e-6
@@ -45,5 +45,5 @@ def test_what_is_no_bert_is_refused(name: str, tmp_path: Path) -> None:
     recipe, said = BAD[name]
     encoder = save_keras(tmp_path / "encoder", recipe, VOCABULARY)
     with pytest.raises(GraphError, match=said):
-        convert.convert(encoder, tmp_path / "out")
+        hub2hf.convert(encoder, tmp_path / "out")
     assert not (tmp_path / "out").exists()

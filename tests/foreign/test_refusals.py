@@ -8,8 +8,8 @@ import pytest
 from other_kinds import Encoder, Words, save
 from references import VOCABULARY
 
-import convert
-from convert.errors import GraphError, Hub2HFError
+import hub2hf
+from hub2hf.errors import GraphError, Hub2HFError
 
 KINDS = {
     "mean": "mean over tokens (mean pooling) where BERT takes the first token",
@@ -44,7 +44,7 @@ BLAMED = (
 def test_is_called_what_it_is(kind: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", Encoder(kind))
     with pytest.raises(Hub2HFError) as refusal:
-        convert.convert(folder, tmp_path / "out", vocab=VOCABULARY)
+        hub2hf.convert(folder, tmp_path / "out", vocab=VOCABULARY)
     assert KINDS[kind] in str(refusal.value)
     assert not [word for word in BLAMED if word in str(refusal.value) and word not in KINDS[kind] + _also(kind)]
 
@@ -56,13 +56,13 @@ def _also(kind: str) -> str:
 def test_two_twists_are_both_told(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", Encoder("pre_norm", "mean"))
     with pytest.raises(Hub2HFError, match=r"pre-LayerNorm.*mean pooling"):
-        convert.inspect(folder, vocab=VOCABULARY)
+        hub2hf.inspect(folder, vocab=VOCABULARY)
 
 
 def test_bert_itself_is_called_nothing(tmp_path: Path) -> None:
-    from convert.blueprint.entry import ids_entry
-    from convert.blueprint.kinds import findings
-    from convert.savedmodel import SavedModel
+    from hub2hf.blueprint.entry import ids_entry
+    from hub2hf.blueprint.kinds import findings
+    from hub2hf.savedmodel import SavedModel
 
     model = SavedModel.open(save(tmp_path / "model", Encoder()))
     assert findings(model, ids_entry(model)) == []
@@ -71,14 +71,14 @@ def test_bert_itself_is_called_nothing(tmp_path: Path) -> None:
 def test_several_pooled_outputs_are_listed(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", Encoder("heads"))
     with pytest.raises(GraphError, match=r"'passage' \[\?, 16\], 'query' \[\?, 16\].*--output NAME"):
-        convert.inspect(folder, vocab=VOCABULARY)
+        hub2hf.inspect(folder, vocab=VOCABULARY)
 
 
 @pytest.mark.parametrize(("deep", "said"), [(False, "nnlm"), (True, "Universal Sentence Encoder's DAN")])
 def test_words_without_attention(deep: bool, said: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", Words(deep=deep))
     with pytest.raises(Hub2HFError) as refusal:
-        convert.inspect(folder)
+        hub2hf.inspect(folder)
     assert "no attention" in str(refusal.value)
     assert said in str(refusal.value)
     assert "no WordPiece" in str(refusal.value)
@@ -100,8 +100,8 @@ def test_weights_frozen_into_constants_are_weights(
     folder = tmp_path / "model"
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
     if as_file:
-        convert.graph_only(folder, tmp_path / "graph.zip", vocab=VOCABULARY)
+        hub2hf.graph_only(folder, tmp_path / "graph.zip", vocab=VOCABULARY)
     with pytest.raises(Hub2HFError) as refusal:
-        convert.inspect(tmp_path / "graph.zip" if as_file else folder, vocab=None if as_file else VOCABULARY)
+        hub2hf.inspect(tmp_path / "graph.zip" if as_file else folder, vocab=None if as_file else VOCABULARY)
     assert "talking-heads attention" in str(refusal.value)
     assert "max pooling" in str(refusal.value)

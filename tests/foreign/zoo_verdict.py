@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from zoo_witness import Witness
 
-import convert
-from convert.equivalence.pytorch_side import embed
-from convert.errors import Hub2HFError
+import hub2hf
+from hub2hf.equivalence.pytorch_side import embed
+from hub2hf.errors import Hub2HFError
 
 TOLERANCE = 2e-6
 EXACT, REFUSED, WRONG = "exact", "refused", "WRONG"
@@ -48,7 +48,7 @@ def verdict(folder: Path, out: Path, witness: Witness, texts: Sequence[str], out
     """Return EXACT, REFUSED or WRONG, and why; `output` names the output that is the embedding."""
     shutil.rmtree(out, ignore_errors=True)
     try:
-        convert.convert(folder, out, output=output)
+        hub2hf.convert(folder, out, output=output)
     except Hub2HFError as error:
         return (WRONG, "refused, but left the folder") if out.exists() else (REFUSED, str(error))
     except Exception as error:

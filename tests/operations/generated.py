@@ -19,11 +19,11 @@ from tensorflow.core.framework import graph_pb2, kernel_def_pb2, node_def_pb2
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.framework import op_def_registry
 
-from convert.errors import GraphError
-from convert.interpreter import Interpreter, Substitutes
-from convert.savedmodel import messages
-from convert.savedmodel.graph import Graph
-from convert.savedmodel.node import TensorRef
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import TensorRef
 
 # Types that text encoders hold; quantised numbers and those of accelerators are excluded by a rule of scripts/ops.py.
 DTYPES = (

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from savedmodel_writers import copy_bundle
 
-from convert.errors import CheckpointError
-from convert.savedmodel import Checkpoint
-from convert.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
-from convert.savedmodel.table import read_table
+from hub2hf.errors import CheckpointError
+from hub2hf.savedmodel import Checkpoint
+from hub2hf.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
+from hub2hf.savedmodel.table import read_table
 
 tf1 = tf.compat.v1
 

@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 from savedmodel_writers import copy_bundle
 
-from convert.errors import CheckpointError
-from convert.savedmodel import Checkpoint, messages
-from convert.savedmodel.slices import encode_slice_key
-from convert.savedmodel.table import read_table
+from hub2hf.errors import CheckpointError
+from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel.slices import encode_slice_key
+from hub2hf.savedmodel.table import read_table
 
 tf1 = tf.compat.v1
 Table = dict[bytes, bytes]

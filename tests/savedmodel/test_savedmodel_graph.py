@@ -12,9 +12,9 @@ from savedmodel_values import DTYPES, values_of
 from tensorflow.core.framework import graph_pb2, tensor_pb2
 from tensorflow.python.framework import op_def_registry
 
-from convert.errors import GraphError
-from convert.savedmodel import Graph, TensorRef, messages
-from convert.savedmodel.ops import known_outputs, outputs_of
+from hub2hf.errors import GraphError
+from hub2hf.savedmodel import Graph, TensorRef, messages
+from hub2hf.savedmodel.ops import known_outputs, outputs_of
 
 
 def graph_of(graph_def: Any, op_list: Any = None) -> Graph:

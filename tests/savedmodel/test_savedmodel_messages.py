@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import (
     trackable_object_graph_pb2,
 )
 
-from convert.savedmodel import messages
+from hub2hf.savedmodel import messages
 
 ROOTS = {
     "SavedModel": saved_model_pb2.SavedModel,

@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from convert.errors import CheckpointError, GraphError, Hub2HFError, SourceError
-from convert.savedmodel import SavedModel, SliceSpec, TensorRef
+from hub2hf.errors import CheckpointError, GraphError, Hub2HFError, SourceError
+from hub2hf.savedmodel import SavedModel, SliceSpec, TensorRef
 
 tf1 = tf.compat.v1
 

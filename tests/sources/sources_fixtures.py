@@ -12,7 +12,7 @@ import pytest
 from loopback import Served, serving
 from references import EMBEDDED
 
-from convert.sources import download, kaggle, store
+from hub2hf.sources import download, kaggle, store
 
 IMPATIENT = download.Policy(
     connect_seconds=2, stall_seconds=0.4, least_bytes=100, attempts=3, first_wait=0.01, longest_wait=1.5

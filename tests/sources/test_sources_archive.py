@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from references import EMBEDDED
 from sources_fixtures import contents, packed
 
-from convert.errors import SourceError
-from convert.sources import archive, resolve
-from convert.sources.archive import model_folder, unpack
+from hub2hf.errors import SourceError
+from hub2hf.sources import archive, resolve
+from hub2hf.sources.archive import model_folder, unpack
 
 
 def tar(*members: tuple[str, bytes | dict[str, object]], mode: str = "w:gz") -> bytes:
@@ -244,7 +244,7 @@ def test_an_archive_takes_little_memory(tmp_path: Path) -> None:
 
     (tmp_path / "m.tgz").write_bytes(tar(("a", os.urandom(1 << 20) * 200), mode="w"))
     (tmp_path / "out").mkdir()
-    code = "import sys, pathlib; from convert.sources.archive import unpack; unpack(*map(pathlib.Path, sys.argv[1:]))"
+    code = "import sys, pathlib; from hub2hf.sources.archive import unpack; unpack(*map(pathlib.Path, sys.argv[1:]))"
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))

@@ -16,8 +16,8 @@ from loopback import Served
 from references import EMBEDDED
 from sources_fixtures import IMPATIENT, contents
 
-from convert.errors import SourceError
-from convert.sources.download import MovedToKaggle, Policy, download
+from hub2hf.errors import SourceError
+from hub2hf.sources.download import MovedToKaggle, Policy, download
 
 DATA = bytes(range(256)) * 40  # 10,240 bytes
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -162,7 +162,7 @@ def test_https_that_leads_to_http_and_to_kaggle() -> None:
     """Servers with certificates of theirs are out of reach of a test: the answers are made by hand here."""
     import requests
 
-    from convert.sources.download import _Transfer
+    from hub2hf.sources.download import _Transfer
 
     def answer(*urls: str) -> requests.Response:
         responses = [requests.Response() for _ in urls]
@@ -191,7 +191,7 @@ def test_no_server_and_no_room(tmp_path: Path, server: Server, monkeypatch: pyte
 
 def test_two_processes_at_once_share_one_download(server: Server, tarball: bytes, own_places: Path) -> None:
     served = server[1]["/m.tar.gz"] = Served(tarball, slow=0.002)
-    command = [sys.executable, "-m", "convert.cli", "fetch", f"{server[0]}/m.tar.gz"]
+    command = [sys.executable, "-m", "hub2hf", "fetch", f"{server[0]}/m.tar.gz"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     said = {process.communicate()[0].strip() for process in running}
     assert ([p.returncode for p in running], len(said), len(served.requests)) == ([0, 0, 0], 1, 1)
@@ -202,7 +202,7 @@ def test_two_processes_at_once_share_one_download(server: Server, tarball: bytes
 
 def test_a_killed_download_is_gone_on_with(server: Server, tarball: bytes, own_places: Path) -> None:
     served = server[1]["/m.tar.gz"] = Served(tarball, slow=0.02)
-    command = [sys.executable, "-m", "convert.cli", "fetch", f"{server[0]}/m.tar.gz"]
+    command = [sys.executable, "-m", "hub2hf", "fetch", f"{server[0]}/m.tar.gz"]
     process = subprocess.Popen(command)
     while sum(path.stat().st_size for path in own_places.rglob("*.part")) < 20_000:
         time.sleep(0.01)

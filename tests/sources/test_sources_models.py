@@ -10,9 +10,9 @@ from loopback import Served
 from references import Pair
 from sources_fixtures import packed
 
-import convert
-from convert.errors import ExportError
-from convert.export.manifest import read_manifest
+import hub2hf
+from hub2hf.errors import ExportError
+from hub2hf.export.manifest import read_manifest
 
 TOML = """\
 title = "Fetched"
@@ -32,8 +32,8 @@ def test_one_toml_brings_encoder_and_preprocessor(
     files["/preprocessor.tar.gz"] = Served(packed(folder=given.preprocessor))
     model = tmp_path / "mine.toml"
     model.write_text(TOML.format(url=url, layers=given.options.layers))
-    fetched = convert.convert(model, tmp_path / "fetched").out
-    local = convert.convert(given.encoder, tmp_path / "local", preprocessor=given.preprocessor).out
+    fetched = hub2hf.convert(model, tmp_path / "fetched").out
+    local = hub2hf.convert(given.encoder, tmp_path / "local", preprocessor=given.preprocessor).out
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (fetched / name).read_bytes() == (local / name).read_bytes()
     source = read_manifest(fetched)["source"]
@@ -53,5 +53,5 @@ def test_what_is_fetched_must_be_the_model(
     model = tmp_path / "mine.toml"
     model.write_text(TOML.format(url=url, layers=77))
     with pytest.raises(ExportError, match="This is not Fetched: layers is"):
-        convert.convert(model, tmp_path / "out")
+        hub2hf.convert(model, tmp_path / "out")
     assert not (tmp_path / "out").exists()

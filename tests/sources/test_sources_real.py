@@ -13,7 +13,7 @@ from loopback import Served, serving
 from references import EMBEDDED, GOLDEN
 from sources_fixtures import packed
 
-from convert.equivalence.recording import Recording
+from hub2hf.equivalence.recording import Recording
 
 Files = dict[str, Served]
 

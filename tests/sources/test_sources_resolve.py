@@ -19,9 +19,9 @@ from loopback import Served
 from references import EMBEDDED
 from sources_fixtures import contents, packed
 
-from convert.errors import SourceError
-from convert.sources import resolve
-from convert.sources.address import ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
+from hub2hf.errors import SourceError
+from hub2hf.sources import resolve
+from hub2hf.sources.address import ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
 
 LARGE = "https://tfhub.dev/google/LEALLA/LEALLA-large/1"
 PATH = "/google/LEALLA/LEALLA-large/1?tf-hub-format=compressed"
@@ -276,8 +276,8 @@ def test_a_version_that_is_none_is_told(answer: bytes, said: str, public: dict[s
 def test_tfhub_that_leads_to_a_page_of_kaggle_is_followed(
     public: dict[str, Served], server: Server, tarball: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convert.sources.download.KAGGLE_HOSTS", {"127.0.0.1"})
-    monkeypatch.setattr("convert.sources.address.KAGGLE_HOSTS", {"127.0.0.1"})
+    monkeypatch.setattr("hub2hf.sources.download.KAGGLE_HOSTS", {"127.0.0.1"})
+    monkeypatch.setattr("hub2hf.sources.address.KAGGLE_HOSTS", {"127.0.0.1"})
     page = f"{server[0]}/models/{KAGGLE}?tfhub-redirect=true"
     public[PATH] = Served(faults=[(301, {"Location": page})])
     public[page.removeprefix(server[0])] = Served(b"<html>", headers={"Content-Type": "text/html"})
@@ -315,9 +315,7 @@ def test_without_kagglehub_what_needs_an_account_is_told(
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "convert.cli", *arguments], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-m", "hub2hf", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_the_command_fetches_converts_and_lists(
@@ -347,14 +345,14 @@ def test_the_command_fetches_converts_and_lists(
 def test_neither_tensorflow_nor_kagglehub_is_imported_for_tfhub(server: Server, tarball: bytes) -> None:
     server[1]["/m.tgz"] = Served(tarball)
     code = (
-        "import sys, convert; convert.fetch(sys.argv[1]);"
+        "import sys, hub2hf; hub2hf.fetch(sys.argv[1]);"
         "print([m for m in ('tensorflow', 'tensorflow_hub', 'kagglehub', 'torch') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, f"{server[0]}/m.tgz"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-    code = "import sys, convert.cli; print('requests' in sys.modules)"
+    code = "import sys, hub2hf.cli; print('requests' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )

@@ -23,7 +23,7 @@ def folder(small_vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     import tokenizer_oracles
 
-    from convert.tokenizer import read_vocabulary, tokenizer_files
+    from hub2hf.tokenizer import read_vocabulary, tokenizer_files
 
     out = tmp_path_factory.mktemp("folder")
     text = replace(tokenizer_oracles.standard_operations(), vocabulary=small_vocabulary)

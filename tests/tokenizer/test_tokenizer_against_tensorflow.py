@@ -11,8 +11,8 @@ import pytest
 from fuzz_tokenizer import VOCABULARIES, CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families
 from tokenizer_oracles import RULES, BertSide, TensorFlowSide, bert_operations, standard_operations
 
-from convert.blueprint import convention
-from convert.blueprint.text import (
+from hub2hf.blueprint import convention
+from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
     Pack,
@@ -25,9 +25,9 @@ from convert.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from convert.errors import GraphError
-from convert.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
-from convert.tokenizer.pipeline import build_pipeline
+from hub2hf.errors import GraphError
+from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
+from hub2hf.tokenizer.pipeline import build_pipeline
 
 SAMPLE, SMALL_SAMPLE = 100, 1500
 

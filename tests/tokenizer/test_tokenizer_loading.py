@@ -13,7 +13,7 @@ from tokenizer_oracles import TensorFlowSide, standard_operations
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
-from convert.blueprint.text import TextBlueprint
+from hub2hf.blueprint.text import TextBlueprint
 
 TEXTS = [
     *LITERALS,

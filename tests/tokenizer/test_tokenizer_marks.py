@@ -15,13 +15,13 @@ from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, compare
 from tokenizer_oracles import BertSide, bert_operations
 from tokenizers import normalizers
 
-from convert.blueprint import convention
-from convert.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
-from convert.tokenizer.characters import character_steps
-from convert.tokenizer.files import _normalizer
-from convert.tokenizer.marks import stand_ins
-from convert.unicode.folding import mark_classes, unsorted_marks
-from convert.unicode.tables import re2_class
+from hub2hf.blueprint import convention
+from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
+from hub2hf.tokenizer.characters import character_steps
+from hub2hf.tokenizer.files import _normalizer
+from hub2hf.tokenizer.marks import stand_ins
+from hub2hf.unicode.folding import mark_classes, unsorted_marks
+from hub2hf.unicode.tables import re2_class
 
 SEED, LONG = 20240229, 20_000
 CLASSES = mark_classes()

@@ -10,12 +10,12 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tokenizers import Regex, normalizers
 
-from convert.errors import GraphError
-from convert.tokenizer.pipeline import END_OF_WORD
-from convert.unicode.automaton import TooComplexError, full_match, to_regex
-from convert.unicode.codepoints import EVERYTHING
-from convert.unicode.patterns import replacement
-from convert.unicode.re2 import parse
+from hub2hf.errors import GraphError
+from hub2hf.tokenizer.pipeline import END_OF_WORD
+from hub2hf.unicode.automaton import TooComplexError, full_match, to_regex
+from hub2hf.unicode.codepoints import EVERYTHING
+from hub2hf.unicode.patterns import replacement
+from hub2hf.unicode.re2 import parse
 
 ALPHABET = "ab1.|-_]^\\é日カ😀☀+́\u00a6Z"
 

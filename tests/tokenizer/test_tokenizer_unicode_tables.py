@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from convert.unicode.codepoints import LAST, CodePoints, union
-from convert.unicode.tables import _lines, re2_class, scripts, whitespace
+from hub2hf.unicode.codepoints import LAST, CodePoints, union
+from hub2hf.unicode.tables import _lines, re2_class, scripts, whitespace
 
 
 def edges(*sets: CodePoints) -> list[str]:

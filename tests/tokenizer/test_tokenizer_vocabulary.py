@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from tokenizer_oracles import standard_operations
 
-from convert.blueprint.text import Pack, TextBlueprint
-from convert.errors import VocabularyError
-from convert.tokenizer import read_vocabulary, special_tokens, tokenizer_files
+from hub2hf.blueprint.text import Pack, TextBlueprint
+from hub2hf.errors import VocabularyError
+from hub2hf.tokenizer import read_vocabulary, special_tokens, tokenizer_files
 
 
 def tensorflow_table(path: Path) -> tf.lookup.StaticHashTable:

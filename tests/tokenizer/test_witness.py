@@ -10,14 +10,14 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow_text.python.ops.regex_split_ops import gen_regex_split_ops
 
-from convert.errors import GraphError
-from convert.unicode import tables
-from convert.unicode.codepoints import CodePoints
-from convert.witness import folding, points
-from convert.witness.boundaries import boundary_points
-from convert.witness.differences import class_differences, codes, script_differences
-from convert.witness.patterns import bracket_points, compiled
-from convert.witness.rewrites import read_rewrite
+from hub2hf.errors import GraphError
+from hub2hf.unicode import tables
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.witness import folding, points
+from hub2hf.witness.boundaries import boundary_points
+from hub2hf.witness.differences import class_differences, codes, script_differences
+from hub2hf.witness.patterns import bracket_points, compiled
+from hub2hf.witness.rewrites import read_rewrite
 
 SEED, PATTERNS = 4, 200
 TEXTS = [chr(code) for code in [*range(0xD800), *range(0xE000, 0x110000)]]

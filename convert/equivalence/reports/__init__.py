@@ -6,15 +6,15 @@ import json
 import os
 from pathlib import Path
 
-from convert.equivalence.reports.data import report_json
-from convert.equivalence.reports.markdown import report_markdown
-from convert.equivalence.reports.page import report_html
-from convert.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
-from convert.equivalence.reports.summary import summary
-from convert.equivalence.reports.terminal import print_report
-from convert.equivalence.result import Report
-from convert.errors import ExportError
-from convert.export.files import make_folder, write_whole
+from hub2hf.equivalence.reports.data import report_json
+from hub2hf.equivalence.reports.markdown import report_markdown
+from hub2hf.equivalence.reports.page import report_html
+from hub2hf.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
+from hub2hf.equivalence.reports.summary import summary
+from hub2hf.equivalence.reports.terminal import print_report
+from hub2hf.equivalence.result import Report
+from hub2hf.errors import ExportError
+from hub2hf.export.files import make_folder, write_whole
 
 __all__ = [
     "heat_map",

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any
 
-from convert.equivalence.reports.summary import grid, summary
-from convert.equivalence.result import Report
+from hub2hf.equivalence.reports.summary import grid, summary
+from hub2hf.equivalence.result import Report
 
 FORMAT = 1  # to be raised when a field changes its meaning or goes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from convert.equivalence.reports.scale import OUTSIDE
-from convert.equivalence.reports.summary import Grid, explanation, failures_by_turns, grid, verdict
-from convert.equivalence.reports.text import (
+from hub2hf.equivalence.reports.scale import OUTSIDE
+from hub2hf.equivalence.reports.summary import Grid, explanation, failures_by_turns, grid, verdict
+from hub2hf.equivalence.reports.text import (
     count,
     difference,
     more,
@@ -17,7 +17,7 @@ from convert.equivalence.reports.text import (
     tolerances,
     where,
 )
-from convert.equivalence.result import Report, Row
+from hub2hf.equivalence.result import Report, Row
 
 WORST = 12  # languages of a surface that are shown although they pass; the others are folded away
 ROWS = 500  # of a surface at most: GitHub takes a mebibyte

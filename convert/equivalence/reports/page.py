@@ -8,10 +8,10 @@ import math
 from importlib import resources
 from typing import Any
 
-from convert.equivalence.reports import summary, text
-from convert.equivalence.reports.scale import OUTSIDE, STEPS, step
-from convert.equivalence.reports.style import style_sheet
-from convert.equivalence.result import Report
+from hub2hf.equivalence.reports import summary, text
+from hub2hf.equivalence.reports.scale import OUTSIDE, STEPS, step
+from hub2hf.equivalence.reports.style import style_sheet
+from hub2hf.equivalence.result import Report
 
 TEMPLATE = "page.html.jinja"
 LENGTH = 1000  # characters shown of a sentence

@@ -6,12 +6,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convert.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
-from convert.equivalence.reports.summary import grid, summary
-from convert.equivalence.reports.text import difference, number, printable
-from convert.equivalence.result import Report, Row
-from convert.errors import ExportError
-from convert.export.files import write_whole
+from hub2hf.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
+from hub2hf.equivalence.reports.summary import grid, summary
+from hub2hf.equivalence.reports.text import difference, number, printable
+from hub2hf.equivalence.result import Report, Row
+from hub2hf.errors import ExportError
+from hub2hf.export.files import write_whole
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convert.equivalence.reports.scale import NO_NUMBER, STEPS
+from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS
 
 SHEET = """
 :root { color-scheme: light dark; --ink: #17212b; --soft: #55616d; --page: #fff; --card: #f5f7f9; --line: #d5dbe1;

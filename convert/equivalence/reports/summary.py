@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from convert.equivalence.reports.text import count, difference, join, printable, tolerances, where
-from convert.equivalence.result import TIGHT, Failure, Report, Row
+from hub2hf.equivalence.reports.text import count, difference, join, printable, tolerances, where
+from hub2hf.equivalence.result import TIGHT, Failure, Report, Row
 
 
 def ratio(row: Row) -> float:

@@ -8,10 +8,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from convert.equivalence.reports.scale import OUTSIDE
-from convert.equivalence.reports.summary import Grid, failures_by_turns, grid, summary
-from convert.equivalence.reports.text import count, difference, more, number, printable, stage, tolerances
-from convert.equivalence.result import Cause, Failure, Report, Row
+from hub2hf.equivalence.reports.scale import OUTSIDE
+from hub2hf.equivalence.reports.summary import Grid, failures_by_turns, grid, summary
+from hub2hf.equivalence.reports.text import count, difference, more, number, printable, stage, tolerances
+from hub2hf.equivalence.result import Cause, Failure, Report, Row
 
 WORST = 12  # languages shown although they pass
 SHORT = 4  # a rest of so few is shown rather than counted

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from convert.equivalence.result import Row
-from convert.equivalence.sentences import TRAPS, UNKNOWN
+from hub2hf.equivalence.result import Row
+from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
 
 SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji
