@@ -140,11 +140,45 @@ def test_an_existing_folder_is_kept_without_force(tmp_path: Path) -> None:
 def test_force_replaces_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    hub2hf.convert(EMBEDDED, out)
-    (out / "stale.txt").write_text("old")
-    hub2hf.convert(EMBEDDED, out, force=True)
-    assert not (out / "stale.txt").exists()
+    whole = contents(hub2hf.convert(EMBEDDED, out).out)
+    (out / "tokenizer.json").unlink()
+    (out / "config.json").write_text("{}")
+    (out / ".hub2hf.json.4711").write_text("of a run that was killed")
+    assert contents(hub2hf.convert(EMBEDDED, out, force=True).out) == whole
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_force_replaces_nothing_but_what_hub2hf_wrote(tmp_path: Path) -> None:
+    """A folder of somebody's, another SavedModel, a folder of ours with more in it, a clone of a repository."""
+    thesis, out, linked = tmp_path / "thesis", tmp_path / "out", tmp_path / "linked"
+    (thesis / "chapters").mkdir(parents=True)
+    (thesis / "chapters" / "1.tex").write_text("mine")
+    other = Path(shutil.copytree(EMBEDDED, tmp_path / "other"))
+    (linked / "sub").mkdir(parents=True)
+    (linked / "sub" / "notes").symlink_to(thesis)
+    shutil.copytree(hub2hf.convert(EMBEDDED, out).out, tmp_path / "clone")
+    (out / "stale.txt").write_text("old")
+    (tmp_path / "clone" / ".git").mkdir()
+    (tmp_path / "clone" / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    for folder, named in (
+        (thesis, "chapters/1.tex"),
+        (other, "assets/vocab.txt"),
+        (linked, "sub/notes"),
+        (out, ": stale.txt. Nothing was touched"),
+        (tmp_path / "clone", ".git/HEAD"),
+    ):
+        before = contents(folder)
+        with pytest.raises(ExportError, match="did not write") as refusal:
+            hub2hf.convert(EMBEDDED, folder, force=True)
+        assert named in str(refusal.value)
+        assert contents(folder) == before
+
+
+def test_out_inside_the_source_is_refused(tmp_path: Path) -> None:
+    model = Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
+    with pytest.raises(ExportError, match="lies in"):
+        hub2hf.convert(model, model / "deep" / "out")
+    assert contents(model) == contents(EMBEDDED)
 
 
 def test_force_keeps_the_old_folder_when_the_source_is_damaged(tmp_path: Path, damaged: Path) -> None:

@@ -17,6 +17,7 @@ import hub2hf
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import summary
 from hub2hf.equivalence.result import Report
+from hub2hf.equivalence.sentences import Distinct, Sentence
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.export.weights import write_arrays
@@ -160,6 +161,21 @@ def test_a_persons_own_sentences(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("de\tDer Hund schläft.\nKein Tabulator\n", encoding="utf-8")
     report = hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
     assert {(row.language, row.sentences) for row in report.rows} == {("de", 1), ("und", 1)}
+
+
+@pytest.mark.parametrize(
+    "text", [" \n\t\n", "de\t \nja\t\u3000\n", "de\tHund\nnl\tHund\n"], ids=["blank", "blank each", "one for two"]
+)
+def test_sentences_that_say_nothing_prove_nothing(folder: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match="prove nothing"):
+        hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
+
+
+def test_distinct_texts_are_counted_over_all_languages() -> None:
+    counted = Distinct()
+    counted.add([Sentence("de", "Hand"), Sentence("de", "Hund"), Sentence("nl", "Hand")])
+    counted.check()
 
 
 def nan_weights(folder: Path) -> None:

@@ -14,6 +14,7 @@ from hub2hf.errors import SourceError
 TRAPS = "traps"  # stands in the place of a language
 UNKNOWN = "und"  # undetermined, ISO 639-2
 CHUNK = 1024  # sentences held in memory at once, however many there are
+ENOUGH = 10_000  # distinct texts that are remembered: more than there are languages
 
 
 class Sentence(NamedTuple):
@@ -63,6 +64,34 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
         raise SourceError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: line {number} is not UTF-8.", "Save the file as UTF-8.") from error
+
+
+class Distinct:
+    """Counts what has been compared: texts that say nothing prove nothing, and one text proves one language at most."""
+
+    def __init__(self) -> None:
+        self.languages: set[str] = set()
+        self.texts: set[str] = set()
+
+    def add(self, sentences: Iterable[Sentence]) -> None:
+        """Count sentences."""
+        for language, text in sentences:
+            self.languages.add(language)
+            if len(self.texts) < ENOUGH and text.strip():
+                self.texts.add(text)
+
+    def check(self) -> None:
+        """See that there are as many distinct texts, none of them blank, as languages.
+
+        Raises:
+            SourceError: there are fewer.
+        """
+        if len(self.texts) < max(len(self.languages), 1):
+            languages = f"{len(self.languages)} language{'s' if len(self.languages) > 1 else ''}"
+            raise SourceError(
+                f"{len(self.texts)} distinct texts that are not blank prove nothing about {languages}.",
+                "Give a sentence of its own to each language.",
+            )
 
 
 def chunked(sentences: Iterable[Sentence], size: int = CHUNK) -> Iterator[list[Sentence]]:

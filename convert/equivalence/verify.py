@@ -11,7 +11,7 @@ import numpy as np
 
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.result import Cause, Failure, Report, Row
-from hub2hf.equivalence.sentences import CHUNK, Sentence, chunked
+from hub2hf.equivalence.sentences import CHUNK, Distinct, Sentence, chunked
 from hub2hf.equivalence.tolerances import Tolerances
 from hub2hf.errors import SourceError
 
@@ -166,13 +166,15 @@ def verify(
     """
     start = time.monotonic()
     verification = Verification(candidate, tolerances)
-    about: Recording | None = None
+    about, compared = None, Distinct()
     for part in witness.recordings:
         verification.add(part)
+        compared.add(part.sentences)
         about = part
         progress(len(part.sentences))
     if about is None:
         raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
+    compared.check()
     failures = verification.failures()
     return Report(
         source=named,

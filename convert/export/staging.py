@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,16 +14,18 @@ from pathlib import Path
 import filelock
 
 from hub2hf.errors import ExportError
+from hub2hf.export.manifest import ABOUT, MANIFEST, read_manifest
 
 OLD, LOCK = "-old", ".lock"
+HALF_WRITTEN = re.compile(r"\.(.+)\.\d+")  # what `write_whole` leaves where it is killed
 
 
 def check_free(out: Path, force: bool, source: Path | None = None) -> None:
     """Refuse an `out` that would lose something.
 
     Raises:
-        ExportError: `out` is a file, or a folder that is not empty and `force` is not given, or holds `source`; or its path
-            cannot be followed.
+        ExportError: `out` is a file, or a folder that is not empty and `force` is not given, or with it holds anything but
+            what hub2hf wrote there; it holds `source`, or lies in it; or its path cannot be followed.
     """
     try:
         _check_free(out, force, source)
@@ -35,12 +38,33 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
     for kept in _in_use(source):
         if place in (kept, *kept.parents):
             raise ExportError(f"{out} is or holds {kept}, which is in use.", "Name another folder.")
+    if source is not None and Path(os.path.realpath(source)) in place.parents:
+        raise ExportError(f"{out} lies in {source}, which is read.", "Name a folder beside it.")
     if out.is_symlink() and not out.exists():
         raise ExportError(f"{out} is a broken link.", "Remove it, or name another folder.")
     if out.exists() and not out.is_dir():
         raise ExportError(f"{out} is a file.", "Name a folder that does not exist yet.")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")
+    if out.is_dir() and (others := sorted(_not_ours(out))):
+        names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
+        raise ExportError(
+            f"{out} holds what hub2hf did not write: {names}. Nothing was touched.",
+            "Move it elsewhere, or name another folder.",
+        )
+
+
+def _not_ours(out: Path) -> Iterator[str]:
+    """Yield the files that the folder's manifest does not list, and that no killed run of ours left; all where it has none."""
+    manifest = read_manifest(out) if (out / MANIFEST).is_file() else None
+    ours = {MANIFEST, *ABOUT, *manifest["files"]} if manifest else set()
+    for above, folders, files in os.walk(out):
+        links = [name for name in folders if Path(above, name).is_symlink()]
+        for name in (*files, *links):
+            path = Path(above, name).relative_to(out).as_posix()
+            half = HALF_WRITTEN.fullmatch(path)
+            if path not in ours and not (half and half[1] in ours):
+                yield path
 
 
 def _in_use(source: Path | None) -> Iterator[Path]:
