@@ -55,7 +55,7 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
 
 
 def _not_ours(out: Path) -> Iterator[str]:
-    """Yield the files that the folder's manifest does not list, and that no killed run of ours left; all where it has none."""
+    """Yield the files that the manifest does not list, and that no killed run of ours left; all where there is none."""
     manifest = read_manifest(out) if (out / MANIFEST).is_file() else None
     ours = {MANIFEST, *ABOUT, *manifest["files"]} if manifest else set()
     for above, folders, files in os.walk(out):
