@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_the_linters_see_faults(fault: str, tmp_path: Path) -> None:
     old = {
         "permi": "permissions: {}\n",
         "runs_": "runs-on: ubuntu-latest\n",
-        "run: ": 'run: hub2hf convert -- "$SOURCE"',
+        "run: ": "run: |\n          options=()",
     }
     assert old[fault[:5]] in text
     folder = tmp_path / ".github" / "workflows"
@@ -76,23 +77,27 @@ def test_every_input_is_used() -> None:
 
 
 def run_steps(tmp_path: Path, **given: str) -> tuple[int, str]:
-    """Run the scripts of the steps Convert, Verify and Summary as GitHub does; return Verify's exit code and the summary."""
+    """Run the scripts of the steps from Convert to Summary as GitHub does; return Verify's exit code and the summary.
+
+    The outputs are in the file `output` of `tmp_path`.
+    """
     summary = tmp_path / "summary.md"
     environment = os.environ | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "RUNNER_TEMP": str(tmp_path),
         "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
     }
     codes = {}
     for step in steps("verify.yml"):
-        if step.get("name") in {"Convert", "Verify", "Summary"}:
+        if step.get("name") in {"Convert", "Verify", "Outcome", "Summary"}:
             values = {name: given.get(name, "") for name in step.get("env", {})}
             command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
             done = subprocess.run(
                 command, env=environment | values, cwd=tmp_path, capture_output=True, text=True, check=False
             )
             codes[step["name"]] = done.returncode
-    assert codes["Convert"] == codes["Summary"] == 0
+    assert codes["Convert"] == codes["Outcome"] == codes["Summary"] == 0
     return codes["Verify"], summary.read_text(encoding="utf-8") if summary.is_file() else ""
 
 
@@ -106,6 +111,21 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
     assert code == 1
     assert "NOT EQUIVALENT" in summary
     assert "automodel" in summary
+    verdict, told = (tmp_path / "output").read_text(encoding="utf-8").splitlines()
+    assert (verdict, told[:24]) == ("verdict=different", "summary=NOT EQUIVALENT: ")
+
+
+def test_the_reusable_workflow_verifies_a_port_of_a_source_that_takes_ids(
+    pair: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """Nothing is converted then; the preprocessor is handed on to both steps."""
+    cased = pair("cased")
+    given = {"SOURCE": str(cased.encoder), "PREPROCESSOR": str(cased.preprocessor), "LANGUAGES": "de"}
+    assert run_steps(tmp_path, **given)[0] == 0
+    assert (tmp_path / "output").read_text(encoding="utf-8").startswith("verdict=equivalent\nsummary=EQUIVALENT: ")
+    (tmp_path / "converted").rename(tmp_path / "port")
+    assert run_steps(tmp_path, **given, CANDIDATE="port")[0] == 0
+    assert not (tmp_path / "converted").exists()
 
 
 def test_the_real_modules_are_run_as_the_workflow_says(tmp_path: Path) -> None:
@@ -135,4 +155,5 @@ def test_the_real_modules_are_run_as_the_workflow_says(tmp_path: Path) -> None:
 def test_an_input_is_never_run(tmp_path: Path) -> None:
     code, summary = run_steps(tmp_path, SOURCE="lealla-mini", LANGUAGES='de"; touch caught; "$(touch caught)')
     assert (code, summary) == (2, "")
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "verdict=unanswered\n"
     assert not (tmp_path / "caught").exists()
