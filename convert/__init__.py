@@ -35,7 +35,7 @@ from hub2hf.export import (
 )
 from hub2hf.export.files import write_whole
 from hub2hf.known_models import find_model
-from hub2hf.opened import diagnose, missing, opened, reference
+from hub2hf.opened import diagnose, opened, reference
 from hub2hf.savedmodel import stripped
 from hub2hf.sources import address_of, model_of, resolve
 
@@ -278,7 +278,7 @@ def verify(
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`; not with `golden`, which has its sentences.
-        surfaces: ways of loading: automodel, sentence-transformers, bert, card; all that apply by default.
+        surfaces: ways of loading, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
         add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
             tolerances are the project's own; `note` of the report says what was done.
@@ -287,15 +287,13 @@ def verify(
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
-    try:
-        from hub2hf.equivalence import proof
-        from hub2hf.equivalence.candidate import Candidate
-        from hub2hf.equivalence.recording import Recording
-        from hub2hf.equivalence.tolerances import load_tolerances
-        from hub2hf.equivalence.verify import Witness
-        from hub2hf.equivalence.verify import verify as hold
-    except ImportError as error:
-        raise missing(error, "torch") from error
+    from hub2hf.equivalence import proof
+    from hub2hf.equivalence.candidate import Candidate
+    from hub2hf.equivalence.recording import Recording
+    from hub2hf.equivalence.tolerances import load_tolerances
+    from hub2hf.equivalence.verify import Witness
+    from hub2hf.equivalence.verify import verify as hold
+
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
     recording = None

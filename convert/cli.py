@@ -26,6 +26,7 @@ from hub2hf.report import (
     print_publication,
     print_sources,
 )
+from hub2hf.surfaces import SURFACES
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -199,7 +200,7 @@ def verify(
     golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
     languages: Languages = "",
     sentences: Sentences = None,
-    surfaces: Annotated[str, typer.Option(help="automodel,sentence-transformers,bert,card; all by default.")] = "",
+    surfaces: Annotated[str, typer.Option(help=f"{','.join(SURFACES)}; all that apply by default.")] = "",
     tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
     integrity: Annotated[

@@ -76,7 +76,7 @@ def pytorch(model: Path, rounds: int) -> tuple[Rates, float]:
     import numpy as np
     import torch
 
-    from hub2hf.equivalence.pytorch_side import automodel
+    from hub2hf.surfaces.transformers import automodel
 
     loaded = automodel(model, True)
     texts = [sentence.text for sentence in language_sentences()]

@@ -164,7 +164,7 @@ def _compare(outcome: Outcome, folder: Path, oracle: Oracle | None) -> None:
     """Hold the folder, loaded as people load it, against what was recorded from the real module."""
     if oracle is None:
         return
-    from hub2hf.equivalence.pytorch_side import embed
+    from hub2hf.surfaces import embed
 
     size = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     largest = max((i for row in oracle.ids for i in row), default=0)

@@ -182,6 +182,18 @@ def test_tolerances_have_exceptions_by_language(tmp_path: Path) -> None:
             load_tolerances(path)
 
 
+def test_a_tolerance_of_no_way_of_loading_is_refused(tmp_path: Path) -> None:
+    text = '[surface.automodel]\ntolerance = 1e-6\nmeasured = 1e-7\nreason = "r"\n'
+    (tmp_path / "t.toml").write_text(text + text.replace("automodel", "flax"))
+    with pytest.raises(SourceError, match=r"t\.toml has a tolerance for flax, .* Known are: automodel, "):
+        load_tolerances(tmp_path / "t.toml")
+
+
+def test_a_way_without_a_tolerance_is_refused_at_once() -> None:
+    with pytest.raises(SourceError, match=r"no \[surface\.bert\]"):
+        Verification(Candidate(turned(*ANGLES), IDS, ("automodel", "bert")), tolerances())  # type: ignore[arg-type]
+
+
 def test_sentences_of_a_file_are_told_from_languages(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_bytes(b"de\tHund\tKatze\r\n\nno tab\nja\t\n")

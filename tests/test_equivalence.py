@@ -11,12 +11,12 @@ from references import EMBEDDED, Reference
 
 import hub2hf
 from hub2hf.blueprint.probe import TEXTS
-from hub2hf.equivalence.pytorch_side import embed
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.sources import recording_of
+from hub2hf.surfaces import embed
 
 LONG = " ".join(sentence.text for sentence in demo_sentences())
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from hub2hf.equivalence.pytorch_side import SURFACES, Embedded, Pooled, Stock, not_a_number, quiet
 from hub2hf.errors import SourceError
 from hub2hf.export import MANIFEST
 from hub2hf.export.config import MODEL_FILE
+from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
+from hub2hf.surfaces.transformers import Pooled
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
-LIBRARIES = ("transformers", "tokenizers", "sentence-transformers", "torch")
 
 
 class Candidate:
@@ -25,10 +25,14 @@ class Candidate:
 
     Args:
         folder: the folder.
-        surfaces: names of `SURFACES`; by default all that the folder is made for.
+        surfaces: names of `hub2hf.surfaces.SURFACES`; by default all that the folder is made for.
+
+    Attributes:
+        versions: name → version of the libraries that load it.
 
     Raises:
-        SourceError: weights, configuration or tokenizer are missing, or a surface is unknown.
+        SourceError: weights, configuration or tokenizer are missing, a surface is unknown, or its libraries are not
+            installed.
     """
 
     def __init__(self, folder: Path, surfaces: Sequence[str] = ()) -> None:
@@ -36,12 +40,11 @@ class Candidate:
         self._require(("config.json",), "configuration (config.json)")
         self._require(WEIGHTS, "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
-        unknown = sorted(set(surfaces) - set(SURFACES))
-        if unknown:
-            raise SourceError(f"Unknown surface {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
-        made_for = [name for name in SURFACES if name != "sentence-transformers" or (folder / "modules.json").is_file()]
-        self.surfaces = list(surfaces) or made_for
-        self._loaded: dict[str, Pooled | Stock] = {}
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        ways = chosen(surfaces, files)
+        self.surfaces = [way.name for way in ways]
+        self.versions = {library: version for way in ways for library, version in way.versions().items()}
+        self._loaded: dict[str, Loaded] = {}
 
     @classmethod
     def find(cls, name: str | Path, surfaces: Sequence[str] = ()) -> Candidate:
@@ -89,11 +92,6 @@ class Candidate:
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
-    @property
-    def versions(self) -> dict[str, str]:
-        """Name → version of the libraries that load it."""
-        return {name: metadata.version(name) for name in LIBRARIES}
-
     @cached_property
     def ships_our_class(self) -> bool:
         """Whether its code is this package's own model class, byte for byte; other code is never run."""
@@ -101,19 +99,18 @@ class Candidate:
         ours = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_bytes()
         return path.is_file() and path.read_bytes() == ours
 
-    def load(self, surface: str) -> Pooled | Stock:
+    def load(self, surface: str) -> Loaded:
         """Return the folder loaded as `surface` does.
 
         Raises:
             SourceError: the libraries cannot load it, or a weight is not a number.
         """
         if surface not in self._loaded:
-            quiet()
             try:
-                self._loaded[surface] = SURFACES[surface](self.folder, self.ships_our_class)
+                self._loaded[surface] = SURFACES[surface].load(self.folder, self.ships_our_class)
             except Exception as error:  # whatever the libraries raise on a foreign folder
                 raise self._failed("loaded", surface, error) from error
-            bad = not_a_number(self._loaded[surface])
+            bad = self._loaded[surface].not_a_number()
             if bad is not None:
                 raise SourceError(f"{self.folder}: the weights '{bad}' hold no numbers.", "Make the folder again.")
         return self._loaded[surface]
@@ -139,7 +136,7 @@ class Candidate:
     @cached_property
     def bert(self) -> Pooled:
         """The folder as a plain encoder, for comparing stages."""
-        loaded = self.load("bert")
+        loaded = self.load(ENCODER)
         assert isinstance(loaded, Pooled)
         return loaded
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from hub2hf.blueprint.activations import ACTIVATIONS
 from hub2hf.equivalence.candidate import Candidate
-from hub2hf.equivalence.pytorch_side import Pooled
 from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.result import Cause, Failure
 from hub2hf.state_dict import tensor_of
+from hub2hf.surfaces.transformers import Pooled
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint

@@ -15,7 +15,7 @@ class Row:
     """One way of loading (surface) in one language.
 
     Attributes:
-        surface: a name of `pytorch_side.SURFACES`.
+        surface: a name of `hub2hf.surfaces.SURFACES`.
         language: ISO 639 code, "traps", or "und" where a person's file does not say.
         sentences: how many were compared.
         other_ids: how many have other token ids than the graph's.

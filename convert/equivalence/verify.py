@@ -70,9 +70,13 @@ class Verification:
     Args:
         candidate: the folder, loaded in every way that is asked for.
         tolerances: what passes.
+
+    Raises:
+        SourceError: a way of loading has no tolerance.
     """
 
     def __init__(self, candidate: Candidate, tolerances: Tolerances) -> None:
+        tolerances.check(candidate.surfaces)
         self.candidate = candidate
         self.tolerances = tolerances
         self.tallies: dict[tuple[str, str], _Tally] = {}

@@ -16,16 +16,10 @@ from hub2hf.export.files import as_text, hash_bytes, hash_file, write_whole
 from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, PICTURE, PROOF, links, model_in, name_model, read_manifest
 from hub2hf.export.proof import TRAPS, Proof, read_proof, shown
 from hub2hf.known_models import CardFacts, KnownModel
+from hub2hf.surfaces import SURFACES, label
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
-# What a reader calls the ways of loading that `verify` goes through.
-WAYS = {
-    "sentence-transformers": "`SentenceTransformer`",
-    "automodel": "`AutoTokenizer` + `AutoModel`",
-    "bert": "`AutoTokenizer` + `BertModel`",
-    "card": "`BertTokenizerFast` + `BertModel`",
-}
 DATASET = "configs/sentences.tsv and configs/traps.tsv of hub2hf"
 UNVERIFIED = (
     "**Nobody has verified this folder yet.** `hub2hf verify SOURCE FOLDER` runs the original graph in TensorFlow beside "
@@ -206,7 +200,7 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
         "class_lines": code.count("\n"),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not changed),
-        "ways": [(WAYS.get(way.surface, way.surface), way) for way in proof.ways()] if proof else [],
+        "ways": [(label(way.surface), _code(way.surface, manifest), way) for way in proof.ways()] if proof else [],
         "places": _places(proof) if proof else "",
         "found": _found(proof) if proof else UNVERIFIED,
         "table": _table(proof) if proof else [],
@@ -216,6 +210,13 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
     }
 
 
+def _code(surface: str, manifest: Mapping[str, Any]) -> str:
+    """Return the line of Python that loads the folder so, Markdown; "" for a way that is not known here."""
+    known = SURFACES.get(surface)
+    trust = ", trust_remote_code=True" if MODEL_FILE in manifest["files"] else ""
+    return f"`{known.code.format(id=manifest.get('repository') or '.', trust=trust)}`" if known else ""
+
+
 def _status(proof: Proof | None) -> str:
     if proof is None:
         return f"> ⚠️ **Unverified.** {UNVERIFIED.partition('** ')[2]}"
@@ -223,7 +224,7 @@ def _status(proof: Proof | None) -> str:
         return f"> ❌ **Not equivalent to the original.** {_details(proof)}."
     exact = [way for way in proof.ways() if way.exact]
     worst = max((way.difference for way in exact if not isinstance(way.difference, str)), default=0.0)
-    names = " and ".join(WAYS.get(way.surface, way.surface) for way in exact)
+    names = " and ".join(label(way.surface) for way in exact)
     return (
         f"> ✅ **Equivalent to the original**: loaded with {names}, no entry of a unit embedding differs by more than "
         f"{shown(worst)} in {_places(proof)} ({proof.data['sentences']:,} sentences)."

@@ -17,6 +17,7 @@ from hub2hf.export.proof import Proof, passed, read_proof
 from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, entry_of, text_of
 from hub2hf.hub.result import FileChange
+from hub2hf.surfaces import applying
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -146,7 +147,7 @@ def unproved(manifest: Mapping[str, Any], proof: Proof | None) -> str:
         return "its verification says that it is not equivalent to the original"
     model = model_in(manifest)
     claimed = set(model.card.languages if model else ()) or {sentence.language for sentence in language_sentences()}
-    ways = ["automodel", *(["sentence-transformers"] if "modules.json" in manifest["files"] else [])]
+    ways = [surface.name for surface in applying(manifest["files"]) if surface.exact]
     tight = {(r["surface"], r["language"]) for r in proof.rows if passed(r) and r["tolerance"] <= proof.data["tight"]}
     for way in ways:
         missing = sorted({*claimed, TRAPS} - {language for surface, language in tight if surface == way})

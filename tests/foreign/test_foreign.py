@@ -15,9 +15,9 @@ import tensorflow as tf
 from builders import Built, Recipe, build
 
 import hub2hf
-from hub2hf.equivalence.pytorch_side import embed
 from hub2hf.equivalence.sentences import demo_sentences
 from hub2hf.state_dict import SWAP_ROWS
+from hub2hf.surfaces import embed
 
 TOLERANCE = 2e-6
 TEXTS = [sentence.text for sentence in demo_sentences()]

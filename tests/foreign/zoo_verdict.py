@@ -11,8 +11,8 @@ import numpy as np
 from zoo_witness import Witness
 
 import hub2hf
-from hub2hf.equivalence.pytorch_side import embed
 from hub2hf.errors import Hub2HFError
+from hub2hf.surfaces import embed
 
 TOLERANCE = 2e-6
 EXACT, REFUSED, WRONG = "exact", "refused", "WRONG"

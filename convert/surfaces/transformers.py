@@ -1,38 +1,22 @@
-"""The ways people load a converted folder, each from texts to ids and unit embeddings. Needs the extra `torch`."""
+"""Ways of loading through transformers: `AutoModel`, and the plain `BertModel` with either tokenizer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from sentence_transformers import SentenceTransformer
-from transformers import AutoModel, AutoTokenizer, BertModel, BertTokenizerFast
-from transformers.utils import logging
 
-# Sentences of like length go through the model together, so that little of a batch is padding.
-BATCH = 32
+from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
+
+LIBRARIES = ("transformers", "tokenizers", "torch")
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """What one way of loading makes of some texts.
-
-    Attributes:
-        ids: the ids of each text, without padding.
-        embeddings: float32 [texts, hidden], of unit length.
-    """
-
-    ids: list[list[int]]
-    embeddings: np.ndarray
-
-
-class Pooled:
+class Pooled(Loaded):
     """A tokenizer and a model whose `pooler_output` is the embedding."""
 
     def __init__(self, tokenizer: Any, model: Any) -> None:
@@ -42,11 +26,15 @@ class Pooled:
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`, cut at the length that the folder states."""
         ids, stages = self._run(texts, stages=False)
-        return Embedded(ids, _unit(stages["embedding"]))
+        return Embedded(ids, unit(stages["embedding"]))
 
     def stages(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
         """Return the first token after every stage, float32 [texts, hidden], by the names of `reference.stages`."""
         return self._run(texts, stages=True)[1]
+
+    def not_a_number(self) -> str | None:
+        """Return the name of a parameter that holds NaN or infinity, if there is one."""
+        return not_a_number(self.model)
 
     def _run(self, texts: Sequence[str], *, stages: bool) -> tuple[list[list[int]], dict[str, np.ndarray]]:
         rows = self.tokenizer(list(texts), truncation=True)["input_ids"]
@@ -61,6 +49,8 @@ class Pooled:
         return rows, {name: np.concatenate(values)[back] for name, values in parts.items()}
 
     def _forward(self, rows: list[list[int]], *, stages: bool) -> dict[str, np.ndarray]:
+        import torch
+
         longest = max(map(len, rows))
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
@@ -83,6 +73,8 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
     The operations of a small batch are short. Threads that share each of them wait for each other at its end, and lose
     most of their speed that way where the machine has other work; workers that share nothing lose what that work takes.
     """
+    import torch
+
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as workers:
@@ -91,62 +83,65 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(threads)
 
 
-class Stock:
-    """sentence-transformers, without trust_remote_code."""
-
-    def __init__(self, folder: Path) -> None:
-        self.model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-
-    def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return ids and unit embeddings of `texts`."""
-        tokenize = getattr(self.model, "preprocess", None) or self.model.tokenize  # the name before version 5.5
-        features = tokenize(list(texts))
-        masks = features["attention_mask"].bool()
-        ids = [row[mask].tolist() for row, mask in zip(features["input_ids"], masks, strict=True)]
-        return Embedded(ids, _unit(np.asarray(self.model.encode(list(texts), batch_size=BATCH), np.float32)))
+def not_a_number(model: Any) -> str | None:
+    """Return the name of a parameter of a PyTorch module that holds NaN or infinity, if there is one."""
+    return next((name for name, value in model.named_parameters() if not value.isfinite().all()), None)
 
 
-def _unit(embeddings: np.ndarray) -> np.ndarray:
-    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True))
+def quiet() -> None:
+    """Keep transformers from drawing bars and giving advice."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def automodel(folder: Path, trusted: bool) -> Pooled:
     """Load through `AutoTokenizer` and `AutoModel`, with the model class that the folder ships where it is trusted."""
+    from transformers import AutoModel, AutoTokenizer
+
+    quiet()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return Pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=trusted))
 
 
 def bert(folder: Path, trusted: bool) -> Pooled:
     """Load through `AutoTokenizer` and the plain `BertModel`."""
+    from transformers import AutoTokenizer, BertModel
+
+    quiet()
     return Pooled(AutoTokenizer.from_pretrained(folder), BertModel.from_pretrained(folder))
 
 
 def card(folder: Path, trusted: bool) -> Pooled:
     """Load through `BertTokenizerFast` and `BertModel`, as the snippet of the published card does."""
+    from transformers import BertModel, BertTokenizerFast
+
+    quiet()
     return Pooled(BertTokenizerFast.from_pretrained(folder), BertModel.from_pretrained(folder))
 
 
-SURFACES: dict[str, Callable[[Path, bool], Pooled | Stock]] = {
-    "automodel": automodel,
-    "sentence-transformers": lambda folder, trusted: Stock(folder),
-    "bert": bert,
-    "card": card,
-}
-
-
-def not_a_number(loaded: Pooled | Stock) -> str | None:
-    """Return the name of a parameter that holds NaN or infinity, if there is one."""
-    parameters = loaded.model.named_parameters()
-    return next((name for name, value in parameters if not torch.isfinite(value).all()), None)
-
-
-def quiet() -> None:
-    """Keep transformers from drawing bars and giving advice."""
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-
-
-def embed(surface: str, folder: Path, texts: Sequence[str], *, trusted: bool = True) -> Embedded:
-    """Load `folder` as `surface` does, quietly, and embed `texts`."""
-    quiet()
-    return SURFACES[surface](folder, trusted).embed(texts)
+_of_transformers = partial(Surface, libraries=LIBRARIES, extra="torch")
+SURFACES = (
+    _of_transformers(
+        name="automodel",
+        label="`AutoTokenizer` + `AutoModel`",
+        code='AutoModel.from_pretrained("{id}"{trust})',
+        load=automodel,
+        exact=True,
+    ),
+    _of_transformers(
+        name="bert",
+        label="`AutoTokenizer` + `BertModel`",
+        code='BertModel.from_pretrained("{id}")',
+        load=bert,
+        exact=False,
+    ),
+    _of_transformers(
+        name="card",
+        label="`BertTokenizerFast` + `BertModel`",
+        code='BertTokenizerFast.from_pretrained("{id}")',
+        load=card,
+        exact=False,
+    ),
+)

@@ -1,0 +1,65 @@
+"""The ways people load a converted folder, each a value; a new one is a file here, found by its name.
+
+Nothing here imports PyTorch until a folder is loaded: the card, a push and the command line ask only what is known.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Collection, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from hub2hf.errors import SourceError
+from hub2hf.surfaces.base import Embedded, Loaded, Surface
+
+__all__ = ["ENCODER", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "label", "reads"]
+
+
+def _declared() -> Iterator[Surface]:
+    for module in pkgutil.iter_modules(__path__):
+        yield from getattr(import_module(f"{__name__}.{module.name}"), "SURFACES", ())
+
+
+# By name: those that are exact first.
+SURFACES: dict[str, Surface] = {s.name: s for s in sorted(_declared(), key=lambda s: (not s.exact, s.name))}
+
+ENCODER = "bert"  # loads the encoder without anything of ours, for comparing stages
+
+
+def applying(files: Collection[str]) -> list[Surface]:
+    """Return the ways of loading for which a folder of `files`, paths inside it, is made."""
+    return [surface for surface in SURFACES.values() if surface.applies(files)]
+
+
+def chosen(names: Sequence[str], files: Collection[str]) -> list[Surface]:
+    """Return the ways of loading called `names`; without names, all that apply to a folder of `files`.
+
+    Raises:
+        SourceError: there is none of a name.
+    """
+    unknown = sorted(set(names) - SURFACES.keys())
+    if unknown:
+        raise SourceError(f"Unknown surface {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
+    return [SURFACES[name] for name in names] if names else applying(files)
+
+
+def label(name: str) -> str:
+    """Return what the card calls a way of loading, Markdown; its name where it is not known here."""
+    return SURFACES[name].label if name in SURFACES else name
+
+
+def reads(name: str, file: str) -> bool:
+    """Whether the way of loading `name` reads `file`, a path inside a folder: all but what only other ways read.
+
+    One that is not known here may read anything.
+    """
+    if name not in SURFACES:
+        return True
+    others = {folder for surface in SURFACES.values() for folder in surface.own} - {*SURFACES[name].own}
+    return not file.startswith(tuple(others))
+
+
+def embed(name: str, folder: Path, texts: Sequence[str], *, trusted: bool = True) -> Embedded:
+    """Load `folder` in the way `name` does, and embed `texts`."""
+    return SURFACES[name].load(folder, trusted).embed(texts)

@@ -1,0 +1,107 @@
+"""What is known of a way of loading a converted folder ("surface"), and what a folder that is loaded can be asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from hub2hf.errors import SourceError
+
+# Sentences of like length go through the model together, so that little of a batch is padding.
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What one way of loading makes of some texts.
+
+    Attributes:
+        ids: the ids of each text, without padding.
+        embeddings: float32 [texts, hidden], of unit length.
+    """
+
+    ids: list[list[int]]
+    embeddings: np.ndarray
+
+
+class Loaded(ABC):
+    """A folder, loaded."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return ids and unit embeddings of `texts`, cut at the length that the folder states."""
+
+    def stages(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """Return the first token after every stage, float32 [texts, hidden], by the names of `reference.stages`.
+
+        Empty where this way of loading does not let one look inside.
+        """
+        return {}
+
+    def not_a_number(self) -> str | None:
+        """Return the name of a weight that holds NaN or infinity, if there is one."""
+        return None
+
+
+Loader = Callable[[Path, bool], Loaded]
+
+
+def everywhere(files: Collection[str]) -> bool:
+    """Whether a way of loading that needs nothing special applies to a folder of `files`: it does."""
+    return True
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One way of loading.
+
+    Attributes:
+        name: what a person types, and a proof records.
+        label: what the card calls it, Markdown.
+        code: how it is loaded, a line of Python; `{id}` is the folder or repository, `{trust}` the argument that the
+            folder's own model class needs, or "".
+        load: loads a folder; the bool is whether the code that the folder brings may be run. Imports the libraries.
+        exact: whether it gives the embedding of the graph, so that a folder is published only when that is proved. What is
+            not exact is known to differ; `configs/tolerances.toml` says by how much and why.
+        libraries: the distributions that it runs on; their versions are recorded.
+        extra: the extra of hub2hf that installs them.
+        applies: whether it can load a folder of these files, given as paths inside it.
+        own: folders, as "onnx/", that no way reads but those that name them.
+    """
+
+    name: str
+    label: str
+    code: str
+    load: Loader
+    exact: bool
+    libraries: tuple[str, ...]
+    extra: str
+    applies: Callable[[Collection[str]], bool] = everywhere
+    own: tuple[str, ...] = ()
+
+    def versions(self) -> dict[str, str]:
+        """Return library → version.
+
+        Raises:
+            SourceError: one is not installed.
+        """
+        found = {}
+        for library in self.libraries:
+            try:
+                found[library] = metadata.version(library)
+            except metadata.PackageNotFoundError as error:
+                raise SourceError(
+                    f"{library} is not installed, which loads a folder as {self.name}.",
+                    f"Install it: pip install 'hub2hf[{self.extra}]'.",
+                ) from error
+        return found
+
+
+def unit(embeddings: np.ndarray) -> np.ndarray:
+    """Return vectors [texts, hidden] with unit length."""
+    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True))

@@ -1,0 +1,93 @@
+"""The ways of loading: one list, which all ask, and which needs no PyTorch until a folder is loaded."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from references import ROOT
+
+from hub2hf.equivalence.tolerances import load_tolerances
+from hub2hf.errors import SourceError
+from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, label, reads
+from hub2hf.surfaces.base import Loaded, Surface
+
+FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json"}
+
+
+def never(folder: Path, trusted: bool) -> Loaded:
+    raise AssertionError("nothing is loaded here")
+
+
+def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] = ()) -> Surface:
+    return Surface(name, f"`{name}`", "load()", never, True, libraries, "everything", own=own)
+
+
+def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
+    assert list(SURFACES) == ["automodel", "sentence-transformers", "bert", "card"]
+    assert [way.exact for way in SURFACES.values()] == [True, True, False, False]
+    assert all(name == way.name for name, way in SURFACES.items())
+    assert ENCODER in SURFACES
+
+
+def test_pytorch_is_not_imported_to_ask_what_is_known() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'sentence_transformers')));"
+        "import hub2hf.cli, hub2hf.surfaces as s; print(*s.SURFACES, s.label('automodel'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [*SURFACES, *label("automodel").split()]
+
+
+def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
+    assert [way.name for way in applying(FILES)] == list(SURFACES)
+    assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
+    assert chosen([], FILES) == applying(FILES)
+    assert chosen(["bert"], FILES) == [SURFACES["bert"]]
+    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, sentence-transformers"):
+        chosen(["bert", "flax"], FILES)
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> None:
+    assert surface("a", libraries=("numpy",)).versions() == {"numpy": metadata.version("numpy")}
+    with pytest.raises(SourceError, match=r"no-such-runtime is not installed, .* as a\. .*hub2hf\[everything\]"):
+        surface("a", libraries=("numpy", "no-such-runtime")).versions()
+
+
+def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for way in (surface("onnx", own=("onnx/",)), surface("faster", own=("onnx/", "openvino/"))):
+        monkeypatch.setitem(SURFACES, way.name, way)
+    assert [name for name in SURFACES if reads(name, "onnx/model.onnx")] == ["onnx", "faster"]
+    assert [name for name in SURFACES if reads(name, "openvino/model.bin")] == ["faster"]
+    assert [name for name in SURFACES if reads(name, "onnx.json")] == list(SURFACES)
+    assert reads("of a later version", "onnx/model.onnx"), "what is not known may read anything"
+
+
+def test_each_has_a_tolerance_and_those_that_are_exact_a_tight_one() -> None:
+    tolerances = load_tolerances().surfaces
+    assert tolerances.keys() == SURFACES.keys()
+    assert {name for name, allowed in tolerances.items() if allowed.tolerance <= 2e-6} == {
+        name for name, way in SURFACES.items() if way.exact
+    }
+
+
+def test_the_line_of_code_is_one_of_python() -> None:
+    for way in SURFACES.values():
+        ast.parse(way.code.format(id="me/model", trust=", trust_remote_code=True"))
+        assert "{" not in way.code.format(id="me/model", trust="")
+
+
+def test_no_other_room_names_a_way_of_its_own() -> None:
+    """Whoever lists the ways lists one whose name means nothing else, as `bert` does for the Hub."""
+    named = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "convert").rglob("*.py")
+        if "surfaces" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in SURFACES.keys() - {"card", "bert", "sentence-transformers"}
+    ]
+    assert named == []
