@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from importlib.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -109,14 +110,27 @@ def find_model(name: str | Path) -> KnownModel:
         SourceError: there is neither, or the file is not such a TOML.
     """
     known = dict(_files())
-    if str(name) in known:
-        return _load(str(name), known[str(name)])
+    if own := named(str(name)):
+        return _load(own, known[own])
     path = Path(name)
     if path.suffix == SUFFIX and path.is_file():
         return _load(path.stem, path)
+    meant = similar(str(name))
     raise SourceError(
-        f"{name} is neither a known model nor a TOML file.", f"Known are: {', '.join(sorted(known))}; or name a file."
+        f"{name} is neither a known model nor a TOML file.",
+        f"Did you mean {meant}?" if meant else f"Known are: {', '.join(sorted(known))}; or name a file.",
     )
+
+
+def named(name: str) -> str:
+    """Return the known model that `name` names, in capitals or not, as LEALLA-large; "" where it names none."""
+    return name.casefold() if name.casefold() in dict(_files()) else ""
+
+
+def similar(name: str) -> str:
+    """Return the known model whose name is close to the last part of `name`, as in google/LaBSE; "" where none is."""
+    last = name.rstrip("/").rpartition("/")[2].casefold()
+    return next(iter(get_close_matches(last, sorted(dict(_files())), n=1, cutoff=0.75)), "")
 
 
 def recognised(facts: Mapping[str, int | str]) -> KnownModel | None:

@@ -7,11 +7,12 @@ from importlib import resources
 from pathlib import Path
 
 from hub2hf.errors import SourceError
-from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models
+from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models, named, similar
 from hub2hf.sources.address import TFHUB, Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
 from hub2hf.sources.archive import model_folder
 from hub2hf.sources.download import MovedToKaggle, Progress
 from hub2hf.sources.kaggle import kaggle_cached, kaggle_fetched
+from hub2hf.sources.other_kinds import check_kind
 from hub2hf.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
 from hub2hf.sources.store import cached, fetched, file_sha256, unpacked
 
@@ -37,14 +38,18 @@ def resolve(source: str | Path, *, progress: Progress | None = None) -> Path:
     path = Path(source)
     try:
         if path.is_dir():
-            return model_folder(path) or path
+            found = model_folder(path)
+            if found is None:
+                check_kind(path)
+            return found or path
         is_file = path.is_file()
     except (OSError, ValueError) as error:  # a folder above it that may not be searched, or a name too long
         said = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(f"{source} cannot be read: {said}.", "Check the path and its permissions.") from error
-    if str(source) in EMBEDDED:
-        return MODELS / str(source)
+    if named(str(source)) in EMBEDDED:
+        return MODELS / named(str(source))
     if is_file and path.suffix != SUFFIX:
+        check_kind(path)
         return _archive_file(path)
     places = addresses_of(source)
     return cached_at(places) or _fetched(str(source), places, progress)
@@ -61,7 +66,7 @@ def addresses_of(source: str | Path) -> list[Address]:
     Raises:
         SourceError: it names nothing that can be fetched.
     """
-    if str(source) in known_models() or Path(source).suffix == SUFFIX:
+    if named(str(source)) or Path(source).suffix == SUFFIX:
         model = find_model(source)
         found = [parse_address(text) for text in (model.address, model.kaggle) if text]
         places = [place for place in found if place is not None]
@@ -71,9 +76,10 @@ def addresses_of(source: str | Path) -> list[Address]:
     place = parse_address(str(source))
     if place is None:
         names = ", ".join(known_models())
+        meant = similar(str(source))
         raise SourceError(
             f"{source} is neither a folder, an archive, an address, a Kaggle handle nor a known model ({names}).",
-            "Check the path or the name.",
+            f"Did you mean {meant}?" if meant else "Check the path or the name.",
         )
     return [place]
 
@@ -85,7 +91,7 @@ def model_of(source: str | Path) -> KnownModel | None:
     """
     if Path(source).exists() and Path(source).suffix != SUFFIX:
         return None
-    if str(source) in known_models() or Path(source).suffix == SUFFIX:
+    if named(str(source)) or Path(source).suffix == SUFFIX:
         return find_model(source)
     place = parse_address(str(source))
     found = (m for m in known_models().values() if place in map(parse_address, filter(None, (m.address, m.kaggle))))
@@ -95,7 +101,7 @@ def model_of(source: str | Path) -> KnownModel | None:
 def address_of(source: str | Path) -> str:
     """Return the address that `resolve` fetches `source` from, first of all; "" for what is on this machine."""
     here = Path(source).exists() and Path(source).suffix != SUFFIX
-    return "" if here or str(source) in EMBEDDED else str(addresses_of(source)[0])
+    return "" if here or named(str(source)) in EMBEDDED else str(addresses_of(source)[0])
 
 
 def cached_at(places: list[Address]) -> Path | None:
