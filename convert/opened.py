@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hub2hf.blueprint import gives
 from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.extras import install
 from hub2hf.savedmodel import SavedModel
 from hub2hf.sources import model_of, resolve
 
@@ -123,4 +124,4 @@ def reference(
 
 def missing(error: ImportError, extra: str) -> SourceError:
     """Return the error of a library that is not installed, and of the extra that brings it."""
-    return SourceError(f"{error.name} is not installed.", f"Install it: pip install 'hub2hf[{extra}]'.")
+    return SourceError(f"{error.name} is not installed.", f"Install it: {install(extra)}.")

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from hub2hf.errors import SourceError
+from hub2hf.extras import install
 from hub2hf.sources.address import KaggleHandle
 from hub2hf.sources.download import NotAllowed, Progress, download, reason_of
 from hub2hf.sources.places import kaggle_cache, kaggle_versions
 from hub2hf.sources.store import alone, cached, fetched
 
 KAGGLE = "https://www.kaggle.com"
-INSTALL = "Install it, and log in: pip install 'hub2hf[kaggle]'."
 MAX_JSON = 1 << 20
 
 
@@ -111,7 +111,8 @@ def _client(handle: KaggleHandle) -> Any:
         import kagglehub
     except ImportError as error:
         raise SourceError(
-            f"Kaggle gives {handle} to its users only, and {error.name} is not installed.", INSTALL
+            f"Kaggle gives {handle} to its users only, and {error.name} is not installed.",
+            f"Install it, and log in: {install('kaggle')}.",
         ) from error
     logging.getLogger("kagglehub").setLevel(logging.ERROR)  # it tells of versions and progress on standard output
     return kagglehub

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.errors import SourceError
+from hub2hf.extras import install
 
 # Sentences of like length go through the model together, so that little of a batch is padding.
 BATCH = 32
@@ -97,7 +98,7 @@ class Surface:
             except metadata.PackageNotFoundError as error:
                 raise SourceError(
                     f"{library} is not installed, which loads a folder as {self.name}.",
-                    f"Install it: pip install 'hub2hf[{self.extra}]'.",
+                    f"Install it: {install(self.extra)}.",
                 ) from error
         return found
 

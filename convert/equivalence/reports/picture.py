@@ -12,6 +12,7 @@ from hub2hf.equivalence.reports.text import difference, number, printable
 from hub2hf.equivalence.result import Report, Row
 from hub2hf.errors import ExportError
 from hub2hf.export.files import write_whole
+from hub2hf.extras import install
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -30,7 +31,7 @@ def require_pillow() -> None:
     except ImportError as error:
         raise ExportError(
             "Pillow, which draws the picture of the report, is not installed.",
-            "Install it: pip install 'hub2hf[report]'.",
+            f"Install it: {install('report')}.",
         ) from error
 
 
