@@ -59,6 +59,7 @@ class HubError(Hub2HFError):
         status: of HTTP; 0 where there was no answer.
         passing: whether it may go by itself.
         retry_after: seconds that the Hub asks to wait.
+        unresolved: whether its name led nowhere.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class HubError(Hub2HFError):
         status: int = 0,
         passing: bool = False,
         retry_after: float | None = None,
+        unresolved: bool = False,
     ) -> None:
         super().__init__(problem, next_step)
         self.status = status
         self.passing = passing
         self.retry_after = retry_after
+        self.unresolved = unresolved

@@ -17,22 +17,25 @@ class Patience:
 
     Attributes:
         attempts: that fail in a row, before it is given up.
+        unresolved_attempts: the same of a host whose name leads nowhere: there is no network, or the name is wrong.
         first_wait: seconds before the second attempt, doubled each time.
         longest_wait: seconds; a server that asks for more is told to the person instead.
     """
 
     attempts: int = 6
+    unresolved_attempts: int = 2
     first_wait: float = 1
     longest_wait: float = 120
 
-    def wait(self, failures: int, asked: float | None = None) -> float | None:
+    def wait(self, failures: int, asked: float | None = None, *, unresolved: bool = False) -> float | None:
         """Return the seconds until the next attempt, after so many failures; None where there is none.
 
         Args:
             failures: in a row, at least 1.
             asked: the seconds that the server asks for; it knows better.
+            unresolved: whether the name of the host led nowhere.
         """
-        if failures >= self.attempts or self.too_long(asked):
+        if failures >= (self.unresolved_attempts if unresolved else self.attempts) or self.too_long(asked):
             return None
         return min(self.first_wait * 2 ** (failures - 1), self.longest_wait) if asked is None else asked
 

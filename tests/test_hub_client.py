@@ -6,11 +6,13 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub import get_session
 
 from hub2hf.errors import ExportError, HubError
 from hub2hf.export.manifest import MANIFEST, read_manifest
@@ -137,6 +139,15 @@ class TestPatience:
         with pytest.raises(HubError, match="Down"):
             client.patiently(raising(*[HubError("Down.", "x", passing=True)] * 9), NAME, lambda line: None)
         assert len(waits) == client.PATIENCE.attempts - 1
+
+    def test_a_name_that_leads_nowhere_is_soon_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr(client.time, "sleep", waits.append)
+
+        ask = partial(type(get_session())().get, "http://hub.invalid/")  # no name of .invalid leads anywhere (RFC 6761)
+        with pytest.raises(HubError, match="broke"):
+            client.patiently(ask, NAME, lambda line: None)
+        assert waits == [1.0]
 
     def test_what_was_carried_out_is_not_done_twice(self) -> None:
         lost = HubError("Lost.", "Push again.", passing=True)

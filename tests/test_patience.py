@@ -14,6 +14,11 @@ from hub2hf.hub import client
 from hub2hf.patience import PASSING, Patience, retry_after
 
 
+def test_a_name_that_leads_nowhere_is_soon_given_up() -> None:
+    patience = Patience(first_wait=1, longest_wait=5)
+    assert [patience.wait(failures, unresolved=True) for failures in (1, 2)] == [1, None]
+
+
 def test_waits_double_up_to_the_longest_and_end_with_the_attempts() -> None:
     patience = Patience(attempts=6, first_wait=1, longest_wait=5)
     assert [patience.wait(failures) for failures in range(1, 7)] == [1, 2, 4, 5, 5, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -133,7 +134,7 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
                     found = done()
                     if found is not None:
                         return found
-            wait = PATIENCE.wait(failures, error.retry_after) if error.passing else None
+            wait = PATIENCE.wait(failures, error.retry_after, unresolved=error.unresolved) if error.passing else None
             if wait is None:
                 raise
             say(f"{error.problem} Trying again in {wait:.0f} s.")
@@ -170,7 +171,10 @@ def _hub_error(error: Exception, place: str) -> HubError:
         return HubError(f"The Hub's answer for {place} cannot be read: {_line(unreadable)}.", AGAIN, passing=True)
     broken = next((link for link in chain if _is_network(link)), None)
     if broken is not None:
-        return HubError(f"The connection to the Hub for {place} broke: {_line(broken)}.", AGAIN, passing=True)
+        lost = any(isinstance(link, socket.gaierror) for link in chain)
+        return HubError(
+            f"The connection to the Hub for {place} broke: {_line(broken)}.", AGAIN, passing=True, unresolved=lost
+        )
     return HubError(f"{place} cannot be published: {_line(error)}.", "Check what it says, and push again.")
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -61,9 +61,9 @@ class NotAllowed(SourceError):
 class _Again(Exception):
     """This attempt failed in a way that another may not; `wait` is what the server asks for, in seconds."""
 
-    def __init__(self, problem: str, wait: float | None = None) -> None:
+    def __init__(self, problem: str, wait: float | None = None, *, unresolved: bool = False) -> None:
         super().__init__(problem)
-        self.wait = wait
+        self.wait, self.unresolved = wait, unresolved
 
 
 def download(
@@ -110,6 +110,7 @@ class _Transfer:
         self.url, self.part, self.progress, self.policy = url, part, progress, policy
         self.note = part.with_name(f"{part.name}.json")
         self.validator, self.total = "", None  # type: tuple[str, int | None]
+        self.answered = False
         known = self._read_note()
         if known.get("url") == url and isinstance(known.get("validator"), str):
             self.validator = known["validator"]
@@ -147,11 +148,11 @@ class _Transfer:
             if kept
             else ("Check the network and run the same command again.")
         )
-        if failures >= self.policy.attempts:
-            raise self._error(f"{again} ({failures} attempts)", onwards) from None
-        wait = self.policy.wait(failures, again.wait)
-        if wait is None:
+        if self.policy.too_long(again.wait):
             raise self._error(f"{again}, and the server asks to wait {again.wait:.0f} seconds", onwards) from None
+        wait = self.policy.wait(failures, again.wait, unresolved=again.unresolved and not self.answered)
+        if wait is None:
+            raise self._error(f"{again} ({failures} attempts)", onwards) from None
         time.sleep(wait)
 
     def _attempt(self, session: requests.Session) -> Promised:
@@ -162,6 +163,7 @@ class _Transfer:
         times = (self.policy.connect_seconds, self.policy.stall_seconds)
         try:
             with session.get(self.url, headers=headers, stream=True, timeout=times) as response:
+                self.answered = True
                 self._check_redirects(response)
                 self._check_status(response, have)
                 self._begin(response, have)
@@ -170,7 +172,7 @@ class _Transfer:
         except (requests.exceptions.SSLError, requests.exceptions.TooManyRedirects) as error:
             raise self._error(reason_of(error), "Check the address, the clock and the network.") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise _Again(reason_of(error)) from None
+            raise _Again(reason_of(error), unresolved=_unresolved(error)) from None
         except requests.exceptions.RequestException as error:
             raise self._error(reason_of(error), "Check the address.") from None
 
@@ -306,14 +308,25 @@ def _content_range(headers: Mapping[str, str]) -> tuple[int, int | None]:
     return int(start), int(total) if total.isascii() and total.isdigit() else None
 
 
+def _unresolved(error: BaseException) -> bool:
+    """Whether the name of the host led to no address."""
+    from urllib3.exceptions import NameResolutionError
+
+    return any(isinstance(each, NameResolutionError) for each in _inside(error))
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and what the libraries have wrapped in it, the innermost last."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, BaseException)), None)
+        seen = inner if isinstance(inner, BaseException) and inner is not seen else None
+
+
 def reason_of(error: BaseException) -> str:
     """Return the innermost reason in one line; the libraries wrap it in their own words three times."""
-    seen = error
-    while True:
-        inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, BaseException)), None)
-        if not isinstance(inner, BaseException) or inner is seen:
-            break
-        seen = inner
+    *_, seen = _inside(error)
     text = re.sub(r"^.*\[Errno -?\d+\] ", "", " ".join(str(seen).split())).rstrip('.)"')
     if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
         text = os.strerror(seen.errno)
