@@ -2,9 +2,6 @@
 
 Field numbers and types are those of TensorFlow's ``tensorflow/core/framework/*.proto`` and
 ``tensorflow/core/protobuf/*.proto``; fields that are not needed are left out and skipped by the parser.
-The messages live in a private descriptor pool under the package ``hub2hf``, so they never clash with
-TensorFlow's own when both are imported in one process, and no generated code has to follow the protobuf
-version.
 """
 
 from __future__ import annotations
@@ -12,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import message
 
-PACKAGE: Final = "hub2hf"
+from hub2hf.protobuf import classes
 
-# message -> "number name type" of each field. A type is a scalar of protobuf or a message of this table,
-# with "repeated" before it, or "map" (the key is a string), or "oneof NAME". Enums are read as int32, which
-# has the same wire form.
+# In the form that hub2hf.protobuf takes.
 MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
     # tensorflow/core/protobuf/saved_model.proto, meta_graph.proto, saver.proto
     "SavedModel": ("1 saved_model_schema_version int64", "2 meta_graphs repeated MetaGraphDef"),
@@ -211,42 +206,4 @@ def new(kind: str) -> Any:
     return _CLASSES[kind]()
 
 
-def _build() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(name="hub2hf/savedmodel.proto", package=PACKAGE, syntax="proto3")
-    for name, fields in MESSAGES.items():
-        descriptor = file.message_type.add(name=name)
-        for field in fields:
-            _add_field(descriptor, field)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in MESSAGES}
-
-
-def _add_field(descriptor: descriptor_pb2.DescriptorProto, declaration: str) -> None:
-    number, name, *modifiers, type_name = declaration.split()
-    proto = descriptor_pb2.FieldDescriptorProto
-    field = descriptor.field.add(name=name, number=int(number), label=proto.LABEL_OPTIONAL)
-    if modifiers[:1] == ["oneof"]:
-        groups = [group.name for group in descriptor.oneof_decl]
-        if modifiers[1] not in groups:
-            descriptor.oneof_decl.add(name=modifiers[1])
-            groups.append(modifiers[1])
-        field.oneof_index = groups.index(modifiers[1])
-    elif modifiers:
-        field.label = proto.LABEL_REPEATED
-    if modifiers == ["map"]:
-        entry_name = "".join(part.capitalize() for part in name.split("_")) + "Entry"
-        entry = descriptor.nested_type.add(name=entry_name)
-        entry.options.map_entry = True
-        _add_field(entry, "1 key string")
-        _add_field(entry, f"2 value {type_name}")
-        field.type = proto.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{descriptor.name}.{entry_name}"
-    elif type_name in MESSAGES:
-        field.type = proto.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{type_name}"
-    else:
-        field.type = proto.Type.Value(f"TYPE_{type_name.upper()}")
-
-
-_CLASSES: Final = _build()
+_CLASSES: Final = classes(MESSAGES, "hub2hf/savedmodel.proto")

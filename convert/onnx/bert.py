@@ -1,0 +1,79 @@
+"""BERT (post-LayerNorm) as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.layers import activation, dense, layer_norm
+
+# Added to the score of what attention ignores: far below where exp gives 0, and finite in every dtype that a runtime may
+# choose to compute in (it is the least float16), so that a row of which nothing is attended becomes no NaN.
+IGNORED = -65504.0
+LAST = "last_hidden_state"
+
+
+def bert(graph: Graph, config: Mapping[str, Any]) -> None:
+    """Add the encoder, whose last hidden state, float32 [batch, length, hidden], is called `last_hidden_state`.
+
+    Args:
+        graph: has the inputs `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, length].
+        config: the content of `config.json`, for `transformers.BertConfig`.
+    """
+    epsilon, layers = float(config["layer_norm_eps"]), config["num_hidden_layers"]
+    x = _embeddings(graph, epsilon)
+    ignored = _ignored(graph)
+    for i in range(layers):
+        at = f"encoder.layer.{i}"
+        context = _attention(graph, x, ignored, config["num_attention_heads"], config["hidden_size"], at)
+        context = dense(graph, context, f"{at}.attention.output.dense")
+        x = graph.op("Add", context, x, at=f"{at}.attention.output")
+        x = layer_norm(graph, x, f"{at}.attention.output.LayerNorm", epsilon)
+        middle = dense(graph, x, f"{at}.intermediate.dense")
+        middle = activation(graph, middle, config["hidden_act"], f"{at}.intermediate")
+        x = graph.op("Add", dense(graph, middle, f"{at}.output.dense"), x, at=f"{at}.output")
+        x = layer_norm(graph, x, f"{at}.output.LayerNorm", epsilon, LAST if i == layers - 1 else "")
+
+
+def _embeddings(graph: Graph, epsilon: float) -> str:
+    at = "embeddings"
+    length = graph.op("Shape", "input_ids", at=at, start=1, end=2)
+    positions = graph.table(f"{at}.position_embeddings.weight")
+    rows = graph.op(
+        "Slice", positions, graph.constant([0], "int64"), length, graph.constant([0], "int64"), at=f"{at}.positions"
+    )
+    parts = [
+        graph.op("Gather", graph.table(f"{at}.{name}_embeddings.weight"), ids, at=f"{at}.{name}", axis=0)
+        for name, ids in (("word", "input_ids"), ("token_type", "token_type_ids"))
+    ]
+    words, types, places = (graph.as_float32(part, at) for part in (*parts, rows))
+    x = graph.op("Add", graph.op("Add", words, types, at=at), places, at=at)
+    return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
+
+
+def _ignored(graph: Graph) -> str:
+    """Return what is added to the scores, [batch, 1, 1, length]: 0 or `IGNORED`."""
+    at = "attention_mask"
+    mask = graph.op("Unsqueeze", at, graph.constant([1, 2], "int64"), at=at)
+    mask = graph.op("Cast", mask, at=at, to=1)
+    absent = graph.op("Sub", graph.constant(1.0), mask, at=at)
+    return graph.op("Mul", absent, graph.constant(IGNORED), at=at)
+
+
+def _attention(graph: Graph, x: str, ignored: str, heads: int, hidden: int, at: str) -> str:
+    """Return the context [batch, length, hidden]."""
+    at = f"{at}.attention.self"
+    apart = graph.constant([0, 0, heads, hidden // heads], "int64")  # 0: the dimension that is there
+
+    def by_heads(name: str, order: list[int]) -> str:
+        part = graph.op("Reshape", dense(graph, x, f"{at}.{name}"), apart, at=f"{at}.{name}")
+        return graph.op("Transpose", part, at=f"{at}.{name}", perm=order)
+
+    query, key, value = by_heads("query", [0, 2, 1, 3]), by_heads("key", [0, 2, 3, 1]), by_heads("value", [0, 2, 1, 3])
+    scores = graph.op("MatMul", query, key, at=f"{at}.scores")
+    scores = graph.op("Div", scores, graph.constant((hidden // heads) ** 0.5), at=f"{at}.scores")
+    shares = graph.op("Softmax", graph.op("Add", scores, ignored, at=f"{at}.scores"), at=f"{at}.scores", axis=-1)
+    context = graph.op("MatMul", shares, value, at=f"{at}.context")
+    context = graph.op("Transpose", context, at=f"{at}.context", perm=[0, 2, 1, 3])
+    return graph.op("Reshape", context, graph.constant([0, 0, hidden], "int64"), at=f"{at}.context")

@@ -1,0 +1,124 @@
+"""A graph under construction: nodes with names, and initializers whose bytes are made only when they are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from hub2hf.errors import ExportError
+from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
+from hub2hf.onnx.weights import Weights
+
+# Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
+# onnxruntime-web and -node; OpenVINO since 2024.0. Nothing later is of use to an encoder, and would shut out runtimes.
+OPSET = 20
+IR_VERSION = 9  # that of the release of ONNX that brought opset 20
+
+Pieces = Callable[[], Iterator[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A constant of the graph: its name, dtype and shape, and what makes its numbers, flat arrays of that dtype in order."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    pieces: Pieces
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the numbers take."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class Graph:
+    """Nodes in the order in which they run, and what they read.
+
+    Args:
+        weights: of the folder.
+        dtype: in which matrices are kept, "float32" or "float16"; all is computed in float32.
+    """
+
+    def __init__(self, weights: Weights, dtype: str) -> None:
+        self.nodes: list[Any] = []
+        self.initializers: dict[str, Initializer] = {}
+        self._weights, self._dtype = weights, dtype
+        self._made: Counter[str] = Counter()
+
+    def op(self, kind: str, *inputs: str, at: str, output: str = "", **attributes: Any) -> str:
+        """Add a node with one output and return the name of that.
+
+        Args:
+            kind: the operator.
+            inputs: what it reads.
+            at: where in the model it stands, for people who look at the graph.
+            output: what the output is called; by default as the node.
+            attributes: of the operator; whole numbers, lists of them, floats and texts.
+        """
+        name = f"{at}/{kind}"
+        self._made[name] += 1
+        if self._made[name] > 1:
+            name = f"{name}.{self._made[name]}"
+        made = [_attribute(key, value) for key, value in attributes.items()]
+        output = output or name
+        self.nodes.append(new("NodeProto", name=name, op_type=kind, input=inputs, output=[output], attribute=made))
+        return output
+
+    def constant(self, value: Any, dtype: str = "float32") -> str:
+        """Return the name of a small constant, which equal ones share."""
+        array = np.asarray(value, dtype)
+        name = f"constant.{dtype}.{'x'.join(map(str, array.shape))}.{'_'.join(map(str, array.ravel().tolist()))}"
+        self.initializers.setdefault(name, Initializer(name, dtype, array.shape, lambda: iter([array.ravel()])))
+        return name
+
+    def table(self, key: str) -> str:
+        """Return the name of a tensor whose rows are gathered, in the dtype of matrices."""
+        return self._initializer(key, self._dtype, self._weights.shape(key), partial(self._weights.pieces, key))
+
+    def vector(self, key: str) -> str:
+        """Return the name of a bias or a scale, float32 always."""
+        return self._initializer(key, "float32", self._weights.shape(key), partial(self._weights.pieces, key))
+
+    def matrix(self, key: str) -> str:
+        """Return the name of a weight [outputs, inputs] as [inputs, outputs], float32."""
+
+        def pieces() -> Iterator[np.ndarray]:
+            yield self._weights.read(key).T.ravel()
+
+        outputs, inputs = self._weights.shape(key)
+        return self.as_float32(self._initializer(key, self._dtype, (inputs, outputs), pieces), key)
+
+    def as_float32(self, value: str, at: str) -> str:
+        """Return the name of what was kept in the dtype of matrices, as float32."""
+        return value if self._dtype == "float32" else self.op("Cast", value, at=at, to=DATA_TYPES["float32"])
+
+    def _initializer(self, name: str, dtype: str, shape: tuple[int, ...], pieces: Pieces) -> str:
+        def converted() -> Iterator[np.ndarray]:
+            for piece in pieces():
+                with np.errstate(over="ignore"):  # it is looked for here
+                    numbers = piece.astype(dtype, copy=False)
+                if dtype == "float16" and not np.isfinite(numbers).all():
+                    raise ExportError(
+                        f"'{name}' holds a number that float16 does not reach.", "Export it with --dtype float32."
+                    )
+                yield numbers
+
+        self.initializers[name] = Initializer(name, dtype, shape, converted)
+        return name
+
+
+def _attribute(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return new("AttributeProto", name=name, s=value.encode(), type=STRING)
+    if isinstance(value, int):
+        return new("AttributeProto", name=name, i=value, type=INT)
+    if isinstance(value, float):
+        return new("AttributeProto", name=name, f=value, type=FLOAT)
+    return new("AttributeProto", name=name, ints=value, type=INTS)

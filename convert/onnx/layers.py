@@ -1,0 +1,124 @@
+"""Layers that encoders are made of, and what follows an encoder: pooling, dense layers, unit length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from hub2hf.errors import ExportError
+from hub2hf.onnx.graph import Graph
+
+LEAST = 1e-12  # below which a norm is taken for it, as torch.nn.functional.normalize has it
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """What follows the encoder.
+
+    Attributes:
+        pooling: a name of `POOLINGS`.
+        dense: state-dict key (without `.weight`) and activation, of `ACTIVATIONS`, of each dense layer in turn.
+        normalised: whether the embedding is divided by its L2 norm.
+    """
+
+    pooling: str = "first"
+    dense: Sequence[tuple[str, str]] = ()
+    normalised: bool = False
+
+    def add(self, graph: Graph, hidden: str, output: str) -> None:
+        """Add it, from the last hidden state [batch, length, hidden] to the embedding [batch, hidden] called `output`."""
+        x = POOLINGS[self.pooling](graph, hidden)
+        for key, name in self.dense:
+            x = activation(graph, dense(graph, x, key), name, key)
+        if self.normalised:
+            norm = graph.op("ReduceL2", x, graph.constant([-1], "int64"), at="norm", keepdims=1)
+            norm = graph.op("Max", norm, graph.constant(LEAST), at="norm")
+            graph.op("Div", x, norm, at="norm", output=output)
+        else:
+            graph.op("Identity", x, at="embedding", output=output)
+
+
+def dense(graph: Graph, x: str, key: str) -> str:
+    """Return x [..., inputs] times a weight plus a bias, [..., outputs]."""
+    product = graph.op("MatMul", x, graph.matrix(f"{key}.weight"), at=key)
+    return graph.op("Add", product, graph.vector(f"{key}.bias"), at=key)
+
+
+def layer_norm(graph: Graph, x: str, key: str, epsilon: float, output: str = "") -> str:
+    """Return x with mean 0 and variance 1 along its last axis, scaled and shifted; `output` is what it is to be called."""
+    scale, shift = graph.vector(f"{key}.weight"), graph.vector(f"{key}.bias")
+    return graph.op("LayerNormalization", x, scale, shift, at=key, output=output, axis=-1, epsilon=epsilon)
+
+
+def activation(graph: Graph, x: str, name: str, at: str) -> str:
+    """Return an activation of x.
+
+    Args:
+        graph: to which it is added.
+        x: what it is of.
+        name: as transformers has it.
+        at: where in the model it stands.
+
+    Raises:
+        ExportError: it is none of `ACTIVATIONS`.
+    """
+    if name not in ACTIVATIONS:
+        raise ExportError(
+            f"The activation '{name}' has no ONNX writer.", f"Known are: {', '.join(ACTIVATIONS)}. Report it."
+        )
+    kind, attributes = ACTIVATIONS[name]
+    return graph.op(kind, x, at=at, **attributes) if kind else x
+
+
+# The names of transformers → operator and attributes.
+ACTIVATIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType(
+    {
+        "gelu_pytorch_tanh": ("Gelu", {"approximate": "tanh"}),
+        "gelu": ("Gelu", {"approximate": "none"}),
+        "relu": ("Relu", {}),
+        "tanh": ("Tanh", {}),
+        "linear": ("", {}),
+    }
+)
+
+
+def _first(graph: Graph, hidden: str) -> str:
+    return graph.op("Gather", hidden, graph.constant(0, "int64"), at="pooling", axis=1)
+
+
+def _attended(graph: Graph) -> str:
+    """Return 1 where attention sees a token and 0 elsewhere, float32 [batch, length, 1]."""
+    mask = graph.op("Unsqueeze", "attention_mask", graph.constant([-1], "int64"), at="pooling")
+    return graph.op("Cast", mask, at="pooling", to=1)
+
+
+def _sum_and_count(graph: Graph, hidden: str) -> tuple[str, str]:
+    mask, axis = _attended(graph), graph.constant([1], "int64")
+    total = graph.op(
+        "ReduceSum", graph.op("Mul", hidden, mask, at="pooling"), axis, at="pooling.sum", keepdims=0
+    )
+    return total, graph.op("ReduceSum", mask, axis, at="pooling.count", keepdims=0)
+
+
+def _mean(graph: Graph, hidden: str) -> str:
+    total, count = _sum_and_count(graph, hidden)
+    return graph.op("Div", total, graph.op("Max", count, graph.constant(1e-9), at="pooling"), at="pooling")
+
+
+def _mean_sqrt(graph: Graph, hidden: str) -> str:
+    total, count = _sum_and_count(graph, hidden)
+    count = graph.op("Max", count, graph.constant(1e-9), at="pooling")
+    return graph.op("Div", total, graph.op("Sqrt", count, at="pooling"), at="pooling")
+
+
+def _max(graph: Graph, hidden: str) -> str:
+    attended = graph.op("Cast", _attended(graph), at="pooling", to=9)
+    seen = graph.op("Where", attended, hidden, graph.constant(-1e9), at="pooling")
+    return graph.op("ReduceMax", seen, graph.constant([1], "int64"), at="pooling", keepdims=0)
+
+
+POOLINGS: Final[Mapping[str, Callable[[Graph, str], str]]] = MappingProxyType(
+    {"first": _first, "mean": _mean, "max": _max, "mean_sqrt": _mean_sqrt}
+)

@@ -1,0 +1,106 @@
+"""The tensors of `model.safetensors`, read piece by piece."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import ml_dtypes
+import numpy as np
+
+from hub2hf.errors import ExportError
+
+DTYPES: Final[Mapping[str, Any]] = MappingProxyType(
+    {"F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
+)
+MAX_HEADER = 100_000_000  # as safetensors itself has it
+PIECE = 1 << 22  # bytes read at once
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies: its dtype, its shape, and the bytes [start, end) of the file."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class Weights:
+    """A safetensors file (format: github.com/huggingface/safetensors, README "Format").
+
+    Args:
+        path: the file.
+
+    Raises:
+        ExportError: it cannot be read, or is not whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if length > MAX_HEADER:
+                    raise ValueError("its header is too long")
+                header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            self._stored = {key: _stored(entry, 8 + length) for key, entry in header.items()}
+            end = max((stored.end for stored in self._stored.values()), default=0)
+            if path.stat().st_size < end:
+                raise ValueError("it is cut short")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of a tensor.
+
+        Raises:
+            ExportError: there is none of that key.
+        """
+        return self._find(key).shape
+
+    def read(self, key: str) -> np.ndarray:
+        """Return a whole tensor, of the shape and dtype that it is stored in.
+
+        Raises:
+            ExportError: there is none of that key, or the file cannot be read.
+        """
+        return np.concatenate(list(self.pieces(key))).reshape(self.shape(key))
+
+    def pieces(self, key: str) -> Iterator[np.ndarray]:
+        """Yield the numbers of a tensor in order, in flat arrays of a few megabytes.
+
+        Raises:
+            ExportError: there is none of that key, or the file cannot be read.
+        """
+        stored = self._find(key)
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(stored.start)
+                for start in range(stored.start, stored.end, PIECE):
+                    data = file.read(min(PIECE, stored.end - start))
+                    yield np.frombuffer(data, stored.dtype)
+        except OSError as error:
+            raise ExportError(f"{self.path} cannot be read: {error.strerror}.", "Check the disk.") from error
+
+    def _find(self, key: str) -> Stored:
+        try:
+            return self._stored[key]
+        except KeyError as error:
+            raise ExportError(f"{self.path} has no tensor '{key}'.", "Convert the model again.") from error
+
+
+def _stored(entry: Mapping[str, Any], start: int) -> Stored:
+    """Return where a tensor lies, from its entry in the header; raises what a malformed one leads to."""
+    dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
+    begin, end = entry["data_offsets"]
+    if begin < 0 or end - begin != prod(shape) * dtype.itemsize:
+        raise ValueError(f"a tensor of shape {list(shape)} has {end - begin} bytes")
+    return Stored(dtype, shape, start + begin, start + end)
