@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from hub2hf.errors import MappingError
+from hub2hf.export.files import write_pieces
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 
@@ -38,20 +37,15 @@ def write_safetensors(
         CheckpointError: a variable is damaged.
         MappingError: a variable is not of a floating dtype.
     """
-    digest = hashlib.sha256()
-    hashed: Future[None] | None = None
-    # Hashing takes as long as writing: another thread hashes a chunk while the next is read and written.
-    with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
-        header = _header(_entries(values, mapped))
-        file.write(header)
-        digest.update(header)
+    header = _header(_entries(values, mapped))
+
+    def pieces() -> Iterator[bytes | memoryview]:
+        yield header
         for chunk in (chunk for item in mapped for chunk in _tensor_bytes(values, item)):
-            file.write(chunk)
-            if hashed is not None:
-                hashed.result()
-            hashed = hasher.submit(digest.update, bytes(chunk))
+            yield chunk
             progress(len(chunk))
-    return digest.hexdigest()
+
+    return str(write_pieces(path, pieces())["sha256"])
 
 
 def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:

@@ -1,7 +1,190 @@
 """Write `onnx/model.onnx` from the files of a folder, and add it to a folder that stands."""
 
 from __future__ import annotations
-DTYPES=()
-def add_onnx(): ...
-def file_of(): ...
-def write_onnx(): ...
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import filelock
+
+from hub2hf.errors import ExportError
+from hub2hf.export.card import edited_by_hand, write_about
+from hub2hf.export.files import write_pieces
+from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
+from hub2hf.export.proof import read_proof
+from hub2hf.onnx.bert import bert
+from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.layers import Pooler
+from hub2hf.onnx.model import MAX_BYTES, Model, value_info
+from hub2hf.onnx.weights import Weights
+
+FOLDER: Final = "onnx/"
+# By the dtype that matrices are kept in. sentence-transformers, optimum and text-embeddings-inference take model.onnx, and
+# Transformers.js the other where it is asked for dtype "fp16": what is less exact is never loaded unasked.
+FILES: Final[Mapping[str, str]] = MappingProxyType({"float32": "model.onnx", "float16": "model_fp16.onnx"})
+DATA: Final = "_data"  # at the end of the name of a file of weights, as Transformers.js and optimum have it
+
+INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
+EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
+WEIGHTS: Final = "model.safetensors"
+LOCK: Final = ".hub2hf.lock"
+
+# What makes the graph of an encoder, by `model_type` of config.json.
+ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType({"bert": bert})
+
+
+def write_onnx(
+    folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES, check: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """Write a model with the outputs `sentence_embedding` and `last_hidden_state` into `onnx/` of a folder.
+
+    Args:
+        folder: has `config.json` and `model.safetensors`.
+        dtype: in which matrices are kept, of `FILES`; all is computed in float32.
+        limit: the most bytes of the model file; of a larger one the weights are a file of their own.
+        check: called when all is written, before anything takes its place.
+
+    Returns:
+        Name → size and SHA-256 of the files written.
+
+    Raises:
+        ExportError: there is no writer for this kind of model, or a file cannot be read or written.
+    """
+    model, path = _model(folder, dtype, limit), folder / FOLDER / FILES[dtype]
+    parts = {path.with_name(f"{path.name}{DATA}"): model.data_pieces()} if model.has_data_file else {}
+    parts[path] = model.model_pieces()  # last: it names the other
+    try:
+        path.parent.mkdir(exist_ok=True)
+        new = {FOLDER + place.name: _written(_beside(place), pieces) for place, pieces in parts.items()}
+        check()
+        for place in parts:
+            _beside(place).replace(place)
+    except OSError as error:
+        raise ExportError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Check the folder, its permissions and the space on its disk.",
+        ) from error
+    finally:
+        for place in parts:
+            with contextlib.suppress(OSError):
+                _beside(place).unlink(missing_ok=True)
+    return new
+
+
+def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) -> Path:
+    """Add an ONNX file to a folder that `convert` made, and return its path.
+
+    A run that is killed leaves the folder as it was, or one that the same call completes: each file takes its place whole,
+    and the manifest, which lists them, comes last.
+
+    Args:
+        folder, dtype, limit: as for `write_onnx`.
+
+    Raises:
+        ExportError: hub2hf did not make the folder, it is not as its manifest says, its card was edited by hand, it is a
+            cached copy, another process is adding to it, or as for `write_onnx`.
+    """
+    manifest = read_manifest(folder)
+    if links(folder, manifest):
+        raise ExportError(f"{folder} holds links, as a cached copy does.", "Copy the files to a folder of their own.")
+    if edited_by_hand(folder, manifest):
+        raise ExportError(
+            f"{folder / CARD} was edited by hand, and would be written again.",
+            f"Keep a copy of it, and run hub2hf card {folder} --force.",
+        )
+    proof = read_proof(folder, manifest)
+    own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()
+    # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
+    with _alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
+        found = pool.submit(problems, folder, manifest)
+
+        def check() -> None:
+            for name, what in found.result().items():
+                if name not in ABOUT | own:  # our own files are written again
+                    raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+
+        new = write_onnx(folder, dtype, limit=limit, check=check)
+        for name in own - new.keys():
+            (folder / name).unlink(missing_ok=True)
+        kept = {name: entry for name, entry in manifest["files"].items() if name not in own}
+        write_about(folder, {**manifest, "files": dict(sorted((kept | new).items()))}, proof)
+    return folder / FOLDER / FILES[dtype]
+
+
+def _model(folder: Path, dtype: str, limit: int) -> Model:
+    if dtype not in FILES:
+        raise ExportError(f"There is no dtype '{dtype}' of an ONNX file.", f"Known are: {', '.join(FILES)}.")
+    config = _config(folder)
+    kind = str(config.get("model_type"))
+    if kind not in ENCODERS:
+        raise ExportError(
+            f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
+        )
+    graph = Graph(Weights(folder / WEIGHTS), dtype)
+    try:
+        ENCODERS[kind](graph, config)
+        hidden = int(config["hidden_size"])
+        pooler_of(config).add(graph, HIDDEN, EMBEDDING)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
+        ) from error
+    inputs = [value_info(name, "int64", ["batch", "length"]) for name in INPUTS]
+    outputs = [(EMBEDDING, ["batch", hidden]), (HIDDEN, ["batch", "length", hidden])]
+    described = [value_info(name, "float32", shape) for name, shape in outputs]
+    return Model(graph, inputs, described, f"{FILES[dtype]}{DATA}", limit)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
+
+
+def pooler_of(config: Mapping[str, Any]) -> Pooler:
+    """Return what follows the encoder; where the folder has no model class of its own, it is the pooler of BertModel."""
+    activation = config.get("pooler_act", "tanh")
+    return Pooler("first", (("pooler.dense", activation),), bool(config.get("pooler_normalize", False)))
+
+
+def _beside(path: Path) -> Path:
+    """Return where a file is written before it takes its place: one name for all runs, which follow one another."""
+    return path.with_name(f".{path.name}.0")
+
+
+def _written(path: Path, pieces: Iterator[bytes]) -> dict[str, Any]:
+    """Write a file over what a killed run left, bring it to the disk, and return its size and SHA-256."""
+    path.unlink(missing_ok=True)
+    entry = write_pieces(path, pieces)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return entry
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from adding to `folder` meanwhile; the operating system forgets it with the process."""
+    path = folder / LOCK
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise ExportError(f"Another process is adding to {folder}.", "Wait for it, and run this again.") from error
+    except NotImplementedError:  # a network file system without locks
+        pass
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()

@@ -96,9 +96,7 @@ def _attended(graph: Graph) -> str:
 
 def _sum_and_count(graph: Graph, hidden: str) -> tuple[str, str]:
     mask, axis = _attended(graph), graph.constant([1], "int64")
-    total = graph.op(
-        "ReduceSum", graph.op("Mul", hidden, mask, at="pooling"), axis, at="pooling.sum", keepdims=0
-    )
+    total = graph.op("ReduceSum", graph.op("Mul", hidden, mask, at="pooling"), axis, at="pooling.sum", keepdims=0)
     return total, graph.op("ReduceSum", mask, axis, at="pooling.count", keepdims=0)
 
 

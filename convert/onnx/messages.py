@@ -1,8 +1,8 @@
 """The protobuf messages of an ONNX file that hub2hf writes, declared as a table.
 
-Field numbers and types are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The package `onnx` would bring
-the same messages, but also 20 MB and a release of its own that has to fit protobuf's: for writing, the table is enough, and the
-tests hold what is written against `onnx.checker`.
+Field numbers and types are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The package `onnx` would
+bring the same messages, but also megabytes of code and a release that has to fit protobuf's: for writing, the table is enough,
+and the tests hold it against the package, and what is written against `onnx.checker`.
 """
 
 from __future__ import annotations

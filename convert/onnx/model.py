@@ -117,13 +117,15 @@ def _laid_out(initializers: Sequence[Initializer]) -> dict[str, int]:
 
 
 def _numbers(item: Initializer) -> Iterator[bytes]:
-    """Yield the numbers of an initializer, little-endian; what follows them is only found if they are as many as was said."""
+    """Yield the numbers of an initializer, little-endian: as many as its field says, or what follows would not be found."""
     left = item.nbytes
     for piece in item.pieces():
         left -= piece.nbytes
         yield piece.astype(piece.dtype.newbyteorder("<"), copy=False).tobytes()
     if left:
-        raise ExportError(f"The weights of '{item.name}' are not as many as its shape says.", "Convert the model again.")
+        raise ExportError(
+            f"The weights of '{item.name}' are not as many as its shape says.", "Convert the model again."
+        )
 
 
 def _tag(field: int, length: int) -> bytes:

@@ -16,7 +16,12 @@ import numpy as np
 from hub2hf.errors import ExportError
 
 DTYPES: Final[Mapping[str, Any]] = MappingProxyType(
-    {"F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
+    {
+        "F64": np.dtype(np.float64),
+        "F32": np.dtype(np.float32),
+        "F16": np.dtype(np.float16),
+        "BF16": np.dtype(ml_dtypes.bfloat16),
+    }
 )
 MAX_HEADER = 100_000_000  # as safetensors itself has it
 PIECE = 1 << 22  # bytes read at once
@@ -45,16 +50,7 @@ class Weights:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with path.open("rb") as file:
-                length = int.from_bytes(file.read(8), "little")
-                if length > MAX_HEADER:
-                    raise ValueError("its header is too long")
-                header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            self._stored = {key: _stored(entry, 8 + length) for key, entry in header.items()}
-            end = max((stored.end for stored in self._stored.values()), default=0)
-            if path.stat().st_size < end:
-                raise ValueError("it is cut short")
+            self._stored = _contents(path)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
 
@@ -97,8 +93,22 @@ class Weights:
             raise ExportError(f"{self.path} has no tensor '{key}'.", "Convert the model again.") from error
 
 
+def _contents(path: Path) -> dict[str, Stored]:
+    """Return key → where it lies; raises whatever a file that is none leads to."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER:
+            raise ValueError("its header is too long")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    found = {key: _stored(entry, 8 + length) for key, entry in header.items()}
+    if path.stat().st_size < max((stored.end for stored in found.values()), default=0):
+        raise ValueError("it is cut short")
+    return found
+
+
 def _stored(entry: Mapping[str, Any], start: int) -> Stored:
-    """Return where a tensor lies, from its entry in the header; raises what a malformed one leads to."""
+    """Return where a tensor lies, from its entry in the header."""
     dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if begin < 0 or end - begin != prod(shape) * dtype.itemsize:
