@@ -35,9 +35,11 @@ from hub2hf.export import (
 )
 from hub2hf.export.files import write_whole
 from hub2hf.known_models import find_model
+from hub2hf.onnx import write_onnx
 from hub2hf.opened import diagnose, opened, reference
 from hub2hf.savedmodel import stripped
 from hub2hf.sources import address_of, model_of, resolve
+from hub2hf.targets import export_to
 
 if TYPE_CHECKING:
     from hub2hf.hub import Publication
@@ -50,6 +52,7 @@ __all__ = [
     "card",
     "convert",
     "diagnose",
+    "export",
     "facts",
     "fetch",
     "graph_only",
@@ -157,6 +160,7 @@ def convert(
     output: str = "",
     thorough: bool = False,
     force: bool = False,
+    onnx: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
     """Turn a SavedModel into a Hugging Face folder, without TensorFlow or PyTorch.
@@ -168,6 +172,7 @@ def convert(
             is what `source` names, or is recognised by its sizes and vocabulary.
         preprocessor, vocab, output, thorough: as for `inspect`.
         force: replace `out` if it is there.
+        onnx: write `onnx/model.onnx` too, as `export` does.
         progress: called with (bytes of weights written so far, bytes in all).
 
     Raises:
@@ -200,9 +205,29 @@ def convert(
             named=named,
             address=address_of(source),
             force=force,
+            also=[write_onnx] if onnx else [],
             progress=report,
         )
     return Conversion(target, blueprint, manifest)
+
+
+def export(folder: str | Path, target: str, out: str | Path | None = None, *, dtype: str = "float32") -> Path:
+    """Export a converted folder for other runtimes, without TensorFlow or PyTorch.
+
+    Args:
+        folder: made by `convert`.
+        target: `onnx` adds `onnx/model.onnx` to the folder, with the outputs `sentence_embedding` [batch, hidden] and
+            `last_hidden_state` [batch, length, hidden]; killed, it leaves a folder that the same call completes.
+        out: the folder to make, for a target that makes one.
+        dtype: in which the weights are kept, float32 or float16; float16 is `onnx/model_fp16.onnx`, beside the exact one.
+
+    Returns:
+        What was written.
+
+    Raises:
+        Hub2HFError: the folder is not one that hub2hf made, or was changed; there is no such target; it cannot be written.
+    """
+    return export_to(Path(folder), target, Path(out) if out is not None else None, dtype)
 
 
 def facts(blueprint: Blueprint) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from hub2hf.report import (
     print_sources,
 )
 from hub2hf.surfaces import SURFACES
+from hub2hf.targets import TARGETS
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
@@ -120,6 +121,7 @@ def convert(
     thorough: Thorough = False,
     model: Model = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write onnx/model.onnx too, as `export OUT onnx` does.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
@@ -134,12 +136,26 @@ def convert(
             thorough=thorough,
             model=model,
             force=force,
+            onnx=onnx,
             progress=report,
         )
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
         print_conversion(source, conversion)
+
+
+@app.command(
+    help=f"Export a converted folder for other runtimes: {'; '.join(f'{name} {t.summary}' for name, t in TARGETS.items())}."
+)
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    target: Annotated[str, typer.Argument(help=f"One of {', '.join(TARGETS)}.")],
+    out: Annotated[Path | None, typer.Argument(help="The folder to make, for a target that makes one.")] = None,
+    dtype: Annotated[str, typer.Option(help="How weights are kept: float32, float16.")] = "float32",
+) -> None:
+    """Export a converted folder for other runtimes."""
+    print(f"{verbs.export(folder, target, out, dtype=dtype)}: written")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from hub2hf.errors import SourceError
 from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, label, reads
 from hub2hf.surfaces.base import Loaded, Surface
 
-FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json"}
+FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
 
 
 def never(folder: Path, trusted: bool) -> Loaded:
@@ -28,8 +28,8 @@ def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] 
 
 
 def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
-    assert list(SURFACES) == ["automodel", "sentence-transformers", "bert", "card"]
-    assert [way.exact for way in SURFACES.values()] == [True, True, False, False]
+    assert list(SURFACES) == ["automodel", "onnx", "sentence-transformers", "bert", "card"]
+    assert [way.exact for way in SURFACES.values()] == [True, True, True, False, False]
     assert all(name == way.name for name, way in SURFACES.items())
     assert ENCODER in SURFACES
 
@@ -48,7 +48,7 @@ def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
-    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, sentence-transformers"):
+    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, onnx, sentence-transformers"):
         chosen(["bert", "flax"], FILES)
 
 
@@ -88,6 +88,7 @@ def test_no_other_room_names_a_way_of_its_own() -> None:
         for path in (ROOT / "convert").rglob("*.py")
         if "surfaces" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and node.value in SURFACES.keys() - {"card", "bert", "sentence-transformers"}
+        if isinstance(node, ast.Constant)
+        and node.value in SURFACES.keys() - {"card", "bert", "onnx", "sentence-transformers"}
     ]
     assert named == []

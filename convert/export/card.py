@@ -195,6 +195,7 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
         "max_length": operations["Pack"]["max_length"],
         "word_bytes": operations["WordPiece"]["max_bytes_per_word"],
         "repository": manifest.get("repository"),
+        "files": manifest["files"],
         "own_class": MODEL_FILE in manifest["files"],
         "class_file": MODEL_FILE,
         "class_lines": code.count("\n"),

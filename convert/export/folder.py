@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, is_dataclass
 from importlib import resources
@@ -28,6 +28,7 @@ WEIGHTS = "model.safetensors"
 SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
 
 Progress = Callable[[int], None]
+Addition = Callable[[Path], Mapping[str, Mapping[str, Any]]]  # of files to a folder; name → size and SHA-256 of each
 
 
 def write_folder(
@@ -39,6 +40,7 @@ def write_folder(
     named: KnownModel | None = None,
     address: str = "",
     force: bool = False,
+    also: Iterable[Addition] = (),
     progress: Progress = lambda done: None,
 ) -> dict[str, Any]:
     """Write the folder and return its manifest, the content of `hub2hf.json`.
@@ -51,6 +53,7 @@ def write_folder(
         named: the known model that the person says it is; recognised by its sizes and vocabulary otherwise.
         address: where the source was fetched from; empty where it was on this machine.
         force: whether an existing folder is replaced.
+        also: what adds files to the folder once its own stand.
         progress: called with the number of weight bytes just written.
 
     Raises:
@@ -58,11 +61,13 @@ def write_folder(
         ExportError: `out` cannot be written; nothing is left behind.
     """
     with staged(out, force) as work:
-        weights = _write_files(model, blueprint, work, progress)
+        hashed = {WEIGHTS: _write_files(model, blueprint, work, progress)}
+        for addition in also:
+            hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
         origin = {**source.result(), "address": address}
         identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
-        manifest = new_manifest(origin, facts, identity, _hashes(work, {WEIGHTS: weights}))
+        manifest = new_manifest(origin, facts, identity, _hashes(work, hashed))
         name_model(manifest, named or recognised(identity))
         manifest = write_about(work, manifest)
         for opened in filter(None, (model, blueprint.preprocessor)):

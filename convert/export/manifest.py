@@ -159,5 +159,5 @@ def links(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def proved_files(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return name → SHA-256 of the files that a proof is of."""
-    return {name: entry["sha256"] for name, entry in manifest["files"].items() if name not in ABOUT}
+    """Return name → SHA-256 of the files that a proof is of: what is said about a model is not among them, nor ONNX."""
+    return {n: e["sha256"] for n, e in manifest["files"].items() if n not in ABOUT and not n.startswith("onnx/")}

@@ -56,7 +56,7 @@ def _ignored(graph: Graph) -> str:
     """Return what is added to the scores, [batch, 1, 1, length]: 0 or `IGNORED`."""
     at = "attention_mask"
     mask = graph.op("Unsqueeze", at, graph.constant([1, 2], "int64"), at=at)
-    mask = graph.op("Cast", mask, at=at, to=1)
+    mask = graph.cast(mask, "float32", at)
     absent = graph.op("Sub", graph.constant(1.0), mask, at=at)
     return graph.op("Mul", absent, graph.constant(IGNORED), at=at)
 

@@ -136,9 +136,11 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
             f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
         ) from error
     inputs = [value_info(name, "int64", ["batch", "length"]) for name in INPUTS]
-    outputs = [(EMBEDDING, ["batch", hidden]), (HIDDEN, ["batch", "length", hidden])]
-    described = [value_info(name, "float32", shape) for name, shape in outputs]
-    return Model(graph, inputs, described, f"{FILES[dtype]}{DATA}", limit)
+    outputs = [
+        value_info(EMBEDDING, "float32", ["batch", hidden]),
+        value_info(HIDDEN, "float32", ["batch", "length", hidden]),
+    ]
+    return Model(graph, inputs, outputs, f"{FILES[dtype]}{DATA}", limit)
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -97,7 +97,11 @@ class Graph:
 
     def as_float32(self, value: str, at: str) -> str:
         """Return the name of what was kept in the dtype of matrices, as float32."""
-        return value if self._dtype == "float32" else self.op("Cast", value, at=at, to=DATA_TYPES["float32"])
+        return value if self._dtype == "float32" else self.cast(value, "float32", at)
+
+    def cast(self, value: str, dtype: str, at: str) -> str:
+        """Return the name of a value in another dtype, of `DATA_TYPES`."""
+        return self.op("Cast", value, at=at, to=DATA_TYPES[dtype])
 
     def _initializer(self, name: str, dtype: str, shape: tuple[int, ...], pieces: Pieces) -> str:
         def converted() -> Iterator[np.ndarray]:

@@ -91,7 +91,7 @@ def _first(graph: Graph, hidden: str) -> str:
 def _attended(graph: Graph) -> str:
     """Return 1 where attention sees a token and 0 elsewhere, float32 [batch, length, 1]."""
     mask = graph.op("Unsqueeze", "attention_mask", graph.constant([-1], "int64"), at="pooling")
-    return graph.op("Cast", mask, at="pooling", to=1)
+    return graph.cast(mask, "float32", "pooling")
 
 
 def _sum_and_count(graph: Graph, hidden: str) -> tuple[str, str]:
@@ -112,7 +112,7 @@ def _mean_sqrt(graph: Graph, hidden: str) -> str:
 
 
 def _max(graph: Graph, hidden: str) -> str:
-    attended = graph.op("Cast", _attended(graph), at="pooling", to=9)
+    attended = graph.cast(_attended(graph), "bool", "pooling")
     seen = graph.op("Where", attended, hidden, graph.constant(-1e9), at="pooling")
     return graph.op("ReduceMax", seen, graph.constant([1], "int64"), at="pooling", keepdims=0)
 

@@ -1,8 +1,8 @@
 """The protobuf messages of an ONNX file that hub2hf writes, declared as a table.
 
 Field numbers and types are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The package `onnx` would
-bring the same messages, but also megabytes of code and a release that has to fit protobuf's: for writing, the table is enough,
-and the tests hold it against the package, and what is written against `onnx.checker`.
+bring the same messages, but also megabytes of code and a release that has to fit protobuf's. For writing, the table is
+enough; the tests hold it against the package, and what is written against `onnx.checker`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 # TensorProto.DataType, AttributeProto.AttributeType, TensorProto.DataLocation
-DATA_TYPES: Final[Mapping[str, int]] = {"float32": 1, "int64": 7, "float16": 10}
+DATA_TYPES: Final[Mapping[str, int]] = {"float32": 1, "int64": 7, "bool": 9, "float16": 10}
 FLOAT, INT, STRING, INTS = 1, 2, 3, 7
 EXTERNAL = 1
 

@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import (
     trackable_object_graph_pb2,
 )
 
+from hub2hf.protobuf import PACKAGE
 from hub2hf.savedmodel import messages
 
 ROOTS = {
@@ -47,7 +48,7 @@ def test_fields_are_those_of_tensorflow() -> None:
     seen: dict[str, str] = {}
     for name, theirs in ROOTS.items():
         compare(messages.new(name).DESCRIPTOR, theirs.DESCRIPTOR, seen)
-    compared = {name.removeprefix(messages.PACKAGE + ".") for name in seen}
+    compared = {name.removeprefix(PACKAGE + ".") for name in seen}
     assert compared.issuperset(messages.MESSAGES)
 
 

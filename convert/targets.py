@@ -1,0 +1,68 @@
+"""What a converted folder can be exported to, each a value: a new target is an entry of `TARGETS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from hub2hf.errors import ExportError
+from hub2hf.onnx import FILES, add_onnx
+
+FLOAT32: Final = "float32"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target.
+
+    Attributes:
+        summary: what comes of it, in a line.
+        run: takes the folder, OUT or None, and a dtype; returns what it wrote.
+        takes_out: whether it makes a folder of its own, OUT; otherwise it adds to the folder.
+        dtypes: in which it can be had.
+    """
+
+    summary: str
+    run: Callable[[Path, Path | None, str], Path]
+    takes_out: bool = False
+    dtypes: tuple[str, ...] = (FLOAT32,)
+
+
+def _onnx(folder: Path, out: Path | None, dtype: str) -> Path:
+    return add_onnx(folder, dtype)
+
+
+TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
+    {"onnx": Target("adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=tuple(FILES))}
+)
+
+
+def export_to(folder: Path, target: str, out: Path | None, dtype: str) -> Path:
+    """Export a folder, and return what was written.
+
+    Args:
+        folder: made by `convert`.
+        target: of `TARGETS`.
+        out: the folder to make, for a target that takes one.
+        dtype: of the weights.
+
+    Raises:
+        ExportError: the target cannot be had that way, or as its `run` says.
+    """
+    if target not in TARGETS:
+        raise ExportError(f"There is no target '{target}'.", f"Known are: {', '.join(TARGETS)}.")
+    wanted = TARGETS[target]
+    if wanted.takes_out != (out is not None):
+        raise ExportError(
+            f"The target '{target}' {'makes' if wanted.takes_out else 'adds to FOLDER and makes'} "
+            f"{'a' if wanted.takes_out else 'no'} folder of its own.",
+            f"{'Name' if wanted.takes_out else 'Leave out'} OUT.",
+        )
+    if dtype not in wanted.dtypes:
+        raise ExportError(
+            f"The target '{target}' is not to be had in '{dtype}'.", f"Known are: {', '.join(wanted.dtypes)}."
+        )
+    return wanted.run(folder, out, dtype)
