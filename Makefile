@@ -11,13 +11,14 @@ DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
+JAVASCRIPT := .cache/javascript
 
 .PHONY: demo test core recipes coverage distribution transformers4 check types ops fuzz kill mutants bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
 
-test: $(VENV)/dev.installed  ## the test suite on all processors, with TensorFlow running the reference graphs
+test: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## the test suite on all processors, with TensorFlow running the reference graphs
 	$(BIN)/python -m pytest -m "not slow" --durations=5 --numprocesses logical --maxprocesses 8 --dist worksteal
 
 core: $(CORE)/core-test.installed  ## convert, inspect, and the tests that need neither TensorFlow nor PyTorch, without both
@@ -28,7 +29,7 @@ core: $(CORE)/core-test.installed  ## convert, inspect, and the tests that need 
 recipes: $(VENV)/dev.installed  ## every recipe of CONTRIBUTING.md, followed to the letter in a copy of the tree
 	$(BIN)/python -m pytest -m "slow or not slow" tests/test_contributing.py
 
-coverage: $(VENV)/dev.installed  ## the test suite, and how many of its branches the code took
+coverage: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## the test suite, and how many of its branches the code took
 	$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 8 --dist worksteal \
 		--cov hub2hf --cov-branch --cov-report term:skip-covered
 
@@ -59,8 +60,9 @@ types: $(VENV)/dev.installed
 ops: $(VENV)/dev.installed  ## TensorFlow's own list of operations: computed, or excluded by which rule; unexplained: 0
 	$(BIN)/python scripts/ops.py --check
 
-fuzz: $(VENV)/dev.installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
+fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
 	$(BIN)/python scripts/fuzz_tokenizer.py
+	$(BIN)/python scripts/fuzz_tokenizer.py --javascript tokenizers
 	$(BIN)/python scripts/fuzz_savedmodel.py
 	$(BIN)/python scripts/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
@@ -111,6 +113,12 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 
 clean:
 	rm -rf $(VENV) $(VENV4) $(GARDEN) $(CORE) .cache build *.egg-info
+
+$(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
+	mkdir -p $(@D)
+	cp tests/javascript/package.json tests/javascript/package-lock.json $(@D)
+	PATH=$(abspath $(BIN)):$$PATH npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund  # Node is a Python package of `dev`
+	touch $@
 
 $(LARGE): | $(VENV)/dev.installed
 	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'

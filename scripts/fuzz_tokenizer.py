@@ -4,6 +4,7 @@
     python scripts/fuzz_tokenizer.py --sample 50           # one text in 50
     python scripts/fuzz_tokenizer.py --rules bert-uncased  # of those rules only: lealla, bert-cased, bert-uncased
     python scripts/fuzz_tokenizer.py --saved-model FOLDER  # against that graph, with its own vocabulary
+    python scripts/fuzz_tokenizer.py --javascript tokenizers  # JavaScript's file against that of Rust; or: transformers
 
 Prints texts and differences for each family; exits with 1 on any difference.
 """
@@ -20,6 +21,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -28,11 +30,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from fetch_vocabulary import fetch_vocabulary
+from javascript_side import LIBRARIES, javascript_side
 from tokenizer_oracles import RULES, Ids, graph_ids, graph_text
 from tokenizers import Tokenizer
 
-from hub2hf.blueprint.text import TextBlueprint
-from hub2hf.tokenizer import read_vocabulary, tokenizer_files
+from hub2hf.blueprint.text import Pack, TextBlueprint
+from hub2hf.tokenizer import read_vocabulary, tokenizer_files, write_javascript_files
 from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.tables import UNLISTED_SCRIPT, scripts, whitespace
 
@@ -58,10 +61,25 @@ class CompiledSide:
 
     def __call__(self, texts: list[str]) -> Ids:
         """Ids, int32 [texts, max_length], padded as the graph pads."""
-        ids = np.full((len(texts), self.pack.max_length), self.pack.pad_id, np.int32)
-        for row, encoding in zip(ids, self.tokenizer.encode_batch_fast(texts), strict=True):
-            row[: len(encoding.ids)] = encoding.ids
-        return ids
+        return padded([encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)], self.pack)
+
+
+def padded(rows: list[list[int]], pack: Pack) -> Ids:
+    """Ids, int32 [texts, max_length], padded as the graph pads."""
+    ids = np.full((len(rows), pack.max_length), pack.pad_id, np.int32)
+    for row, found in zip(ids, rows, strict=True):
+        row[: len(found)] = found
+    return ids
+
+
+@contextmanager
+def javascript_ids(text: TextBlueprint, library: str) -> Iterator[Callable[[list[str]], Ids]]:
+    """What a JavaScript library makes of the file that is written for it, as `CompiledSide` gives it."""
+    vocabulary = read_vocabulary(text.vocabulary)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_javascript_files(text, vocabulary, Path(scratch))
+        with javascript_side(library, Path(scratch)) as ids:
+            yield lambda texts: padded(ids(texts), text.pack)
 
 
 @cache
@@ -258,26 +276,43 @@ VOCABULARIES: dict[str, Callable[[Path], Path]] = {
 
 def fuzz(name: str, text: TextBlueprint, oracle: Callable[[list[str]], Ids], sample: int) -> list[dict[str, object]]:
     """Compare all families for one vocabulary; prints and returns a row for each."""
-    rows: list[dict[str, object]] = []
     pieces = read_vocabulary(text.vocabulary).pieces
     with tempfile.TemporaryDirectory() as scratch:
-        compiled = CompiledSide(text, Path(scratch))
-        for family, texts in families(text, pieces, sample):
-            start = time.monotonic()
-            count, different = compare(texts(), oracle, compiled)
-            seconds = round(time.monotonic() - start, 1)
-            row = {"vocabulary": name, "family": family, "texts": count, "differences": len(different)}
-            rows.append(row | {"seconds": seconds, "shown": different[:SHOWN]})
-            print(
-                f"{name:21} {family:16} {count:9,} texts {len(different):6,} differences {seconds:7.1f} s",
-                file=sys.stderr,
-            )
-            for wrong in different[:SHOWN]:
-                print("    " + " ".join(f"{ord(char):04X}" for char in wrong), ascii(wrong), file=sys.stderr)
+        rows = compared(name, text, oracle, CompiledSide(text, Path(scratch)), sample)
         for loader, wrong_count in loaders_differ(Path(scratch), list(generated(500, pieces))).items():
             rows.append({"vocabulary": name, "family": loader, "texts": 500, "differences": wrong_count})
             print(f"{name:21} {loader:24} 500 texts {wrong_count} differences", file=sys.stderr)
     return rows
+
+
+def compared(
+    name: str,
+    text: TextBlueprint,
+    oracle: Callable[[list[str]], Ids],
+    compiled: Callable[[list[str]], Ids],
+    sample: int,
+) -> list[dict[str, object]]:
+    """Compare two sides in all families; prints and returns a row for each."""
+    rows: list[dict[str, object]] = []
+    for family, texts in families(text, read_vocabulary(text.vocabulary).pieces, sample):
+        start = time.monotonic()
+        count, different = compare(texts(), oracle, compiled)
+        seconds = round(time.monotonic() - start, 1)
+        row = {"vocabulary": name, "family": family, "texts": count, "differences": len(different)}
+        rows.append(row | {"seconds": seconds, "shown": different[:SHOWN]})
+        print(
+            f"{name:21} {family:16} {count:9,} texts {len(different):6,} differences {seconds:7.1f} s",
+            file=sys.stderr,
+        )
+        for wrong in different[:SHOWN]:
+            print("    " + " ".join(f"{ord(char):04X}" for char in wrong), ascii(wrong), file=sys.stderr)
+    return rows
+
+
+def fuzz_javascript(name: str, text: TextBlueprint, library: str, sample: int) -> list[dict[str, object]]:
+    """Compare the file for JavaScript with that for Rust, which is itself compared with TensorFlow."""
+    with tempfile.TemporaryDirectory() as scratch, javascript_ids(text, library) as ids:
+        return compared(f"{name} {library}", text, CompiledSide(text, Path(scratch)), ids, sample)
 
 
 def main() -> int:
@@ -286,6 +321,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="compare one text in N only")
     parser.add_argument("--saved-model", type=Path, metavar="FOLDER", help="a SavedModel to run as the oracle")
     parser.add_argument("--vocabulary", choices=VOCABULARIES, action="append", help="default: each")
+    parser.add_argument("--javascript", choices=LIBRARIES, help="compare what that library makes of the file for it")
     parser.add_argument("--rules", choices=RULES, action="append", help="default: each")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON on standard output")
     arguments = parser.parse_args()
@@ -299,7 +335,10 @@ def main() -> int:
             paths = {name: VOCABULARIES[name](Path(scratch)) for name in names}
             for rules, name in itertools.product(arguments.rules or RULES, names):
                 text, oracle = RULES[rules](paths[name])
-                rows += fuzz(f"{rules} {name}", text, oracle, arguments.sample)
+                if arguments.javascript:
+                    rows += fuzz_javascript(f"{rules} {name}", text, arguments.javascript, arguments.sample)
+                else:
+                    rows += fuzz(f"{rules} {name}", text, oracle, arguments.sample)
     if arguments.json:
         print(json.dumps(rows, indent=2))
     return int(any(row["differences"] for row in rows))

@@ -27,8 +27,9 @@ from hub2hf.tokenizer.pipeline import check_order
 from hub2hf.tokenizer.vocabulary import Vocabulary
 from hub2hf.unicode import casing, folding, tables
 from hub2hf.unicode.automaton import words_matching
-from hub2hf.unicode.codepoints import EVERYTHING, LAST, CodePoints, regex_class, union
+from hub2hf.unicode.codepoints import EVERYTHING, LAST, CodePoints, union
 from hub2hf.unicode.delimiters import read_delimiters
+from hub2hf.unicode.dialect import ONIGURUMA
 from hub2hf.unicode.patterns import replacement
 from hub2hf.unicode.re2 import parse
 from hub2hf.witness import boundaries, points
@@ -69,7 +70,7 @@ class TestCodePoints:
     @pytest.mark.parametrize("text", ["61-7A", "0-60 7B-10FFFF", "2D 5D 5E 61", ""])
     def test_are_written_as_classes(self, text: str) -> None:
         codes = CodePoints.parse(text)
-        step = normalizers.Replace(Regex(regex_class(codes)), "!")
+        step = normalizers.Replace(Regex(ONIGURUMA.one_of(codes)), "!")
         given = [chr(code) for code in (*range(0x20, 0x80), 0x1F600)]
         assert [step.normalize_str(c) == "!" for c in given] == [ord(c) in codes or c == "!" for c in given]
 

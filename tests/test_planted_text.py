@@ -20,6 +20,7 @@ from hub2hf.errors import GraphError
 from hub2hf.export import prove, prove_tokenizer
 from hub2hf.savedmodel import SavedModel
 from hub2hf.tokenizer import pipeline
+from hub2hf.tokenizer.oniguruma import Oniguruma
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +91,13 @@ def test_what_was_miscompiled_is_seen(
 
 
 def test_a_step_left_out_is_seen(blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = len(pipeline.build_pipeline(blueprint.text, "\U0010ffff").steps)
+    steps = len(pipeline.build_pipeline(blueprint.text, "\U0010ffff", Oniguruma()).steps)
     build = pipeline.build_pipeline
     unseen = []
     for i in range(steps):
 
-        def without(text: Any, never: str, i: int = i) -> Any:
-            whole = build(text, never)
+        def without(text: Any, never: str, engine: Any, i: int = i) -> Any:
+            whole = build(text, never, engine)
             return replace(whole, steps=whole.steps[:i] + whole.steps[i + 1 :])
 
         monkeypatch.setattr("hub2hf.tokenizer.files.build_pipeline", without)

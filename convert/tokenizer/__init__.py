@@ -1,13 +1,13 @@
-"""A `TextBlueprint` as a plain `tokenizer.json`: stock `tokenizers` parts, the ids TensorFlow gives.
+"""A `TextBlueprint` as a plain `tokenizer.json`: stock parts of the libraries, the ids TensorFlow gives.
 
     tokenizer_files(text, vocab_size, folder)
 
 writes every tokenizer file of a Hugging Face folder; `probe_tokenizer` gives the same tokenizer over any small
 vocabulary.
 
-Rooms: `tables` and `codepoints` (what a class means to TensorFlow), `re2` (the graph's patterns), `automaton`
-and `patterns` (the same in Oniguruma, in linear time), `pipeline` (the operations), `vocabulary`, `files` (what
-is written).
+`pipeline` and `characters` compile the operations for an `engine`: `oniguruma` is the `tokenizers` library of Rust and
+Python, `javascript` are the two of JavaScript. `files` writes. What a pattern of the graph means is for `hub2hf.unicode`
+to know.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .files import (
     special_tokens_map,
     tokenizer_config,
     tokenizer_files,
+    write_javascript_files,
     write_tokenizer_json,
     write_vocab_txt,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "special_tokens_map",
     "tokenizer_config",
     "tokenizer_files",
+    "write_javascript_files",
     "write_tokenizer_json",
     "write_vocab_txt",
 ]

@@ -1,4 +1,4 @@
-"""Operations that change a text character by character, as one `Precompiled` normalizer and little after it.
+"""Operations that change a text character by character, as one map of characters.
 
 Case folding, NFD and the deletion of marks that follow each other are a map from characters to strings: folding looks at
 one character, NFD undoes whatever folding composed, and patterns of one character look at one.
@@ -7,39 +7,22 @@ NFD also sorts the marks that follow one letter. A mark that is deleted changes 
 it before they are sorted; the stock NFD sorts those that stay. What is deleted, but is no mark to NFD, parts the marks on
 its two sides: a control character keeps its place meanwhile. And for marks that the stock NFD does not know, others go
 through it: see `marks`.
-
-`Precompiled` looks a text up by grapheme cluster, and takes the first character's entry for a cluster of fewer than six
-bytes. So a control character, which is always a cluster of its own, is put between the characters of such clusters
-before, and taken away after.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
 
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
 from hub2hf.errors import GraphError
-from hub2hf.unicode.codepoints import NOTHING, CodePoints, regex_class, union
+from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from hub2hf.unicode.patterns import replacement
 from hub2hf.unicode.re2 import Alternate, Chars, Node, parse
-from hub2hf.unicode.tables import re2_class
 
-from .charsmap import charsmap
+from .engine import PARTING, RESERVED, CharacterMap, Engine, Step
 from .marks import stand_ins
-
-NFD: Final = "NFD"
-Step = tuple[str, str] | bytes | Literal["NFD"]  # a regex and its content, a map for `Precompiled`, or the stock NFD
-
-# No map for `Precompiled` can hold a zero. The last stands where a character was that parts marks.
-SEPARATOR, ZERO, PARTING = RESERVED = "\x01", "\0", "\x02"
-
-# Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
-# modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
-STARTING = "LNPSZ"
-CONTINUING = CodePoints.parse("A E33 EB3 FF9E-FF9F 1F3FB-1F3FF")
 
 
 @dataclass(frozen=True)
@@ -50,8 +33,12 @@ class _Class:
     content: str
 
 
-def character_steps(operations: Sequence[TextOperation]) -> list[Step]:
+def character_steps(operations: Sequence[TextOperation], engine: Engine) -> list[Step]:
     """Compile the operations before the split: folding, normalization, replacements.
+
+    Args:
+        operations: in the graph's order.
+        engine: what is to read them.
 
     Raises:
         GraphError: a normalization that is not a map of characters, or a pattern that is not understood.
@@ -62,9 +49,10 @@ def character_steps(operations: Sequence[TextOperation]) -> list[Step]:
         if isinstance(waiting[0], ReplacePattern):
             operation = waiting.pop(0)
             assert isinstance(operation, ReplacePattern)
-            steps.append(replacement(operation.pattern, operation.rewrite, operation.evidence))
+            regex, content = replacement(operation.pattern, operation.rewrite, operation.evidence, engine.dialect)
+            steps.append((regex, engine.literal(content)))
         else:
-            steps += _map_steps(_folding(waiting), _classes(waiting))
+            steps += _map_steps(_folding(waiting), _classes(waiting), engine)
     return steps
 
 
@@ -116,7 +104,7 @@ def _members(codes: CodePoints) -> Iterable[str]:
     return (chr(code) for low, high in codes.ranges for code in range(low, high + 1) if not 0xD800 <= code < 0xE000)
 
 
-def _map_steps(folds: bool, classes: Sequence[_Class]) -> list[Step]:
+def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterator[Step]:
     def replaced(text: str) -> str:
         for each in classes:
             text = "".join(each.content if c in each.codes else c for c in text)
@@ -138,21 +126,7 @@ def _map_steps(folds: bool, classes: Sequence[_Class]) -> list[Step]:
                 f"The graph keeps the control character U+{ord(character):04X} while it folds case.",
                 "Report the model, so that support can be added.",
             )
-    prepended = CodePoints.of(*((ord(c), ord(c)) for c in mapping if ord(c) > 0x7F)) & (re2_class("Cf") or NOTHING)
-    starting = union(re2_class(name) or NOTHING for name in STARTING)
-    continuing = regex_class(~starting | CONTINUING)
-    return [
-        *_given(reserved),
-        (rf"(?={continuing})(?<=(?m:.))|(?<={regex_class(prepended)})(?=(?m:.))", SEPARATOR),
-        charsmap(mapping),
-        (f"\\x{{{ord(SEPARATOR):X}}}", ""),
-        NFD,
-        charsmap({PARTING: "", **{other: mark for mark, other in through.items()}}),
-    ]
-
-
-def _given(reserved: dict[str, str]) -> Iterable[Step]:
-    """One step for all characters with one target."""
     for target in dict.fromkeys(reserved.values()):
         codes = CodePoints.of(*((ord(c), ord(c)) for c in reserved if reserved[c] == target))
-        yield regex_class(codes), target
+        yield engine.dialect.one_of(codes), engine.literal(target)
+    yield from engine.mapped(CharacterMap(mapping, {PARTING: "", **{other: mark for mark, other in through.items()}}))

@@ -9,13 +9,14 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, processors
 
 from hub2hf.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
 from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
 
-from .characters import NFD, Step
+from .javascript import TOKENIZER_CONFIG, JavaScript, tokenizer_parts
+from .oniguruma import Oniguruma, normalizer, pre_tokenizer
 from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
@@ -65,8 +66,35 @@ def write_tokenizer_json(text: TextBlueprint, vocabulary: Vocabulary, path: Path
         VocabularyError: the vocabulary does not fit the graph.
     """
     tokens = special_tokens(text, vocabulary)
-    frame = _tokenizer(text, {PLACEHOLDER: 0}, _never_a_piece(vocabulary.ids), (tokens.cls, tokens.sep))
-    before, found, after = frame.to_str(pretty=True).partition(f'      "{PLACEHOLDER}": 0\n')
+    frame = _tokenizer(text, {PLACEHOLDER: 0}, (tokens.cls, tokens.sep))
+    _add_rules(frame, text, _never_a_piece(vocabulary.ids))
+    _write_around(vocabulary, frame.to_str(pretty=True), path)
+
+
+def write_javascript_files(text: TextBlueprint, vocabulary: Vocabulary, folder: Path) -> None:
+    """Write `tokenizer.json` and `tokenizer_config.json` into `folder`, for the JavaScript libraries.
+
+    The ids are the same; see `javascript` for what differs, and why.
+
+    Args:
+        text: the text side; where its vocabulary stands is not looked at.
+        vocabulary: the pieces.
+        folder: an existing folder.
+
+    Raises:
+        GraphError: an operation or pattern of the graph that is not understood, or that JavaScript cannot follow.
+        VocabularyError: the vocabulary does not fit the graph.
+    """
+    tokens = special_tokens(text, vocabulary)
+    frame = json.loads(_tokenizer(text, {PLACEHOLDER: 0}, (tokens.cls, tokens.sep)).to_str())
+    pipeline = build_pipeline(text, _never_a_piece(vocabulary.ids), JavaScript())
+    whole = {**frame, **tokenizer_parts(pipeline.steps, pipeline.cut)}
+    _write_around(vocabulary, json.dumps(whole, indent=2, ensure_ascii=False), folder / "tokenizer.json")
+    _write_json({**tokenizer_config(text, tokens), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
+
+
+def _write_around(vocabulary: Vocabulary, frame: str, path: Path) -> None:
+    before, found, after = frame.partition(f'      "{PLACEHOLDER}": 0\n')
     if not found or PLACEHOLDER in before + after:
         raise AssertionError("tokenizers writes a vocabulary in a new way")
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -96,11 +124,13 @@ def probe_tokenizer(text: TextBlueprint, vocabulary: Mapping[str, int]) -> Token
     Raises:
         GraphError: an operation or pattern of the graph that is not understood.
     """
-    return _tokenizer(text, dict(vocabulary), _never_a_piece(vocabulary), ("[start]", "[end]"))
+    tokenizer = _tokenizer(text, dict(vocabulary), ("[start]", "[end]"))
+    _add_rules(tokenizer, text, _never_a_piece(vocabulary))
+    return tokenizer
 
 
-def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: str, ends: tuple[str, str]) -> Tokenizer:
-    """All parts, over a vocabulary that fits in memory twice.
+def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], ends: tuple[str, str]) -> Tokenizer:
+    """What is the same for every engine, over a vocabulary that fits in memory twice.
 
     No token is declared as added or special: the library would find it in a text before anything else,
     and to the graph a literal `[CLS]` is a bracket, a word and a bracket.
@@ -114,21 +144,14 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], never_a_piece: s
             continuing_subword_prefix=model.suffix_indicator,
         )
     )
-    pipeline = build_pipeline(text, never_a_piece)
-    tokenizer.normalizer = normalizers.Sequence([_normalizer(step) for step in pipeline.steps])
-    split = pre_tokenizers.Split(" ", "removed") if pipeline.only_spaces else pre_tokenizers.WhitespaceSplit()
-    splits: list[pre_tokenizers.PreTokenizer] = [split]
-    if pipeline.characters is not None:
-        splits.append(pre_tokenizers.Split(Regex(pipeline.characters), "isolated"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splits)
     _pack(tokenizer, text.pack, ends)
     return tokenizer
 
 
-def _normalizer(step: Step) -> normalizers.Normalizer:
-    if isinstance(step, bytes):
-        return normalizers.Precompiled(step)
-    return normalizers.NFD() if step == NFD else normalizers.Replace(Regex(step[0]), step[1])
+def _add_rules(tokenizer: Tokenizer, text: TextBlueprint, never_a_piece: str) -> None:
+    pipeline = build_pipeline(text, never_a_piece, Oniguruma())
+    tokenizer.normalizer = normalizers.Sequence([normalizer(step) for step in pipeline.steps])
+    tokenizer.pre_tokenizer = pre_tokenizer(pipeline.cut, pipeline.only_spaces)
 
 
 def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:

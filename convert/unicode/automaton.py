@@ -18,7 +18,8 @@ import numpy as np
 
 from hub2hf.limits import tick
 
-from .codepoints import CodePoints, regex_class
+from .codepoints import CodePoints
+from .dialect import ONIGURUMA, Dialect
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, parse, unsupported
 from .tables import whitespace
 
@@ -216,17 +217,18 @@ def _minimal(table: list[list[int]], accepting: set[int], parts: list[CodePoints
     return Automaton(finer[0], frozenset(finer[state] for state in accepting), tuple(edges))
 
 
-def to_regex(automaton: Automaton, end: str) -> str | None:
-    """A linear-time Oniguruma regex for what `automaton` accepts, None if that is nothing.
+def to_regex(automaton: Automaton, end: str, dialect: Dialect = ONIGURUMA) -> str | None:
+    """A linear-time regex for what `automaton` accepts, None if that is nothing.
 
     Args:
         automaton: over an alphabet without white space.
         end: a regex for the end of a word.
+        dialect: of the engine that is to read it.
 
     Raises:
         TooComplexError: the regex would be too long.
     """
-    return _Writer(automaton, regex_class, "*+", end, whole=False).words(automaton.start, None, ())
+    return _Writer(automaton, dialect.one_of, dialect.any_number(""), end, whole=False).words(automaton.start, None, ())
 
 
 def to_pattern(automaton: Automaton) -> str | None:

@@ -85,28 +85,3 @@ EVERYTHING = CodePoints.of((0, LAST))
 def union(sets: Iterable[CodePoints]) -> CodePoints:
     """The union of any number of sets."""
     return CodePoints(_merge(pair for each in sets for pair in each.ranges))
-
-
-def regex_class(codes: CodePoints) -> str:
-    """The set as an Oniguruma class of explicit code points, in whichever of `[…]`, `[^…]` is shorter.
-
-    A set without ASCII reads better positive, and Oniguruma never has to consult a Unicode table.
-    """
-    if not codes:
-        return r"(?!)"
-    inverse = ~codes
-    if len(inverse.ranges) < len(codes.ranges):
-        return "[^" + _body(inverse) + "]" if inverse else r"(?m:.)"
-    return "[" + _body(codes) + "]"
-
-
-def _body(codes: CodePoints) -> str:
-    return "".join(
-        _character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in codes.ranges
-    )
-
-
-def _character(code: int) -> str:
-    if chr(code).isascii() and (chr(code).isalnum() or chr(code) == " "):
-        return chr(code)
-    return f"\\x{{{code:X}}}"

@@ -1,4 +1,4 @@
-"""RE2 search patterns as Oniguruma regexes, for `tokenizers.normalizers.Replace`."""
+"""RE2 search patterns as regexes of other engines, for `tokenizers.normalizers.Replace`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from math import prod
 
 from hub2hf.limits import MAX_PATHS
 
-from .codepoints import regex_class
+from .dialect import ONIGURUMA, Dialect
 from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported
 
 MOST_PATHS = 1  # unbounded repetitions inside one another are exponential in a backtracking engine
 
 
-def replacement(pattern: str, rewrite: str, evidence: str) -> tuple[str, str]:
+def replacement(pattern: str, rewrite: str, evidence: str, dialect: Dialect = ONIGURUMA) -> tuple[str, str]:
     """The regex and the literal content that do what RE2 does with `pattern` and `rewrite`.
 
-    RE2 and Oniguruma agree on which match wins (the leftmost, then the first alternative, then the
+    RE2 and the engines of `dialect` agree on which match wins (the leftmost, then the first alternative, then the
     longest or, when lazy, shortest repetition); what they disagree on is refused.
 
     Raises:
@@ -33,7 +33,7 @@ def replacement(pattern: str, rewrite: str, evidence: str) -> tuple[str, str]:
         problem = "it can match in too many ways"
     if problem:
         raise unsupported(pattern, evidence, problem)
-    return _regex(node), _literal(pattern, rewrite, evidence)
+    return _regex(node, dialect), _literal(pattern, rewrite, evidence)
 
 
 def _literal(pattern: str, rewrite: str, evidence: str) -> str:
@@ -83,15 +83,15 @@ def _slow(node: Node) -> bool:
     return any(_slow(child) for child in children(node))
 
 
-def _regex(node: Node) -> str:
+def _regex(node: Node, dialect: Dialect) -> str:
     if isinstance(node, Chars):
-        return regex_class(node.codes)
+        return dialect.one_of(node.codes)
     if isinstance(node, Anchor):
-        return r"\A" if node.at == "start" else r"\z"
+        return dialect.start if node.at == "start" else dialect.end
     if isinstance(node, Concat):
-        return "".join(map(_regex, node.parts))
+        return "".join(_regex(part, dialect) for part in node.parts)
     if isinstance(node, Alternate):
-        return f"(?:{'|'.join(map(_regex, node.options))})"
+        return f"(?:{'|'.join(_regex(option, dialect) for option in node.options)})"
     high = "" if node.high is None else str(node.high)
     lazy = "?" if node.lazy else ""
-    return f"(?:{_regex(node.node)}){{{node.low},{high}}}{lazy}"
+    return f"(?:{_regex(node.node, dialect)}){{{node.low},{high}}}{lazy}"

@@ -27,6 +27,7 @@ from hub2hf.blueprint.text import (
 )
 from hub2hf.errors import GraphError
 from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
+from hub2hf.tokenizer.oniguruma import Oniguruma
 from hub2hf.tokenizer.pipeline import build_pipeline
 
 SAMPLE, SMALL_SAMPLE = 100, 1500
@@ -147,7 +148,7 @@ def test_the_comparison_sees_a_limit_off_by_one(off_by: int, tmp_path: Path) -> 
 )
 def test_not_understood(operations: tuple[TextOperation, ...], said: str) -> None:
     with pytest.raises(GraphError, match=said):
-        build_pipeline(TextBlueprint(operations, Path("v"), "v"), "\U0010ffff")
+        build_pipeline(TextBlueprint(operations, Path("v"), "v"), "\U0010ffff", Oniguruma())
 
 
 def test_same_bytes_twice(small_vocabulary: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from tokenizers import normalizers
 from hub2hf.blueprint import convention
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
 from hub2hf.tokenizer.characters import character_steps
-from hub2hf.tokenizer.files import _normalizer
 from hub2hf.tokenizer.marks import stand_ins
+from hub2hf.tokenizer.oniguruma import Oniguruma, normalizer
 from hub2hf.unicode.folding import mark_classes, unsorted_marks
 from hub2hf.unicode.tables import re2_class
 
@@ -163,6 +163,6 @@ def test_other_operations(name: str) -> None:
             expected = tf_text.normalize_utf8(expected, operation.form)
         elif isinstance(operation, ReplacePattern):
             expected = tf.strings.regex_replace(expected, operation.pattern, operation.rewrite)
-    compiled = normalizers.Sequence([_normalizer(step) for step in character_steps(operations)])
+    compiled = normalizers.Sequence([normalizer(step) for step in character_steps(operations, Oniguruma())])
     pairs = zip(given, expected.numpy(), strict=True)
     assert not [text for text, theirs in pairs if compiled.normalize_str(text).encode() != theirs]

@@ -1,0 +1,69 @@
+"""What the operations of a text side are compiled to, and what a library that reads it has to be told in its own way.
+
+`pipeline` and `characters` compile; an `Engine` writes. There are two, `oniguruma` and `javascript`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.dialect import Dialect
+
+NFD: Final = "NFD"
+LONGEST_UTF8 = 4  # bytes in one character
+
+# Characters that no text holds any more when they are needed: no map for `Precompiled` can hold a zero, the next comes
+# between characters, and the last stands where a character was that parts marks.
+ZERO, SEPARATOR, PARTING = RESERVED = "\0", "\x01", "\x02"
+
+
+@dataclass(frozen=True)
+class Prepend:
+    """`content` comes in front of a text that is not empty."""
+
+    content: str
+
+
+# A regex and what comes in place of each match; a map for `Precompiled`; the stock NFD.
+Step = tuple[str, str] | Prepend | bytes | Literal["NFD"]
+
+
+@dataclass(frozen=True)
+class CharacterMap:
+    """Each character becomes a string, marks are put into the order of NFD, and what was only there for that goes.
+
+    Attributes:
+        mapping: character → what it becomes. Hangul syllables and all that NFD changes are in it, and none of `RESERVED`;
+            but its values may hold `PARTING`.
+        restored: after NFD, mark → the mark that it stood for.
+    """
+
+    mapping: Mapping[str, str]
+    restored: Mapping[str, str]
+
+
+class Engine(Protocol):
+    """How one library is told."""
+
+    dialect: Dialect
+
+    def literal(self, content: str) -> str:
+        """Write a replacement that is `content` itself."""
+
+    def mapped(self, characters: CharacterMap) -> Iterable[Step]:
+        """Map characters, and sort marks."""
+
+    def spaces_after(self, kept: str, gone: str) -> Step:
+        """After each match of `kept` comes a space, in place of what `gone` matches there."""
+
+    def spaces_around(self, codes: CodePoints) -> Step:
+        """Part each of `codes` from what stands beside it by spaces."""
+
+    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterable[Step]:
+        """Words of more than `limit` bytes become `unknown`; not those at whose start the regex `spared` matches.
+
+        Words stand behind spaces, the first too, and hold no tabs.
+        """

@@ -1,0 +1,89 @@
+r"""The steps for the `tokenizers` library, whose regexes are Oniguruma's.
+
+`\K` and `\G` are what makes them fast: the library pays for each character of a match, and for each match.
+
+`Precompiled` looks a text up by grapheme cluster, and takes the first character's entry for a cluster of fewer than six
+bytes. So a control character, which is always a cluster of its own, is put between the characters of such clusters
+before, and taken away after.
+
+No regex can add up byte lengths, so each character of a long word is given as many tabs as it has bytes, the tabs are
+counted, and then go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokenizers import Regex, normalizers, pre_tokenizers
+
+from hub2hf.unicode.codepoints import NOTHING, CodePoints, union
+from hub2hf.unicode.dialect import ONIGURUMA
+from hub2hf.unicode.tables import re2_class
+
+from .charsmap import charsmap
+from .engine import LONGEST_UTF8, NFD, SEPARATOR, CharacterMap, Prepend, Step
+
+# Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
+# modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
+STARTING = "LNPSZ"
+CONTINUING = CodePoints.parse("A E33 EB3 FF9E-FF9F 1F3FB-1F3FF")
+
+
+class Oniguruma:
+    """`tokenizers`, in Rust and in Python."""
+
+    dialect = ONIGURUMA
+
+    def literal(self, content: str) -> str:
+        """Everything stands for itself."""
+        return content
+
+    def mapped(self, characters: CharacterMap) -> Iterator[Step]:
+        """As one `Precompiled`, the stock NFD, and another one."""
+        one_of = self.dialect.one_of
+        changed = (ord(c) for c in characters.mapping if ord(c) > 0x7F)
+        prepended = CodePoints.of(*((code, code) for code in changed)) & (re2_class("Cf") or NOTHING)
+        starting = union(re2_class(name) or NOTHING for name in STARTING)
+        continuing = one_of(~starting | CONTINUING)
+        yield rf"(?={continuing})(?<=(?m:.))|(?<={one_of(prepended)})(?=(?m:.))", SEPARATOR
+        yield charsmap(characters.mapping)
+        yield f"\\x{{{ord(SEPARATOR):X}}}", ""
+        yield NFD
+        yield charsmap(characters.restored)
+
+    def spaces_after(self, kept: str, gone: str) -> Step:
+        """What matched before `\\K` is not part of the match."""
+        return rf"(?:{kept})\K{gone}", " "
+
+    def spaces_around(self, codes: CodePoints) -> Step:
+        """Where there is no space yet."""
+        kept = self.dialect.one_of(codes)
+        return rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
+
+    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[Step]:
+        """Tabs before the characters of words that may be too long."""
+        not_spared = f"(?!{spared})" if spared is not None else ""
+        yield rf" \K(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){not_spared}", "\t"  # before words that may be too long
+        yield r"\G(?:(?<=[^ ])[^ ]|[^\t]*+\t[^ ])\K(?=[^ ])", "\t"  # before each other character of theirs
+        yield r"\t\K(?=[\x{80}-\x{10FFFF}])", "\t"  # a second one for two bytes
+        yield r"\t\K(?=[\x{800}-\x{10FFFF}])", "\t"
+        yield r"\t\K(?=[\x{10000}-\x{10FFFF}])", "\t"
+        yield rf"(?<= )\t(?:[^ \t]?\t){{{limit}}}[^ ]*+", unknown
+        yield r"\t", ""
+
+
+def normalizer(step: Step) -> normalizers.Normalizer:
+    """Return the part of the library that does a step."""
+    if isinstance(step, bytes):
+        return normalizers.Precompiled(step)
+    if isinstance(step, Prepend):
+        return normalizers.Prepend(step.content)
+    return normalizers.NFD() if step == NFD else normalizers.Replace(Regex(step[0]), step[1])
+
+
+def pre_tokenizer(cut: str | None, only_spaces: bool) -> pre_tokenizers.PreTokenizer:
+    """Return the part that splits at the spaces, and then cuts the words at whose start `cut` matches into characters."""
+    splits = [pre_tokenizers.Split(" ", "removed") if only_spaces else pre_tokenizers.WhitespaceSplit()]
+    if cut is not None:
+        splits.append(pre_tokenizers.Split(Regex(rf"\G(?:(?!\A)|(?={cut}))(?m:.)"), "isolated"))
+    return pre_tokenizers.Sequence(splits)
