@@ -15,9 +15,9 @@ from hub2hf.unicode.dialect import Dialect
 NFD: Final = "NFD"
 LONGEST_UTF8 = 4  # bytes in one character
 
-# Characters that no text holds any more when they are needed: no map for `Precompiled` can hold a zero, the next comes
-# between characters, and the last stands where a character was that parts marks.
-ZERO, SEPARATOR, PARTING = RESERVED = "\0", "\x01", "\x02"
+# Characters that no text holds any more when they are needed. The first comes between characters, no map for
+# `Precompiled` can hold the second, and the last stands where a character was that parts marks.
+SEPARATOR, ZERO, PARTING = RESERVED = "\x01", "\0", "\x02"
 
 
 @dataclass(frozen=True)
