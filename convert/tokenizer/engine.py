@@ -56,8 +56,11 @@ class Engine(Protocol):
     def mapped(self, characters: CharacterMap) -> Iterable[Step]:
         """Map characters, and sort marks."""
 
-    def spaces_after(self, kept: str, gone: str) -> Step:
-        """After each match of `kept` comes a space, in place of what `gone` matches there."""
+    def spaces_after(self, runs: str, gone: str) -> Step:
+        """At the start of the text, which is a space, and after each match of `runs` a space comes in place of `gone`.
+
+        Where no match of `runs` begins, one of `gone` does, the space at the start too.
+        """
 
     def spaces_around(self, codes: CodePoints) -> Step:
         """Part each of `codes` from what stands beside it by spaces."""

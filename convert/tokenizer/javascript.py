@@ -57,12 +57,12 @@ class JavaScript:
         for target, sources in _in_order(mapping):
             yield self.dialect.one_of(CodePoints.of(*((ord(c), ord(c)) for c in sources))), self.literal(target)
 
-    def spaces_after(self, kept: str, gone: str) -> Step:
-        """What is kept is put back."""
-        return f"({kept}){gone}", "$1 "
+    def spaces_after(self, runs: str, gone: str) -> Step:
+        """What is kept is put back; a second space at the start does no harm."""
+        return f"({self.dialect.start} |{runs}){gone}", "$1 "
 
     def spaces_around(self, codes: CodePoints) -> Step:
-        """A second space does no harm."""
+        """A second space does no harm here either."""
         return f"({self.dialect.one_of(codes)})", " $1 "
 
     def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[Step]:

@@ -51,9 +51,9 @@ class Oniguruma:
         yield NFD
         yield charsmap(characters.restored)
 
-    def spaces_after(self, kept: str, gone: str) -> Step:
+    def spaces_after(self, runs: str, gone: str) -> Step:
         """What matched before `\\K` is not part of the match."""
-        return rf"(?:{kept})\K{gone}", " "
+        return rf"(?:\A|{runs})\K{gone}", " "
 
     def spaces_around(self, codes: CodePoints) -> Step:
         """Where there is no space yet."""

@@ -146,7 +146,7 @@ def script_steps(engine: Engine) -> Iterator[Step]:
     yield Prepend(" ")
     names = [*FREQUENT_SCRIPTS, *sorted(table.keys() - set(FREQUENT_SCRIPTS))]
     runs = "|".join(dialect.at_least_one(dialect.one_of(table[name] - blank)) for name in names)
-    yield engine.spaces_after(f"{dialect.start}|{runs}", dialect.any_number(dialect.one_of(blank)))
+    yield engine.spaces_after(runs, dialect.any_number(dialect.one_of(blank)))
 
 
 def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[Step]:

@@ -7,7 +7,7 @@
 
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 // One library truncates nothing, the other cuts off the end of the text with what is too much: the last id is that of the end.
@@ -27,8 +27,7 @@ const loaders = {
   async transformers(folder) {
     const { AutoTokenizer, env } = await import("@huggingface/transformers");
     env.allowRemoteModels = false;
-    env.localModelPath = dirname(folder);
-    const tokenizer = await AutoTokenizer.from_pretrained(basename(folder));
+    const tokenizer = await AutoTokenizer.from_pretrained(folder);
     const config = { model_max_length: tokenizer.model_max_length };
     return truncated(config.model_max_length, (text) => tokenizer(text, { return_tensor: false }).input_ids);
   },

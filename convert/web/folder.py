@@ -1,0 +1,107 @@
+"""Write the folder for the browser, from the files of a converted folder: nothing but Python is needed.
+
+Its `tokenizer.json` is another one: the reason is in `hub2hf.tokenizer.javascript`. Before it is handed over, the words that
+the folder's own gives for all characters and for the texts of the proof are held against those that a model of JavaScript
+gives with the other one. That no library does anything else in truth is shown in Node, by the test suite and `make fuzz`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from hub2hf.blueprint.generated import characters, joined, mixed_texts
+from hub2hf.blueprint.probe import probe_texts
+from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.errors import ExportError
+from hub2hf.export.files import hash_file, write_json
+from hub2hf.export.manifest import ABOUT, MANIFEST, problems, read_manifest
+from hub2hf.export.prove import points, words_of
+from hub2hf.export.staging import check_free, staged
+from hub2hf.tokenizer import read_vocabulary, write_javascript_files
+from hub2hf.web.rules import text_of
+from hub2hf.web.words import words_in_javascript
+
+PAGE: Final = ("index.html", "hub2hf.mjs")
+TOKENIZER: Final = "tokenizer.json"
+ONNX: Final = "onnx/"
+EVERY, TEXTS, SIZE = 17, 100, 60  # of characters in long ranges one in so many; texts of that many characters
+
+
+def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
+    """Write a folder for Transformers.js, and return it.
+
+    Args:
+        folder: made by `convert`; its ONNX files come along.
+        out: the folder to make.
+        force: replace `out` if it is there and holds nothing but what hub2hf wrote.
+
+    Raises:
+        ExportError: hub2hf did not make the folder, it is not as its manifest says, JavaScript cannot follow a rule of its
+            text side, or `out` cannot be written. Then `out` is as it was.
+        GraphError: an operation of the text side is not understood.
+    """
+    manifest = read_manifest(folder)
+    check_free(out, force, folder)
+    for name, what in problems(folder, manifest).items():
+        if name not in ABOUT:
+            raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+    vocabulary = read_vocabulary(folder / "vocab.txt")
+    text = text_of(manifest, vocabulary.path)
+    with staged(out, force) as work:
+        write_javascript_files(text, vocabulary, work)
+        check_words(text, folder / TOKENIZER, work / TOKENIZER)
+        for name in ("config.json", "special_tokens_map.json", *_onnx(manifest)):
+            (work / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, work / name)
+        for name in PAGE:
+            (work / name).write_bytes(resources.files("hub2hf.web").joinpath(name).read_bytes())
+        write_json(work / MANIFEST, {**manifest, "files": _hashes(work)})
+    return out
+
+
+def _onnx(manifest: Mapping[str, Any]) -> list[str]:
+    return [name for name in manifest["files"] if name.startswith(ONNX)]
+
+
+def _hashes(work: Path) -> dict[str, Any]:
+    return {p.relative_to(work).as_posix(): hash_file(p) for p in sorted(work.rglob("*")) if p.is_file()}
+
+
+def check_words(text: TextBlueprint, rust: Path, javascript: Path) -> None:
+    """Hold the words that JavaScript looks up against those of the folder's own tokenizer.
+
+    Args:
+        text: the text side.
+        rust: `tokenizer.json` of the folder, which is proved against the graph.
+        javascript: the other one.
+
+    Raises:
+        ExportError: they differ; names the text that shows it.
+    """
+    expected = Tokenizer.from_file(str(rust))
+    found = words_in_javascript(json.loads(javascript.read_text(encoding="utf-8")))
+    for given in texts(text.wordpiece.max_bytes_per_word):
+        theirs, ours = words_of(expected, given), found(given)
+        if theirs != ours:
+            there, here = next(pair for pair in zip((*theirs, ""), (*ours, ""), strict=False) if pair[0] != pair[1])
+            steps = ", ".join(operation.evidence for operation in text.operations)
+            raise ExportError(
+                f"JavaScript cannot follow the text operations ({steps}): of {given[:SIZE]!r} it makes "
+                f"{here[:SIZE]!r} ({points(here[:8])}), and not {there[:SIZE]!r} ({points(there[:8])}).",
+                "Use the folder from Python, and report the model.",
+            )
+
+
+def texts(max_bytes: int) -> Iterator[str]:
+    """Yield the texts of the proof of the tokenizer, and all characters, among letters and beside others."""
+    every = characters(EVERY)
+    yield from probe_texts(max_bytes)
+    yield from joined((f"a{c}b " for c in every), SIZE * 8)
+    yield from mixed_texts(every, count=TEXTS)

@@ -1,0 +1,44 @@
+"""The text side of a folder, read back from its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+from hub2hf.blueprint.text import TextBlueprint, TextOperation
+from hub2hf.errors import ExportError
+from hub2hf.export.manifest import MANIFEST
+
+KINDS = {kind.__name__: kind for kind in get_args(TextOperation)}
+
+
+def text_of(manifest: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
+    """Return the text side that the folder was compiled of.
+
+    Args:
+        manifest: of the folder.
+        vocabulary: its `vocab.txt`.
+
+    Raises:
+        ExportError: the manifest names an operation that is not known, or not as it is known.
+    """
+    blueprint = manifest["blueprint"]
+    try:
+        operations = tuple(_operation(entry) for entry in blueprint["text"])
+        return TextBlueprint(operations, vocabulary, blueprint["vocabulary"]["evidence"], blueprint["text_origin"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ExportError(
+            f"The text operations in {MANIFEST} cannot be read: {error!r}.",
+            "Convert the model again with this version: hub2hf convert SOURCE OUT.",
+        ) from error
+
+
+def _operation(entry: Mapping[str, Any]) -> TextOperation:
+    kind = KINDS[entry["operation"]]
+    values = {field.name: entry[field.name] for field in fields(kind)}
+    if not all(isinstance(value, str | int | list) for value in values.values()):
+        raise TypeError(f"{entry['operation']} of {values}")
+    operation: TextOperation = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return operation
