@@ -13,7 +13,7 @@ from references import ROOT
 
 FAULTS = load_faults()
 ROOMS = {"blueprint", "command", "equivalence", "export", "hub", "interpreter"} | {
-    *("onnx", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "witness")
+    *("onnx", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
 }
 
 

@@ -36,9 +36,10 @@ def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
     fewer = 1 if library == LIBRARIES[0] else 5  # the other runs the same code
     for rules, (text, sample) in RULES.items():
         whole = replace(text, vocabulary=vocabulary)
+        compiled = CompiledSide(whole, tmp_path)
         with javascript_ids(whole, library) as ids:
             for family, texts in families(whole, read_vocabulary(vocabulary).pieces, sample * fewer):
-                count, different = compare(texts(), CompiledSide(whole, tmp_path), ids)
+                count, different = compare(texts(), compiled, ids)
                 assert not different, (rules, family)
                 compared += count
     assert compared > MOST / fewer
@@ -68,9 +69,10 @@ MARKS = (
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> None:
     text = TextBlueprint(OTHERS[name], small_vocabulary, "v")
+    compiled = CompiledSide(text, tmp_path)
     with javascript_ids(text, LIBRARIES[0]) as ids:
         for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, 1500):
-            _, different = compare(texts(), CompiledSide(text, tmp_path), ids)
+            _, different = compare(texts(), compiled, ids)
             assert not different, family
 
 

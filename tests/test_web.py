@@ -1,0 +1,169 @@
+"""The folder for the browser: what is in it, and that its ids are those of the folder it was made of."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from fuzz_tokenizer import LITERALS, generated
+from javascript_side import LIBRARIES, is_installed, javascript_side
+from references import Pair
+from shared import made_once
+from tokenizers import Tokenizer
+
+import hub2hf
+from hub2hf.equivalence.sentences import language_sentences, trap_sentences
+from hub2hf.errors import ExportError
+from hub2hf.tokenizer.javascript import JavaScript
+from hub2hf.web import export_web
+from hub2hf.web.rules import text_of
+from hub2hf.web.words import words_in_javascript
+
+in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node's packages")
+SENTENCES = [sentence.text for sentence in (*language_sentences(), *trap_sentences())]
+
+
+@pytest.fixture(scope="module")
+def web(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "web", lambda to: export_web(converted, to / "web")) / "web"
+
+
+def ids_are_the_same(library: str, folder: Path, web: Path) -> None:
+    texts = [*SENTENCES, *LITERALS, "", "a " * 300, "日" * 300, *islice(generated(), 500)]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    with javascript_side(library, web) as ids:
+        assert ids(texts) == [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+
+
+@in_node
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_sentence_has_the_same_ids(library: str, converted: Path, web: Path) -> None:
+    ids_are_the_same(library, converted, web)
+
+
+@in_node
+@pytest.mark.parametrize("name", ["cased", "uncased"])
+def test_so_have_the_models_of_model_garden(name: str, pair: Callable[[str], Pair], tmp_path: Path) -> None:
+    given = pair(name)
+    hub2hf.convert(given.encoder, tmp_path / "model", preprocessor=given.preprocessor)
+    export_web(tmp_path / "model", tmp_path / "web")
+    for library in LIBRARIES:
+        ids_are_the_same(library, tmp_path / "model", tmp_path / "web")
+
+
+def test_what_is_in_it_is_in_its_manifest(web: Path, converted: Path) -> None:
+    names = {path.name for path in web.rglob("*") if path.is_file()}
+    assert names == {
+        *("config.json", "hub2hf.json", "hub2hf.mjs", "index.html"),
+        *("special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"),
+    }
+    assert hub2hf.integrity(web) == {}
+    manifests = [json.loads((folder / "hub2hf.json").read_text(encoding="utf-8")) for folder in (web, converted)]
+    assert manifests[0]["source"] == manifests[1]["source"]
+
+
+def test_onnx_files_come_along(converted: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(converted, tmp_path / "model")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"weights")
+    with_onnx(folder)
+    out = export_web(folder, tmp_path / "web")
+    assert (out / "onnx" / "model.onnx").read_bytes() == b"weights"
+    assert hub2hf.integrity(out) == {}
+
+
+def with_onnx(folder: Path) -> None:
+    """Enter the file into the manifest."""
+    from hub2hf.export.files import hash_file
+
+    manifest = json.loads((folder / "hub2hf.json").read_text(encoding="utf-8"))
+    manifest["files"]["onnx/model.onnx"] = hash_file(folder / "onnx" / "model.onnx")
+    (folder / "hub2hf.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_it_is_the_same_twice_and_replaces_only_itself(converted: Path, web: Path, tmp_path: Path) -> None:
+    out = export_web(converted, tmp_path / "web")
+    assert all((out / p.name).read_bytes() == p.read_bytes() for p in web.iterdir())
+    with pytest.raises(ExportError, match="--force"):
+        export_web(converted, out)
+    export_web(converted, out, force=True)
+    (out / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ExportError, match=r"mine\.txt"):
+        export_web(converted, out, force=True)
+    with pytest.raises(ExportError, match="lies in"):
+        export_web(converted, converted / "web")
+
+
+def test_a_folder_that_was_changed_or_is_not_ours_is_refused(converted: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(converted, tmp_path / "model")
+    with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("more\n")
+    with pytest.raises(ExportError, match=r"vocab\.txt has .* bytes"):
+        export_web(folder, tmp_path / "web")
+    (folder / "hub2hf.json").unlink()
+    with pytest.raises(ExportError, match="did not make it"):
+        export_web(folder, tmp_path / "web")
+    assert not (tmp_path / "web").exists()
+
+
+@pytest.mark.parametrize("change", [{"operation": "Reverse"}, {"patterns": {}}, {"evidence": None}])
+def test_operations_that_are_not_known_are_refused(change: dict[str, object], converted: Path) -> None:
+    manifest = json.loads((converted / "hub2hf.json").read_text(encoding="utf-8"))
+    (cut,) = (entry for entry in manifest["blueprint"]["text"] if entry["operation"] == "SplitCharacters")
+    assert text_of(manifest, Path("vocab.txt")).pack.max_length == 128
+    cut |= change
+    with pytest.raises(ExportError, match="text operations in"):
+        text_of(manifest, Path("vocab.txt"))
+
+
+def test_what_javascript_would_do_otherwise_is_refused_with_the_text(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had no way to tell long words: the probe shows one."""
+    monkeypatch.setattr(JavaScript, "long_words", lambda *_: [])
+    with pytest.raises(ExportError, match=r"JavaScript cannot follow .*wordpiece.*: of 'a+b?.*it makes 'a+") as caught:
+        export_web(converted, tmp_path / "web")
+    assert "U+10FFFF" in str(caught.value)
+    assert not (tmp_path / "web").exists()
+
+
+def replacing(regex: str, content: str) -> dict[str, object]:
+    return {"type": "Replace", "pattern": {"Regex": regex}, "content": content}
+
+
+def model(*parts: dict[str, object]) -> Callable[[str], list[str]]:
+    words = {"type": "Split", "pattern": {"Regex": "[^ ]+"}, "behavior": "Removed", "invert": True}
+    return words_in_javascript({"normalizer": {"normalizers": parts}, "pre_tokenizer": words})
+
+
+def test_the_model_does_what_javascript_does() -> None:
+    assert model(replacing(r"([\u{1F600}-\u{1F64F}])", " $1 $$1"))("a😀b") == ["a", "😀", "$1b"]
+    assert model({"type": "Prepend", "prepend": "x"})("a") == ["xa"]
+    assert model({"type": "NFD"})("é") == ["e\u0301"]
+    assert model()("") == []
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (replacing("a*", "b"), "matches the empty string"),
+        (replacing(r"\G(", "b"), "cannot be followed"),
+        ({"type": "Precompiled", "precompiled_charsmap": ""}, "no 'Precompiled'"),
+    ],
+)
+def test_what_the_model_cannot_say_is_refused(part: dict[str, object], said: str) -> None:
+    with pytest.raises(ExportError, match=said):
+        model(part)
+
+
+def test_the_page_names_the_version_that_is_tested(web: Path) -> None:
+    from references import ROOT
+
+    wanted = json.loads((ROOT / "tests" / "javascript" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    page = (web / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'VERSION = "(.+)"', page) == [wanted["@huggingface/transformers"]]
