@@ -33,7 +33,7 @@ in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
     vocabulary, compared = alphabet_vocabulary(tmp_path), 0
-    fewer = 1 if library == LIBRARIES[0] else 5  # the other runs the same code
+    fewer = 1 if library == LIBRARIES[0] else 20  # the other runs the same code
     for rules, (text, sample) in RULES.items():
         whole = replace(text, vocabulary=vocabulary)
         compiled = CompiledSide(whole, tmp_path)
@@ -42,7 +42,7 @@ def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
                 count, different = compare(texts(), compiled, ids)
                 assert not different, (rules, family)
                 compared += count
-    assert compared > MOST / fewer
+    assert compared > (MOST if fewer == 1 else MOST // 8)
 
 
 @in_node
