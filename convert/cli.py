@@ -153,9 +153,10 @@ def export(
     target: Annotated[str, typer.Argument(help=f"One of {', '.join(TARGETS)}.")],
     out: Annotated[Path | None, typer.Argument(help="The folder to make, for a target that makes one.")] = None,
     dtype: Annotated[str, typer.Option(help="How weights are kept: float32, float16.")] = "float32",
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Export a converted folder for other runtimes."""
-    print(f"{verbs.export(folder, target, out, dtype=dtype)}: written")
+    print(f"{verbs.export(folder, target, out, dtype=dtype, force=force)}: written")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Final
 
 from hub2hf.errors import ExportError
 from hub2hf.onnx import FILES, add_onnx
+from hub2hf.web import export_web
 
 FLOAT32: Final = "float32"
 
@@ -20,27 +21,37 @@ class Target:
 
     Attributes:
         summary: what comes of it, in a line.
-        run: takes the folder, OUT or None, and a dtype; returns what it wrote.
+        run: takes the folder, OUT or None, a dtype, and whether OUT is replaced; returns what it wrote.
         takes_out: whether it makes a folder of its own, OUT; otherwise it adds to the folder.
         dtypes: in which it can be had.
     """
 
     summary: str
-    run: Callable[[Path, Path | None, str], Path]
+    run: Callable[[Path, Path | None, str, bool], Path]
     takes_out: bool = False
     dtypes: tuple[str, ...] = (FLOAT32,)
 
 
-def _onnx(folder: Path, out: Path | None, dtype: str) -> Path:
+def _onnx(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
     return add_onnx(folder, dtype)
 
 
+def _web(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
+    assert out is not None  # as `takes_out` says
+    return export_web(folder, out, force=force)
+
+
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
-    {"onnx": Target("adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=tuple(FILES))}
+    {
+        "onnx": Target("adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=tuple(FILES)),
+        "web": Target(
+            "makes OUT of a FOLDER that has it, for Transformers.js, with a page to try it", _web, takes_out=True
+        ),
+    }
 )
 
 
-def export_to(folder: Path, target: str, out: Path | None, dtype: str) -> Path:
+def export_to(folder: Path, target: str, out: Path | None, dtype: str, force: bool) -> Path:
     """Export a folder, and return what was written.
 
     Args:
@@ -48,6 +59,7 @@ def export_to(folder: Path, target: str, out: Path | None, dtype: str) -> Path:
         target: of `TARGETS`.
         out: the folder to make, for a target that takes one.
         dtype: of the weights.
+        force: replace `out` if it is there.
 
     Raises:
         ExportError: the target cannot be had that way, or as its `run` says.
@@ -65,4 +77,4 @@ def export_to(folder: Path, target: str, out: Path | None, dtype: str) -> Path:
         raise ExportError(
             f"The target '{target}' is not to be had in '{dtype}'.", f"Known are: {', '.join(wanted.dtypes)}."
         )
-    return wanted.run(folder, out, dtype)
+    return wanted.run(folder, out, dtype, force)

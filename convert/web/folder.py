@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -38,13 +38,13 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     """Write a folder for Transformers.js, and return it.
 
     Args:
-        folder: made by `convert`; its ONNX files come along.
+        folder: made by `convert`, with ONNX files, which come along.
         out: the folder to make.
         force: replace `out` if it is there and holds nothing but what hub2hf wrote.
 
     Raises:
         ExportError: hub2hf did not make the folder, it is not as its manifest says, JavaScript cannot follow a rule of its
-            text side, or `out` cannot be written. Then `out` is as it was.
+            text side, there is no ONNX file, or `out` cannot be written. Then `out` is as it was.
         GraphError: an operation of the text side is not understood.
     """
     manifest = read_manifest(folder)
@@ -52,22 +52,21 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     for name, what in problems(folder, manifest).items():
         if name not in ABOUT:
             raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+    onnx = [name for name in manifest["files"] if name.startswith(ONNX)]
+    if not onnx:
+        raise ExportError(f"{folder} has no ONNX file, which a browser could run.", f"hub2hf export {folder} onnx")
     vocabulary = read_vocabulary(folder / "vocab.txt")
     text = text_of(manifest, vocabulary.path)
     with staged(out, force) as work:
         write_javascript_files(text, vocabulary, work)
         check_words(text, folder / TOKENIZER, work / TOKENIZER)
-        for name in ("config.json", "special_tokens_map.json", *_onnx(manifest)):
+        for name in ("config.json", "special_tokens_map.json", *onnx):
             (work / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(folder / name, work / name)
         for name in PAGE:
             (work / name).write_bytes(resources.files("hub2hf.web").joinpath(name).read_bytes())
         write_json(work / MANIFEST, {**manifest, "files": _hashes(work)})
     return out
-
-
-def _onnx(manifest: Mapping[str, Any]) -> list[str]:
-    return [name for name in manifest["files"] if name.startswith(ONNX)]
 
 
 def _hashes(work: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // A web folder in headless Chromium: one JSON array of arrays of texts on standard input, one JSON object on standard output:
 // what the page shows, the embeddings of the texts, and what went wrong.
 //
-//     node browser.mjs CHROMIUM FOLDER SCREENSHOT
+//     node --input-type=module --eval "$(cat browser.mjs)" -- CHROMIUM FOLDER SCREENSHOT
 //
 // FOLDER has the libraries in transformers/. It is served from this machine; nothing else is reachable.
 
@@ -17,7 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".wasm": "application/wasm" };
 const PATIENCE = 120; // seconds
 
-const [chromium, folder, screenshot] = process.argv.slice(2);
+const [chromium, folder, screenshot] = process.argv.slice(1);
 
 const server = createServer(async (request, response) => {
   const path = normalize(new URL(request.url, "http://here").pathname);
