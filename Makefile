@@ -13,7 +13,7 @@ CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: demo test core recipes coverage distribution transformers4 check types ops fuzz kill mutants bench verify-large garden real old-tensorflow zoo clean
+.PHONY: demo test core recipes coverage distribution transformers4 check types ops fuzz kill mutants runtimes bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -66,6 +66,9 @@ fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings 
 	$(BIN)/python scripts/fuzz_savedmodel.py
 	$(BIN)/python scripts/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
+
+runtimes: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## what a folder gives where others run it: in Chromium, which must be installed
+	$(BIN)/python -m pytest -s -m slow tests/test_web.py
 
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py
