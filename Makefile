@@ -80,6 +80,7 @@ bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench.py --model labse --json .cache/bench-labse.json
 	$(BIN)/python scripts/bench_verify.py
+	$(BIN)/python scripts/bench_onnx.py
 
 verify-large: WORK := .cache/verify-large
 verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes

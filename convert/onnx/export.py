@@ -100,19 +100,18 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
         )
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()
+    kept = {name: entry for name, entry in manifest["files"].items() if name not in own}
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
     with _alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
-        found = pool.submit(problems, folder, manifest)
+        found = pool.submit(problems, folder, {"files": {n: e for n, e in kept.items() if n not in ABOUT}})
 
         def check() -> None:
             for name, what in found.result().items():
-                if name not in ABOUT | own:  # our own files are written again
-                    raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+                raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
 
         new = write_onnx(folder, dtype, limit=limit, check=check)
         for name in own - new.keys():
             (folder / name).unlink(missing_ok=True)
-        kept = {name: entry for name, entry in manifest["files"].items() if name not in own}
         write_about(folder, {**manifest, "files": dict(sorted((kept | new).items()))}, proof)
     return folder / FOLDER / FILES[dtype]
 
