@@ -62,6 +62,9 @@ def test_the_core_install_converts(tmp_path: Path) -> None:
     command = [bin_folder / "hub2hf", "convert", "lealla-mini", tmp_path / "out", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert len(json.loads(done.stdout)["files"]) == len([p for p in (tmp_path / "out").rglob("*") if p.is_file()]) - 1
+    for arguments in (["onnx"], ["web", "web"]):
+        subprocess.run([bin_folder / "hub2hf", "export", "out", *arguments], check=True, cwd=tmp_path)
+    assert (tmp_path / "web" / "index.html").is_file()
     for arguments in (["verify", "lealla-mini", "out"], ["record", "lealla-mini", "recording"]):
         command = [bin_folder / "hub2hf", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)

@@ -70,6 +70,16 @@ def test_so_have_the_models_of_model_garden(name: str, pair: Callable[[str], Pai
         ids_are_the_same(library, tmp_path / "model", tmp_path / "web")
 
 
+@in_node
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_neither_side_reads_the_file_of_the_other(library: str, exported: Path, web: Path) -> None:
+    """It is an error, and never other ids."""
+    with pytest.raises(Exception, match="Oniguruma error"):
+        Tokenizer.from_file(str(web / "tokenizer.json"))
+    with pytest.raises(RuntimeError, match="does not load"), javascript_side(library, exported):
+        pass
+
+
 def test_what_is_in_it_is_in_its_manifest(web: Path, exported: Path) -> None:
     names = {path.name for path in web.rglob("*") if path.is_file()}
     assert names == {
