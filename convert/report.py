@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import hub2hf as verbs
+from hub2hf.architectures import architecture_of
+from hub2hf.architectures.words import words_of
 from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     CaseFold,
@@ -27,7 +29,6 @@ from hub2hf.blueprint.text import (
     WordPiece,
 )
 from hub2hf.errors import printable
-from hub2hf.export.config import needs_model_class
 from hub2hf.hub.result import Publication
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.savedmodel.graph_only import left_out
@@ -48,9 +49,9 @@ LABELS = {
     "token_type_row": "token-type row used",
     "hidden_activation": "hidden activation",
     "layer_norm_epsilon": "LayerNorm epsilon",
-    "pooler_activation": "pooler activation",
-    "normalised": "L2 norm at the output",
+    "pooler": "pooler",
 }
+LAST_LABEL = "L2 norm at the output"
 
 
 def describe(operation: TextOperation) -> str:
@@ -103,16 +104,21 @@ def _table(*headers: str) -> Table:
 def print_blueprint(source: str, blueprint: Blueprint) -> None:
     """Print what `source` is, what it will become, and what is unused."""
     console, encoder = Console(), blueprint.encoder
+    architecture, words = architecture_of(encoder), words_of(encoder)
     takes = "ids" if blueprint.inputs else "text"
     entry = f"function '{CALL}'" if blueprint.signature == CALL else f"signature '{blueprint.signature}'"
     console.print(
-        f"[bold]{escape(source)}[/bold]: a BERT sentence encoder; {escape(entry)}, "
-        f"{escape(blueprint.input_name)} ({takes}) → {escape(blueprint.output_name)} \\[batch, {encoder.hidden_size.value}]"
+        f"[bold]{escape(source)}[/bold]: a {words.title} sentence encoder; {escape(entry)}, "
+        f"{escape(blueprint.input_name)} ({takes}) → {escape(blueprint.output_name)} \\[batch, {words.embedding_size}]"
     )
     encoder_table = _table("encoder", "value", "read from")
     for name, label in LABELS.items():
         read = getattr(encoder, name)
         encoder_table.add_row(label, _value(read.value), escape(read.evidence))
+    for number, layer in enumerate(encoder.dense, 1):
+        told = f"{layer.outputs} numbers, {layer.activation}" + ("" if layer.bias else ", no bias")
+        encoder_table.add_row(f"dense layer {number}", told, escape(layer.evidence))
+    encoder_table.add_row(LAST_LABEL, _value(encoder.normalised.value), escape(encoder.normalised.evidence))
     console.print(encoder_table)
     text = _table("text, in order", "read from")
     for operation in blueprint.text.operations:
@@ -122,10 +128,10 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
     if blueprint.inputs:
         console.print(f"[bold]text side[/bold] from {escape(blueprint.text.origin)}")
     console.print(
-        f"[bold]becomes[/bold] {len(encoder.mapped)} tensors of a BertModel"
+        f"[bold]becomes[/bold] {len(encoder.mapped)} tensors of a {words.model_class}"
         + (
-            ", with a model class of its own: BertModel's pooler is a plain tanh"
-            if needs_model_class(encoder)
+            f", with a model class of its own: {words.model_class} has another pooler"
+            if architecture.needs_model_class(encoder)
             else ", whose pooler_output is the embedding"
         )
         + "; an exact tokenizer.json; sentence-transformers modules"
@@ -186,9 +192,9 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
     )
     console.print(
         f"{len(encoder.mapped)} tensors mapped; unused: {', '.join(map(escape, encoder.unused)) or 'none'}; "
-        f"pooler {encoder.pooler_activation.value}, {encoder.layers.value} layers, {encoder.heads.value} heads"
+        f"pooler: {words_of(encoder).head}; {encoder.layers.value} layers, {encoder.heads.value} heads"
     )
-    trust = ", trust_remote_code=True" if needs_model_class(encoder) else ""
+    trust = ", trust_remote_code=True" if architecture_of(encoder).needs_model_class(encoder) else ""
     console.print(
         escape(
             f"load it: AutoTokenizer.from_pretrained({str(conversion.out)!r}), "

@@ -1,4 +1,4 @@
-"""Rules from TensorFlow variables to `transformers.BertModel` state-dict keys: data, and one loop over it.
+"""Rules from TensorFlow variables to state-dict keys: data, and one loop over it. The tables are with the architectures.
 
 A rule says which variable (by the end of its name; scopes above do not matter), which key, what its dimensions mean and
 what to do with the numbers. The dimensions of all variables together fix the sizes of the model, and must agree.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
@@ -49,132 +49,10 @@ class Rule:
         return re.compile(rf"(?:.*/)?{layered}")
 
 
-def _dense(variable: str, key: str, inputs: str, outputs: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{variable}/kernel", f"{key}.weight", (inputs, outputs), TRANSPOSE),
-        Rule(f"{variable}/bias", f"{key}.bias", (outputs,)),
-    )
-
-
-def _layer_norm(variable: str, key: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{variable}/gamma", f"{key}.weight", ("hidden_size",)),
-        Rule(f"{variable}/beta", f"{key}.bias", ("hidden_size",)),
-    )
-
-
-_LAYER, _ENCODER = "encoder/layer_{i}", "encoder.layer.{i}"
-
-# The variable names of the original BERT code (google-research/bert, modeling.py), as LEALLA's checkpoints have them.
-BERT_TF1: tuple[Rule, ...] = (
-    Rule("embeddings/word_embeddings", "embeddings.word_embeddings.weight", ("vocab_size", "hidden_size")),
-    Rule(
-        "embeddings/token_type_embeddings",
-        "embeddings.token_type_embeddings.weight",
-        ("type_vocab_size", "hidden_size"),
-    ),
-    Rule(
-        "embeddings/position_embeddings",
-        "embeddings.position_embeddings.weight",
-        ("max_position_embeddings", "hidden_size"),
-    ),
-    *_layer_norm("embeddings/LayerNorm", "embeddings.LayerNorm"),
-    *_dense(f"{_LAYER}/attention/self/query", f"{_ENCODER}.attention.self.query", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/self/key", f"{_ENCODER}.attention.self.key", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/self/value", f"{_ENCODER}.attention.self.value", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/output/dense", f"{_ENCODER}.attention.output.dense", "hidden_size", "hidden_size"),
-    *_layer_norm(f"{_LAYER}/attention/output/LayerNorm", f"{_ENCODER}.attention.output.LayerNorm"),
-    *_dense(f"{_LAYER}/intermediate/dense", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
-    *_dense(f"{_LAYER}/output/dense", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
-    *_layer_norm(f"{_LAYER}/output/LayerNorm", f"{_ENCODER}.output.LayerNorm"),
-    *_dense("pooler/dense", "pooler.dense", "hidden_size", "hidden_size"),
-)
-
-
-def _heads(variable: str, key: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{variable}/kernel", f"{key}.weight", ("hidden_size", *HEADS), MERGE_HEADS_TRANSPOSE),
-        Rule(f"{variable}/bias", f"{key}.bias", HEADS, MERGE_HEADS),
-    )
-
-
-_BLOCK = "transformer/layer_{i}"
-
-# The variable names of TensorFlow Model Garden (tensorflow/models, official/nlp/modeling: networks/bert_encoder.py and
-# layers/transformer_encoder_block.py), which exported LaBSE/2, the BERT collections and their kin.
-BERT_TF2: tuple[Rule, ...] = (
-    Rule("word_embeddings/embeddings", "embeddings.word_embeddings.weight", ("vocab_size", "hidden_size")),
-    Rule("type_embeddings/embeddings", "embeddings.token_type_embeddings.weight", ("type_vocab_size", "hidden_size")),
-    Rule(
-        "position_embedding/embeddings",
-        "embeddings.position_embeddings.weight",
-        ("max_position_embeddings", "hidden_size"),
-    ),
-    *_layer_norm("embeddings/layer_norm", "embeddings.LayerNorm"),
-    *_heads(f"{_BLOCK}/self_attention/query", f"{_ENCODER}.attention.self.query"),
-    *_heads(f"{_BLOCK}/self_attention/key", f"{_ENCODER}.attention.self.key"),
-    *_heads(f"{_BLOCK}/self_attention/value", f"{_ENCODER}.attention.self.value"),
-    Rule(
-        f"{_BLOCK}/self_attention/attention_output/kernel",
-        f"{_ENCODER}.attention.output.dense.weight",
-        (*HEADS, "hidden_size"),
-        MERGE_HEADS_TRANSPOSE,
-    ),
-    Rule(f"{_BLOCK}/self_attention/attention_output/bias", f"{_ENCODER}.attention.output.dense.bias", ("hidden_size",)),
-    *_layer_norm(f"{_BLOCK}/self_attention_layer_norm", f"{_ENCODER}.attention.output.LayerNorm"),
-    *_dense(f"{_BLOCK}/intermediate", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
-    *_dense(f"{_BLOCK}/output", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
-    *_layer_norm(f"{_BLOCK}/output_layer_norm", f"{_ENCODER}.output.LayerNorm"),
-    *_dense("pooler_transform", "pooler.dense", "hidden_size", "hidden_size"),
-)
-
-
-def _renamed(rules: tuple[Rule, ...], names: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Return a table in which the start of each variable's name is another."""
-    renamed = []
-    for rule in rules:
-        old = max((old for old in names if rule.variable.startswith(old)), key=len, default="")
-        renamed.append(replace(rule, variable=names.get(old, "") + rule.variable[len(old) :]))
-    return tuple(renamed)
-
-
-# tf-models-official 2.2.0: nlp/modeling/layers/transformer.py has the output of the attention beside it, not in it.
-BERT_TF2_2020 = _renamed(BERT_TF2, {f"{_BLOCK}/self_attention/attention_output": f"{_BLOCK}/self_attention_output"})
-
-# The Keras code of 2019, as nlp/bert/tf1_checkpoint_converter_lib.py of 2.2.0 (BERT_NAME_REPLACEMENTS) still names it.
-BERT_TF2_2019 = _renamed(
-    BERT_TF2_2020,
-    {
-        "type_embeddings/embeddings": "embedding_postprocessor/type_embeddings",
-        "position_embedding/embeddings": "embedding_postprocessor/position_embeddings",
-        "embeddings/layer_norm": "embedding_postprocessor/layer_norm",
-        _BLOCK: _LAYER,
-    },
-)
-
-FAMILIES: Mapping[str, tuple[Rule, ...]] = {
-    "BERT": BERT_TF1,
-    "BERT of TensorFlow Model Garden": BERT_TF2,
-    "BERT of TensorFlow Model Garden, 2020": BERT_TF2_2020,
-    "BERT of TensorFlow's official models, 2019": BERT_TF2_2019,
-}
-
-
-def keys_named(name: str) -> set[str]:
-    """Return the state-dict keys that the name of a variable may mean, in any family."""
-    found, end = set(), name.rpartition("/")[2]
-    for rules in FAMILIES.values():
-        for rule in rules:
-            match = rule.pattern.fullmatch(name) if rule.variable.endswith(end) else None
-            if match:
-                found.add(rule.key.replace("{i}", match.groupdict().get("i") or ""))
-    return found
-
-
-def family_of(names: Iterable[str]) -> tuple[Rule, ...]:
+def family_of(names: Iterable[str], families: Mapping[str, tuple[Rule, ...]]) -> tuple[Rule, ...]:
     """Return the table that has a rule for the most of the variables `names`."""
     listed = list(names)
-    return max(FAMILIES.values(), key=lambda rules: sum(any(r.pattern.fullmatch(n) for r in rules) for n in listed))
+    return max(families.values(), key=lambda rules: sum(any(r.pattern.fullmatch(n) for r in rules) for n in listed))
 
 
 @dataclass(frozen=True)
@@ -227,14 +105,14 @@ class Pairing:
 
 def pair(
     variables: Mapping[str, tuple[int, ...]],
-    rules: Iterable[Rule] | None = None,
+    families: Mapping[str, tuple[Rule, ...]],
     also_called: Mapping[str, str] | None = None,
 ) -> Pairing:
     """Pair every variable with a state-dict key.
 
     Args:
         variables: name → shape of each variable that reaches the output.
-        rules: the table of the model family; by default the one of `FAMILIES` that fits best.
+        families: name → table of a model family; the one that fits best is taken.
         also_called: name → another name, for a variable whose own has no rule: a Saver may keep one under a name of its
             choice, such as that of its moving average.
 
@@ -242,7 +120,7 @@ def pair(
         MappingError: a variable has no rule, a key has no or two variables, or a shape does not fit; lists the names.
     """
     also_called = also_called or {}
-    rules = tuple(rules) if rules is not None else family_of([*variables, *also_called.values()])
+    rules = family_of([*variables, *also_called.values()], families)
     found: dict[str, tuple[str, Rule]] = {}
     layers = 0
     for name in variables:
@@ -260,7 +138,7 @@ def pair(
     if missing:
         raise MappingError(
             f"No variable that reaches the output fills {', '.join(missing)}.",
-            "The graph is not a whole BERT encoder, or its variable names are of an unknown family.",
+            "The graph is not a whole encoder, or its variable names are of an unknown family.",
         )
     last = next(found[key][0] for key in reversed(wanted) if key.startswith(f"encoder.layer.{layers - 1}."))
     sizes = {"num_hidden_layers": Size(layers, last)}
@@ -275,12 +153,12 @@ def _rule_of(name: str, rules: tuple[Rule, ...], other: str) -> tuple[Rule, int]
                 return rule, int(match.groupdict().get("i") or 0)
     raise MappingError(
         f"Variable '{name}' reaches the output and has no rule.",
-        "The model is not a plain BERT encoder, or names its variables in an unknown way: report it.",
+        "The model is no plain encoder, or names its variables in an unknown way: report it.",
     )
 
 
 def _expected(rules: tuple[Rule, ...], layers: int) -> Iterable[str]:
-    """Yield every state-dict key of a model with `layers` layers, in the order of `BertModel.state_dict()`."""
+    """Yield every state-dict key of a model with `layers` layers, in the order of the state dict."""
     layered = [rule.key for rule in rules if "{i}" in rule.key]
     first = next(i for i, rule in enumerate(rules) if "{i}" in rule.key)
     yield from (rule.key for rule in rules[:first])
@@ -319,7 +197,7 @@ def _target(name: str, rule: Rule, shape: tuple[int, ...], hidden: Size) -> tupl
             raise MappingError(
                 f"Variable '{name}' has {shape[at]} heads of {shape[at + 1]}, which is not the hidden size {hidden.value}, "
                 f"as read from '{hidden.variable}'.",
-                "A BertModel cannot have such heads.",
+                "The model class cannot have such heads.",
             )
         shape = (*shape[:at], merged, *shape[at + 2 :])
     return shape[::-1] if rule.operation in (TRANSPOSE, MERGE_HEADS_TRANSPOSE) else shape

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.architectures.activations import ACTIVATIONS
 
 # Chosen among geometric grids for a small error at small coefficients: these keep float32 round-off small.
 SCALES = np.concatenate([[1.0], np.geomspace(0.6, 1.9, 8)]).round(6)

@@ -32,7 +32,7 @@ from hub2hf.savedmodel.ops import outputs_of
 TABLE = Path(__file__).parent.parent / "convert" / "savedmodel" / "op_outputs.txt"
 # What the loops of TensorFlow 1 are made of, and tables that a file fills: read before the graph is run.
 READ_AS_FORM: Mapping[str, str] = {
-    **dict.fromkeys(("Enter", "Exit", "NextIteration", "LoopCond"), "convert/blueprint/loops.py makes them While"),
+    **dict.fromkeys(("Enter", "Exit", "NextIteration", "LoopCond"), "convert/analysis/loops.py makes them While"),
     **dict.fromkeys(("RefEnter", "RefExit", "RefNextIteration"), "the same, of reference variables"),
     **dict.fromkeys(("InitializeTableFromTextFile", "InitializeTableFromTextFileV2"), "convert/blueprint/read_text.py"),
     **dict.fromkeys(("Placeholder", "PlaceholderV2"), "fed"),

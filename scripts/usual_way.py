@@ -17,6 +17,7 @@ import tensorflow_text  # noqa: F401  (registers the text ops)
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from hub2hf.architectures.bert.names import FAMILIES
 from hub2hf.state_dict import HEADS, pair, tensor_of
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     values = {
         v.name.split(":")[0]: v.numpy() for v in module.variables if v.dtype.is_floating and "_real" not in v.name
     }
-    pairing = pair({name: value.shape for name, value in values.items()})
+    pairing = pair({name: value.shape for name, value in values.items()}, FAMILIES)
     state = {item.key: torch.from_numpy(tensor_of(item, values[item.variable])) for item in pairing.mapped}
     sizes = {name: size.value for name, size in pairing.sizes.items()}
     heads = sizes.get(HEADS[0], 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import random
@@ -12,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,9 @@ import pytest
 from references import EMBEDDED, Reference
 
 import hub2hf
-from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.architectures.activations import ACTIVATIONS
+from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.errors import CheckpointError, ExportError, MappingError
-from hub2hf.export.config import bert_config
 from hub2hf.export.sentence_transformers import COEFFICIENTS, SCALES
 from hub2hf.export.weights import write_arrays, write_safetensors
 from hub2hf.savedmodel import SavedModel
@@ -77,10 +77,31 @@ def test_progress_counts_the_bytes_of_the_weights_and_ends_at_all_of_them(tmp_pa
     assert len(told) > 10
 
 
+def test_the_model_class_is_called_as_any_other(converted: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(converted, trust_remote_code=True).eval()
+    named = list(inspect.signature(type(model).forward).parameters)
+    assert named[1:6] == ["input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds"]
+    ids = torch.tensor([[101, 200, 300, 102]])
+    with torch.no_grad():
+        expected = model(ids).pooler_output
+        whole = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
+        states, pooled = model(ids, return_dict=False)[:2]
+        embedded = model(inputs_embeds=model.get_input_embeddings()(ids)).pooler_output
+        plain = type(model).from_pretrained(converted, add_pooling_layer=False).eval()(ids)
+    assert len(whole.hidden_states) == 4
+    for found in (whole.pooler_output, pooled, embedded):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(plain.last_hidden_state, states)
+    assert plain.pooler_output is None
+
+
 def test_padding_is_that_of_the_graph() -> None:
     blueprint = hub2hf.inspect(EMBEDDED)
     for pad_id in (0, 7):
-        assert bert_config(blueprint.encoder, replace(blueprint.text.pack, pad_id=pad_id))["pad_token_id"] == pad_id
+        assert BERT.config(blueprint.encoder, pad_id)["pad_token_id"] == pad_id
 
 
 def test_a_damaged_variable_that_is_not_converted_is_an_error(tmp_path: Path) -> None:

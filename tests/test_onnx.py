@@ -271,7 +271,7 @@ def test_dense_layers_follow_one_another_and_may_change_the_size(tmp_path: Path)
 
 
 def test_every_activation_of_a_config_has_a_writer() -> None:
-    from hub2hf.blueprint.activations import ACTIVATIONS as KNOWN
+    from hub2hf.architectures.activations import ACTIVATIONS as KNOWN
 
     assert {known.transformers_name or "linear" for known in KNOWN.values()} <= ACTIVATIONS.keys()
 

@@ -7,20 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.analysis.epsilon import read_epsilon
+from hub2hf.analysis.products import contracted, free, last_comes_from
+from hub2hf.analysis.read import SAME, Read
+from hub2hf.analysis.run import Probe
+from hub2hf.architectures.activations import ACTIVATIONS, identify_activation, normalise
+from hub2hf.architectures.bert import ARCHITECTURE as BERT
+from hub2hf.architectures.bert.reference import stages
+from hub2hf.architectures.encoder import DenseRead
+from hub2hf.architectures.head import HeadRead
 from hub2hf.blueprint.lines import count_lines, lines_in, lines_of
 from hub2hf.blueprint.probe import marked_ids, probe_texts
-from hub2hf.blueprint.products import contracted, free, last_comes_from
 from hub2hf.blueprint.prove import same
-from hub2hf.blueprint.read_encoder import SAME, identify_activation, read_epsilon
-from hub2hf.blueprint.reference import Hypothesis, Probe, normalise, stages
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.savedmodel.node import Node, TensorRef
-from hub2hf.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, steps_of, tensor_of
+from hub2hf.state_dict import COPY, MERGE_HEADS, mapped_vector, steps_of, tensor_of
 
 IDS = np.asarray([[5, 2, 0, 0], [5, 3, 2, 0]])
 PROBE = Probe.padded(IDS, 0)
 HIDDEN = 4
+SIZES = {"layers": 1, "heads": 2, "activation": "relu", "epsilon": 0.1}
 
 
 def node(name: str, op: str, *inputs: str, **attrs: Any) -> Node:
@@ -68,26 +74,25 @@ def weights(layers: int = 1) -> dict[str, np.ndarray]:
         start = f"encoder.layer.{i}"
         for name in dense:
             found[f"{start}.{name}.weight"], found[f"{start}.{name}.bias"] = draw((4, 4)), draw(4)
-        found[f"{start}.intermediate.dense.weight"], found[f"{start}.intermediate.dense.bias"] = draw((4, 6)), draw(6)
-        found[f"{start}.output.dense.weight"], found[f"{start}.output.dense.bias"] = draw((6, 4)), draw(4)
+        found[f"{start}.intermediate.dense.weight"], found[f"{start}.intermediate.dense.bias"] = draw((6, 4)), draw(6)
+        found[f"{start}.output.dense.weight"], found[f"{start}.output.dense.bias"] = draw((4, 6)), draw(4)
         for name in (f"{start}.attention.output", f"{start}.output", "embeddings"):
             found[f"{name}.LayerNorm.weight"], found[f"{name}.LayerNorm.bias"] = draw(4), draw(4)
-    found["pooler.dense.weight"], found["pooler.dense.bias"] = draw((4, 4)), draw(4)
+    found["head.0.weight"], found["head.0.bias"] = draw((4, 4)), draw(4)
     return found
 
 
 def test_stages_are_those_of_bert_written_out_token_by_token() -> None:
     held = weights()
-    believed = Hypothesis(1, 2, "relu", "tanh", 0.1, True)
     probe = Probe(IDS, IDS != 0, np.ones_like(IDS))
-    found = dict(stages(probe, held.__getitem__, believed))
+    found = dict(stages(probe, held.__getitem__, **SIZES))
 
     def norm(x: np.ndarray, key: str) -> np.ndarray:
         scaled = (x - x.mean()) / np.sqrt(((x - x.mean()) ** 2).mean() + 0.1)
         return scaled * held[f"{key}.LayerNorm.weight"] + held[f"{key}.LayerNorm.bias"]
 
     def dense(x: np.ndarray, key: str) -> np.ndarray:
-        return x @ held[f"{key}.weight"] + held[f"{key}.bias"]
+        return held[f"{key}.weight"] @ x + held[f"{key}.bias"]
 
     tables = [held[f"embeddings.{name}_embeddings.weight"] for name in ("word", "token_type", "position")]
     x = [norm(tables[0][i] + tables[1][1] + tables[2][at], "embeddings") for at, i in enumerate([5, 3, 2])]
@@ -102,22 +107,29 @@ def test_stages_are_those_of_bert_written_out_token_by_token() -> None:
         middle = norm(start + dense(np.concatenate(context), f"{attention}.output.dense"), f"{attention}.output")
         inner = np.maximum(dense(middle, f"{layer}.intermediate.dense"), 0)
         rows.append(norm(middle + dense(inner, f"{layer}.output.dense"), f"{layer}.output"))
-    pooled = np.tanh(dense(rows[0], "pooler.dense"))
     np.testing.assert_allclose(found["embeddings"][2:], x, atol=1e-12)
     np.testing.assert_allclose(found["layer 0"][2:], rows, atol=1e-12)
-    np.testing.assert_allclose(found["first token"][1], rows[0], atol=1e-12)
-    np.testing.assert_allclose(found["pooled"][1], pooled, atol=1e-12)
-    np.testing.assert_allclose(found["embedding"][1], pooled / np.linalg.norm(pooled), atol=1e-12)
+
+
+def test_the_end_of_the_stages_written_out() -> None:
+    held, states = weights(), np.random.default_rng(2).standard_normal((5, HIDDEN))
+    head = HeadRead(Read("first", ""), (DenseRead(4, True, "tanh", ""),), Read(True, ""))
+    found = dict(head.stages(states, PROBE, held.__getitem__))
+    first = states[[0, 2]]
+    pooled = np.tanh(first @ held["head.0.weight"].T + held["head.0.bias"])
+    np.testing.assert_allclose(found["pooling"], first, atol=1e-12)
+    np.testing.assert_allclose(found["pooled"], pooled, atol=1e-12)
+    for row, unit in zip(pooled, found["embedding"], strict=True):
+        np.testing.assert_allclose(unit, row / np.sqrt((row * row).sum()), atol=1e-12)
 
 
 def test_what_is_not_attended_to_changes_nothing() -> None:
     held = weights()
-    believed = Hypothesis(1, 2, "relu", "tanh", 0.1, True)
     attended = np.asarray([[False, True, True]])
     found = []
     for first in (1, 2):  # the first token counts, and only itself sees what it is
         ids = np.asarray([[first, 3, 4]])
-        found.append(dict(stages(Probe(ids, attended, np.zeros_like(ids)), held.__getitem__, believed))["layer 0"])
+        found.append(dict(stages(Probe(ids, attended, np.zeros_like(ids)), held.__getitem__, **SIZES))["layer 0"])
     assert not np.allclose(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1:], found[1][1:], atol=1e-12)
 
@@ -217,5 +229,5 @@ def test_views_of_a_variable_are_taken_out_where_they_are() -> None:
 
 def test_names_of_variables_are_known_in_any_scope() -> None:
     key = "encoder.layer.11.attention.self.query.weight"
-    assert keys_named("a/b/encoder/layer_11/attention/self/query/kernel") == {key}
-    assert keys_named("encoder/layer_x/attention/self/query/kernel") == set()
+    assert BERT.keys_named("a/b/encoder/layer_11/attention/self/query/kernel") == {key}
+    assert BERT.keys_named("encoder/layer_x/attention/self/query/kernel") == set()

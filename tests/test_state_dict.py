@@ -9,9 +9,11 @@ import pytest
 from references import Reference
 
 import hub2hf
+from hub2hf.architectures.bert import ARCHITECTURE
+from hub2hf.architectures.bert.names import FAMILIES
 from hub2hf.errors import MappingError
 from hub2hf.savedmodel import SavedModel
-from hub2hf.state_dict import COPY, MERGE_HEADS, keys_named, mapped_vector, pair, steps_of, tensor_of
+from hub2hf.state_dict import COPY, MERGE_HEADS, mapped_vector, pair, steps_of, tensor_of
 
 
 def shapes(reference: Reference) -> dict[str, tuple[int, ...]]:
@@ -21,10 +23,10 @@ def shapes(reference: Reference) -> dict[str, tuple[int, ...]]:
 
 def test_every_tensor_is_that_of_the_checkpoint(variant: Reference, tmp_path: Path) -> None:
     import tensorflow as tf
-    from transformers import BertModel
+    from transformers import AutoModel
 
     conversion = hub2hf.convert(variant.folder, tmp_path / "out")
-    model, loading = BertModel.from_pretrained(conversion.out, output_loading_info=True)
+    model, loading = AutoModel.from_pretrained(conversion.out, trust_remote_code=True, output_loading_info=True)
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
     state = model.state_dict()
@@ -45,17 +47,17 @@ def test_a_missing_variable_is_named(reference) -> None:  # noqa: ANN001
     variables = shapes(reference("plain"))
     del variables["student_bert/encoder/layer_1/output/dense/bias"]
     with pytest.raises(MappingError, match=r"fills encoder\.layer\.1\.output\.dense\.bias"):
-        pair(variables)
+        pair(variables, FAMILIES)
 
 
 def test_a_variable_without_rule_is_named(reference) -> None:  # noqa: ANN001
     with pytest.raises(MappingError, match="'student_bert/adapter/kernel' reaches the output and has no rule"):
-        pair({**shapes(reference("plain")), "student_bert/adapter/kernel": (2, 2)})
+        pair({**shapes(reference("plain")), "student_bert/adapter/kernel": (2, 2)}, FAMILIES)
 
 
 def test_two_variables_for_one_key_are_named(reference) -> None:  # noqa: ANN001
     with pytest.raises(MappingError, match="'student_bert/pooler/dense/bias' and 'teacher/pooler/dense/bias' both"):
-        pair({**shapes(reference("plain")), "teacher/pooler/dense/bias": (32,)})
+        pair({**shapes(reference("plain")), "teacher/pooler/dense/bias": (32,)}, FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_two_variables_for_one_key_are_named(reference) -> None:  # noqa: ANN001
 )
 def test_a_wrong_shape_is_named(reference, name: str, shape: tuple[int, ...], said: str) -> None:  # noqa: ANN001
     with pytest.raises(MappingError, match=said):
-        pair({**shapes(reference("plain")), f"student_bert/{name}": shape})
+        pair({**shapes(reference("plain")), f"student_bert/{name}": shape}, FAMILIES)
 
 
 def test_elements_are_laid_out_as_they_are_numbered() -> None:
@@ -101,5 +103,5 @@ def test_names_of_every_family_are_told_apart() -> None:
         "transformer/layer_3/self_attention_output/kernel",
         "bert_model/encoder/layer_3/self_attention_output/kernel",
     ):
-        assert keys_named(name) == {layer}
-    assert keys_named("_all_variables/5") == set()
+        assert ARCHITECTURE.keys_named(name) == {layer}
+    assert ARCHITECTURE.keys_named("_all_variables/5") == set()

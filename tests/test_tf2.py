@@ -13,8 +13,9 @@ import pytest
 from references import EMBEDDED, VOCABULARY, Pair
 
 import hub2hf
-from hub2hf.blueprint import beside, prove
-from hub2hf.blueprint.reference import Probe
+from hub2hf.analysis.run import Probe
+from hub2hf.architectures import bert
+from hub2hf.blueprint import beside
 from hub2hf.blueprint.text import CaseFold
 from hub2hf.equivalence.sentences import language_sentences, trap_sentences
 from hub2hf.errors import GraphError, MappingError, SourceError, VocabularyError
@@ -29,7 +30,7 @@ def test_every_option_is_read(tf2: Pair) -> None:
     assert [size.value for size in sizes] == [o.hidden, o.layers, o.heads, o.intermediate, o.positions]
     assert encoder.type_vocab_size.value == o.types
     assert encoder.hidden_activation.value == o.activation
-    assert encoder.pooler_activation.value == o.pooler
+    assert [layer.activation for layer in encoder.dense] == [o.pooler]
     assert encoder.layer_norm_epsilon.value == o.epsilon
     assert encoder.normalised.value == (o.default == "normalised")
     assert (text.pack.max_length, text.pack.start_id, text.pack.end_id) == (o.max_length, 101, 102)
@@ -54,17 +55,17 @@ def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> 
 
 def test_long_texts_are_proved_in_every_layer(pair: Callable[[str], Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that did something else after the first layer, with full rows of its last length alone, would be seen."""
-    original, lengths = prove.stages, set()
+    original, lengths = bert.stages, set()
 
-    def departing(probe: Probe, *given: Any) -> Iterator[tuple[str, np.ndarray]]:
+    def departing(probe: Probe, *given: Any, **sizes: Any) -> Iterator[tuple[str, np.ndarray]]:
         lengths.add(probe.ids.shape[1])
-        for stage, value in original(probe, *given):
-            other = stage == "first token" and probe.ids.shape[1] > beside.LENGTH and probe.attended.all()
+        for stage, value in original(probe, *given, **sizes):
+            other = stage == "layer 1" and probe.ids.shape[1] > beside.LENGTH and probe.attended.all()
             yield stage, value + other
 
-    monkeypatch.setattr(prove, "stages", departing)
+    monkeypatch.setattr(bert, "stages", departing)
     encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
-    with pytest.raises(GraphError, match="first token"):
+    with pytest.raises(GraphError, match="stage 'layer 1'"):
         hub2hf.inspect(encoder, preprocessor=preprocessor)
     assert max(lengths) > beside.LENGTH
 
@@ -236,15 +237,16 @@ def test_a_preprocessor_longer_than_the_positions_is_refused(
 
 
 def test_heads_that_do_not_fill_the_hidden_size_are_refused() -> None:
-    from hub2hf.state_dict import BERT_TF2, pair
+    from hub2hf.architectures.bert.names import BERT_TF2
+    from hub2hf.state_dict import pair
 
     shapes = _shapes(heads=3, size=8, hidden=32)
     with pytest.raises(MappingError, match=r"3 heads of 8, which is not the hidden size 32"):
-        pair(shapes, BERT_TF2)
+        pair(shapes, {"": BERT_TF2})
 
 
 def _shapes(heads: int, size: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    from hub2hf.state_dict import BERT_TF2
+    from hub2hf.architectures.bert.names import BERT_TF2
 
     sizes = {"heads": heads, "head_size": size, "hidden_size": hidden, "vocab_size": 9, "intermediate_size": 7}
     sizes |= {"type_vocab_size": 2, "max_position_embeddings": 5}

@@ -287,6 +287,11 @@ def test_code_that_is_not_ours_is_not_run(port: Path, golden: Path) -> None:
     assert [cause.name for cause in report.causes] == ["pooler"]
 
 
+def test_the_class_of_an_earlier_version_is_ours(port: Path, golden: Path) -> None:
+    shutil.copy(Path(__file__).parent / "shipped" / "modeling_hub2hf-0.1.0.txt", port / "modeling_hub2hf.py")
+    assert hub2hf.verify(None, port, golden=golden, surfaces=["automodel"]).equivalent
+
+
 def test_recordings_are_read_in_parts(golden: Path) -> None:
     whole = Recording.load(golden)
     parts = list(whole.chunks(7))

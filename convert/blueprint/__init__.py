@@ -1,7 +1,8 @@
 """What a SavedModel means: its text side and its encoder, each value with its evidence."""
 
+from hub2hf.analysis.read import Read
+from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.encoder import EncoderBlueprint, Read
 from hub2hf.blueprint.entry import gives
 from hub2hf.blueprint.probed import ProbedText, Seen
 from hub2hf.blueprint.refusal import read_blueprint

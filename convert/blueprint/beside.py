@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.flow import DATA, REPORT
+from hub2hf.analysis.inline import inlined, resolved
+from hub2hf.analysis.run import Feeding, Probe
+from hub2hf.analysis.settle import settled
+from hub2hf.architectures.base import layer_stage
+from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.architectures.head import EMBEDDING
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.convention import conventional_text
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.blueprint.encoder import EncoderBlueprint
 from hub2hf.blueprint.entry import Chosen, ids_entry, within
-from hub2hf.blueprint.inline import inlined, resolved
 from hub2hf.blueprint.preprocessor import read_preprocessor
 from hub2hf.blueprint.probe import marked_ids
 from hub2hf.blueprint.probed import ProbedSide
-from hub2hf.blueprint.prove import EMBEDDING, Feeding
-from hub2hf.blueprint.reference import Probe
-from hub2hf.blueprint.settle import settled
 from hub2hf.blueprint.side import EncoderSide
-from hub2hf.blueprint.structure import DATA, REPORT
 from hub2hf.errors import GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.plan import order_of
@@ -97,16 +98,15 @@ class _EncoderOfIds:
     def _roles(self) -> dict[str, str]:
         """Return "ids", "mask", "types" → the input of the entry, by what each of them reaches."""
         names = {tensor.ref.node: name for name, tensor in self.entry.inputs.items()}
-        structure = self.side.structure
-        roles = {"ids": self._only(self.side.ids, names, f"the ids of node '{structure.lookup.node.name}'")}
-        for join in structure.joins():
-            for position, ref in enumerate(join.node.inputs if structure.tables["types"] in join.leaves else ()):
-                looked_up = position != join.position and structure.kind[ref.node] == DATA
+        flow, (types, _) = self.side.flow, self.side.encoder.types
+        roles = {"ids": self._only(self.side.ids, names, f"the ids '{self.side.ids}' that are looked up")}
+        for join in flow.joins():
+            for position, ref in enumerate(join.node.inputs if types in join.leaves else ()):
+                looked_up = position != join.position and flow.kind[ref.node] == DATA
                 reached = self._reached(ref, names) - {roles["ids"]} if looked_up else set()
                 if len(reached) == 1:
                     roles["types"] = reached.pop()
-        flow = {names[node] for node in structure.nodes if node in names}
-        left = flow - set(roles.values())
+        left = {names[node] for node in flow.nodes if node in names} - set(roles.values())
         if len(left) != 1:
             told = ", ".join(f"'{name}'" for name in sorted(left)) or "none"
             raise GraphError(f"Besides ids and token types the encoder should take one mask; it takes {told}.", REPORT)
@@ -189,7 +189,7 @@ class _EncoderOfIds:
 
     def _checked(self, outputs: dict[str, str]) -> dict[str, str]:
         """Refuse outputs that carry a known name and are something else."""
-        last = f"layer {self.side.layers - 1}"
+        last = layer_stage(self.side.encoder.layers - 1)
         if outputs.get("sequence_output", last) != last:
             raise GraphError(f"The output 'sequence_output' is not that of {last}.", REPORT)
         if "sequence_output" in self._others() and "sequence_output" not in outputs:

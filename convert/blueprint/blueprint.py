@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.oracle import Heard
 from hub2hf.blueprint.probed import ProbedText, Seen
 from hub2hf.blueprint.text import TextBlueprint
@@ -23,9 +23,9 @@ class Blueprint:
         probe_vocabulary: piece → id, in place of the real vocabulary while probing.
         probes: what the graph itself made of the probe texts; the compiled tokenizer must make the same. Empty where no
             graph makes ids of texts.
-        stages: "embeddings" and "layer i" → the tensor of the graph that holds that stage, [batch * length, hidden] or
-            [batch, length, hidden], for the last layer only the first token, [batch, hidden]. Empty where the encoder is a
-            function: then `outputs` has what it gives of them.
+        stages: stage of the encoder, up to the last layer → the tensor of the graph that holds it, [batch * length, hidden]
+            or [batch, length, hidden], for the last layer perhaps the first tokens alone, [batch, hidden]. Empty where the
+            encoder is a function: then `outputs` has what it gives of them.
         ids: the tensor of the graph that holds the ids whose embeddings are looked up; "" where the ids are an input.
         inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
         outputs: further outputs of the entry → the stage that each was proved to be.

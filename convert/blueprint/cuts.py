@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from hub2hf.blueprint.structure import REPORT
+from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
 from hub2hf.errors import GraphError
 from hub2hf.unicode.automaton import Automaton, words_matching

@@ -18,9 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
-from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.analysis.inline import CALL_OPS
+from hub2hf.architectures import ARCHITECTURES
+from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.blueprint.entry import Chosen, described, entries, ids_entry, takes_text, text_entry
-from hub2hf.blueprint.inline import CALL_OPS
 from hub2hf.blueprint.kinds import findings, hidden_size, pooling, reached
 from hub2hf.blueprint.lines import count_lines
 from hub2hf.blueprint.observed import ADDITIONS, Observed, flat_graph, observe
@@ -31,7 +32,6 @@ from hub2hf.interpreter.run import TABLE_OPS
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node
 from hub2hf.savedmodel.variables import VARIABLE_OPS
-from hub2hf.state_dict import FAMILIES
 
 # What the interpreter does without a kernel: see `Interpreter._step`, and `raised` for the loops of TensorFlow 1.
 HANDLED = VARIABLE_OPS | TABLE_OPS | CALL_OPS | {"Const", "ReadVariableOp", "Placeholder", ARGUMENT_OP, "NoOp"}
@@ -196,7 +196,8 @@ class _Diagnosing:
         if not variables:
             yield Answer("variables", "none reach the output")
             return
-        name, rules = max(FAMILIES.items(), key=lambda item: sum(_fits(item[1], n) for n in variables))
+        families = {name: rules for known in ARCHITECTURES.values() for name, rules in known.families.items()}
+        name, rules = max(families.items(), key=lambda item: sum(_fits(item[1], n) for n in variables))
         paired = [variable for variable in variables if _fits(rules, variable)]
         yield Answer("variables", f"{len(variables)} reach the output; {len(paired)} are named as in {name}")
         left = sorted(set(variables) - set(paired))

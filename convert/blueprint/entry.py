@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub2hf.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
-from hub2hf.blueprint.loops import raised
+from hub2hf.analysis.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.analysis.loops import raised
 from hub2hf.errors import GraphError, Hub2HFError, SourceError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from hub2hf.analysis.settle import PRODUCTS
+from hub2hf.architectures import ARCHITECTURES
+from hub2hf.architectures.poolers import OTHERS, POOLERS
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
 from hub2hf.blueprint.observed import ADDITIONS, SAME, Observed, flat_graph, observe
-from hub2hf.blueprint.settle import PRODUCTS
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
@@ -18,7 +20,9 @@ from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
-ONLY_BERT = "hub2hf converts BERT encoders with a pooler; this model needs another class in Hugging Face."
+KNOWN = " and ".join(known.title for known in ARCHITECTURES.values())
+ONLY_KNOWN = f"hub2hf converts {KNOWN} encoders; this model needs another class in Hugging Face."
+KNOWN_POOLERS = ", or ".join(pooler.words for pooler in POOLERS.values())
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 LOWEST = -1000.0  # what is added to the scores of a token that is not to be seen is less than this
 # Op → how a text is cut where these stand.
@@ -59,7 +63,7 @@ def called_what_it_is(error: Hub2HFError, model: SavedModel, output: str = "") -
         return error
     kind = GraphError if isinstance(error, GraphError) else MappingError
     told = "; ".join(map(str, found))
-    return kind(f"This is no BERT encoder as hub2hf reads them: it has {told}. {error.problem}", ONLY_BERT)
+    return kind(f"This is no {KNOWN} encoder as hub2hf reads them: it has {told}. {error.problem}", ONLY_KNOWN)
 
 
 def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
@@ -279,30 +283,15 @@ def _is_moved(seen: Observed, name: str) -> bool:
     return len(shape) == 4 and shape[1:3] == (seen.length, seen.length)
 
 
-POOLINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "the first token": lambda x, _: x[:, 0],
-    "the last token": lambda x, _: x[:, -1],
-    "the last token that is no padding": lambda x, seen: x[np.arange(len(x)), seen.sum(1) - 1],
-    "the mean over all tokens (mean pooling)": lambda x, _: x.mean(1),
-    "the mean over tokens (mean pooling)": lambda x, seen: (x * seen[..., None]).sum(1) / seen.sum(1)[:, None],
-    "the sum over all tokens": lambda x, _: x.sum(1),
-    "the sum over tokens": lambda x, seen: (x * seen[..., None]).sum(1),
-    "the sum over tokens, divided by the root of their number": lambda x, seen: (
-        (x * seen[..., None]).sum(1) / np.sqrt(seen.sum(1))[:, None]
-    ),
-    "the largest over all tokens (max pooling)": lambda x, _: x.max(1),
-    "the largest over tokens (max pooling)": lambda x, seen: np.where(seen[..., None], x, -np.inf).max(1),
-}
-FIRST = "the first token"
-
-
 @dataclass(frozen=True)
 class Pooling:
-    """How tokens become one row a text: the name of `POOLINGS`, the node of the row, and whether a dense layer follows."""
+    """How tokens become one row a text, in words, the node of the row, whether a dense layer follows, and whether it is
+    one of `POOLERS`."""
 
     name: str
     where: str
     dense: bool
+    known: bool
 
 
 def pooling(seen: Observed) -> Pooling | None:
@@ -310,22 +299,21 @@ def pooling(seen: Observed) -> Pooling | None:
     tokens = [name for name in seen.values if seen.is_tokens(seen.shapes[name])][-40:]
     rows = [name for name in seen.nodes if name in seen.values and seen.is_texts(seen.shapes[name])]
     dense = any(seen.is_texts(seen.shapes.get(data.node, ())) for _, _, data in seen.kernels())
+    ways = [(pooler.words, pooler.function, True) for pooler in POOLERS.values()]
+    ways += [(words, function, False) for words, function in OTHERS.items()]
     for row in reversed(rows):  # a mean is a sum first
         found = seen.values[row].reshape(seen.batch, -1)
         for name in reversed(tokens):
             value = seen.values[name].reshape(seen.batch, seen.length, -1)
             if value.shape[-1] == found.shape[-1]:
-                for how, function in POOLINGS.items():
-                    if np.abs(function(value, seen.attended) - found).max() < SAME:
-                        return Pooling(how, row, dense)
+                for how, function, known in ways:
+                    made = [function(states, attended) for states, attended in zip(value, seen.attended, strict=True)]
+                    if np.abs(np.stack(made) - found).max() < SAME:
+                        return Pooling(how, row, dense, known)
     return None
 
 
 def _pooling(seen: Observed) -> Iterator[Finding]:
     found = pooling(seen)
-    if found is None or not seen.attention:
-        return
-    if found.name != FIRST:
-        yield Finding(f"{found.name} where BERT takes the first token", f"node '{found.where}'")
-    elif not found.dense:
-        yield Finding("no pooler, as DistilBERT: its embedding is the first token itself", f"node '{found.where}'")
+    if found is not None and seen.attention and not found.known:
+        yield Finding(f"{found.name} where a pooler that is known takes {KNOWN_POOLERS}", f"node '{found.where}'")

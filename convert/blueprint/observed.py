@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.inline import FlatGraph, inlined
+from hub2hf.analysis.loops import raised
+from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.blueprint.entry import Chosen
-from hub2hf.blueprint.inline import FlatGraph, inlined
-from hub2hf.blueprint.loops import raised
-from hub2hf.blueprint.settle import PRODUCTS
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hub2hf.analysis.inline import inlined
 from hub2hf.blueprint.entry import SIGNATURES, Entry
-from hub2hf.blueprint.inline import inlined
 from hub2hf.blueprint.lines import count_lines, lines_in
 from hub2hf.blueprint.oracle import Following
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed

@@ -1,25 +1,13 @@
-"""Substitutes that let the interpreter run a graph without its weights and vocabulary, and the texts to run it on."""
+"""A vocabulary that lets the interpreter run a graph without its own, and the texts to run it on."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from math import prod
-
-import numpy as np
-
-from hub2hf.errors import MappingError
-from hub2hf.limits import memory, tick
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 MOST_ID, MOST_MARKED = 1 << 15, 100  # of ids that are looked at for their own sake: their rows must fit in memory
 
 # A word-embedding table of a probe needs only the rows that its few pieces use.
 SPARE_ROWS = 2048
-
-# Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
-POOL = 1_048_573
 
 # Each breaks in a port that gets one text operation wrong: script changes, marks, kana, Han, emoji, punctuation inside
 # words, runs of Common characters across spaces, controls and format characters, byte limits, literal special tokens.
@@ -114,64 +102,3 @@ class AskedVocabulary(Mapping[bytes, int]):
 
     def __len__(self) -> int:
         return len(self._known)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Random weights in place of a checkpoint's, the same for every run.
-
-    Attributes:
-        shapes: state-dict key → shape of the TensorFlow variable.
-        rows: rows that the word embeddings are cut to.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]]
-    rows: int
-
-    def __call__(self, key: str) -> np.ndarray:
-        """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
-        tick(key)
-        shape = self.shapes[key]
-        if key.endswith("word_embeddings.weight"):
-            shape = (min(shape[0], self.rows), shape[1])
-        if 16 * prod(shape) > memory():
-            raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
-        draw = _drawn(key, prod(shape)).reshape(shape)
-        if key.endswith(".weight") and "embeddings" not in key and "LayerNorm" not in key:
-            inputs = np.prod(shape[:-1]) if key.endswith("attention.output.dense.weight") else shape[0]
-            draw /= np.sqrt(inputs)
-            return draw
-        draw *= 0.1
-        draw += "LayerNorm.weight" in key
-        return draw
-
-
-@cache
-def _pool() -> np.ndarray:
-    """Numbers of zero mean and unit variance."""
-    return np.asarray((np.random.default_rng(0).random(POOL) - 0.5) * np.sqrt(12.0))
-
-
-def _drawn(key: str, count: int) -> np.ndarray:
-    """Return `count` numbers of the pool, over and over, from a place that `key` gives: as random as a probe needs them.
-
-    The kernels of LaBSE are 85 million numbers; drawing each anew, for every run, took most of the reading.
-    """
-    out = np.empty(count)
-    at, source = zlib.crc32(key.encode()) % POOL, _pool()
-    for start in range(0, count, POOL):
-        end = min(start + POOL, count)
-        first = min(POOL - at, end - start)
-        out[start : start + first] = source[at : at + first]
-        out[start + first : end] = source[: end - start - first]
-    return out
-
-
-def by_node(weights: Weights, key_of: Mapping[str, tuple[str, tuple[slice, ...]]]) -> Callable[[str], np.ndarray]:
-    """Return the weights by the node name of the variable; a partitioned variable is given slice by slice."""
-
-    def variable(name: str) -> np.ndarray:
-        key, part = key_of[name]
-        return weights(key)[part]
-
-    return variable

@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 
 from hub2hf import limits
+from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
 from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
 from hub2hf.blueprint.generated import (
@@ -34,7 +35,6 @@ from hub2hf.blueprint.lines import lines_of
 from hub2hf.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
 from hub2hf.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
-from hub2hf.blueprint.structure import REPORT
 from hub2hf.blueprint.text import (
     ReplacePattern,
     SplitAround,

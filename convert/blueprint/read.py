@@ -11,20 +11,20 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
+from hub2hf.analysis.flow import REPORT
+from hub2hf.analysis.inline import inlined
+from hub2hf.analysis.loops import raised
+from hub2hf.analysis.run import Feeding
+from hub2hf.analysis.settle import settled
+from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.encoder import EncoderBlueprint
 from hub2hf.blueprint.entry import Chosen, text_entry, within
-from hub2hf.blueprint.inline import inlined
-from hub2hf.blueprint.loops import raised
 from hub2hf.blueprint.oracle import Following
 from hub2hf.blueprint.probe import SPARE_ROWS
 from hub2hf.blueprint.probed import read_probed
-from hub2hf.blueprint.prove import Feeding
 from hub2hf.blueprint.read_text import TextReader, read_pack
-from hub2hf.blueprint.settle import settled
 from hub2hf.blueprint.side import EncoderSide
-from hub2hf.blueprint.structure import REPORT
 from hub2hf.errors import GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.registry import Kernel

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from hub2hf.blueprint.encoder import EncoderBlueprint, Read
-from hub2hf.blueprint.inline import FlatGraph, resolved
-from hub2hf.blueprint.mapping import TYPES, Found, Mapper, owners
-from hub2hf.blueprint.parts import apart, parts_of
-from hub2hf.blueprint.places import Asking
-from hub2hf.blueprint.probe import Weights, by_node
-from hub2hf.blueprint.prove import Believed, Feeding, ObservedRun, stage_tensors
-from hub2hf.blueprint.read_encoder import read_epsilon
-from hub2hf.blueprint.reference import Hypothesis
-from hub2hf.blueprint.structure import Structure
+from hub2hf.analysis.flow import Flow
+from hub2hf.analysis.inline import FlatGraph, resolved
+from hub2hf.analysis.parts import apart, parts_of
+from hub2hf.analysis.places import Asking
+from hub2hf.analysis.read import Read
+from hub2hf.analysis.run import Feeding, ObservedRun, Watched
+from hub2hf.analysis.substitutes import Weights, by_node
+from hub2hf.architectures import recognise
+from hub2hf.architectures.base import Found, owners
+from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.blueprint.prove import Believed, prove
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.interpreter import Substitutes
 from hub2hf.interpreter.plan import order_of
@@ -46,7 +47,7 @@ class EncoderSide:
         ids: the tensor that the word embeddings are looked up by.
 
     Raises:
-        MappingError: the computation is not that of a BERT encoder.
+        MappingError: the computation is of no architecture that is known.
     """
 
     def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
@@ -54,12 +55,14 @@ class EncoderSide:
         self.output = resolved(self.graph, output)
         order = order_of(self.graph, [self.output])
         leaves = self._apart(self._leaves(order), order)
-        self.structure = Structure(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
-        self.owners = owners(self.structure)
+        self.flow = Flow(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
+        self.encoder = recognise(self.flow)
+        self.conditionals = self.flow.conditionals(self.encoder.ids)
+        self.owners = owners(self.encoder)
         self._check_claimed(leaves)
-        self.keys = {n: (self.owners[leaf], part) for n, (leaf, part) in leaves.items() if leaf in self.owners}
+        self.keys = {n: (self.owners[leaf].key, part) for n, (leaf, part) in leaves.items() if leaf in self.owners}
         self._thaw()
-        self.ids = self.structure.lookup.node.input(1)
+        self.ids = self.encoder.ids
 
     def _leaves(self, nodes: Sequence[Node]) -> dict[str, tuple[str, tuple[slice, ...]]]:
         """Return node → (variable, part of the whole variable) of what may be weights."""
@@ -96,8 +99,9 @@ class EncoderSide:
         left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))
         if left:
             raise MappingError(
-                f"Variables reach the output and have no place in a BERT encoder: {self.structure.shown(left)}.",
-                "The model is not a plain BERT encoder: report it.",
+                f"Variables reach the output and have no place in a {self.encoder.architecture.title} encoder: "
+                f"{self.flow.shown(left)}.",
+                "The model is no plain encoder of that kind: report it.",
             )
 
     def _thaw(self) -> None:
@@ -108,29 +112,15 @@ class EncoderSide:
             thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
             self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
 
-    def size(self, dimension: str) -> int:
+    def size(self, name: str) -> int:
         """Return a size of the model: vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""
-        return self._size(dimension).value
-
-    def _size(self, dimension: str) -> Read[int]:
-        table, axis = {
-            "vocab_size": ("words", 0),
-            "hidden_size": ("words", -1),
-            "type_vocab_size": ("types", 0),
-            "max_position_embeddings": ("positions", 0),
-        }[dimension]
-        leaf = self.structure.tables[table]
-        shape = self.shapes[leaf]
-        return Read(shape[-1] if axis else prod(shape[:-1]), f"variable '{leaf}'")
-
-    @property
-    def layers(self) -> int:
-        """The number of layers."""
-        return len(self.structure.layers)
+        return self.encoder.size(name).value
 
     def weights(self, rows: int) -> Weights:
         """Return substitutes for the variables, the word embeddings cut to `rows`."""
-        return Weights({key: self.shapes[leaf] for leaf, key in self.owners.items()}, rows)
+        claims = self.owners.values()
+        shapes = {claim.key: self.shapes[claim.leaf] for claim in claims}
+        return Weights(shapes, {claim.key: claim.role for claim in claims}, rows)
 
     def substitutes(self, rows: int, vocabulary: Mapping[bytes, int]) -> Substitutes:
         """Return the substitutes for variables and vocabulary."""
@@ -138,9 +128,7 @@ class EncoderSide:
 
     def stage_tensors(self) -> dict[str, str]:
         """Return stage → the tensor of the graph that holds it; see `Blueprint.stages`."""
-        tensors = {stage: str(ref) for stage, ref in stage_tensors(self.structure).items()}
-        tensors[f"layer {self.layers - 1}"] = tensors.pop("first token")
-        return tensors
+        return {stage: str(ref) for stage, ref in self._taps.items()}
 
     def blueprint(
         self,
@@ -162,43 +150,45 @@ class EncoderSide:
 
         Raises:
             GraphError: something is not understood, or the graph computes something else than was read.
-            MappingError: the weights are used in a way that a BertModel cannot.
+            MappingError: the weights are used in a way that the class of its architecture cannot.
         """
-        entering = self._entering()
-        run = ObservedRun(self.graph, self.output, self.structure, substitutes, given[0], others, entering)
+        encoder = self.encoder
+        watched = Watched(encoder.taps, self.ids, self.conditionals, encoder.head.watched())
+        first = replace(watched, kept=watched.kept | encoder.entering(), outputs=others or {})
+        run = ObservedRun(self.graph, self.output, first, substitutes, given[0])
         asking = self._asking(run)
-        if asking.keys_are_queries(self.structure.layers[0], {ref: run.value(ref) for ref in entering}):
-            self.structure.exchange()
-        found = Mapper(self.structure, asking, self.names).found()
-        believed, read = self._believed(run, found, rows)
-        row = run.prove(believed)
+        encoder.settle(asking, run)
+        found = encoder.mapping(asking, self.names)
+        read: dict[str, Any] = {**encoder.read(run, found)}
+        believed = Believed(encoder, read, self._tensors(found, rows))
+        proved = prove(run, believed)
+        self._taps = proved.taps
+        assert proved.head is not None  # the first run is of all stages
+        believed = replace(believed, head=proved.head)
         chosen = set(run.chosen)
         for more in given[1:]:
-            again = ObservedRun(self.graph, self.output, self.structure, substitutes, more)
-            again.prove(believed, range(row, row + 1))
+            again = ObservedRun(self.graph, self.output, watched, substitutes, more)
+            prove(again, believed, range(proved.row, proved.row + 1))
             chosen |= again.chosen
         self._check_chosen(chosen)
-        mapped = tuple(self._of_whole(_with_row(item, row)) for item in found.mapped)
+        mapped = tuple(self._of_whole(self._with_row(item, proved.row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
-        kept = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
-        encoder = EncoderBlueprint(
+        stored = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
+        blueprint = EncoderBlueprint(
             **read,
-            vocab_size=self._size("vocab_size"),
-            hidden_size=self._size("hidden_size"),
-            positions=self._size("max_position_embeddings"),
-            type_vocab_size=self._size("type_vocab_size"),
-            token_type_row=Read(row, self._type_evidence()),
+            architecture=encoder.architecture.name,
+            **vars(proved.head),
+            vocab_size=encoder.size("vocab_size"),
+            hidden_size=encoder.size("hidden_size"),
+            positions=encoder.size("max_position_embeddings"),
+            type_vocab_size=encoder.size("type_vocab_size"),
+            token_type_row=Read(proved.row, self._type_evidence()),
             mapped=mapped,
-            unused=tuple(sorted(kept - used)),
+            unused=tuple(sorted(stored - used)),
             frozen=self.frozen,
         )
-        return encoder, run.named
-
-    def _entering(self) -> set[TensorRef]:
-        """Return what the weights of the first attention are made of besides the scores."""
-        layer = self.structure.layers[0]
-        (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
-        return self.structure.entering(scores, context.input(1 - position))
+        mapped = tuple(map(self._named, encoder.architecture.finished(mapped, blueprint)))
+        return replace(blueprint, mapped=mapped), dict(proved.named)
 
     def _of_whole(self, item: Mapped) -> Mapped:
         """Return the pair of a variable as it is stored."""
@@ -207,7 +197,7 @@ class EncoderSide:
 
     def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
-        for node in self.structure.conditionals:
+        for node in self.conditionals:
             if len([value for name, value in chosen if name == node.name]) < 2:
                 raise GraphError(
                     f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
@@ -215,7 +205,7 @@ class EncoderSide:
                 )
 
     def _asking(self, run: ObservedRun) -> Asking:
-        leaf_of = {key: leaf for leaf, key in self.owners.items()}
+        leaf_of = {claim.key: claim.leaf for claim in self.owners.values()}
 
         def evaluate(
             fetches: Sequence[TensorRef], feeds: Mapping[TensorRef, np.ndarray], weights: Mapping[str, np.ndarray]
@@ -227,55 +217,37 @@ class EncoderSide:
 
             return run.part(fetches, feeds, variable)
 
-        return Asking(self.structure, evaluate, run.shape)
+        return Asking(self.flow, evaluate, run.shape)
 
-    def _believed(self, run: ObservedRun, found: Found, rows: int) -> tuple[Believed, dict[str, Any]]:
-        """Return what is believed, and the part of the blueprint that tells it with its evidence."""
-        layers, first = self.structure.layers, self.structure.layers[0]
-        norms = [self.structure.norm, *(norm for layer in layers for norm in (layer.attention_norm, layer.norm))]
-        inner = {item.key: item for item in found.mapped}["encoder.layer.0.intermediate.dense.bias"]
-        scores, hidden = first.query.places[0][0].name, self.size("hidden_size")
-        read: dict[str, Read[Any]] = {
-            "layers": Read(len(layers), f"variable '{layers[-1].norm.beta.leaves[0]}'"),
-            "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
-            "intermediate_size": Read(inner.shape[0], f"variable '{inner.variable}'"),
-        }
-        activation, _ = run.activation(first.inner.bias.node, first.outer.product.data, last=False)
-        pooler, normalised = run.activation(self.structure.pooler.bias.node, self.output, last=True)
-        epsilon = read_epsilon(self.structure.nodes, [norm.beta.node for norm in norms])
-        read |= {
-            "hidden_activation": activation,
-            "pooler_activation": pooler,
-            "layer_norm_epsilon": epsilon,
-            "normalised": normalised,
-        }
-        hypothesis = Hypothesis(
-            len(layers), found.heads, activation.value, pooler.value, epsilon.value, normalised.value
-        )
+    def _tensors(self, found: Found, rows: int) -> Callable[[str], np.ndarray]:
+        """Return the substitutes by state-dict key, as Hugging Face has them."""
         weights, items = self.weights(rows), {item.key: item for item in found.mapped}
 
         def tensor(key: str) -> np.ndarray:
             item = items[key]
-            value = weights(self.owners[item.variable])
-            if value.size != prod(self.shapes[item.variable]):  # word embeddings are cut
-                return value
-            value = tensor_of(item, value)
-            return value.T if value.ndim == 2 and "embeddings" not in key else value
+            value = weights(self.owners[item.variable].key)
+            # Word embeddings are cut.
+            return tensor_of(item, value) if value.size == prod(self.shapes[item.variable]) else value
 
-        return Believed(hypothesis, tensor, self.size("type_vocab_size")), read
+        return tensor
+
+    def _named(self, item: Mapped) -> Mapped:
+        """Return a pair with what the name of its variable tells."""
+        names = self.names.get(item.variable, (item.variable,))
+        named = any(item.key in self.encoder.architecture.keys_named(name) for name in names)
+        return item if named else replace(item, named=False)
+
+    def _with_row(self, item: Mapped, row: int) -> Mapped:
+        """Bring the token-type row that the graph adds to the front, where Hugging Face looks by default."""
+        if item.key != self.encoder.architecture.token_types or row == 0:
+            return item
+        return replace(item, operation=SWAP_ROWS, row=row)
 
     def _type_evidence(self) -> str:
-        types = self.structure.tables["types"]
-        return f"node '{next(join.node.name for join in self.structure.joins() if types in join.leaves)}'"
+        types, _ = self.encoder.types
+        return f"node '{next(join.node.name for join in self.flow.joins() if types in join.leaves)}'"
 
 
 def _part(binding: Binding) -> tuple[slice, ...]:
     """Return the part of the whole variable that a node of a partitioned variable holds."""
     return () if binding.slice is None else binding.slice.index
-
-
-def _with_row(item: Mapped, row: int) -> Mapped:
-    """Bring the token-type row that the graph adds to the front, where Hugging Face looks by default."""
-    if item.key != TYPES or row == 0:
-        return item
-    return replace(item, operation=SWAP_ROWS, row=row)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from hub2hf.architectures import MODEL_FILE, ships_own_class
+from hub2hf.architectures.head import HEAD
 from hub2hf.errors import SourceError
 from hub2hf.export import MANIFEST
-from hub2hf.export.config import MODEL_FILE
 from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
 from hub2hf.surfaces.transformers import Pooled
 
@@ -42,6 +42,8 @@ class Candidate:
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         ways = chosen(surfaces, files)
+        if not surfaces and HEAD in (folder / "config.json").read_text(encoding="utf-8", errors="replace"):
+            ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]
         self.versions = {library: version for way in ways for library, version in way.versions().items()}
         self._loaded: dict[str, Loaded] = {}
@@ -94,10 +96,9 @@ class Candidate:
 
     @cached_property
     def ships_our_class(self) -> bool:
-        """Whether its code is this package's own model class, byte for byte; other code is never run."""
+        """Whether its code is a model class of this package, byte for byte; other code is never run."""
         path = self.folder / MODEL_FILE
-        ours = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_bytes()
-        return path.is_file() and path.read_bytes() == ours
+        return path.is_file() and ships_own_class(path.read_bytes())
 
     def load(self, surface: str) -> Loaded:
         """Return the folder loaded as `surface` does.
@@ -142,5 +143,5 @@ class Candidate:
 
     @cached_property
     def tensors(self) -> Mapping[str, np.ndarray]:
-        """State-dict key → value of its `BertModel`, float32."""
+        """State-dict key → its value as the plain class loads it, float32."""
         return {key: value.float().numpy() for key, value in self.bert.model.state_dict().items()}

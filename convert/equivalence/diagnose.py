@@ -5,11 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hub2hf.blueprint.activations import ACTIVATIONS
+from hub2hf.architectures import ARCHITECTURES, Architecture, architecture_of
+from hub2hf.architectures.activations import ACTIVATIONS, normalise
+from hub2hf.architectures.words import words_of
 from hub2hf.equivalence.candidate import Candidate
 from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.result import Cause, Failure
@@ -22,35 +25,54 @@ if TYPE_CHECKING:
 
 # Stages are of the size of 1; float32 round-off in them is about 3e-6, the erf form of GELU moves them by 1e-3.
 DEPARTED = 1e-4
-EPSILONS = (1e-12, 1e-6, 1e-5)
+IDS = "ids"  # the stage before all others
 
 
-def departure(candidate: Candidate, surface: str, recording: Recording) -> tuple[str, str]:
-    """Return the first stage at which `surface` departs on the one sentence of `recording`, and the details."""
+@dataclass(frozen=True)
+class Departure:
+    """Where a candidate departs on one sentence.
+
+    Attributes:
+        stage: the first stage that departs.
+        detail: what is seen of it there, for people.
+        near: of ids, the characters behind the first piece that is another.
+    """
+
+    stage: str
+    detail: str = ""
+    near: str = ""
+
+
+def departure(candidate: Candidate, surface: str, recording: Recording) -> Departure:
+    """Return where `surface` departs on the one sentence of `recording`."""
     text = recording.sentences[0].text
     found = candidate.embed(surface, [text]).ids[0]
     if found != recording.ids[0]:
-        return "ids", _first_difference(candidate, surface, text, recording.ids[0], found)
+        return _first_difference(candidate, surface, text, recording.ids[0], found)
     loaded = candidate.load(surface)
     if not isinstance(loaded, Pooled):
-        return EMBEDDING, ""
+        return Departure(EMBEDDING)
     stages = loaded.stages([text])
     for name, expected in recording.stages.items():
         if name != EMBEDDING and name in stages:
             apart = float(np.abs(stages[name] - expected).max())
             if not apart <= DEPARTED:
-                return name, f"the first token differs by {apart:.1e} there, and by less before"
-    return EMBEDDING, "every layer agrees; the pooler does not"
+                return Departure(name, f"the first token differs by {apart:.1e} there, and by less before")
+    return Departure(EMBEDDING, "every layer agrees; the pooler does not")
 
 
-def _first_difference(candidate: Candidate, surface: str, text: str, expected: list[int], found: list[int]) -> str:
+def _first_difference(
+    candidate: Candidate, surface: str, text: str, expected: list[int], found: list[int]
+) -> Departure:
     at = next((i for i, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]), None)
     if at is None:
-        return f"{len(found)} pieces in place of {len(expected)}"
+        return Departure(IDS, f"{len(found)} pieces in place of {len(expected)}")
     tokenizer = getattr(candidate.load(surface), "tokenizer", candidate.bert.tokenizer)
     wanted, got = tokenizer.convert_ids_to_tokens([expected[at], found[at]])
     start, end = _span(tokenizer, text, at)
-    return f"piece {at} is {got!r} ({found[at]}) in place of {wanted!r} ({expected[at]}), from {text[start:end]!r}"
+    near = text[start:end]
+    told = f"piece {at} is {got!r} ({found[at]}) in place of {wanted!r} ({expected[at]}), from {near!r}"
+    return Departure(IDS, told, near)
 
 
 def _span(tokenizer: Any, text: str, at: int) -> tuple[int, int]:
@@ -108,39 +130,30 @@ def likely_causes(
         causes += _tensor_causes(candidate, model, blueprint)
     same_ids = [part for part in parts if candidate.bert.embed([part.sentences[0].text]).ids[0] == part.ids[0]]
     if same_ids:
-        causes += _stage_causes(candidate.bert, same_ids)
+        causes += _stage_causes(candidate.bert, same_ids, blueprint)
     return causes
 
 
 def _tokenizer_causes(candidate: Candidate, failures: Sequence[Failure]) -> Iterator[Cause]:
     shown: dict[str, list[str]] = {}
     for failure in failures:
-        if failure.stage == "ids":
-            near = failure.detail.rpartition(", from ")[2]
-            name = next((name for name, rule in RULES if rule(failure.text, _unquoted(near))), "another text rule")
+        if failure.stage == IDS:
+            name = next((name for name, rule in RULES if rule(failure.text, failure.near)), "another text rule")
             shown.setdefault(name, []).append(failure.text)
     for name, texts in shown.items():
         yield Cause(f"tokenizer rule: {name}", f"{candidate.folder.name} gives other ids than the graph", texts[:3])
 
 
-def _unquoted(text: str) -> str:
-    import ast
-
-    try:
-        return str(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
-        return text
-
-
 def _tensor_causes(candidate: Candidate, model: SavedModel, blueprint: Blueprint) -> Iterator[Cause]:
     """Compare the state dict with the checkpoint, tensor by tensor."""
     tensors, wrong = candidate.tensors, []
+    types = architecture_of(blueprint.encoder).token_types
     values = blueprint.encoder.values(model)
     for item in blueprint.encoder.mapped:
         value = values.read(item.variable)
         expected = tensor_of(item, value)
         found = tensors.get(item.key)
-        if item.key.endswith("token_type_embeddings.weight") and found is not None:
+        if item.key == types and found is not None:
             yield from _token_type_cause(found, value.reshape(item.shape)[item.row], model, blueprint)
         elif found is None or not np.array_equal(found, expected.astype(np.float32)):
             wrong.append(item.key)
@@ -164,7 +177,7 @@ def _token_type_cause(
     yield Cause("token-type row", "row 0 of the token types, which is added to every token, is not the graph's")
 
 
-def _stage_causes(loaded: Pooled, parts: Sequence[Recording]) -> Iterator[Cause]:
+def _stage_causes(loaded: Pooled, parts: Sequence[Recording], blueprint: Blueprint | None) -> Iterator[Cause]:
     """Change one thing of the candidate at a time, and name what brings its first departing stage to the graph's."""
     texts = [part.sentences[0].text for part in parts]
     expected = {name: np.concatenate([part.stages[name] for part in parts]) for name in parts[0].stages}
@@ -176,54 +189,44 @@ def _stage_causes(loaded: Pooled, parts: Sequence[Recording]) -> Iterator[Cause]
     if not names:
         return
     first = next((name for name in names if not apart(name) <= DEPARTED), None)
-    if first is not None:
-        for name, evidence, change in _changes(loaded.model):
-            with _set(change):
-                if apart(first) <= DEPARTED:
-                    yield Cause(name, evidence, texts[:3])
+    known = ARCHITECTURES.get(loaded.model.config.model_type)
+    if first is None:
+        yield from _pooler_cause(known, loaded.model, expected[names[-1]], expected[EMBEDDING], blueprint, texts[:3])
         return
-    yield from _pooler_cause(loaded, expected, texts, names[-1])
+    for change in known.changes(loaded.model) if known else ():
+        with _set(change.attributes):
+            if apart(first) <= DEPARTED:
+                evidence = f"with {change.instead} the stage that departs first agrees with the graph"
+                yield Cause(change.cause, evidence, texts[:3])
 
 
-def _pooler_cause(loaded: Pooled, expected: dict[str, np.ndarray], texts: list[str], last: str) -> Iterator[Cause]:
-    import torch
+def _pooler_cause(
+    known: Architecture | None,
+    model: Any,
+    first: np.ndarray,
+    expected: np.ndarray,
+    blueprint: Blueprint | None,
+    texts: list[str],
+) -> Iterator[Cause]:
+    """Every layer agrees: blame the pooler.
 
-    tokens = expected[last].astype(np.float64)
-    state = loaded.model.pooler.dense
-    dense = tokens @ state.weight.detach().numpy().T + state.bias.detach().numpy()
-    wanted = expected[EMBEDDING] / np.linalg.norm(expected[EMBEDDING], axis=-1, keepdims=True)
-    own = loaded.model.pooler.activation
-    computes = own(torch.from_numpy(dense)).numpy()
+    Args:
+        known, model: the candidate's architecture, and the candidate.
+        first, expected: the first token after the last layer, and the embedding, of the graph.
+    """
+    stock = known.stock_pooler(model) if known else None
+    if blueprint is not None and architecture_of(blueprint.encoder).stock_activation(blueprint.encoder) is None:
+        yield Cause("pooler", f"the graph's is: {words_of(blueprint.encoder).head}; the candidate has another", texts)
+        return
+    if stock is None:
+        return
+    dense, own, computes = stock(first)
+    wanted = normalise(expected)
     for name, activation in ACTIVATIONS.items():
         pooled = activation.function(dense)
-        unit = pooled / np.linalg.norm(pooled, axis=-1, keepdims=True)
-        if np.abs(unit - wanted).max() < DEPARTED / 10 and np.abs(pooled - computes).max() > DEPARTED:
-            evidence = f"the graph's pooler is {name}, the candidate's is {type(own).__name__}"
-            yield Cause("pooler", evidence, texts[:3])
+        if np.abs(normalise(pooled) - wanted).max() < DEPARTED / 10 and np.abs(pooled - computes).max() > DEPARTED:
+            yield Cause("pooler", f"the graph's pooler is {name}, the candidate's is {own}", texts)
             return
-
-
-def _changes(model: Any) -> Iterator[tuple[str, str, list[tuple[Any, str, Any]]]]:
-    """Yield (cause, evidence, attributes to change: owner, name, value)."""
-    from transformers.activations import ACT2FN
-
-    agrees = "the stage that departs first agrees with the graph"
-    has, epsilon_has = model.config.hidden_act, model.config.layer_norm_eps
-    for name, activation in ACTIVATIONS.items():
-        known = activation.transformers_name
-        if known and known != has:
-            owners = [layer.intermediate for layer in model.encoder.layer]
-            change = [(owner, "intermediate_act_fn", ACT2FN[known]) for owner in owners]
-            yield "hidden activation", f"with {name} in place of {has} {agrees}", change
-    norms = [module for module in model.modules() if type(module).__name__ == "LayerNorm"]
-    for epsilon in EPSILONS:
-        if epsilon != epsilon_has:
-            change = [(norm, "eps", epsilon) for norm in norms]
-            yield "LayerNorm epsilon", f"with {epsilon} in place of {epsilon_has} {agrees}", change
-    types = model.embeddings.token_type_embeddings.weight
-    for row in range(1, len(types)):
-        change = [(types, "data", types.data.roll(-row, 0))]
-        yield "token-type row", f"with row {row} of the token types in place of row 0 {agrees}", change
 
 
 @contextmanager

@@ -49,8 +49,9 @@ class Failure:
     Attributes:
         surface, language, text: which.
         difference: largest absolute difference of an entry of the unit embeddings.
-        stage: the first stage that departs: "ids", "embeddings", "layer i", "embedding"; empty when unknown.
+        stage: the first stage that departs: "ids", one of the encoder, or "embedding"; empty when unknown.
         detail: for ids, the first differing piece and the characters behind it; else the difference at that stage.
+        near: for ids, these characters alone, with one more on each side.
     """
 
     surface: str
@@ -59,6 +60,7 @@ class Failure:
     difference: float
     stage: str
     detail: str
+    near: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class GraphSession:
             for name in names:
                 if name not in self._cut:
                     tensor = graph.get_tensor_by_name(self._tensors[name])
-                    self._cut[name] = tf.reshape(tensor, [texts, -1, size])[:, 0]
+                    self._cut[name] = tf.gather(tf.reshape(tensor, [texts, -1, size]), 0, axis=1)
         return {name: self._cut[name] for name in names}
 
     def close(self) -> None:

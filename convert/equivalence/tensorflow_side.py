@@ -14,6 +14,7 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 
+from hub2hf.architectures.base import layer_of
 from hub2hf.blueprint import Blueprint, read_blueprint
 from hub2hf.blueprint.entry import ids_entry
 from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
@@ -160,7 +161,7 @@ class _IdsSide:
         self._dtypes = {name: np.dtype(tensor.dtype) for name, tensor in entry.inputs.items()}
         # The last output of a stage that is named: the embedding is the output of that name.
         self._outputs = {stage: name for name, stage in blueprint.outputs.items()} | {EMBEDDING: blueprint.output_name}
-        self.stages = tuple(sorted((s for s in self._outputs if s.startswith("layer ")), key=_number))
+        self.stages = tuple(sorted((stage for stage in self._outputs if layer_of(stage) >= 0), key=layer_of))
         self._encode: Callable[[Collection[str], Values], Values]
         if entry.name == CALL:
             self._encode = called_object(model, entry)
@@ -181,7 +182,9 @@ class _IdsSide:
         given = {name: packed[role].astype(self._dtypes[name]) for name, role in self._roles.items()}
         found = self._encode(set(wanted.values()), given)
         made = {name: found[output] for name, output in wanted.items()}
-        return packed | {name: value[:, 0] if first and value.ndim == 3 else value for name, value in made.items()}
+        return packed | {
+            name: value.take(0, axis=1) if first and value.ndim == 3 else value for name, value in made.items()
+        }
 
     def close(self) -> None:
         for graph in self._sessions:
@@ -225,7 +228,3 @@ def _widened(value: np.ndarray, width: int, pad: int) -> np.ndarray:
     """Return [texts, length, …] with `pad` behind it up to `width`."""
     missing = [(0, 0), (0, max(0, width - value.shape[1])), *[(0, 0)] * (value.ndim - 2)]
     return np.pad(value, missing, constant_values=pad)
-
-
-def _number(stage: str) -> int:
-    return int(stage.removeprefix("layer "))

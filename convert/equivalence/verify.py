@@ -133,9 +133,9 @@ class Verification:
         found = []
         for surface, examined in self.examined.items():
             for difference, recording in examined.worst:
-                stage, detail = departure(self.candidate, surface, recording)
+                where = departure(self.candidate, surface, recording)
                 language, text = recording.sentences[0]
-                found.append(Failure(surface, language, text, difference, stage, detail))
+                found.append(Failure(surface, language, text, difference, where.stage, where.detail, where.near))
         return found
 
     def causes(self, failures: Sequence[Failure], model: SavedModel | None, blueprint: Blueprint | None) -> list[Cause]:

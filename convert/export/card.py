@@ -10,8 +10,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from hub2hf.architectures import MODEL_FILE
+from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
-from hub2hf.export.config import MODEL_FILE
 from hub2hf.export.files import as_text, hash_bytes, hash_file, write_whole
 from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, PICTURE, PROOF, links, model_in, name_model, read_manifest
 from hub2hf.export.proof import TRAPS, Proof, read_proof, shown
@@ -175,7 +176,6 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
     """Return what the template names."""
     blueprint = manifest["blueprint"]
     operations = {step["operation"]: step for step in blueprint["text"]}
-    code = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_text("utf-8")
     changed = manifest.get("changed", [])
     return {
         "title": _title(model),
@@ -198,7 +198,7 @@ def _context(manifest: Mapping[str, Any], proof: Proof | None, model: KnownModel
         "files": manifest["files"],
         "own_class": MODEL_FILE in manifest["files"],
         "class_file": MODEL_FILE,
-        "class_lines": code.count("\n"),
+        "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not changed),
         "ways": [(label(way.surface), _code(way.surface, manifest), way) for way in proof.ways()] if proof else [],

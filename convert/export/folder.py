@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, is_dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.errors import SourceError
 from hub2hf.export.card import write_about
-from hub2hf.export.config import MODEL_FILE, bert_config, needs_model_class
 from hub2hf.export.files import hash_file, write_json
 from hub2hf.export.manifest import name_model, new_manifest
 from hub2hf.export.sentence_transformers import write_modules
@@ -83,11 +82,11 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, progress)
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
-    write_json(work / "config.json", bert_config(encoder, pack))
+    architecture = architecture_of(encoder)
+    write_json(work / "config.json", architecture.config(encoder, pack.pad_id))
     write_modules(work, values, encoder, pack)
-    if needs_model_class(encoder):
-        code = resources.files("hub2hf.export").joinpath(MODEL_FILE).read_bytes()
-        (work / MODEL_FILE).write_bytes(code)
+    if architecture.needs_model_class(encoder):
+        (work / MODEL_FILE).write_bytes(architecture.model_code().read_bytes())
     return digest
 
 

@@ -1,4 +1,4 @@
-"""The sentence-transformers modules: transformer, CLS pooling, the pooler as stock `Dense` modules, L2 norm.
+"""The sentence-transformers modules: those of the architecture, pooling, dense layers as stock `Dense` modules, L2 norm.
 
 sentence-transformers makes an activation only from a `torch.*` class without arguments, unless the user trusts remote code.
 `torch.nn.GELU()` is the erf form. The tanh form is written as a sum of scaled erf forms, which two stock `Dense` modules
@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.blueprint.activations import ACTIVATIONS
-from hub2hf.blueprint.encoder import EncoderBlueprint
+from hub2hf.architectures import architecture_of
+from hub2hf.architectures.activations import ACTIVATIONS
+from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.architectures.head import pooling_mode
 from hub2hf.blueprint.text import Pack
 from hub2hf.export.files import write_json
 from hub2hf.export.weights import write_arrays
@@ -27,6 +29,8 @@ COEFFICIENTS = (
     *(0.907759004, -0.003269063, 0.032620544, -0.192925768, 0.49052913),
     *(-0.377605575, 0.179405921, -0.041117395, 0.004471411),
 )
+# What `sentence_transformers.models.Pooling` can do.
+MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 IDENTITY = "torch.nn.modules.linear.Identity"
 
 
@@ -52,51 +56,50 @@ class Dense:
         write_arrays(folder / "model.safetensors", arrays)
 
 
-def dense_modules(weight: np.ndarray, bias: np.ndarray, activation: str) -> list[Dense]:
-    """Return the pooler's dense layer and activation as stock modules.
+def dense_modules(weight: np.ndarray, bias: np.ndarray | None, activation: str) -> list[Dense]:
+    """Return a dense layer and its activation as stock modules.
 
     Args:
-        weight: [hidden, hidden] as torch has it, floating.
-        bias: [hidden].
+        weight: [outputs, inputs] as torch has it, floating.
+        bias: [outputs], if there is one.
         activation: a name of `ACTIVATIONS`.
     """
-    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
+    weight, bias = weight.astype(np.float32), None if bias is None else bias.astype(np.float32)
     if activation != "gelu_tanh":
         return [Dense(weight, bias, ACTIVATIONS[activation].torch_class)]
-    dtype, hidden = np.float32, len(bias)
+    dtype, outputs = np.float32, len(weight)
     scales = np.asarray(SCALES)
     wide = (scales[:, np.newaxis, np.newaxis] * weight).reshape(-1, weight.shape[1]).astype(dtype)
-    wide_bias = (scales[:, np.newaxis] * bias).reshape(-1).astype(dtype)
-    added = np.concatenate([c * np.eye(hidden) for c in COEFFICIENTS], axis=1).astype(dtype)
+    wide_bias = None if bias is None else (scales[:, np.newaxis] * bias).reshape(-1).astype(dtype)
+    added = np.concatenate([c * np.eye(outputs) for c in COEFFICIENTS], axis=1).astype(dtype)
     return [Dense(wide, wide_bias, ACTIVATIONS["gelu_erf"].torch_class), Dense(added, None, IDENTITY)]
 
 
 def write_modules(work: Path, values: Values, encoder: EncoderBlueprint, pack: Pack) -> None:
     """Write `modules.json` and the folder of every module into `work`."""
-    weight, bias = (
-        tensor_of(item, values.read(item.variable)) for item in encoder.mapped if item.key.startswith("pooler.dense.")
-    )
-    folders = [("", "Transformer"), ("1_Pooling", "Pooling")]
-    for dense in dense_modules(weight, bias, encoder.pooler_activation.value):
-        folder = f"{len(folders)}_Dense"
-        dense.write(work / folder)
-        folders.append((folder, "Dense"))
+    architecture = architecture_of(encoder)
+    items = {item.key: item for item in encoder.mapped}
+    folders = architecture.modules()
+    pooling = f"{len(folders)}_Pooling"
+    folders.append((pooling, "Pooling"))
+    for layer, keys in zip(encoder.dense, architecture.dense_keys(encoder), strict=True):
+        weight, bias = (tensor_of(items[key], values.read(items[key].variable)) if key else None for key in keys)
+        assert weight is not None
+        for dense in dense_modules(weight, bias, layer.activation):
+            folder = f"{len(folders)}_Dense"
+            dense.write(work / folder)
+            folders.append((folder, "Dense"))
     if encoder.normalised.value:
         folders.append((f"{len(folders)}_Normalize", "Normalize"))
-    for path, content in _configurations(encoder, pack, folders).items():
+    for path, content in _configurations(encoder, pack, folders, pooling).items():
         write_json(work / path, content)
 
 
-def _configurations(encoder: EncoderBlueprint, pack: Pack, folders: list[tuple[str, str]]) -> dict[str, Any]:
+def _configurations(
+    encoder: EncoderBlueprint, pack: Pack, folders: list[tuple[str, str]], pooling: str
+) -> dict[str, Any]:
     """Return path → JSON content of everything but the dense modules."""
-    modes = (
-        "cls_token",
-        "mean_tokens",
-        "max_tokens",
-        "mean_sqrt_len_tokens",
-        "weightedmean_tokens",
-        "lasttoken",
-    )
+    mode = pooling_mode(encoder)
     return {
         "modules.json": [
             {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
@@ -109,9 +112,9 @@ def _configurations(encoder: EncoderBlueprint, pack: Pack, folders: list[tuple[s
             "default_prompt_name": None,
             "similarity_fn_name": "cosine",
         },
-        "1_Pooling/config.json": {
+        f"{pooling}/config.json": {
             "word_embedding_dimension": encoder.hidden_size.value,
-            **{f"pooling_mode_{mode}": mode == "cls_token" for mode in modes},
+            **{f"pooling_mode_{known}": known == mode for known in MODES},
             "include_prompt": True,
         },
     }

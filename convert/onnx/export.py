@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import filelock
 
+from hub2hf.architectures.head import HEAD
 from hub2hf.errors import ExportError
 from hub2hf.export.card import edited_by_hand, write_about
 from hub2hf.export.files import write_pieces
@@ -152,6 +153,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def pooler_of(config: Mapping[str, Any]) -> Pooler:
     """Return what follows the encoder; where the folder has no model class of its own, it is the pooler of BertModel."""
+    if HEAD in config:
+        raise ExportError(f"The pooling '{config[HEAD]['pooling']}' has no ONNX writer yet.", "Report it.")
     activation = config.get("pooler_act", "tanh")
     return Pooler("first", (("pooler.dense", activation),), bool(config.get("pooler_normalize", False)))
 

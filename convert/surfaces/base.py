@@ -73,6 +73,7 @@ class Surface:
         extra: the extra of hub2hf that installs them.
         applies: whether it can load a folder of these files, given as paths inside it.
         own: folders, as "onnx/", that no way reads but those that name them.
+        stock_head: whether it takes the embedding from the pooler of a stock class, for which not every folder has weights.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Surface:
     extra: str
     applies: Callable[[Collection[str]], bool] = everywhere
     own: tuple[str, ...] = ()
+    stock_head: bool = False
 
     def versions(self) -> dict[str, str]:
         """Return library → version.

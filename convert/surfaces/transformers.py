@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.architectures.base import EMBEDDINGS, layer_stage
+from hub2hf.architectures.head import EMBEDDING, HEAD
+from hub2hf.errors import SourceError
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
 
 LIBRARIES = ("transformers", "tokenizers", "torch")
@@ -26,7 +29,9 @@ class Pooled(Loaded):
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`, cut at the length that the folder states."""
         ids, stages = self._run(texts, stages=False)
-        return Embedded(ids, unit(stages["embedding"]))
+        if EMBEDDING not in stages:
+            raise SourceError("The plain class has no such pooler.", "Load the folder as automodel.")
+        return Embedded(ids, unit(stages[EMBEDDING]))
 
     def stages(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
         """Return the first token after every stage, float32 [texts, hidden], by the names of `reference.stages`."""
@@ -62,8 +67,8 @@ class Pooled(Loaded):
         found = {}
         if stages:
             first = [hidden[:, 0].numpy() for hidden in outputs.hidden_states]
-            found = {"embeddings": first[0]} | {f"layer {i}": value for i, value in enumerate(first[1:])}
-        return found | {"embedding": outputs.pooler_output.numpy()}
+            found = {EMBEDDINGS: first[0]} | {layer_stage(i): value for i, value in enumerate(first[1:])}
+        return found if outputs.pooler_output is None else found | {EMBEDDING: outputs.pooler_output.numpy()}
 
 
 @contextmanager
@@ -107,18 +112,26 @@ def automodel(folder: Path, trusted: bool) -> Pooled:
 
 def bert(folder: Path, trusted: bool) -> Pooled:
     """Load through `AutoTokenizer` and the plain `BertModel`."""
-    from transformers import AutoTokenizer, BertModel
+    from transformers import AutoTokenizer
 
     quiet()
-    return Pooled(AutoTokenizer.from_pretrained(folder), BertModel.from_pretrained(folder))
+    return Pooled(AutoTokenizer.from_pretrained(folder), _plain(folder))
 
 
 def card(folder: Path, trusted: bool) -> Pooled:
     """Load through `BertTokenizerFast` and `BertModel`, as the snippet of the published card does."""
-    from transformers import BertModel, BertTokenizerFast
+    from transformers import BertTokenizerFast
 
     quiet()
-    return Pooled(BertTokenizerFast.from_pretrained(folder), BertModel.from_pretrained(folder))
+    return Pooled(BertTokenizerFast.from_pretrained(folder), _plain(folder))
+
+
+def _plain(folder: Path) -> Any:
+    """Return the plain `BertModel`, without a pooler where the folder has no weights for one."""
+    from transformers import BertConfig, BertModel
+
+    other = hasattr(BertConfig.from_pretrained(folder), HEAD)
+    return BertModel.from_pretrained(folder, add_pooling_layer=not other)
 
 
 _of_transformers = partial(Surface, libraries=LIBRARIES, extra="torch")
@@ -136,6 +149,7 @@ SURFACES = (
         code='BertModel.from_pretrained("{id}")',
         load=bert,
         exact=False,
+        stock_head=True,
     ),
     _of_transformers(
         name="card",
@@ -143,5 +157,6 @@ SURFACES = (
         code='BertTokenizerFast.from_pretrained("{id}")',
         load=card,
         exact=False,
+        stock_head=True,
     ),
 )

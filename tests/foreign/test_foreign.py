@@ -149,11 +149,11 @@ def test_the_command_ends_with_one_error_and_exit_code_2(tmp_path: Path) -> None
 
 def test_what_foreign_graphs_say_is_read(built: Callable[[str], Built]) -> None:
     erf = hub2hf.inspect(built("google-erf").folder)
-    assert (erf.encoder.hidden_activation.value, erf.encoder.pooler_activation.value) == ("gelu_erf", "tanh")
+    assert (erf.encoder.hidden_activation.value, erf.encoder.dense[0].activation) == ("gelu_erf", "tanh")
     assert (erf.encoder.layer_norm_epsilon.value, erf.text.pack.max_length) == (1e-6, 64)
     fused = hub2hf.inspect(built("modern").folder).encoder
     assert (fused.layer_norm_epsilon.value, fused.heads.value) == (2e-5, 4)
-    assert (fused.hidden_activation.value, fused.pooler_activation.value) == ("gelu_tanh", "gelu_erf")
+    assert (fused.hidden_activation.value, fused.dense[0].activation) == ("gelu_tanh", "gelu_erf")
     looked_up = hub2hf.inspect(built("google-relu").folder).text.pack
     assert (looked_up.start_id, looked_up.end_id, looked_up.pad_id) == (101, 102, 0)
     swapped = hub2hf.inspect(built("second-type-row").folder).encoder

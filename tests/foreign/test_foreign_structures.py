@@ -13,9 +13,10 @@ from foreign_structures import Built, Form, build
 from transformers import AutoModel
 
 import hub2hf
-from hub2hf.blueprint import mapping, side
-from hub2hf.blueprint.encoder import Read
-from hub2hf.blueprint.places import Asking
+from hub2hf.analysis.places import Asking
+from hub2hf.analysis.read import Read
+from hub2hf.architectures import bert
+from hub2hf.architectures.bert import mapping
 from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.savedmodel import SavedModel
 from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped
@@ -64,7 +65,7 @@ WRONG = {
     "seventeen": "no probe has seen",
     "first": "embeddings",
     "tied": "two places",
-    "mean": "first token",
+    "mean": "the mean over all tokens",
     "epsilon": "epsilons differ",
     "pre_norm": "LayerNorm",
     "no_residual": "layer 1",
@@ -124,7 +125,7 @@ FAULTS = {
     "parts that begin late": (mapping, "mapped_matrix", beside, Form(joined="one"), "layer 0"),
     "queries taken for keys": (Asking, "keys_are_queries", lambda *_: True, Form(), "layer 0"),
     "one epsilon for another": (
-        side,
+        bert,
         "read_epsilon",
         lambda nodes, gammas: Read(1e-3, ""),
         Form(epsilon=1e-5),

@@ -12,10 +12,9 @@ import hub2hf
 from hub2hf.errors import GraphError, Hub2HFError
 
 KINDS = {
-    "mean": "mean over tokens (mean pooling) where BERT takes the first token",
-    "plain_mean": "mean over all tokens (mean pooling) where BERT takes the first token",
+    "mean": "mean over tokens (mean pooling) where a pooler that is known takes the first token",
+    "plain_mean": "mean over all tokens (mean pooling) where a pooler that is known takes the first token",
     "max": "the largest over all tokens (max pooling)",
-    "no_pooler": "no pooler, as DistilBERT",
     "pre_norm": "(pre-LayerNorm)",
     "talking": "talking-heads attention: its heads are mixed by variable",
     "t5": "relative positions, learned in variable",

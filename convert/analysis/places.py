@@ -14,8 +14,8 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.blueprint.products import contracted, free
-from hub2hf.blueprint.structure import REPORT, Join, Layer, Operand, Structure
+from hub2hf.analysis.flow import REPORT, Attention, Flow, Join, Operand
+from hub2hf.analysis.products import contracted, free
 from hub2hf.errors import MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
@@ -45,16 +45,16 @@ class Elements:
 
 
 class Asking:
-    """Asks the graph of one structure.
+    """Asks the graph of one encoder.
 
     Args:
-        structure: what is known of it.
+        flow: what is known of it.
         evaluate: runs a part of the graph.
         shape_of: the shape of a tensor in a run of the whole graph.
     """
 
-    def __init__(self, structure: Structure, evaluate: Evaluate, shape_of: ShapeOf) -> None:
-        self.structure, self._evaluate, self._shape_of = structure, evaluate, shape_of
+    def __init__(self, flow: Flow, evaluate: Evaluate, shape_of: ShapeOf) -> None:
+        self.flow, self._evaluate, self._shape_of = flow, evaluate, shape_of
 
     def operand(self, operand: Operand, axes: tuple[int, ...]) -> tuple[Elements, Elements, int]:
         """Return the elements of weight and bias in the order of heads, and how many heads there are.
@@ -82,17 +82,17 @@ class Asking:
 
     def dense(self, product: Join) -> Elements:
         """Return the elements of the weights of a product."""
-        count = prod(np.take(self._shape_of(product.data), self.structure.contraction(product)))
+        count = prod(np.take(self._shape_of(product.data), self.flow.contraction(product)))
         tokens = prod(self._shape_of(product.data)) // max(1, count)
         return self._matrix(product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0])
 
-    def context_order(self, layer: Layer, values: Elements) -> np.ndarray:
+    def context_order(self, attention: Attention, values: Elements) -> np.ndarray:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden].
 
         With equal attention to all, every context is the value that all tokens have.
         """
-        operand, product = layer.value, layer.out.product
-        axes = self.structure.contraction(product)
+        operand, product = attention.value, attention.out.product
+        axes = self.flow.contraction(product)
         feeds = {operand.product.data: self._unit(operand.product)}
         for node, position in operand.places:
             weights = node.input(1 - position)
@@ -109,14 +109,14 @@ class Asking:
             raise MappingError(f"Node '{product.node.name}' does not take each of the values once.", REPORT)
         return np.asarray([order[int(number)] for number in values.outputs])
 
-    def keys_are_queries(self, layer: Layer, entering: Mapping[TensorRef, np.ndarray]) -> bool:
+    def keys_are_queries(self, attention: Attention, entering: Mapping[TensorRef, np.ndarray]) -> bool:
         """Tell whether what is taken for keys are queries: what is added to all scores of a query changes no weight.
 
         Args:
-            layer: the layer.
-            entering: the values of `Structure.entering` from the scores to the weights.
+            attention: that of one layer.
+            entering: the values of `Flow.entering` from the scores to the weights.
         """
-        (scores, _), (context, position) = layer.key.places[0], layer.value.places[0]
+        (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
         ref, weights = TensorRef(scores.name), context.input(1 - position)
         shape = self._shape_of(ref)
         sloping = np.broadcast_to(np.linspace(-1.0, 1.0, shape[-1]), shape)
@@ -126,7 +126,7 @@ class Asking:
     def _matrix(self, product: Join, fetches: Fetches, read: Reader) -> Elements:
         first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
         axes, shape = [], self._shape_of(product.data)
-        for axis in self.structure.contraction(product):
+        for axis in self.flow.contraction(product):
             step = 0
             if shape[axis] > 1:
                 feeds = {product.data: self._unit(product, axis)}
@@ -145,7 +145,7 @@ class Asking:
         read: Reader,
     ) -> Elements:
         """Return which elements of `leaves` come out, each perhaps times one number that is the same for all."""
-        shapes = self.structure.shapes
+        shapes = self.flow.shapes
         ends = np.cumsum([prod(shapes[leaf]) for leaf in leaves])
         whole = np.arange(1.0, float(ends[-1]) + 1)
         parts = dict(zip(leaves, np.split(whole, ends[:-1]), strict=True))
@@ -156,11 +156,11 @@ class Asking:
         rounded = np.rint(found)
         apart = np.concatenate([np.abs(found - rounded), np.abs(ones.ravel() / scale - 1.0)])
         if not (apart < WHOLE).all() or not len(rounded) or rounded.min() < 1 or rounded.max() > ends[-1]:
-            names = self.structure.shown(list(leaves))
+            names = self.flow.shown(list(leaves))
             raise MappingError(f"At node '{fetches[0].node}' each number should be one of {names}; it is not.", REPORT)
         owner = np.searchsorted(ends, rounded - 1, side="right")
         if len(np.unique(owner)) != 1:
-            raise MappingError(f"Node '{fetches[0].node}' mixes {self.structure.shown(list(leaves))}.", REPORT)
+            raise MappingError(f"Node '{fetches[0].node}' mixes {self.flow.shown(list(leaves))}.", REPORT)
         leaf = int(owner[0])
         return Elements(leaf, (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64))
 
@@ -171,7 +171,7 @@ class Asking:
         """Return a hidden state that is 1 at the first place of every token, or at the second along an axis."""
         data = self._zeros(product)
         index: list[int | slice] = [slice(None)] * data.ndim
-        for axis in self.structure.contraction(product):
+        for axis in self.flow.contraction(product):
             index[axis] = int(axis == along)
         data[tuple(index)] = 1.0
         return data
@@ -191,8 +191,8 @@ def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.asarray(rows[list(first.values())])
 
 
-def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements], int]:
-    """Return "query.weight" and the like → elements, of one layer, and the number of its heads.
+def attention_places(asking: Asking, attention: Attention) -> tuple[dict[str, Elements], int]:
+    """Return "query.weight" and the like → elements, of one attention, and the number of its heads.
 
     Raises:
         MappingError: something between the products of the attention is more than a move.
@@ -200,14 +200,14 @@ def attention_places(asking: Asking, layer: Layer) -> tuple[dict[str, Elements],
     found: dict[str, Elements] = {}
     heads = []
     for name in ("query", "key", "value"):
-        operand = getattr(layer, name)
+        operand = getattr(attention, name)
         axes = (free if name == "value" else contracted)(*operand.places[0])
         found[f"{name}.weight"], found[f"{name}.bias"], count = asking.operand(operand, axes)
         heads.append(count)
     if len(set(heads)) != 1:
-        raise MappingError(f"Queries, keys and values have {heads} heads.", "A BertModel has as many of each.")
-    out = asking.dense(layer.out.product)
-    order = asking.context_order(layer, found["value.weight"])
+        raise MappingError(f"Queries, keys and values have {heads} heads.", "A head has one of each.")
+    out = asking.dense(attention.out.product)
+    order = asking.context_order(attention, found["value.weight"])
     return {**found, "out": Elements(out.leaf, out.outputs, out.inputs), "order": Elements(0, order)}, heads[0]
 
 

@@ -1,15 +1,13 @@
-"""Read what weights do not tell: the epsilon of a LayerNorm, the function between two products."""
+"""Read what weights do not tell: the epsilon of a LayerNorm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hub2hf.blueprint.activations import ACTIVATIONS
-from hub2hf.blueprint.encoder import Read
-from hub2hf.blueprint.reference import normalise
-from hub2hf.blueprint.structure import ADDITIONS, BATCH_NORMS, REPORT
+from hub2hf.analysis.flow import ADDITIONS, BATCH_NORMS, REPORT
+from hub2hf.analysis.read import Read
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.node import Node, TensorRef
 
@@ -18,12 +16,6 @@ MOVES = frozenset(
     {"Reshape", "Transpose", "Identity", "ExpandDims", "Squeeze", "Cast", "BroadcastTo", "Tile", "EnsureShape"}
 )
 ARITHMETIC = MOVES | {"Mul", "RealDiv", "Sub", "Add", "AddV2", "Reciprocal"}
-
-# The constants of a graph are float32, and its arithmetic is done here in float64: equal forms agree to about 1e-7.
-SAME = 1e-6
-
-# Of the numbers that an activation is tried on, one in so many is so many times as large: some are cut off far out.
-FAR = (7, 20.0)
 
 
 def read_epsilon(nodes: Mapping[str, Node], betas: Sequence[Node]) -> Read[float]:
@@ -42,7 +34,7 @@ def read_epsilon(nodes: Mapping[str, Node], betas: Sequence[Node]) -> Read[float
             raise GraphError(
                 f"LayerNorm epsilons differ: {values[0].value} at {values[0].evidence}, "
                 f"{value.value} at {value.evidence}.",
-                "A BertModel has one epsilon.",
+                "One epsilon for all is expected.",
             )
     return values[0]
 
@@ -88,29 +80,3 @@ def _nearest_root(nodes: Mapping[str, Node], start: Node) -> Node | None:
 def _shortest(value: float) -> float:
     """Return the shortest decimal number that is the same float32: 1e-12, not 9.99999996e-13."""
     return float(str(np.float32(value)))
-
-
-def identify_activation(
-    evaluate: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], start: Node, end: TensorRef, *, last: bool
-) -> tuple[Read[str], Read[bool]]:
-    """Return which activation lies between the output of `start` and the tensor `end`, and whether an L2 norm follows.
-
-    Args:
-        evaluate: from a value for the output of `start`, of `shape`, to the value of `end` (any shape of that size).
-        last: whether an L2 norm over the last axis may follow the activation.
-
-    Raises:
-        GraphError: it is none that is known.
-    """
-    x = np.linspace(-6.0, 6.0, int(np.prod(shape))).reshape(shape)
-    x = np.random.default_rng(0).permuted(x, axis=None)
-    x.flat[:: FAR[0]] *= FAR[1]
-    y = evaluate(x)
-    where = f"'{start.name}' → '{end.node}'"
-    for name, activation in ACTIVATIONS.items() if y.size == x.size else ():
-        plain = activation.function(x).reshape(-1, shape[-1])
-        for normal in (False, True) if last else (False,):
-            if np.abs((normalise(plain) if normal else plain) - y.reshape(-1, shape[-1])).max() < SAME:
-                return Read(name, f"nodes {where}"), Read(normal, f"nodes {where}")
-    known = ", ".join(ACTIVATIONS)
-    raise GraphError(f"The function computed by the nodes {where} is none of: {known}.", REPORT)

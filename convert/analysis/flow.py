@@ -1,10 +1,9 @@
-"""What an encoder is made of, by the order of its computation: names are not looked at.
+"""Where values that depend on the text meet weights, and the parts that these places form: names are not looked at.
 
-Where a value that depends on the text meets weights, there is a join: a lookup, a product, an addition, a multiplication.
-A product by weights is one step deeper than what it takes, and a BERT encoder is a fixed pattern of such steps: each layer
-has queries, keys and values at one depth, then the output of the attention, the inner and the outer layer, one deeper each;
-the pooler is the last. At each depth the first addition is the bias, and a LayerNorm ends with gamma and beta. All this is
-only proposed here: running the graph on other weights at each place proves it.
+Such a place is a join: a lookup, a product, an addition, a multiplication. A product by weights is one step deeper than
+what it takes. At each depth the first addition is the bias, and a LayerNorm ends with gamma and beta; an attention is the
+two products of one depth whose operands both depend on the text. All this is only proposed here: running the graph on
+other weights at each place proves it. Which parts an encoder should have, and in what order, its architecture says.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
-from hub2hf.blueprint.products import contracted, last_comes_from
-from hub2hf.blueprint.settle import PRODUCTS
+from hub2hf.analysis.products import contracted, last_comes_from
+from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.errors import MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
@@ -35,7 +34,6 @@ CHOICES = {"If": 0, "StatelessIf": 0, "Switch": 1}  # op → the input that deci
 CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed, the shape of it, the values
 
 REPORT = "Report the model, so that support can be added."
-STEPS = 4  # depths of a layer
 MAX_LEAVES = 500  # variables that one value is made of: three kernels are joined, and hardly more
 
 Names = tuple[str, ...]
@@ -107,21 +105,21 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer of the encoder; see `Structure`."""
+class Attention:
+    """Queries, keys, values, and the dense layer on what they come to."""
 
     query: Operand
     key: Operand
     value: Operand
     out: Dense
-    attention_norm: Norm
-    inner: Dense
-    outer: Dense
-    norm: Norm
+
+    def exchanged(self) -> Attention:
+        """Return it with the queries taken for the keys, and the keys for the queries."""
+        return replace(self, query=self.key, key=self.query)
 
 
-class Structure:
-    """The encoder that leads to one tensor.
+class Flow:
+    """The joins of the graph that leads to one tensor.
 
     Args:
         graph: a main graph, calls inlined, conditionals settled.
@@ -130,18 +128,19 @@ class Structure:
         shapes: variable → its shape.
 
     Attributes:
-        tables: "words", "positions", "types" → the variable.
-        lookup: the join that looks up the word embeddings.
-        layers, norm, pooler: the parts, in order.
+        nodes: those that reach the output, each after its inputs.
+        kind: node → CONSTANT, SHAPE or DATA.
+        leaves: node → the variables that it is made of, where it does not depend on the text.
+        depth: node → how many products by weights lie before and at it.
 
     Raises:
-        MappingError: the computation is not that of a BERT encoder with a pooler; says where it parts.
+        MappingError: a value is made of more variables than any weight is.
     """
 
     def __init__(
         self, graph: Graph, output: TensorRef, leaves: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
     ) -> None:
-        self.graph, self.shapes = graph, shapes
+        self.graph, self.output, self.shapes = graph, output, shapes
         self.nodes = {node.name: node for node in order_of(graph, [output])}
         self.kind: dict[str, int] = {}
         self.leaves: dict[str, Names] = {}
@@ -150,15 +149,6 @@ class Structure:
         for node in self.nodes.values():
             tick(node.name)
             self._place(node, leaves)
-        steps = [
-            [join for join in self._joins[i] if join.kind == "product"] for i in range(max(self._joins, default=0) + 1)
-        ]
-        self.lookup, self.tables = self._embeddings()
-        self.norm = self._norm(0)
-        count, left = divmod(len(steps) - 1, STEPS)
-        self._check_steps(steps, count, left)
-        self.layers = tuple(self._layer(i, steps) for i in range(count))
-        self.pooler = self._dense(steps[-1][0])
 
     def _place(self, node: Node, leaves: Mapping[str, str]) -> None:
         name, before = node.name, [ref.node for ref in node.inputs]
@@ -185,65 +175,43 @@ class Structure:
         for found in self._joins.values():
             yield from found
 
+    @cached_property
+    def steps(self) -> list[list[Join]]:
+        """The products by weights at each depth; none at the first."""
+        return [self.at(depth, "product") for depth in range(max(self._joins, default=0) + 1)]
+
+    def at(self, depth: int, kind: str) -> list[Join]:
+        """Return the joins of one kind at a depth, in order."""
+        return [join for join in self._joins[depth] if join.kind == kind]
+
     def shown(self, leaves: Names | list[str]) -> str:
         """Return variables as messages name them."""
         return ", ".join(f"'{name}' {list(self.shapes[name])}" for name in sorted(leaves))
 
-    def _embeddings(self) -> tuple[Join, dict[str, str]]:
-        """Return the lookup of the words, and the three tables: word embeddings have the most rows, types the fewest."""
-        tables = dict.fromkeys(
+    def tables(self) -> list[str]:
+        """Return the variables that the first values are looked up in or made of, those with the most rows first."""
+        found = dict.fromkeys(
             leaf
             for join in self._joins[0]
             for leaf in join.leaves
             if join.kind == "table" or (join.kind != "other" and not self._is_vector(leaf))
         )
-        rows = sorted(tables, key=lambda leaf: -prod(self.shapes[leaf][:-1]))
-        looked_up = [
+        return sorted(found, key=lambda leaf: -prod(self.shapes[leaf][:-1]))
+
+    def lookups(self) -> list[Join]:
+        """Return the joins at which rows of one variable are looked up by values that depend on the text."""
+        return [
             join
             for join in self._joins[0]
-            if join.node.op in GATHERS and join.position == 0 and self.kind[join.node.input(1).node] == DATA
+            if join.node.op in GATHERS
+            and join.position == 0
+            and self.kind[join.node.input(1).node] == DATA
+            and len(join.leaves) == 1
         ]
-        words = sorted(
-            (join for join in looked_up if len(join.leaves) == 1), key=lambda join: rows.index(join.leaves[0])
-        )
-        if not words or len(rows) != 3 or words[0].leaves[0] != rows[0]:
-            found = self.shown(rows) if rows else "none"
-            raise MappingError(
-                f"BERT looks up words, positions and token types in three tables; this graph uses {found}.", REPORT
-            )
-        same = [join.node.name for join in words if join.leaves == words[0].leaves]
-        if len(same) > 1:
-            raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
-        return words[0], dict(zip(("words", "positions", "types"), rows, strict=True))
 
-    def _check_steps(self, steps: list[list[Join]], count: int, left: int) -> None:
-        """Raise where the products by weights are not in the pattern of a BERT encoder."""
-        for depth, products in enumerate(steps[1:], 1):
-            allowed = (1, 2, 3) if depth % STEPS == 1 and depth < len(steps) - 1 else (1,)
-            if len(products) not in allowed:
-                names = self.shown([leaf for join in products for leaf in join.leaves])
-                raise MappingError(
-                    f"After {depth - 1} products by weights, {len(products)} follow side by side ({names}): a layer of BERT "
-                    "has one, or three for queries, keys and values.",
-                    REPORT,
-                )
-        if count < 1 or left != 1:
-            last = f", the last by {self.shown(steps[-1][0].leaves)}" if len(steps) > 1 and steps[-1] else ""
-            raise MappingError(
-                f"{len(steps) - 1} products by weights follow each other{last}; BERT has {STEPS} in a layer, and one in "
-                "the pooler after all of them.",
-                REPORT,
-            )
-
-    def _layer(self, number: int, steps: list[list[Join]]) -> Layer:
-        depth = STEPS * number + 1
-        query, key, value = self._attention(depth)
-        out, inner, outer = (self._dense(steps[depth + i][0]) for i in (1, 2, 3))
-        return Layer(query, key, value, out, self._norm(depth + 1), inner, outer, self._norm(depth + 3))
-
-    def _attention(self, depth: int) -> tuple[Operand, Operand, Operand]:
-        """Return queries, keys and values; keys are taken to be on the last axis of the scores."""
-        products = [
+    def operands_meet(self, depth: int) -> list[Node]:
+        """Return the products at a depth whose two operands both depend on the text, and have that depth."""
+        return [
             node
             for node in self.nodes.values()
             if node.op in PRODUCTS
@@ -251,6 +219,16 @@ class Structure:
             and len(set(node.inputs)) == 2
             and all(self.kind[ref.node] == DATA and self.depth[ref.node] == depth for ref in node.inputs)
         ]
+
+    def attention(self, depth: int, where: str) -> Attention:
+        """Return the attention whose queries, keys and values have `depth`, its output one more.
+
+        Keys are taken to be on the last axis of the scores.
+
+        Raises:
+            MappingError: there is none; `where` is the layer in words.
+        """
+        products = self.operands_meet(depth)
         heads: list[
             tuple[Node, Node, int]
         ] = []  # scores, context, and which input of the context is made of the scores
@@ -265,7 +243,7 @@ class Structure:
         ):
             names = ", ".join(node.name for node in products) or "none"
             raise MappingError(
-                f"Layer {depth // STEPS} should multiply queries and keys, then weights and values; its products: {names}.",
+                f"{where} should multiply queries and keys, then weights and values; its products: {names}.",
                 REPORT,
             )
         keys = [last_comes_from(scores) for scores, _, _ in heads]
@@ -275,11 +253,7 @@ class Structure:
             [(context, 1 - weighted) for _, context, weighted in heads],
         )
         query, key, value = (self._operand(tuple(places), depth) for places in at)
-        return query, key, value
-
-    def exchange(self) -> None:
-        """Take the queries of all layers for their keys, and their keys for the queries."""
-        self.layers = tuple(replace(layer, query=layer.key, key=layer.query) for layer in self.layers)
+        return Attention(query, key, value, self.dense(depth + 1))
 
     def entering(self, start: Node, end: TensorRef) -> set[TensorRef]:
         """Return what else is needed to compute `end` from `start`, at one depth: the mask of an attention."""
@@ -318,14 +292,18 @@ class Structure:
         return Operand(places, products[0], tuple(dict.fromkeys(biases)))
 
     def _region(self, depth: int, kind: str) -> list[Join]:
-        """Return the joins of one kind at a depth, in order, without those of tables."""
-        found = [join for join in self._joins[depth] if join.kind == kind]
-        return [join for join in found if all(self._is_vector(leaf) for leaf in join.leaves)]
+        """Return the joins of one kind at a depth by vectors alone."""
+        return [join for join in self.at(depth, kind) if all(self._is_vector(leaf) for leaf in join.leaves)]
 
     def _is_vector(self, leaf: str) -> bool:
         return sum(size > 1 for size in self.shapes[leaf]) <= 1
 
-    def _norm(self, depth: int) -> Norm:
+    def norm(self, depth: int) -> Norm:
+        """Return the LayerNorm at a depth, after a bias where a product comes before it.
+
+        Raises:
+            MappingError: there is none, or more than one.
+        """
         gammas, additions = self._region(depth, "multiply"), self._region(depth, "add")
         where = f"after {depth} products by weights" if depth else "after the embeddings"
         if len(gammas) != 1 or len(gammas[0].leaves) != 1:
@@ -337,8 +315,14 @@ class Structure:
             raise MappingError(f"What is added {where} should be {wanted}; found: {found}.", REPORT)
         return Norm(gammas[0], additions[-1])
 
-    def _dense(self, product: Join) -> Dense:
-        additions = self._region(product.depth, "add")
+    def dense(self, depth: int) -> Dense:
+        """Return the dense layer at a depth, by the first product there.
+
+        Raises:
+            MappingError: it has more than one kernel, or not one bias.
+        """
+        product = self.steps[depth][0]
+        additions = self.biases(depth)
         if len(product.leaves) != 1 or not additions or len(additions[0].leaves) != 1:
             raise MappingError(
                 f"Node '{product.node.name}' multiplies by {self.shown(product.leaves)}; one variable, and the addition of "
@@ -347,11 +331,30 @@ class Structure:
             )
         return Dense(product, additions[0])
 
-    @cached_property
-    def conditionals(self) -> list[Node]:
-        """The nodes that choose between two computations of the encoder by a value that is fed."""
+    def end_of(self, norm: Norm) -> TensorRef | None:
+        """Return the tensor that a LayerNorm ends with: the first that every way from its gamma and beta to the output
+        leads through. None where the ways meet nowhere before the output."""
+        name = self.output.node
+        before, after = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)  # ways to a node, and on from it
+        after[name] = 1
+        for node in reversed(self.nodes.values()):
+            for ref in node.inputs:
+                after[ref.node] += after[node.name]
+        for node in self.nodes.values():
+            starts = sum(join.node.name == node.name for join in (norm.gamma, norm.beta))
+            before[node.name] = starts + sum(before[ref.node] for ref in node.inputs)
+        meeting = (node for node in self.nodes if before[node] and before[node] * after[node] == before[name])
+        found = next(meeting, name)
+        return None if found == name else TensorRef(found)
+
+    def biases(self, depth: int) -> list[Join]:
+        """Return the joins at a depth at which a vector is added."""
+        return self._region(depth, "add")
+
+    def conditionals(self, ids: TensorRef) -> list[Node]:
+        """Return the nodes that choose between two computations by a value that is fed, after `ids`, the ids looked up."""
         found = [node for node in self.nodes.values() if node.op in CHOICES]
-        before = {node.name for node in order_of(self.graph, [self.lookup.node.input(1)])} if found else set()
+        before = {node.name for node in order_of(self.graph, [ids])} if found else set()
         return [node for node in found if node.name not in before]
 
     def contraction(self, join: Join) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hub2hf.blueprint.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.analysis.inline import CALL_OPS, FlatGraph, inlined, resolved
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.arrays import text_attr

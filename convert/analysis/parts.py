@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.blueprint.inline import FlatGraph
+from hub2hf.analysis.inline import FlatGraph
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph

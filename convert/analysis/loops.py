@@ -12,7 +12,7 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub2hf.blueprint.inline import FlatGraph
+from hub2hf.analysis.inline import FlatGraph
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef

@@ -1,0 +1,1 @@
+"""What a graph computes, whatever the model: calls made flat, joins, parts, and questions that it is asked."""

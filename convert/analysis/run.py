@@ -1,0 +1,176 @@
+"""Runs of a whole graph on probes, which keep what was computed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hub2hf.analysis.flow import CHOICES, REPORT
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
+
+SMALL = 16  # elements of an integer that is kept of a run: a shape, or a part of one
+
+Feeds = Mapping[TensorRef, Any]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the encoder is given.
+
+    Attributes:
+        ids: int [batch, length].
+        attended: bool [batch, length], False where attention ignores an id.
+        types: int [batch, length], the token-type row of each id.
+    """
+
+    ids: np.ndarray
+    attended: np.ndarray
+    types: np.ndarray
+
+    @property
+    def counted(self) -> np.ndarray:
+        """bool [batch, length]: what is computed. What becomes of padding is nobody's concern, since attention ignores it;
+        the first id of a text may be pooled, attended or not."""
+        counted = self.attended.copy()
+        counted[:, :1] = True
+        return counted
+
+    @classmethod
+    def padded(cls, ids: np.ndarray, pad_id: int, row: int = 0) -> Probe:
+        """Return the probe of texts that are padded with `pad_id`, all of token type `row`."""
+        return cls(ids, ids != pad_id, np.full_like(ids, row))
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """How a graph is run on a probe: what it is fed, and what it makes of that.
+
+    Attributes:
+        feeds: values for its inputs.
+        probe: the ids and the mask that these come to, and their token types where the graph is given them; of texts, the
+            id that the graph pads theirs with.
+        types_given: whether the token types are an input; otherwise the graph adds one row to every token.
+        whole: whether every stage is to be run; otherwise the first layer shows what this is fed for.
+    """
+
+    feeds: Feeds
+    probe: Probe | int
+    types_given: bool = False
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a run keeps.
+
+    Attributes:
+        taps: stage → the tensor that holds it, in the order of the computation.
+        ids: the tensor of the ids that are looked up.
+        conditionals: nodes whose decisions are taken note of.
+        kept: further tensors.
+        outputs: further outputs of the graph, by name.
+    """
+
+    taps: Mapping[str, TensorRef]
+    ids: TensorRef
+    conditionals: Sequence[Node] = ()
+    kept: frozenset[TensorRef] = frozenset()
+    outputs: Mapping[str, TensorRef] = field(default_factory=dict)
+
+
+class ObservedRun:
+    """One run of the whole graph that keeps the value of every stage, and the shapes of all values.
+
+    Args:
+        graph: the graph, calls inlined.
+        output: the tensor of the embedding.
+        watched: what is kept.
+        substitutes: for variables and vocabulary.
+        given: what the graph is run on.
+
+    Attributes:
+        probe: what the ids were that the run looked up, and which of them count.
+        until: the stage that the run ends with; "" where it ends with the embedding.
+        embedding: the value of the last tensor that was run for.
+        others: the value of each further output.
+        chosen: (node, value) of what conditionals were decided by.
+    """
+
+    def __init__(
+        self, graph: Graph, output: TensorRef, watched: Watched, substitutes: Substitutes, given: Feeding
+    ) -> None:
+        self.graph, self.output, self.given, self.at = graph, output, given, watched.taps
+        stages = list(watched.taps)
+        # What is decided on the way may be decided after the first layer.
+        self.until = "" if given.whole or watched.conditionals or len(stages) < 3 else stages[1]
+        self._kept = {ref.node for ref in (*watched.taps.values(), *watched.kept, watched.ids)}
+        self._values: dict[TensorRef, Any] = dict(given.feeds)
+        self._shapes: dict[str, list[tuple[int, ...]]] = {}
+        self._small: dict[TensorRef, np.ndarray] = {}
+        self._choices = {node.name: CHOICES[node.op] for node in watched.conditionals}
+        self.chosen: set[tuple[str, bool]] = set()
+        interpreter = Interpreter(graph, substitutes, self._observe)
+        last = self.at[self.until] if self.until else output
+        self.embedding, *found = interpreter.run([last, *watched.outputs.values()], given.feeds)
+        self.probe = self._probe(watched.ids)
+        self.others: dict[str, np.ndarray] = dict(zip(watched.outputs, found, strict=True))
+
+    def _probe(self, looked_up: TensorRef) -> Probe:
+        """Return what the run was given: of texts, the ids that it looked up."""
+        if isinstance(self.given.probe, Probe):
+            return self.given.probe
+        ids, texts = self.value(looked_up), len(next(iter(self.given.feeds.values())))
+        if ids.dtype.kind not in "iu" or ids.size % texts:
+            raise GraphError(f"Node '{looked_up.node}' does not make one row of ids a text.", REPORT)
+        return Probe.padded(ids.reshape(texts, -1), self.given.probe)
+
+    def _observe(self, node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:
+        if node.function:
+            return
+        if node.name in self._choices:
+            self.chosen.add((node.name, bool(np.all(inputs[self._choices[node.name]]))))
+        self._shapes[node.name] = [getattr(value, "shape", ()) for value in outputs]
+        for i, value in enumerate(outputs):
+            if isinstance(value, np.ndarray):
+                if value.dtype.kind == "i" and value.size <= SMALL and node.op != "Const":
+                    self._small[TensorRef(node.name, i)] = value
+                if node.name in self._kept:
+                    self._values[TensorRef(node.name, i)] = value
+
+    def shape(self, ref: TensorRef) -> tuple[int, ...]:
+        """Return the shape that a tensor had."""
+        return self._shapes[ref.node][ref.output]
+
+    def value(self, ref: TensorRef) -> np.ndarray:
+        """Return the value of a stage, of what was kept, or of what was fed.
+
+        Raises:
+            GraphError: it was not computed, or is no array.
+        """
+        if ref == self.output and not self.until:
+            return np.asarray(self.embedding)
+        if ref not in self._values:
+            raise GraphError(f"The value of '{ref}' was not seen in a run.", REPORT)
+        return np.asarray(self._values[ref])
+
+    def part(
+        self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray] | None = None
+    ) -> list[np.ndarray]:
+        """Run the part of the graph from `feeds` to `fetches`; the shapes of all values stay as they were.
+
+        Raises:
+            GraphError: it takes a variable, and `variable`, which gives their values, is None.
+        """
+        kept = {ref: value for ref, value in self._small.items() if ref not in fetches}
+        values = Interpreter(self.graph, Substitutes(variable or _no_variable, {})).run(fetches, {**kept, **feeds})
+        return [np.asarray(value) for value in values]
+
+
+def _no_variable(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' takes part where none should.", REPORT)

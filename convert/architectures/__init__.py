@@ -1,0 +1,58 @@
+"""The architectures that are known, each a value `ARCHITECTURE` in a file, or a folder, of its own, found by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+
+from hub2hf.analysis.flow import Flow
+from hub2hf.architectures.base import MODEL_FILE, Architecture, Recognised
+from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.errors import MappingError
+
+
+def _declared() -> Iterator[Architecture]:
+    for module in pkgutil.iter_modules(__path__):
+        known = getattr(import_module(f"{__name__}.{module.name}"), "ARCHITECTURE", None)
+        if known is not None:
+            yield known
+
+
+ARCHITECTURES: dict[str, Architecture] = {known.name: known for known in _declared()}
+
+# SHA-256 of the model classes that earlier versions shipped: folders of theirs are still ours. 0.1.0:
+SHIPPED = frozenset({"9e7fa03a23afba1432f61163e04b536a6767be3a13e2640c5dad857d1467011a"})
+
+
+def recognise(flow: Flow) -> Recognised:
+    """Return the encoder in a graph, of the first architecture that it is one of.
+
+    Raises:
+        MappingError: it is of none; says what each of them misses.
+    """
+    missed: list[tuple[Architecture, MappingError]] = []
+    for known in ARCHITECTURES.values():
+        try:
+            return known.recognise(flow)
+        except MappingError as error:
+            missed.append((known, error))
+    if len(missed) == 1:
+        raise missed[0][1]
+    told = " ".join(f"{known.title}: {error.problem}" for known, error in missed)
+    raise MappingError(f"The encoder is of no architecture that is known. {told}", missed[0][1].next_step)
+
+
+def architecture_of(encoder: EncoderBlueprint) -> Architecture:
+    """Return the architecture of an encoder that was read."""
+    return ARCHITECTURES[encoder.architecture]
+
+
+def ships_own_class(code: bytes) -> bool:
+    """Return whether `code` is a model class of this package, byte for byte, of this version or an earlier one."""
+    own = (known.model_code().read_bytes() for known in ARCHITECTURES.values())
+    return code in own or hashlib.sha256(code).hexdigest() in SHIPPED
+
+
+__all__ = ["ARCHITECTURES", "MODEL_FILE", "Architecture", "architecture_of", "recognise", "ships_own_class"]

@@ -1,0 +1,87 @@
+"""The activations that a Hugging Face model can be given, and which of them a part of a graph computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub2hf.analysis.flow import REPORT
+from hub2hf.analysis.read import SAME, Read
+from hub2hf.errors import GraphError
+from hub2hf.interpreter.arrays import erf
+from hub2hf.savedmodel.node import Node, TensorRef
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation.
+
+    Attributes:
+        function: in NumPy, float64 in and out.
+        transformers_name: its name in `transformers.activations.ACT2FN`; None when the identity.
+        torch_class: its class in `torch.nn` for a sentence-transformers module, which takes no arguments there.
+    """
+
+    function: Function
+    transformers_name: str | None
+    torch_class: str
+
+
+# Hendrycks and Gimpel 2016 (arXiv:1606.08415) give GELU with erf and its tanh approximation.
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu_tanh": Activation(
+        lambda x: 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x * x * x))),
+        "gelu_pytorch_tanh",
+        "torch.nn.modules.activation.GELU",
+    ),
+    "gelu_erf": Activation(
+        lambda x: 0.5 * x * (1.0 + erf(x / np.sqrt(2.0))), "gelu", "torch.nn.modules.activation.GELU"
+    ),
+    "relu": Activation(lambda x: np.maximum(x, 0.0), "relu", "torch.nn.modules.activation.ReLU"),
+    "tanh": Activation(np.tanh, "tanh", "torch.nn.modules.activation.Tanh"),
+    "none": Activation(lambda x: x, None, "torch.nn.modules.linear.Identity"),
+}
+
+
+def transformers_name(activation: str) -> str:
+    """Return what `transformers.activations.ACT2FN` calls an activation, by its name here."""
+    return ACTIVATIONS[activation].transformers_name or "linear"
+
+
+# Of the numbers that an activation is tried on, one in so many is so many times as large: some are cut off far out.
+FAR = (7, 20.0)
+
+
+def normalise(x: np.ndarray) -> np.ndarray:
+    """Return x [batch, hidden] divided by its L2 norm."""
+    return np.asarray(x / np.linalg.norm(x, axis=-1, keepdims=True))
+
+
+def identify_activation(
+    evaluate: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], start: Node, end: TensorRef, *, last: bool
+) -> tuple[Read[str], Read[bool]]:
+    """Return which activation lies between the output of `start` and the tensor `end`, and whether an L2 norm follows.
+
+    Args:
+        evaluate: from a value for the output of `start`, of `shape`, to the value of `end` (any shape of that size).
+        last: whether an L2 norm over the last axis may follow the activation.
+
+    Raises:
+        GraphError: it is none that is known.
+    """
+    x = np.linspace(-6.0, 6.0, int(np.prod(shape))).reshape(shape)
+    x = np.random.default_rng(0).permuted(x, axis=None)
+    x.flat[:: FAR[0]] *= FAR[1]
+    y = evaluate(x)
+    where = f"'{start.name}' → '{end.node}'"
+    for name, activation in ACTIVATIONS.items() if y.size == x.size else ():
+        plain = activation.function(x).reshape(-1, shape[-1])
+        for normal in (False, True) if last else (False,):
+            if np.abs((normalise(plain) if normal else plain) - y.reshape(-1, shape[-1])).max() < SAME:
+                return Read(name, f"nodes {where}"), Read(normal, f"nodes {where}")
+    known = ", ".join(ACTIVATIONS)
+    raise GraphError(f"The function computed by the nodes {where} is none of: {known}.", REPORT)

@@ -1,0 +1,252 @@
+"""What an architecture must give. One file, or one folder, holds all that is particular to it; see `Architecture`.
+
+Everybody else asks: reading the graph asks it to recognise itself and to compute its stages, writing the folder asks for
+configuration, class and modules, diagnosis for what may be blamed, cards and messages for its words.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hub2hf.analysis.flow import Flow, Join
+from hub2hf.analysis.places import Asking
+from hub2hf.analysis.read import Read
+from hub2hf.analysis.run import ObservedRun, Probe
+from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.architectures.head import Head, Weights, dense_key
+from hub2hf.errors import MappingError
+from hub2hf.savedmodel.node import TensorRef
+from hub2hf.state_dict import Mapped, Rule
+
+MODEL_FILE = "modeling_hub2hf.py"
+EMBEDDINGS = "embeddings"  # the first stage
+
+
+def layer_stage(number: int) -> str:
+    """Return the name of the stage that a layer makes."""
+    return f"layer {number}"
+
+
+def layer_of(stage: str) -> int:
+    """Return the number of the layer that makes a stage; -1 where none does."""
+    number = stage.removeprefix("layer ")
+    return int(number) if number != stage and number.isdecimal() else -1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A variable, and what it is to the encoder.
+
+    Attributes:
+        key: a state-dict key that it goes to, at least in part, or one that stands for it where several share a product.
+        leaf: the variable.
+        role: a role of `hub2hf.analysis.substitutes`.
+        shared: the product where several keys may share one.
+    """
+
+    key: str
+    leaf: str
+    role: str
+    shared: Join | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mapping: `mapped` in state-dict order, and the number of heads."""
+
+    mapped: tuple[Mapped, ...]
+    heads: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """What diagnosis may change in a loaded model, to see whether it explains a difference.
+
+    Attributes:
+        cause: what is then to blame, in a few words.
+        instead: what is put in place of what, as "X in place of Y".
+        attributes: (owner, name of its attribute, value).
+    """
+
+    cause: str
+    instead: str
+    attributes: Sequence[tuple[Any, str, Any]]
+
+
+# From first tokens [batch, hidden] to those after the dense layer, the name of the activation, and what it makes of them.
+StockPooler = Callable[[np.ndarray], tuple[np.ndarray, str, np.ndarray]]
+
+
+class Recognised(ABC):
+    """An encoder of one architecture, as it was recognised in one graph.
+
+    Attributes:
+        architecture: which.
+        flow: the graph.
+        ids: the tensor of the ids that the word embeddings are looked up by.
+        types: the variable of the token-type embeddings, and how many rows it has; ("", 1) where there are none.
+        layers: how many there are.
+        head: what follows them.
+        taps: stage → the tensor that holds it, [batch * length, hidden] or [batch, length, hidden], in the order of the
+            computation, without the last layer.
+    """
+
+    architecture: Architecture
+    flow: Flow
+    ids: TensorRef
+    types: tuple[str, int]
+    layers: int
+    head: Head
+    taps: Mapping[str, TensorRef]
+
+    @abstractmethod
+    def claims(self) -> Iterator[Claim]:
+        """Yield every variable that has a place."""
+
+    @abstractmethod
+    def size(self, name: str) -> Read[int]:
+        """Return vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""
+
+    def entering(self) -> set[TensorRef]:
+        """Return the tensors whose values `settle` asks of a run."""
+        return set()
+
+    @abstractmethod
+    def settle(self, asking: Asking, run: ObservedRun) -> None:
+        """Settle what the graph alone does not tell, such as which operands are queries and which keys."""
+
+    @abstractmethod
+    def mapping(self, asking: Asking, names: Mapping[str, Sequence[str]]) -> Found:
+        """Return the mapping.
+
+        Args:
+            asking: asks the graph.
+            names: variable → the names that it goes by.
+
+        Raises:
+            MappingError: something in the graph is more than a move, or sizes do not agree.
+        """
+
+    @abstractmethod
+    def read(self, run: ObservedRun, found: Found) -> dict[str, Read[Any]]:
+        """Return what is read of the layers, by the names of `EncoderBlueprint`.
+
+        Raises:
+            GraphError: it is nothing that is known.
+        """
+
+    @abstractmethod
+    def stages(self, probe: Probe, weights: Weights, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (name, value) of each stage up to the last layer, in NumPy, float64: [rows of `Probe.counted`, hidden].
+
+        Args:
+            probe: ids, token types, and which of them attention sees.
+            weights: from a state-dict key to its tensor.
+            read: what `read` returned.
+        """
+
+
+class Architecture(ABC):
+    """All that is known of one architecture.
+
+    Attributes:
+        name: that of the registry; the file has it too.
+        title: as messages and cards call it.
+        model_class: its class in transformers.
+        families: name of an exporter's convention → its rules from variable names to state-dict keys.
+        token_types: the state-dict key of the token-type embeddings; "" where there are none.
+    """
+
+    name: str
+    title: str
+    model_class: str
+    families: Mapping[str, tuple[Rule, ...]]
+    token_types: str = ""
+
+    @abstractmethod
+    def recognise(self, flow: Flow) -> Recognised:
+        """Return the encoder in a graph.
+
+        Raises:
+            MappingError: the computation is not of this architecture; says where it parts.
+        """
+
+    @abstractmethod
+    def dense_key(self, encoder: EncoderBlueprint, number: int) -> str:
+        """Return the start of the keys that the Hugging Face class has for a dense layer of the head that was read."""
+
+    @abstractmethod
+    def config(self, encoder: EncoderBlueprint, pad_id: int) -> dict[str, Any]:
+        """Return `config.json`; dropout is not in the graph and is left to the default."""
+
+    @abstractmethod
+    def needs_model_class(self, encoder: EncoderBlueprint) -> bool:
+        """Return whether `pooler_output` of the stock class is not the graph's embedding."""
+
+    @abstractmethod
+    def model_code(self) -> Path:
+        """Return the file of the model class that a folder then ships as `MODEL_FILE`."""
+
+    def finished(self, mapped: Sequence[Mapped], encoder: EncoderBlueprint) -> tuple[Mapped, ...]:
+        """Return the mapping with the keys of the Hugging Face class for the head that was read."""
+        keys = {
+            f"{dense_key(number)}.{part}": f"{self.dense_key(encoder, number)}.{part}"
+            for number in range(len(encoder.dense))
+            for part in ("weight", "bias")
+        }
+        return tuple(replace(item, key=keys.get(item.key, item.key)) for item in mapped)
+
+    def dense_keys(self, encoder: EncoderBlueprint) -> list[tuple[str, str]]:
+        """Return the keys of weight and bias of each dense layer of the head, "" for one without bias."""
+        starts = [(self.dense_key(encoder, number), layer.bias) for number, layer in enumerate(encoder.dense)]
+        return [(f"{start}.weight", f"{start}.bias" if bias else "") for start, bias in starts]
+
+    def modules(self) -> list[tuple[str, str]]:
+        """Return (folder, class) of the sentence-transformers modules before the pooling."""
+        return [("", "Transformer")]
+
+    def stock_activation(self, encoder: EncoderBlueprint) -> str | None:
+        """Return the activation of the pooler, where the head has the weights of the stock class; None where it has not."""
+        return None
+
+    def stock_pooler(self, model: Any) -> StockPooler | None:
+        """Return the pooler of a loaded model of the stock class, for diagnosis; None where there is none."""
+        return None
+
+    def changes(self, model: Any) -> Iterator[Change]:
+        """Yield what diagnosis may change in a loaded model."""
+        yield from ()
+
+    def keys_named(self, name: str) -> set[str]:
+        """Return the state-dict keys that the name of a variable may mean, in any family."""
+        found, end = set(), name.rpartition("/")[2]
+        for rules in self.families.values():
+            for rule in rules:
+                match = rule.pattern.fullmatch(name) if rule.variable.endswith(end) else None
+                if match:
+                    found.add(rule.key.replace("{i}", match.groupdict().get("i") or ""))
+        return found
+
+
+def owners(encoder: Recognised) -> dict[str, Claim]:
+    """Return variable → the claim on it.
+
+    Raises:
+        MappingError: a variable stands at two places.
+    """
+    found: dict[str, Claim] = {}
+    for claim in encoder.claims():
+        other = found.setdefault(claim.leaf, claim)
+        if other is not claim and (claim.shared is None or other.shared is not claim.shared):
+            raise MappingError(
+                f"Variable {encoder.flow.shown([claim.leaf])} stands at two places, that of '{other.key}' and of "
+                f"'{claim.key}'.",
+                f"{encoder.architecture.model_class} has weights of its own at each place.",
+            )
+    return found

@@ -1,0 +1,94 @@
+"""The pattern of a BERT encoder: three tables, and layers of four products by weights, one deeper each.
+
+Each layer has queries, keys and values at one depth, then the output of the attention, the inner and the outer layer; a
+LayerNorm follows the embeddings, the attention and the layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hub2hf.analysis.flow import REPORT, Attention, Dense, Flow, Join, Norm
+from hub2hf.errors import MappingError
+
+STEPS = 4  # depths of a layer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the encoder; see `Structure`."""
+
+    attention: Attention
+    attention_norm: Norm
+    inner: Dense
+    outer: Dense
+    norm: Norm
+
+
+class Structure:
+    """The parts of a BERT encoder in a graph.
+
+    Attributes:
+        tables: "words", "positions", "types" → the variable.
+        lookup: the join that looks up the word embeddings.
+        norm, layers: the parts, in order.
+        depth: that of the last layer.
+
+    Raises:
+        MappingError: the computation is not that of a BERT encoder; says where it parts.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.lookup, self.tables = self._embeddings()
+        self.norm = flow.norm(0)
+        count = self._count()
+        self.layers = tuple(self._layer(number) for number in range(count))
+        self.depth = STEPS * count
+
+    def _embeddings(self) -> tuple[Join, dict[str, str]]:
+        """Return the lookup of the words, and the three tables: word embeddings have the most rows, types the fewest."""
+        rows = self.flow.tables()
+        words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
+        if not words or len(rows) != 3 or words[0].leaves[0] != rows[0]:
+            found = self.flow.shown(rows) if rows else "none"
+            raise MappingError(
+                f"BERT looks up words, positions and token types in three tables; this graph uses {found}.", REPORT
+            )
+        same = [join.node.name for join in words if join.leaves == words[0].leaves]
+        if len(same) > 1:
+            raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
+        return words[0], dict(zip(("words", "positions", "types"), rows, strict=True))
+
+    def _count(self) -> int:
+        """Return the number of layers: as many as begin with an attention."""
+        flow, count = self.flow, 0
+        while STEPS * (count + 1) < len(flow.steps) and flow.operands_meet(STEPS * count + 1):
+            for at in range(STEPS * count + 1, STEPS * (count + 1) + 1):
+                products = flow.steps[at]
+                if len(products) not in ((1, 2, 3) if at % STEPS == 1 else (1,)):
+                    names = flow.shown([leaf for join in products for leaf in join.leaves])
+                    raise MappingError(
+                        f"After {at - 1} products by weights, {len(products)} follow side by side ({names}): a layer of "
+                        "BERT has one, or three for queries, keys and values.",
+                        REPORT,
+                    )
+            count += 1
+        if not count:
+            raise MappingError(
+                f"{len(flow.steps) - 1} products by weights follow each other, and no products of queries and keys after "
+                f"the first; a layer of BERT has {STEPS}, and begins with an attention.",
+                REPORT,
+            )
+        return count
+
+    def _layer(self, number: int) -> Layer:
+        flow, depth = self.flow, STEPS * number + 1
+        attention = flow.attention(depth, f"Layer {number}")
+        return Layer(
+            attention, flow.norm(depth + 1), flow.dense(depth + 2), flow.dense(depth + 3), flow.norm(depth + 3)
+        )
+
+    def exchange(self) -> None:
+        """Take the queries of all layers for their keys, and their keys for the queries."""
+        self.layers = tuple(replace(layer, attention=layer.attention.exchanged()) for layer in self.layers)
