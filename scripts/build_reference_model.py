@@ -43,6 +43,9 @@ class Options:
     max_length: int = 128
     epsilon: float = 1e-12
     activation: str = "gelu_tanh"
+    pooling: str = "first"
+    dense_layers: int = 1  # after the pooling, each with the activation `pooler`
+    dense_bias: bool = True
     pooler: str = "gelu_tanh"
     normalise: bool = True
     scope: str = "student_bert"
@@ -122,11 +125,22 @@ class Variables:
         return tf.convert_to_tensor(variable)
 
 
-def dense(x: tf.Tensor, size: int, make: Variables, scope: str = "dense") -> tf.Tensor:
+# From states [batch, length, hidden] and mask [batch, length, 1] to [batch, hidden].
+POOLINGS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "first": lambda x, mask: tf.squeeze(x[:, 0:1, :], axis=1),
+    "mean": lambda x, mask: tf.reduce_sum(x * mask, 1) / tf.reduce_sum(mask, 1),
+    "max": lambda x, mask: tf.reduce_max(x + (1.0 - mask) * -1e9, 1),
+    "mean_sqrt": lambda x, mask: tf.reduce_sum(x * mask, 1) / tf.sqrt(tf.reduce_sum(mask, 1)),
+}
+
+
+def dense(x: tf.Tensor, size: int, make: Variables, scope: str = "dense", *, biased: bool = True) -> tf.Tensor:
     """Return x @ kernel + bias for x [rows, inputs] → [rows, size]."""
     inputs = int(x.shape[-1])
     with v1.variable_scope(scope):
         kernel = make("kernel", (inputs, size), 1.0 / np.sqrt(inputs))
+        if not biased:
+            return tf.matmul(x, kernel)
         bias = make("bias", (size,), 0.1)
         return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
@@ -214,8 +228,10 @@ def encode(ids: tf.Tensor, pieces: int, make: Variables) -> tf.Tensor:
                     x = encoder_layer(x, bias, batch, make)
             x = tf.reshape(x, [batch, o.max_length, o.hidden])
         with v1.variable_scope("pooler"):
-            first = tf.squeeze(x[:, 0:1, :], axis=1)
-            pooled = ACTIVATIONS[o.pooler](dense(first, o.hidden, make))
+            pooled = POOLINGS[o.pooling](x, mask[:, :, tf.newaxis])
+            for i in range(o.dense_layers):
+                name = f"dense_{i}" if i else "dense"
+                pooled = ACTIVATIONS[o.pooler](dense(pooled, o.hidden, make, name, biased=o.dense_bias))
     return tf.nn.l2_normalize(pooled, axis=-1) if o.normalise else pooled
 
 

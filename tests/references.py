@@ -46,6 +46,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "max_bytes_per_word": 40,
         "delete_pattern": r"\p{Cc}",
     },
+    "mean": {"pooling": "mean", "dense_layers": 0, "layers": 2},
+    "max": {
+        "pooling": "max",
+        "dense_layers": 2,
+        "dense_bias": False,
+        "pooler": "tanh",
+        "normalise": False,
+        "layers": 1,
+    },
     "stock": {"pooler": "tanh", "normalise": False, "layers": 1},  # a pooler that BertModel has
     "bare": {"cut_patterns": (), "delete_pattern": "", "max_length": 32, "pooler": "gelu_erf", "layers": 1},
 }

@@ -31,7 +31,9 @@ def test_every_option_is_read(variant: Reference) -> None:
     assert encoder.intermediate_size.value == options.intermediate
     assert encoder.positions.value == options.positions
     assert encoder.hidden_activation.value == options.activation
-    assert [layer.activation for layer in encoder.dense] == [options.pooler]
+    assert [layer.activation for layer in encoder.dense] == [options.pooler] * options.dense_layers
+    assert all(layer.bias == options.dense_bias for layer in encoder.dense)
+    assert encoder.pooler.value == options.pooling
     assert encoder.layer_norm_epsilon.value == options.epsilon
     assert encoder.normalised.value == options.normalise
     assert encoder.token_type_row.value == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,26 @@ def test_pooler_output_is_the_graphs_own_output(
         found = AutoModel.from_pretrained(converted_variant, trust_remote_code=True)(**inputs).pooler_output.numpy()
     scale = np.abs(expected).max() if not variant.options.normalise else 1.0
     assert np.abs(found - expected).max() <= 2e-6 * scale
+
+
+def test_a_mean_is_exact_in_all_languages_in_every_way_that_applies(
+    reference: Callable[[str], Reference], tmp_path: Path
+) -> None:
+    folder, out = reference("mean").folder, tmp_path / "out"
+    hub2hf.convert(folder, out)
+    report = hub2hf.verify(folder, out)
+    assert report.equivalent
+    assert {row.surface for row in report.rows} == {"automodel", "sentence-transformers"}
+    assert len({row.language for row in report.rows} - {"traps"}) == 109
+    assert max(row.difference for row in report.rows) <= 2e-6
+
+
+def test_a_sum_by_the_root_of_the_length_is_exact(build: Callable[..., Reference], tmp_path: Path) -> None:
+    folder, out = build(pooling="mean_sqrt", layers=1, pooler="tanh").folder, tmp_path / "out"
+    assert hub2hf.convert(folder, out).blueprint.encoder.pooler.value == "mean_sqrt"
+    report = hub2hf.verify(folder, out, languages=("de", "ja", "traps"))
+    assert report.equivalent
+    assert max(row.difference for row in report.rows) <= 2e-6
 
 
 def test_the_recording_is_what_tensorflow_computes_now(tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ class Pooler:
 
 POOLERS: dict[str, Pooler] = {
     "first": Pooler(lambda states, attended: states[0], "cls_token", "the first token"),
+    "mean": Pooler(lambda states, attended: states[attended].mean(0), "mean_tokens", "the mean over tokens"),
+    "max": Pooler(lambda states, attended: states[attended].max(0), "max_tokens", "the largest over tokens"),
+    "mean_sqrt": Pooler(
+        lambda states, attended: states[attended].sum(0) / np.sqrt(attended.sum()),
+        "mean_sqrt_len_tokens",
+        "the sum over tokens, divided by the root of their number",
+    ),
 }
 
 # What is told in a refusal: none of these has its equal in the libraries, or it reads what is only padding.
@@ -38,12 +45,7 @@ OTHERS: dict[str, Function] = {
     "the last token": lambda states, attended: states[-1],
     "the last token that is no padding": lambda states, attended: states[np.flatnonzero(attended)[-1]],
     "the mean over all tokens (mean pooling)": lambda states, attended: states.mean(0),
-    "the mean over tokens (mean pooling)": lambda states, attended: states[attended].mean(0),
     "the sum over all tokens": lambda states, attended: states.sum(0),
     "the sum over tokens": lambda states, attended: states[attended].sum(0),
-    "the sum over tokens, divided by the root of their number": lambda states, attended: (
-        states[attended].sum(0) / np.sqrt(attended.sum())
-    ),
     "the largest over all tokens (max pooling)": lambda states, attended: states.max(0),
-    "the largest over tokens (max pooling)": lambda states, attended: states[attended].max(0),
 }

@@ -50,7 +50,7 @@ def test_everything_else_is_read_of_a_text_model(tmp_path: Path) -> None:
 
 
 def test_each_thing_that_is_not_understood_is_told(tmp_path: Path) -> None:
-    found = diagnosed(save(tmp_path / "model", Encoder("albert", "mean", "causal")))
+    found = diagnosed(save(tmp_path / "model", Encoder("albert", "plain_mean", "causal")))
     kinds = said(found, "kind")
     for part in ("embedding projection, from 8 to 16", "one layer, whose weights", "(causal)", "mean pooling"):
         assert part in kinds

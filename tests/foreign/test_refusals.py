@@ -12,7 +12,6 @@ import hub2hf
 from hub2hf.errors import GraphError, Hub2HFError
 
 KINDS = {
-    "mean": "mean over tokens (mean pooling) where a pooler that is known takes the first token",
     "plain_mean": "mean over all tokens (mean pooling) where a pooler that is known takes the first token",
     "max": "the largest over all tokens (max pooling)",
     "pre_norm": "(pre-LayerNorm)",
@@ -53,7 +52,7 @@ def _also(kind: str) -> str:
 
 
 def test_two_twists_are_both_told(tmp_path: Path) -> None:
-    folder = save(tmp_path / "model", Encoder("pre_norm", "mean"))
+    folder = save(tmp_path / "model", Encoder("pre_norm", "plain_mean"))
     with pytest.raises(Hub2HFError, match=r"pre-LayerNorm.*mean pooling"):
         hub2hf.inspect(folder, vocab=VOCABULARY)
 

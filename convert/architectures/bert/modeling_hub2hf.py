@@ -9,6 +9,9 @@ from transformers.activations import ACT2FN
 # From states [batch, length, hidden] and the mask [batch, length, 1], 1.0 for each token, to one row a text.
 POOLINGS = {
     "first": lambda states, mask: states[:, 0],
+    "mean": lambda states, mask: (states * mask).sum(1) / mask.sum(1),
+    "max": lambda states, mask: states.masked_fill(mask == 0, -torch.inf).max(1).values,
+    "mean_sqrt": lambda states, mask: (states * mask).sum(1) / mask.sum(1).sqrt(),
 }
 
 
