@@ -15,7 +15,12 @@ What was found in their sources and by running them (0.2.0 and 4.3.2; Node 20 an
 - `WhitespaceSplit` takes U+FEFF for white space, and not U+0085.
 - WordPiece, and the template around the pieces, are those of the Rust library. Nothing truncates unless it is asked to.
 
-Look-behind is needed: Chrome 62, Firefox 78, Safari 16.4.
+Look-behind is needed: Chrome 62, Firefox 78, Safari 16.4. `scripts/fuzz_tokenizer.py --javascript` finds no difference from
+the Rust library's ids in 1,134,967 texts of LEALLA's rules and BERT's, cased and uncased.
+
+Why not one file for both: Rust pays for every match and every character of it, so what is fast there needs `\K` and `\G`;
+and without `Precompiled`, folding would take thousands of replacements there too. The Rust library refuses this file, and
+these libraries refuse that one, so that neither is used by mistake.
 """
 
 from __future__ import annotations
