@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub2hf.blueprint import Blueprint, read_blueprint
-from hub2hf.equivalence.result import Report
 from hub2hf.equivalence.sentences import check_languages, chosen_sentences, chunked
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.export import (
@@ -37,6 +36,7 @@ from hub2hf.export.files import write_whole
 from hub2hf.known_models import find_model
 from hub2hf.onnx import write_onnx
 from hub2hf.opened import diagnose, opened, reference
+from hub2hf.proof import Report
 from hub2hf.savedmodel import stripped
 from hub2hf.sources import address_of, model_of, resolve
 from hub2hf.targets import export_to
@@ -316,7 +316,7 @@ def verify(
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
-    from hub2hf.equivalence import proof
+    from hub2hf.equivalence import adding
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.recording import Recording
     from hub2hf.equivalence.tolerances import load_tolerances
@@ -343,9 +343,9 @@ def verify(
             report = hold(witness, loaded, allowed, named=str(source), progress=progress)
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
-    if not add_proof or tolerances is not None or not proof.of_own_sentences(recording, sentences):
+    if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
         return report
-    return replace(report, note=proof.add_proof(loaded.folder, report))
+    return replace(report, note=adding.add_proof(loaded.folder, report))
 
 
 def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:

@@ -69,9 +69,12 @@ def running(folder: Path, rounds: int) -> tuple[dict[str, list[float]], dict[str
     shutil.copy(folder / "tokenizer.json", half)
     shutil.move(hub2hf.export(folder, "onnx", dtype="float16"), half / "onnx" / "model.onnx")
     sessions = {"ONNX Runtime": Session(folder), "ONNX Runtime, float16 weights": Session(half)}
-    ways: dict[str, Callable[[], Any]] = {
-        "PyTorch": lambda: torch_side.encode(texts, batch_size=32),
-        **{name: lambda session=session: session.embed(texts).embeddings for name, session in sessions.items()},
+
+    def of(session: Session) -> Callable[[], Any]:
+        return lambda: session.embed(texts).embeddings
+
+    ways: dict[str, Callable[[], Any]] = {"PyTorch": lambda: torch_side.encode(texts, batch_size=32)} | {
+        k: of(v) for k, v in sessions.items()
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     made: dict[str, Any] = {}

@@ -11,8 +11,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from hub2hf.equivalence.reports import print_report
-from hub2hf.equivalence.result import Cause, Failure, Report, Row
 from hub2hf.equivalence.sentences import language_sentences
+from hub2hf.proof import Cause, Conditions, Failure, Report, Row
 
 LANGUAGES = list(dict.fromkeys(sentence.language for sentence in language_sentences()))
 SURFACES = ["sentence-transformers", "automodel", "bert", "card"]
@@ -28,7 +28,16 @@ def row(surface: str = "automodel", language: str = "de", difference: float = 3.
 
 def report(rows: Sequence[Row], failures: Sequence[Failure] = (), causes: Sequence[Cause] = ()) -> Report:
     versions = {"transformers": "4.57.1", "torch": "2.9.0"}
-    return Report("lealla-mini", "sha256:0123", "TensorFlow 2.19.0", "port", versions, rows, failures, causes, 83.4)
+    return Report(
+        fingerprint="sha256:0123",
+        rows=rows,
+        failures=failures,
+        causes=causes,
+        conditions={"automodel": Conditions("2.19.0", versions=versions)},
+        source="lealla-mini",
+        candidate="port",
+        seconds=83.4,
+    )
 
 
 def passing(surfaces: Sequence[str] = SURFACES) -> Report:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from references import EMBEDDED, GOLDEN, Reference
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
-from hub2hf.export.card import render_card
+from hub2hf.export.about import read_proof
+from hub2hf.export.card import render_card, shown
 from hub2hf.export.manifest import read_manifest
-from hub2hf.export.proof import Proof, read_proof, shown
 from hub2hf.known_models import find_model
+from hub2hf.proof import Cause
 
 
 def text_of(folder: Path) -> str:
@@ -57,8 +59,7 @@ class TestMetadata:
 
     @pytest.mark.parametrize("name", ["lealla-small", "lealla-base", "lealla-large"])
     def test_of_each_lealla_has_what_the_published_card_has(self, verified: Path, name: str) -> None:
-        manifest = read_manifest(verified)
-        manifest["model"] = {**find_model(name).to_json(), "evidence": "a test"}
+        manifest = replace(read_manifest(verified), model=find_model(name), evidence="a test")
         text = render_card(manifest, read_proof(verified, manifest))
         data = ModelCard(text).data
         assert len(data.language) == 109
@@ -100,9 +101,13 @@ class TestText:
         manifest = read_manifest(folder)
         proof = read_proof(folder, manifest)
         assert proof is not None
-        rows = [{**row, "difference": 0.9} for row in proof.rows]
-        text = render_card(manifest, Proof({**proof.data, "rows": rows, "summary": "NOT EQUIVALENT: by <b>*far*</b>"}))
-        assert "❌ **Not equivalent to the original.** by \\<b\\>\\*far\\*\\</b\\>" in text
+        rows = [replace(row, difference=0.9) for row in proof.rows]
+        text = render_card(manifest, replace(proof, rows=rows, causes=[Cause("by <b>*far*</b>", "a test")]))
+        assert (
+            "❌ **Not equivalent to the original.** automodel, sentence-transformers, bert and card outside their"
+            in text
+        )
+        assert "likely cause: by \\<b\\>\\*far\\*\\</b\\>" in text
         assert "same function" not in text
         assert text.count("| outside its tolerance |") == 4
 
@@ -111,17 +116,17 @@ class TestText:
         assert shown(value) == text
 
     def test_of_a_recognised_folder_does_not_claim_its_weights(self, verified: Path) -> None:
-        manifest = read_manifest(verified)
-        manifest["model"] = {**find_model("lealla-large").to_json(), "evidence": "a test"}
+        manifest = replace(read_manifest(verified), model=find_model("lealla-large"), evidence="a test")
         assert "whether its weights are the published ones was not checked" in render_card(manifest, None)
-        manifest["source"]["address"] = "https://tfhub.dev/google/LEALLA/LEALLA-large/1"
+        address = "https://tfhub.dev/google/LEALLA/LEALLA-large/1"
+        manifest = replace(manifest, source={**manifest.source, "address": address})
         assert "was not checked" not in render_card(manifest, None)
 
     def test_names_limits_and_provenance(self, verified: Path) -> None:
         text, manifest = text_of(verified), read_manifest(verified)
         assert "cut to 128 pieces" in text
         assert "more than 100 UTF-8 bytes" in text
-        assert manifest["source"]["fingerprint"] in text
+        assert manifest.fingerprint in text
 
     def test_has_no_place_of_this_machine(self, verified: Path) -> None:
         for name in ("README.md", "equivalence.json", "hub2hf.json"):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from hub2hf.equivalence.recording import EMBEDDING, Recording, join
-from hub2hf.equivalence.result import Row
 from hub2hf.equivalence.sentences import Sentence, chosen_sentences, chunked, read_sentences
 from hub2hf.equivalence.tolerances import Tolerance, Tolerances, load_tolerances
 from hub2hf.equivalence.verify import EXAMINED, Verification, Witness, verify
 from hub2hf.errors import SourceError
+from hub2hf.proof import Row
 
 TEXTS = ("one", "two", "three", "four")
 IDS = [[101, 7, 102], [101, 8, 102], [101, 9, 102], [101, 9, 9, 102]]
@@ -41,8 +41,8 @@ class Candidate:
         return Embedded([self.ids[i] for i in at], self.vectors[at])
 
     @property
-    def versions(self) -> dict[str, str]:
-        return {}
+    def versions(self) -> dict[str, dict[str, str]]:
+        return {name: {} for name in self.surfaces}
 
 
 def turned(*angles: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ from hub_server import Fault, HubServer
 from references import GOLDEN
 
 import hub2hf
-from hub2hf.export.card import write_about
+from hub2hf.export.about import read_proof, write_about
 from hub2hf.export.manifest import MANIFEST, read_manifest
-from hub2hf.export.proof import Proof, read_proof
 from hub2hf.hub.plan import unproved
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
@@ -224,8 +224,8 @@ class TestProof:
         manifest = read_manifest(push.folder)
         proof = read_proof(push.folder, manifest)
         assert proof is not None
-        rows = [{**row, "difference": 0.9} for row in proof.rows]
-        write_about(push.folder, manifest, Proof({**proof.data, "rows": rows}))
+        rows = [replace(row, difference=0.9) for row in proof.rows]
+        write_about(push.folder, manifest, replace(proof, rows=rows))
         assert_refused(push(), "not equivalent")
 
     def test_a_verification_of_one_way_of_loading_is_none(self, push: Push) -> None:
@@ -238,10 +238,10 @@ class TestProof:
         manifest = read_manifest(push.folder)
         proof = read_proof(push.folder, manifest)
         assert proof is not None
-        manifest["model"] = None
+        manifest = manifest.named(None)
         assert unproved(manifest, proof) == ""
-        rows = [row for row in proof.rows if row["language"] in ("de", "traps")]
-        assert "covers 1 of its 109 languages" in unproved(manifest, Proof({**proof.data, "rows": rows}))
+        rows = [row for row in proof.rows if row.language in ("de", "traps")]
+        assert "covers 1 of its 109 languages" in unproved(manifest, replace(proof, rows=rows))
 
     def test_a_link_is_refused(self, push: Push, tmp_path: Path) -> None:
         (tmp_path / "secret").write_bytes((push.folder / "vocab.txt").read_bytes())

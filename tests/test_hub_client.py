@@ -15,11 +15,11 @@ import pytest
 from huggingface_hub import get_session
 
 from hub2hf.errors import ExportError, HubError
-from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.export.manifest import MANIFEST, listed, read_manifest
 from hub2hf.hub import client
 from hub2hf.hub.plan import check_folder, check_names, plan
 from hub2hf.hub.push import _additions
-from hub2hf.hub.repository import RemoteFile, Repository, card_diff, entry_of, holds
+from hub2hf.hub.repository import RemoteFile, Repository, card_diff, holds
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
 NAME = "tester/model"
@@ -48,13 +48,13 @@ def raising(*errors: Exception, result: str = "done") -> Callable[[], str]:
 
 class TestFiles:
     def test_exactly_those_of_the_manifest_are_sent(self, folder: Path) -> None:
-        listed = {MANIFEST, *read_manifest(folder)["files"]}
+        names = {MANIFEST, *read_manifest(folder).files}
         (folder / "private_notes.txt").write_text("mine")
         (folder / "1_Pooling" / "secret.bin").write_bytes(b"mine")
         ready = check_folder(folder, NAME, allow_unverified=True)
-        assert set(ready.contents) == listed
-        assert {operation.path_in_repo for operation in _additions(ready)} == listed
-        assert set(ready.files) == listed - {MANIFEST}
+        assert set(ready.contents) == names
+        assert {operation.path_in_repo for operation in _additions(ready)} == names
+        assert set(ready.files) == names - {MANIFEST}
 
     def test_what_is_not_proved_is_refused(self, folder: Path) -> None:
         with pytest.raises(ExportError, match="no verification"):
@@ -200,8 +200,8 @@ class TestComparing:
 
     def test_a_manifest_that_is_none_lists_nothing(self) -> None:
         for text in ("", "[]", "{}", '{"files": 3}', '{"files": {"a": 1}}', "[" * 100_000):
-            assert entry_of(text) == {}
-        assert entry_of('{"files": {"a": {"bytes": 1}}}') == {}
+            assert listed(text) == {}
+        assert listed('{"files": {"a": {"bytes": 1}}}') == {}
 
     def test_a_diff_goes_from_there_to_here(self) -> None:
         assert card_diff("old", "new").splitlines()[3:] == ["-old", "+new"]

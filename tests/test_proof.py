@@ -1,41 +1,52 @@
-"""What a proof is worth, once it is read again: no row of it counts for more than it says."""
+"""What a proof is worth, and that it comes back as it was: no row of it counts for more than it says."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub2hf.equivalence.adding import joined
+from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError
+from hub2hf.export.about import about_files, files_read, read_proof
 from hub2hf.export.files import hash_file
-from hub2hf.export.manifest import MANIFEST, PROOF, VERSION, problems, proved_files, read_manifest, unknown_files
-from hub2hf.export.proof import TRAPS, Proof, read_proof
+from hub2hf.export.manifest import CARD, MANIFEST, PROOF, VERSION, Manifest, problems, read_manifest, unknown_files
 from hub2hf.hub.plan import unproved
 from hub2hf.known_models import find_model
+from hub2hf.proof import EXACT, TIGHT, TRAPS, Cause, Conditions, Failure, Proof, Row
+from hub2hf.proof.codec import FORMAT, from_json, to_json
+from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces.base import Surface
 
 LANGUAGES = find_model("lealla-large").card.languages
 WAYS = ("automodel", "sentence-transformers")
-TIGHT = 1e-3
+CONVERTER = {"name": "hub2hf", "version": "1"}
 
 
-def row(surface: str = "automodel", language: str = "de", **changes: Any) -> dict[str, Any]:
-    found = {"surface": surface, "language": language, "difference": 3e-7, "tolerance": 2e-6, "other_ids": 0}
-    return {**found, "reason": "round-off", **changes}
+def row(surface: str = "automodel", language: str = "de", **changes: Any) -> Row:
+    return replace(Row(surface, language, 4, 0, 3e-7, 6e-7, 2e-6, "round-off", "hund"), **changes)
 
 
-def proof(*rows: dict[str, Any]) -> Proof:
-    return Proof({"rows": rows, "tight": TIGHT})
+def proof(*rows: Row, **changes: Any) -> Proof:
+    conditions = {one.surface: Conditions("2.19.0", versions={"torch": "2"}) for one in rows}
+    return replace(Proof(fingerprint="0" * 64, rows=rows, conditions=conditions), **changes)
 
 
-def whole(**changes: Any) -> list[dict[str, Any]]:
+def whole(ways: Sequence[str] = WAYS, **changes: Any) -> list[Row]:
     """Every way in every language, and the traps."""
-    return [row(way, language, **changes) for way in WAYS for language in (*LANGUAGES, TRAPS)]
+    return [row(way, language, **changes) for way in ways for language in (*LANGUAGES, TRAPS)]
 
 
-def manifest(*names: str) -> dict[str, Any]:
-    return {"model": None, "files": {name: {} for name in ("config.json", "modules.json", *names)}}
+def manifest(*names: str) -> Manifest:
+    files = {name: {"bytes": 0, "sha256": "0" * 64} for name in names or ("config.json", "modules.json")}
+    blueprint = {"encoder": {}, "text": [], "mapping": [], "vocabulary": {}}
+    return Manifest({"fingerprint": "0" * 64}, blueprint, {}, files, CONVERTER, {})
 
 
 class TestEquivalent:
@@ -48,7 +59,7 @@ class TestEquivalent:
 
     def test_is_not_what_failed_anywhere(self) -> None:
         assert not proof(row(), row("card", difference=0.06, tolerance=0.05)).equivalent
-        assert not proof(row(), row(language="ja", difference="NaN")).equivalent
+        assert not proof(row(), row(language="ja", difference=math.nan)).equivalent
 
     def test_is_not_what_compared_nothing(self) -> None:
         assert not proof().equivalent
@@ -60,22 +71,32 @@ class TestEquivalent:
 
 class TestWays:
     def test_an_exact_way_has_the_ids_of_the_graph(self) -> None:
-        first, second = proof(row(), row("bert", other_ids=1)).ways()
+        first, second = proof(row(), row("bert", other_ids=1)).worth.ways
         assert (first.exact, first.other_ids) == (True, 0)
         assert (second.exact, second.other_ids) == (False, 1)
 
-    def test_an_exact_way_is_within_the_tightest_tolerance(self) -> None:
-        first, second = proof(row(), row("card", difference=3e-6, tolerance=0.05)).ways()
+    def test_an_exact_way_is_within_round_off(self) -> None:
+        first, second = proof(row(), row("card", difference=3e-6, tolerance=0.05)).worth.ways
         assert (first.exact, second.exact, second.passed) == (True, False, True)
 
-    def test_no_way_is_exact_where_no_tolerance_is_tight(self) -> None:
-        assert [way.exact for way in proof(row(tolerance=0.5)).ways()] == [False]
+    def test_no_way_is_exact_because_its_tolerance_is_wide(self) -> None:
+        """What is measured counts: beyond round-off nothing is exact, however tight its tolerance is called."""
+        assert [way.exact for way in proof(row(difference=0.4, tolerance=0.5)).worth.ways] == [False]
+        assert [way.exact for way in proof(row(difference=1e-5, tolerance=TIGHT)).worth.ways] == [False]
+
+    def test_no_way_is_exact_that_failed(self) -> None:
+        assert [way.exact for way in proof(row(tolerance=1e-7)).worth.ways] == [False]
+
+    def test_exact_is_what_the_exact_ways_are_held_to(self) -> None:
+        tolerances = load_tolerances().surfaces
+        assert {tolerances[name].tolerance for name, way in SURFACES.items() if way.exact} == {EXACT}
 
     def test_a_way_is_as_bad_as_its_worst_language(self) -> None:
-        (way,) = proof(row(), row(language="ja", difference=1e-6), row(language="th")).ways()
+        (way,) = proof(row(), row(language="ja", difference=1e-6), row(language="th")).worth.ways
         assert way.difference == 1e-6
-        (way,) = proof(row(), row(language="ja", difference="NaN"), row(language="th")).ways()
-        assert (way.difference, way.passed, way.exact) == ("NaN", False, False)
+        (way,) = proof(row(), row(language="ja", difference=math.nan), row(language="th", difference=1.0)).worth.ways
+        assert math.isnan(way.difference)
+        assert (way.passed, way.exact) == (False, False)
 
 
 class TestPublishing:
@@ -85,22 +106,27 @@ class TestPublishing:
     @pytest.mark.parametrize("left_out", ["de", TRAPS])
     @pytest.mark.parametrize("way", WAYS)
     def test_every_way_needs_every_language_and_the_traps(self, way: str, left_out: str) -> None:
-        rows = [one for one in whole() if (one["surface"], one["language"]) != (way, left_out)]
+        rows = [one for one in whole() if (one.surface, one.language) != (way, left_out)]
         rows.append(row("bert", left_out))  # the language itself is not missing from the proof
         said = unproved(manifest(), proof(*rows))
         assert said.endswith(f"as {way}, without {left_out}")
         assert f"covers {len(LANGUAGES) - (left_out != TRAPS)} of its {len(LANGUAGES)} languages" in said
 
     def test_a_folder_without_modules_needs_no_sentence_transformers(self) -> None:
-        rows = [one for one in whole() if one["surface"] == "automodel"]
+        rows = whole(["automodel"])
         assert "as sentence-transformers" in unproved(manifest(), proof(*rows))
-        assert unproved({"model": None, "files": {"config.json": {}}}, proof(*rows)) == ""
+        assert unproved(manifest("config.json"), proof(*rows)) == ""
 
     def test_a_wide_tolerance_does_not_count(self) -> None:
         rows = [*whole(), *(row("bert", language) for language in (*LANGUAGES, TRAPS))]
-        wide = [{**one, "tolerance": 0.5} if one["surface"] == "automodel" else one for one in rows]
+        wide = [replace(one, difference=1e-2, tolerance=0.5) if one.surface == "automodel" else one for one in rows]
         assert proof(*wide).equivalent
         assert "covers 0 of its" in unproved(manifest(), proof(*wide))
+
+    def test_other_ids_do_not_count(self) -> None:
+        rows = [replace(one, other_ids=int(one.surface == "automodel")) for one in whole()]
+        assert proof(*rows).equivalent
+        assert "covers 0 of its" in unproved(manifest(), proof(*rows))
 
     def test_no_proof_and_a_failed_one_are_none(self) -> None:
         assert "no verification" in unproved(manifest(), None)
@@ -111,19 +137,22 @@ class TestReading:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         (tmp_path / "config.json").write_text("{}")
+        (tmp_path / "modules.json").write_text("[]")
         return tmp_path
 
-    def written(self, folder: Path, **changes: Any) -> dict[str, Any]:
-        """Write a proof of the folder; return the manifest."""
-        found: dict[str, Any] = {
-            "files": {"config.json": hash_file(folder / "config.json")},
-            "source": {"fingerprint": "0" * 64},
-        }
-        about = {"files": proved_files(found), "fingerprint": "0" * 64, "summary": "", "witness": "TensorFlow"}
-        content = {**about, "rows": [row()], "tight": TIGHT, "sentences": 4, **changes}
+    def listing(self, folder: Path) -> Manifest:
+        """Return a manifest of what is there."""
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        return replace(manifest(), files={name: hash_file(folder / name) for name in names})
+
+    def written(self, folder: Path, *rows: Row, **changes: Any) -> Manifest:
+        """Write a proof of the folder, some of its data changed; return the manifest."""
+        (folder / PROOF).unlink(missing_ok=True)
+        listing, made = self.listing(folder), proof(*rows or (row(), row("bert")))
+        conditions = {name: replace(one, files=files_read(listing, name)) for name, one in made.conditions.items()}
+        content = {**to_json(replace(made, conditions=conditions), CONVERTER), **changes}
         (folder / PROOF).write_text(json.dumps(content))
-        found["files"][PROOF] = hash_file(folder / PROOF)
-        return found
+        return self.listing(folder)
 
     def test_is_of_these_files(self, folder: Path) -> None:
         found = read_proof(folder, self.written(folder))
@@ -131,8 +160,46 @@ class TestReading:
         assert found.equivalent
 
     def test_is_none_of_other_files_or_another_source(self, folder: Path) -> None:
-        assert read_proof(folder, self.written(folder, files={"config.json": "1" * 64})) is None
-        assert read_proof(folder, self.written(folder, fingerprint="1" * 64)) is None
+        found = self.written(folder)
+        (folder / "config.json").write_text("[]")
+        assert read_proof(folder, self.listing(folder)) is None
+        (folder / "config.json").write_text("{}")
+        assert read_proof(folder, found) is not None
+        assert read_proof(folder, replace(found, source={"fingerprint": "1" * 64})) is None
+
+    def test_is_none_where_a_file_came_that_its_ways_read(self, folder: Path) -> None:
+        self.written(folder)
+        (folder / "added_tokens.json").write_text("{}")
+        assert read_proof(folder, self.listing(folder)) is None
+
+    def test_stands_where_a_file_came_that_only_another_way_reads(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fast = Surface("fast", "`fast`", "fast()", lambda folder, trusted: None, True, (), "", own=("fast/",))  # type: ignore[arg-type, return-value]
+        monkeypatch.setitem(SURFACES, "fast", fast)
+        self.written(folder)
+        (folder / "fast").mkdir()
+        (folder / "fast" / "model.onnx").write_text("1")
+        found = read_proof(folder, self.listing(folder))
+        assert found is not None
+        assert [way.surface for way in found.worth.ways] == ["automodel", "bert"]
+
+        self.written(folder, row(), row("fast"))
+        (folder / "fast" / "model.onnx").write_text("2")
+        found = read_proof(folder, self.listing(folder))
+        assert found is not None
+        assert list(found.conditions) == [one.surface for one in found.rows] == ["automodel"]
+
+    def test_what_is_written_again_holds_for_the_files_that_are_there_then(self, converted: Path) -> None:
+        listing = read_manifest(converted)
+        conditions = {name: Conditions("2.19.0", files=files_read(listing, name)) for name in WAYS}
+        made = proof(*whole(), fingerprint=listing.fingerprint, conditions=conditions)
+        assert "✅" in about_files(listing, made)[0][CARD].decode()
+        replaced = replace(listing, files={**listing.files, "config.json": {"bytes": 1, "sha256": "1" * 64}})
+        new, after = about_files(replaced, made)
+        assert "**Unverified.**" in new[CARD].decode()
+        assert PROOF not in new
+        assert PROOF not in after.files
 
     def test_what_was_changed_is_refused(self, folder: Path) -> None:
         found = self.written(folder)
@@ -140,10 +207,19 @@ class TestReading:
         with pytest.raises(ExportError, match="changed since the verification"):
             read_proof(folder, found)
 
-    @pytest.mark.parametrize("rows", [[row(difference=None)], [row(tolerance="1")], [row(other_ids="0")]])
-    def test_what_is_of_another_type_is_refused(self, folder: Path, rows: list[dict[str, Any]]) -> None:
-        with pytest.raises(ExportError, match="another type"):
+    @pytest.mark.parametrize(
+        "change",
+        [{"difference": None}, {"tolerance": "1"}, {"other_ids": "0"}, {"sentences": True}, {"surface": 3}],
+    )
+    def test_what_is_of_another_type_is_refused(self, folder: Path, change: dict[str, Any]) -> None:
+        rows = [{**to_json(proof(row()), CONVERTER)["rows"][0], **change}]
+        with pytest.raises(ExportError, match=r"cannot be read: .* is no (number|whole number|text)\. Verify"):
             read_proof(folder, self.written(folder, rows=rows))
+
+    @pytest.mark.parametrize("number", [0, FORMAT + 1, "2", None])
+    def test_another_format_is_refused(self, folder: Path, number: object) -> None:
+        with pytest.raises(ExportError, match="another version of hub2hf wrote it"):
+            read_proof(folder, self.written(folder, format=number))
 
     def test_files_that_are_not_as_the_manifest_says_are_named(self, folder: Path) -> None:
         found = self.written(folder)
@@ -158,7 +234,79 @@ class TestReading:
         assert problems(folder, found) == {"config.json": "is missing"}
 
 
-def read(folder: Path, **changes: Any) -> dict[str, Any]:
+class TestWriting:
+    def test_it_comes_back_as_it_was(self) -> None:
+        failures = [Failure("card", "ja", "\ud83d", 0.1, "ids", "piece 3"), Failure("card", "ug", "", math.inf, "", "")]
+        rows = [row(), row("card", "ja", difference=0.1, other_ids=2), row("card", "ug", difference=math.inf)]
+        conditions = {
+            "automodel": Conditions("2.21.0", True, "its preprocessor", {"torch": "2"}, {"config.json": "1" * 64}),
+            "card": Conditions("2.19.0"),
+        }
+        made = proof(*rows, failures=failures, causes=[Cause("a", "b", ["c"])], conditions=conditions)
+        data = to_json(made, CONVERTER)
+        text = json.dumps(data, allow_nan=False)
+        found = from_json(json.loads(text))
+        assert found == replace(made, rows=rows, picture=None)
+        assert json.dumps(to_json(found, CONVERTER), allow_nan=False) == text
+
+    def test_a_program_need_not_count(self) -> None:
+        data = to_json(proof(row(), row("card", difference=math.nan)), CONVERTER)
+        assert (data["equivalent"], data["languages"], data["sentences"], data["format"]) == (False, 1, 4, FORMAT)
+        assert data["summary"].startswith("NOT EQUIVALENT: card outside its tolerance in de (worst NaN, de)")
+        assert [(one["passed"], one["exact"]) for one in data["rows"]] == [(True, True), (False, False)]
+
+    def test_what_it_says_of_itself_is_not_believed(self) -> None:
+        data = to_json(proof(row(difference=0.9)), CONVERTER)
+        data["equivalent"] = data["rows"][0]["passed"] = data["rows"][0]["exact"] = True
+        assert not from_json(data).equivalent
+
+
+class TestJoining:
+    def test_the_first_is_all_there_is(self) -> None:
+        new = proof(row())
+        assert joined(None, new) is new
+
+    def test_another_way_is_added(self) -> None:
+        found = joined(proof(*whole(["automodel"])), proof(*whole(["sentence-transformers"])))
+        assert found is not None
+        assert unproved(manifest(), found) == ""
+        assert list(found.conditions) == list(WAYS)
+
+    def test_ways_stand_in_the_order_of_the_list(self) -> None:
+        found = joined(proof(row("bert")), proof(row("sentence-transformers"), row("of a later version"), row()))
+        assert found is not None
+        assert [one.surface for one in found.rows] == [*WAYS, "bert", "of a later version"]
+
+    def test_what_covers_less_replaces_nothing(self) -> None:
+        before = proof(row(), row(language="ja"), row("bert"))
+        assert joined(before, proof(row())) is None
+        found = joined(before, proof(row(), row("bert", difference=4e-7)))
+        assert found is not None
+        assert [(one.surface, one.language) for one in found.rows] == [
+            ("automodel", "de"),
+            ("automodel", "ja"),
+            ("bert", "de"),
+        ]
+        assert found.rows[2].difference == 4e-7
+
+    def test_what_failed_replaces_what_passed_and_the_other_way_round(self) -> None:
+        passed, failed = proof(row(), row(language="ja")), proof(row(difference=0.9))
+        failed = replace(failed, failures=[Failure("automodel", "de", "x", 0.9, "", "")], causes=[Cause("a", "b")])
+        found = joined(passed, failed)
+        assert found is not None
+        assert (found.equivalent, len(found.rows), len(found.failures), len(found.causes)) == (False, 1, 1, 1)
+        again = joined(failed, proof(row()))
+        assert again is not None
+        assert (again.equivalent, again.failures, again.causes) == (True, [], [])
+
+    def test_each_way_keeps_the_conditions_that_it_was_compared_under(self) -> None:
+        later = proof(row("bert"), conditions={"bert": Conditions("2.21.0", recorded=True)})
+        found = joined(proof(row()), later)
+        assert found is not None
+        assert found.witness == "TensorFlow 2.19.0; TensorFlow 2.21.0, recorded"
+
+
+def read(folder: Path, **changes: Any) -> Manifest:
     """Write a manifest and read it."""
     parts: dict[str, Any] = {"source": {"fingerprint": "0" * 64}, "converter": {}, "identity": {}, "model": None}
     parts["blueprint"] = {"encoder": {}, "text": [], "mapping": [], "vocabulary": {}}
@@ -169,15 +317,30 @@ def read(folder: Path, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", ".git/config", "HUB2HF.json", "a//b", "c:x"])
 def test_a_manifest_names_files_of_its_folder_only(name: str, tmp_path: Path) -> None:
     entry = {"bytes": 1, "sha256": "0" * 64}
-    assert read(tmp_path, files={"1_Pooling/config.json": entry})["files"]
+    assert read(tmp_path, files={"1_Pooling/config.json": entry}).files
     with pytest.raises(ExportError, match="no file of a folder"):
         read(tmp_path, files={name: entry})
 
 
-@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1, None, str(VERSION)])
+@pytest.mark.parametrize("version", [0, -1, None, str(VERSION), True, 1.0])
 def test_a_manifest_of_another_version_is_refused(version: object, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="its version is another"):
         read(tmp_path, version=version)
+
+
+def test_a_manifest_of_a_later_version_asks_for_an_upgrade(tmp_path: Path) -> None:
+    with pytest.raises(
+        ExportError, match=rf"of version {VERSION + 1}, .* up to {VERSION}\. Upgrade hub2hf: pip install"
+    ):
+        read(tmp_path, version=VERSION + 1, files="whatever that version has there")
+
+
+def test_a_manifest_of_an_earlier_version_is_read_and_written_as_of_this_one(tmp_path: Path) -> None:
+    found = read(tmp_path, version=1, changed=["b", "a"], repository="me/model")
+    assert (found.changed, found.repository) == (("b", "a"), "me/model")
+    content = found.to_json()
+    assert (content["version"], VERSION) == (2, 2)
+    assert Manifest.from_json(content) == found
 
 
 @pytest.mark.parametrize("entry", [{"bytes": -1, "sha256": "0" * 64}, {"bytes": 1, "sha256": "0"}])

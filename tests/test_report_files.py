@@ -28,8 +28,8 @@ from hub2hf.equivalence.reports import (
     write_reports,
 )
 from hub2hf.equivalence.reports.scale import STEPS
-from hub2hf.equivalence.result import Report
 from hub2hf.errors import ExportError
+from hub2hf.proof import Report
 
 
 class TestMarkdown:

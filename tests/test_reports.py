@@ -14,10 +14,10 @@ from rich.console import Console
 
 from hub2hf.equivalence.reports import print_report, report_html, report_json, report_markdown, summary
 from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS, step
-from hub2hf.equivalence.reports.summary import worst_first
-from hub2hf.equivalence.reports.text import difference, language_tag, printable, tolerance
-from hub2hf.equivalence.result import Cause, Report
 from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
+from hub2hf.proof import Cause, Report
+from hub2hf.proof.summary import worst_first
+from hub2hf.proof.text import difference, language_tag, printable, tolerance
 
 
 class TestSummary:

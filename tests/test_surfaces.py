@@ -13,7 +13,7 @@ from references import ROOT
 
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
-from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, label, reads
+from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, reads
 from hub2hf.surfaces.base import Loaded, Surface
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
@@ -37,10 +37,10 @@ def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
 def test_pytorch_is_not_imported_to_ask_what_is_known() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'sentence_transformers')));"
-        "import hub2hf.cli, hub2hf.surfaces as s; print(*s.SURFACES, s.label('automodel'))"
+        "import hub2hf.cli, hub2hf.surfaces as s; print(*s.SURFACES)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [*SURFACES, *label("automodel").split()]
+    assert done.stdout.split() == [*SURFACES]
 
 
 def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:

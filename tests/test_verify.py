@@ -16,11 +16,11 @@ from references import EMBEDDED
 import hub2hf
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import summary
-from hub2hf.equivalence.result import Report
 from hub2hf.equivalence.sentences import Distinct, Sentence
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.export.weights import write_arrays
+from hub2hf.proof import Report
 from hub2hf.savedmodel import SavedModel
 from hub2hf.sources import recording_of
 

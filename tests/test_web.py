@@ -169,10 +169,10 @@ def test_a_folder_that_was_changed_or_is_not_ours_is_refused(exported: Path, tmp
 def test_operations_that_are_not_known_are_refused(change: dict[str, object], exported: Path) -> None:
     manifest = json.loads((exported / "hub2hf.json").read_text(encoding="utf-8"))
     (cut,) = (entry for entry in manifest["blueprint"]["text"] if entry["operation"] == "SplitCharacters")
-    assert text_of(manifest, Path("vocab.txt")).pack.max_length == 128
+    assert text_of(manifest["blueprint"], Path("vocab.txt")).pack.max_length == 128
     cut |= change
     with pytest.raises(ExportError, match="text operations in"):
-        text_of(manifest, Path("vocab.txt"))
+        text_of(manifest["blueprint"], Path("vocab.txt"))
 
 
 def test_what_javascript_would_do_otherwise_is_refused_with_the_text(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.architectures.head import HEAD
 from hub2hf.errors import SourceError
-from hub2hf.export import MANIFEST
+from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
 from hub2hf.surfaces.transformers import Pooled
 
@@ -28,7 +27,8 @@ class Candidate:
         surfaces: names of `hub2hf.surfaces.SURFACES`; by default all that the folder is made for.
 
     Attributes:
-        versions: name → version of the libraries that load it.
+        surfaces: the names of the ways that it is loaded in.
+        versions: surface → name → version of the libraries that load it.
 
     Raises:
         SourceError: weights, configuration or tokenizer are missing, a surface is unknown, or its libraries are not
@@ -45,7 +45,7 @@ class Candidate:
         if not surfaces and HEAD in (folder / "config.json").read_text(encoding="utf-8", errors="replace"):
             ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]
-        self.versions = {library: version for way in ways for library, version in way.versions().items()}
+        self.versions = {way.name: way.versions() for way in ways}
         self._loaded: dict[str, Loaded] = {}
 
     @classmethod
@@ -70,29 +70,29 @@ class Candidate:
         """Refuse a recording of another SavedModel than the one that the folder's manifest, if any, says it came from.
 
         Raises:
-            SourceError: the fingerprints differ, or the manifest cannot be read.
+            ExportError: the manifest cannot be read.
+            SourceError: the fingerprints differ.
         """
-        manifest = self.folder / MANIFEST
-        if not manifest.is_file():
-            return
-        try:
-            own = json.loads(manifest.read_text(encoding="utf-8"))["source"]["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SourceError(f"{manifest} cannot be read: {error!r}.", "Convert the model again.") from error
-        if own != fingerprint:
+        if self.manifest is not None and self.manifest.fingerprint != fingerprint:
             raise SourceError(
-                f"{recording} records another model ({fingerprint[:12]}…) than {self.folder} was made from ({own[:12]}…).",
+                f"{recording} records another model ({fingerprint[:12]}…) than {self.folder} was made from "
+                f"({self.manifest.fingerprint[:12]}…).",
                 "Record the source of this folder: hub2hf record SOURCE FILE.",
             )
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """What hub2hf wrote of it; None of a folder that it did not make.
+
+        Raises:
+            ExportError: it cannot be read.
+        """
+        return read_manifest(self.folder) if (self.folder / MANIFEST).is_file() else None
 
     @property
     def made_from(self) -> str:
         """The output of the SavedModel that it was made from, as SIGNATURE:NAME; "" where no manifest tells."""
-        try:
-            told = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))["blueprint"]["signature"]
-            return f"{told['name']}:{told['output']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+        return self.manifest.made_from if self.manifest is not None else ""
 
     @cached_property
     def ships_our_class(self) -> bool:

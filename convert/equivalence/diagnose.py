@@ -15,7 +15,7 @@ from hub2hf.architectures.activations import ACTIVATIONS, normalise
 from hub2hf.architectures.words import words_of
 from hub2hf.equivalence.candidate import Candidate
 from hub2hf.equivalence.recording import EMBEDDING, Recording
-from hub2hf.equivalence.result import Cause, Failure
+from hub2hf.proof import Cause, Failure
 from hub2hf.state_dict import tensor_of
 from hub2hf.surfaces.transformers import Pooled
 

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from hub2hf.configs import config_file
 from hub2hf.errors import SourceError
+from hub2hf.proof import TRAPS, UNKNOWN
 
-TRAPS = "traps"  # stands in the place of a language
-UNKNOWN = "und"  # undetermined, ISO 639-2
 CHUNK = 1024  # sentences held in memory at once, however many there are
 ENOUGH = 10_000  # distinct texts that are remembered: more than there are languages
 

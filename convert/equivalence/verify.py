@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hub2hf.equivalence.recording import Recording
-from hub2hf.equivalence.result import Cause, Failure, Report, Row
 from hub2hf.equivalence.sentences import CHUNK, Distinct, Sentence, chunked
 from hub2hf.equivalence.tolerances import Tolerances
 from hub2hf.errors import SourceError
+from hub2hf.proof import Cause, Conditions, Failure, Report, Row
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
@@ -183,11 +183,11 @@ def verify(
     return Report(
         source=named,
         fingerprint=about.fingerprint,
-        witness=f"TensorFlow {about.tensorflow}"
-        + ("" if witness.model else ", recorded")
-        + (f", ids from {about.ids_from}" if about.ids_from else ""),
         candidate=str(candidate.folder),
-        versions=candidate.versions,
+        conditions={
+            name: Conditions(about.tensorflow, witness.model is None, about.ids_from, versions)
+            for name, versions in candidate.versions.items()
+        },
         rows=verification.rows(),
         failures=failures,
         causes=verification.causes(failures, witness.model, witness.blueprint),

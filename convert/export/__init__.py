@@ -1,6 +1,6 @@
 """From a blueprint to a Hugging Face folder."""
 
-from hub2hf.export.card import write_card
+from hub2hf.export.about import write_card
 from hub2hf.export.folder import as_json, blueprint_facts, fingerprint, write_folder
 from hub2hf.export.manifest import MANIFEST, problems, read_manifest, unknown_files
 from hub2hf.export.prove import prove_tokenizer

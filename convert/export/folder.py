@@ -12,9 +12,9 @@ from typing import Any
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.errors import SourceError
-from hub2hf.export.card import write_about
+from hub2hf.export.about import write_about
 from hub2hf.export.files import hash_file, write_json
-from hub2hf.export.manifest import name_model, new_manifest
+from hub2hf.export.manifest import Manifest
 from hub2hf.export.sentence_transformers import write_modules
 from hub2hf.export.staging import staged
 from hub2hf.export.weights import write_safetensors
@@ -66,12 +66,11 @@ def write_folder(
         origin = {**source.result(), "address": address}
         identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
-        manifest = new_manifest(origin, facts, identity, _hashes(work, hashed))
-        name_model(manifest, named or recognised(identity))
-        manifest = write_about(work, manifest)
+        manifest = Manifest.new(origin, facts, identity, _hashes(work, hashed))
+        manifest = write_about(work, manifest.named(named or recognised(identity)))
         for opened in filter(None, (model, blueprint.preprocessor)):
             opened.check_unchanged()
-    return manifest
+    return manifest.to_json()
 
 
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from hub2hf.errors import ExportError
-from hub2hf.export.files import hash_file
+from hub2hf.export.files import as_text, hash_file
 from hub2hf.known_models import KnownModel
 
 MANIFEST = "hub2hf.json"
-VERSION = 1
+VERSION = 2  # 1 was that of hub2hf 0.1.0; it is read, and becomes 2 when card or proof are written again
 CARD, PROOF, PICTURE = "README.md", "equivalence.json", "equivalence.png"
 # What is said about a model may change after the conversion; a proof is of all the other files.
 ABOUT = frozenset({CARD, PROOF, PICTURE})
@@ -22,72 +23,158 @@ MAX_BYTES = 1 << 62  # of a file
 SHA256 = re.compile("[0-9a-f]{64}")
 PARTS = {"source": dict, "blueprint": dict, "files": dict, "converter": dict, "identity": dict}
 BLUEPRINT_PARTS = {"encoder": dict, "text": list, "mapping": list, "vocabulary": dict}
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+AGAIN = "Convert the model again: hub2hf convert SOURCE OUT."
+
+FileEntry = dict[str, Any]  # bytes: int; sha256: str
 
 
-def new_manifest(
-    source: dict[str, Any], blueprint: dict[str, Any], identity: dict[str, Any], files: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the manifest of a folder.
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `hub2hf.json`.
 
-    Args:
-        source: its fingerprint, and the address that it was fetched from, if it was.
-        blueprint: what was read.
+    Attributes:
+        converter: name and version of what made the folder.
+        versions: name → version of the libraries that it was made with.
+        source: the fingerprint, name → bytes and SHA-256 of the files that it is of, and the address that the source was
+            fetched from, if it was.
         identity: sizes and vocabulary, by which a known model is recognised.
-        files: name → bytes, sha256.
+        model: the known model that the folder holds, if it does.
+        evidence: by what that is known.
+        blueprint: what was read, each value with its evidence, as JSON data.
+        files: name → bytes and SHA-256 of every file of the folder but this one.
+        changed: those that were changed by hand since, and published all the same.
+        repository: OWNER/NAME that the folder was last published as; "" where it was not.
     """
-    return {
-        "version": VERSION,
-        "converter": {"name": "hub2hf", "version": metadata.version("hub2hf")},
-        "versions": {name: metadata.version(name) for name in ("numpy", "protobuf", "tokenizers")},
-        "source": source,
-        "identity": identity,
-        "model": None,
-        "blueprint": blueprint,
-        "files": files,
-    }
 
+    source: Mapping[str, Any]
+    blueprint: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    files: Mapping[str, FileEntry]
+    converter: Mapping[str, str]
+    versions: Mapping[str, str]
+    model: KnownModel | None = None
+    evidence: str = ""
+    changed: tuple[str, ...] = ()
+    repository: str = ""
 
-def name_model(manifest: dict[str, Any], model: KnownModel | None) -> None:
-    """Write into the manifest which known model the folder holds, and by what that is known.
+    @classmethod
+    def new(
+        cls,
+        source: Mapping[str, Any],
+        blueprint: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        files: Mapping[str, FileEntry],
+    ) -> Manifest:
+        """Return the manifest of a folder that this version makes, of no known model yet."""
+        converter = {"name": "hub2hf", "version": metadata.version("hub2hf")}
+        versions = {name: metadata.version(name) for name in ("numpy", "protobuf", "tokenizers")}
+        return cls(source, blueprint, identity, files, converter, versions)
 
-    Raises:
-        ExportError: it is not that model.
-    """
-    if model is None:
-        manifest["model"] = None
-        return
-    differences = model.differences(manifest["identity"])
-    if differences:
-        raise ExportError(
-            f"This is not {model.title}: {', '.join(differences)}.", "Leave the model out, or name another."
+    @property
+    def fingerprint(self) -> str:
+        """That of the SavedModel that the folder was made from."""
+        return str(self.source["fingerprint"])
+
+    @property
+    def made_from(self) -> str:
+        """The output of the SavedModel that it was made from, as SIGNATURE:NAME."""
+        told = self.blueprint["signature"]
+        return f"{told['name']}:{told['output']}"
+
+    def named(self, model: KnownModel | None) -> Manifest:
+        """Return it as that of a known model, with the evidence.
+
+        Raises:
+            ExportError: it is not that model.
+        """
+        if model is None:
+            return replace(self, model=None, evidence="")
+        differences = model.differences(self.identity)
+        if differences:
+            raise ExportError(
+                f"This is not {model.title}: {', '.join(differences)}.", "Leave the model out, or name another."
+            )
+        return replace(
+            self, model=model, evidence=", ".join(f"{name} {value}" for name, value in model.must_be.items() if value)
         )
-    evidence = ", ".join(f"{name} {value}" for name, value in model.must_be.items() if value)
-    manifest["model"] = {**model.to_json(), "evidence": evidence}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "version": VERSION,
+            "converter": dict(self.converter),
+            "versions": dict(self.versions),
+            "source": dict(self.source),
+            "identity": dict(self.identity),
+            "model": {**self.model.to_json(), "evidence": self.evidence} if self.model else None,
+            "blueprint": dict(self.blueprint),
+            "files": dict(self.files),
+            **({"changed": list(self.changed)} if self.changed else {}),
+            **({"repository": self.repository} if self.repository else {}),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
+        return as_text(self.to_json()).encode()
+
+    @classmethod
+    def from_json(cls, content: Any) -> Manifest:
+        """Return what `to_json` gave, here or in version 0.1.0 of hub2hf.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: it is not that; says why where it can.
+        """
+        wrong = _wrong(content)
+        if wrong:
+            raise ValueError(wrong)
+        model = content.get("model")
+        return cls(
+            source=content["source"],
+            blueprint=content["blueprint"],
+            identity=content["identity"],
+            files=content["files"],
+            converter=content["converter"],
+            versions=content.get("versions", {}),
+            model=KnownModel.from_json(model) if model else None,
+            evidence=model["evidence"] if model else "",
+            changed=tuple(map(str, content.get("changed", ()))),
+            repository=content.get("repository") or "",
+        )
 
 
-def model_in(manifest: Mapping[str, Any]) -> KnownModel | None:
-    """Return the known model that the folder holds, if it does."""
-    return KnownModel.from_json(manifest["model"]) if manifest.get("model") else None
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a folder that hub2hf made.
 
     Raises:
-        ExportError: there is none, or it is not one.
+        ExportError: there is none, it is not one, or a later version of hub2hf wrote it.
     """
     path = folder / MANIFEST
-    again = "Convert the model again: hub2hf convert SOURCE OUT."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wrong = _wrong(content)
+        if isinstance(content, dict) and _is_later(content.get("version")):
+            raise ExportError(
+                f"{path} is of version {content['version']}, and this hub2hf reads versions up to {VERSION}.",
+                "Upgrade hub2hf: pip install --upgrade hub2hf.",
+            )
+        return Manifest.from_json(content)
     except FileNotFoundError as error:
-        raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", again) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", again) from error
-    if wrong:
-        raise ExportError(f"{path} is not a manifest of version {VERSION}: {wrong}.", again)
-    return dict(content)
+        raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", AGAIN) from error
+    except UNREADABLE as error:
+        raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", AGAIN) from error
+
+
+def _is_later(version: Any) -> bool:
+    return type(version) is int and version > VERSION
+
+
+def listed(text: str) -> dict[str, FileEntry]:
+    """Return name → bytes and SHA-256 of the files that a manifest of any version lists; nothing where it is no manifest."""
+    try:
+        files = json.loads(text)["files"]
+        return {name: entry for name, entry in files.items() if {"bytes", "sha256"} <= entry.keys()}
+    except UNREADABLE:
+        return {}
 
 
 def _wrong(content: Any) -> str:
@@ -96,7 +183,8 @@ def _wrong(content: Any) -> str:
     Raises:
         KeyError, TypeError, ValueError: something in it is not what it should be.
     """
-    if not isinstance(content, dict) or content.get("version") != VERSION:
+    version = content.get("version") if isinstance(content, dict) else None
+    if type(version) is not int or not 1 <= version <= VERSION:
         return "its version is another"
     for parts, where in ((PARTS, content), (BLUEPRINT_PARTS, content["blueprint"])):
         for name, kind in parts.items():
@@ -104,13 +192,15 @@ def _wrong(content: Any) -> str:
                 return f"'{name}' is of another type"
     if not SHA256.fullmatch(content["source"]["fingerprint"]):
         return "the fingerprint is none"
-    for name, entry in content["files"].items():
-        if not _is_inside(name):
-            return f"'{name[:80]}' is no file of a folder"
-        size = entry["bytes"]
-        if type(size) is not int or not 0 <= size < MAX_BYTES or not SHA256.fullmatch(entry["sha256"]):
-            return f"size or hash of '{name[:80]}' is none"
-    model_in(content)
+    return next(filter(None, (_wrong_file(name, entry) for name, entry in content["files"].items())), "")
+
+
+def _wrong_file(name: str, entry: FileEntry) -> str:
+    if not _is_inside(name):
+        return f"'{name[:80]}' is no file of a folder"
+    size = entry["bytes"]
+    if type(size) is not int or not 0 <= size < MAX_BYTES or not SHA256.fullmatch(entry["sha256"]):
+        return f"size or hash of '{name[:80]}' is none"
     return ""
 
 
@@ -122,14 +212,14 @@ def _is_inside(name: str) -> bool:
     )
 
 
-def problems(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
     """Return name → what is wrong, of the files that are no longer what the manifest says.
 
     Raises:
         ExportError: a file cannot be read.
     """
     found = {}
-    for name, entry in manifest["files"].items():
+    for name, entry in manifest.files.items():
         path = folder / name
         try:
             if not path.is_file():
@@ -143,21 +233,16 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def unknown_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+def unknown_files(folder: Path, manifest: Manifest) -> list[str]:
     """Return the files that the manifest does not list, hidden ones apart: some change how the libraries load a folder."""
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return sorted(
         name
-        for name in names - manifest["files"].keys() - {MANIFEST}
+        for name in names - manifest.files.keys() - {MANIFEST}
         if not any(part.startswith(".") for part in name.split("/"))
     )
 
 
-def links(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+def links(folder: Path, manifest: Manifest) -> list[str]:
     """Return the files that are links, as those of a cached copy are: what stands behind them is not the folder's own."""
-    return [name for name in (MANIFEST, *manifest["files"]) if (folder / name).is_symlink()]
-
-
-def proved_files(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return name → SHA-256 of the files that a proof is of: what is said about a model is not among them, nor ONNX."""
-    return {n: e["sha256"] for n, e in manifest["files"].items() if n not in ABOUT and not n.startswith("onnx/")}
+    return [name for name in (MANIFEST, *manifest.files) if (folder / name).is_symlink()]

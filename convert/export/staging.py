@@ -57,7 +57,7 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
 def _not_ours(out: Path) -> Iterator[str]:
     """Yield the files that the manifest does not list, and that no killed run of ours left; all where there is none."""
     manifest = read_manifest(out) if (out / MANIFEST).is_file() else None
-    ours = {MANIFEST, *ABOUT, *manifest["files"]} if manifest else set()
+    ours = {MANIFEST, *ABOUT, *manifest.files} if manifest else set()
     for above, folders, files in os.walk(out):
         links = [name for name in folders if Path(above, name).is_symlink()]
         for name in (*files, *links):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hub2hf.equivalence.sentences import TRAPS, language_sentences
+from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, HubError
-from hub2hf.export.card import about_files
+from hub2hf.export.about import about_files, read_proof
 from hub2hf.export.files import hash_bytes, hash_file
-from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, links, model_in, problems, read_manifest
-from hub2hf.export.proof import Proof, passed, read_proof
+from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, Manifest, links, listed, problems, read_manifest
 from hub2hf.hub.client import token
-from hub2hf.hub.repository import Content, Repository, card_diff, entry_of, text_of
+from hub2hf.hub.repository import Content, Repository, card_diff, text_of
 from hub2hf.hub.result import FileChange
+from hub2hf.proof import TRAPS, Proof
 from hub2hf.surfaces import applying
 
 if TYPE_CHECKING:
@@ -95,9 +95,12 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
         if what == "is missing" or name in ABOUT or not allow_unverified:
             raise ExportError(f"{folder / name} {what}, by {MANIFEST}.", _repair(folder, name))
     if wrong:  # and published all the same, deliberately
-        manifest["files"] |= {name: hash_file(folder / name) for name in wrong}
-        manifest["changed"] = sorted({*manifest.get("changed", ()), *wrong})
-    manifest["repository"] = repository
+        manifest = replace(
+            manifest,
+            files={**manifest.files, **{name: hash_file(folder / name) for name in wrong}},
+            changed=tuple(sorted({*manifest.changed, *wrong})),
+        )
+    manifest = replace(manifest, repository=repository)
     proof = read_proof(folder, manifest)
     reason = unproved(manifest, proof)
     if reason and not allow_unverified:
@@ -105,9 +108,9 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
             f"{folder} is not proved: {reason}.",
             f"Run hub2hf verify SOURCE {folder}; or publish it as it is with --allow-unverified, which its card will say.",
         )
-    about, listed = about_files(manifest, proof)
-    contents = {name: about.get(name) or _content(folder, name, listed) for name in (*listed["files"], MANIFEST)}
-    files = {name: entry["sha256"] for name, entry in listed["files"].items()}
+    about, manifest = about_files(manifest, proof)
+    contents = {name: about.get(name) or _content(folder, name, manifest) for name in (*manifest.files, MANIFEST)}
+    files = {name: entry["sha256"] for name, entry in manifest.files.items()}
     return Ready(folder, contents, files, about, verified=not reason)
 
 
@@ -117,13 +120,13 @@ def _repair(folder: Path, name: str) -> str:
     return "Verify the folder again." if name in ABOUT else "Convert the model again."
 
 
-def _content(folder: Path, name: str, manifest: Mapping[str, Any]) -> Content:
+def _content(folder: Path, name: str, manifest: Manifest) -> Content:
     """Return a file, in memory if it is small; a large one is held against its hash when it is uploaded.
 
     Raises:
         ExportError: it changed meanwhile, or holds the token.
     """
-    path, entry = folder / name, manifest["files"][name]
+    path, entry = folder / name, manifest.files[name]
     if entry["bytes"] > LARGE:
         return path
     data = path.read_bytes()
@@ -135,22 +138,20 @@ def _content(folder: Path, name: str, manifest: Mapping[str, Any]) -> Content:
     return data
 
 
-def unproved(manifest: Mapping[str, Any], proof: Proof | None) -> str:
+def unproved(manifest: Manifest, proof: Proof | None) -> str:
     """Return why the folder is not proved; "" where it is.
 
-    A proof has every exact way that the folder is made for, in every language that its card claims (all 109 where it claims
-    none), and the traps.
+    A proof has every way of loading that should be exact and applies to the folder: exact in every language that its card
+    claims (all 109 where it claims none), and on the traps.
     """
     if proof is None:
         return "no verification of its files is in it"
     if not proof.equivalent:
         return "its verification says that it is not equivalent to the original"
-    model = model_in(manifest)
+    model, exact = manifest.model, proof.worth.exact
     claimed = set(model.card.languages if model else ()) or {sentence.language for sentence in language_sentences()}
-    ways = [surface.name for surface in applying(manifest["files"]) if surface.exact]
-    tight = {(r["surface"], r["language"]) for r in proof.rows if passed(r) and r["tolerance"] <= proof.data["tight"]}
-    for way in ways:
-        missing = sorted({*claimed, TRAPS} - {language for surface, language in tight if surface == way})
+    for way in (surface.name for surface in applying(manifest.files) if surface.exact):
+        missing = sorted(language for language in {*claimed, TRAPS} if (way, language) not in exact)
         if missing:
             names = ", ".join(missing[:5]) + (", …" if missing[5:] else "")
             count = len(claimed - set(missing))
@@ -160,7 +161,7 @@ def unproved(manifest: Mapping[str, Any], proof: Proof | None) -> str:
 
 def plan(api: HfApi, target: Repository, contents: Mapping[str, Content]) -> Plan:
     """Return what a commit of `contents` does to `target`."""
-    earlier, card = entry_of(text_of(api, target, MANIFEST)), text_of(api, target, CARD)
+    earlier, card = listed(text_of(api, target, MANIFEST)), text_of(api, target, CARD)
     there = target.files
     stale = {n for n, entry in earlier.items() if n in there and n not in contents and there[n].is_entry(entry)}
     changes = target.changes(contents, stale)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub2hf.errors import ExportError, HubError
-from hub2hf.export.card import store_about
+from hub2hf.export.about import store_about
 from hub2hf.export.manifest import MANIFEST
 from hub2hf.hub.client import bounded, connect, patiently
 from hub2hf.hub.plan import Plan, Ready, check_folder, check_names, plan

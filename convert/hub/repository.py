@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -147,12 +146,3 @@ def card_diff(before: str, after: str) -> str:
     """Return what changes in the card as a unified diff."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"there/{CARD}", f"here/{CARD}", lineterm="")
     return "\n".join(lines)
-
-
-def entry_of(text: str) -> dict[str, Any]:
-    """Return name → bytes and sha256 of the files that a manifest there lists; nothing where it is no manifest."""
-    try:
-        files = json.loads(text)["files"]
-        return {name: entry for name, entry in files.items() if {"bytes", "sha256"} <= entry.keys()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}

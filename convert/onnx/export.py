@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,10 +16,9 @@ import filelock
 
 from hub2hf.architectures.head import HEAD
 from hub2hf.errors import ExportError
-from hub2hf.export.card import edited_by_hand, write_about
+from hub2hf.export.about import edited_by_hand, read_proof, write_about
 from hub2hf.export.files import write_pieces
 from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
-from hub2hf.export.proof import read_proof
 from hub2hf.onnx.bert import bert
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
@@ -101,10 +101,11 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
         )
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()
-    kept = {name: entry for name, entry in manifest["files"].items() if name not in own}
+    kept = {name: entry for name, entry in manifest.files.items() if name not in own}
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
     with _alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
-        found = pool.submit(problems, folder, {"files": {n: e for n, e in kept.items() if n not in ABOUT}})
+        others = replace(manifest, files={n: e for n, e in kept.items() if n not in ABOUT})
+        found = pool.submit(problems, folder, others)
 
         def check() -> None:
             for name, what in found.result().items():
@@ -113,7 +114,7 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
         new = write_onnx(folder, dtype, limit=limit, check=check)
         for name in own - new.keys():
             (folder / name).unlink(missing_ok=True)
-        write_about(folder, {**manifest, "files": dict(sorted((kept | new).items()))}, proof)
+        write_about(folder, replace(manifest, files=dict(sorted((kept | new).items()))), proof)
     return folder / FOLDER / FILES[dtype]
 
 

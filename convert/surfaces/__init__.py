@@ -13,7 +13,7 @@ from pathlib import Path
 from hub2hf.errors import SourceError
 from hub2hf.surfaces.base import Embedded, Loaded, Surface
 
-__all__ = ["ENCODER", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "label", "reads"]
+__all__ = ["ENCODER", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "reads"]
 
 
 def _declared() -> Iterator[Surface]:
@@ -42,11 +42,6 @@ def chosen(names: Sequence[str], files: Collection[str]) -> list[Surface]:
     if unknown:
         raise SourceError(f"Unknown surface {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
     return [SURFACES[name] for name in names] if names else applying(files)
-
-
-def label(name: str) -> str:
-    """Return what the card calls a way of loading, Markdown; its name where it is not known here."""
-    return SURFACES[name].label if name in SURFACES else name
 
 
 def reads(name: str, file: str) -> bool:

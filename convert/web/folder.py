@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -52,11 +53,11 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     for name, what in problems(folder, manifest).items():
         if name not in ABOUT:
             raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
-    onnx = [name for name in manifest["files"] if name.startswith(ONNX)]
+    onnx = [name for name in manifest.files if name.startswith(ONNX)]
     if not onnx:
         raise ExportError(f"{folder} has no ONNX file, which a browser could run.", f"hub2hf export {folder} onnx")
     vocabulary = read_vocabulary(folder / "vocab.txt")
-    text = text_of(manifest, vocabulary.path)
+    text = text_of(manifest.blueprint, vocabulary.path)
     with staged(out, force) as work:
         write_javascript_files(text, vocabulary, work)
         check_words(text, folder / TOKENIZER, work / TOKENIZER)
@@ -65,7 +66,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
             shutil.copyfile(folder / name, work / name)
         for name in PAGE:
             (work / name).write_bytes(resources.files("hub2hf.web").joinpath(name).read_bytes())
-        write_json(work / MANIFEST, {**manifest, "files": _hashes(work)})
+        write_json(work / MANIFEST, replace(manifest, files=_hashes(work)).to_json())
     return out
 
 

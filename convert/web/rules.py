@@ -14,17 +14,16 @@ from hub2hf.export.manifest import MANIFEST
 KINDS = {kind.__name__: kind for kind in get_args(TextOperation)}
 
 
-def text_of(manifest: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
+def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     """Return the text side that the folder was compiled of.
 
     Args:
-        manifest: of the folder.
+        blueprint: what the folder's manifest says was read.
         vocabulary: its `vocab.txt`.
 
     Raises:
         ExportError: the manifest names an operation that is not known, or not as it is known.
     """
-    blueprint = manifest["blueprint"]
     try:
         operations = tuple(_operation(entry) for entry in blueprint["text"])
         return TextBlueprint(operations, vocabulary, blueprint["vocabulary"]["evidence"], blueprint["text_origin"])

@@ -36,9 +36,9 @@ def test_one_toml_brings_encoder_and_preprocessor(
     local = hub2hf.convert(given.encoder, tmp_path / "local", preprocessor=given.preprocessor).out
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (fetched / name).read_bytes() == (local / name).read_bytes()
-    source = read_manifest(fetched)["source"]
+    source = read_manifest(fetched).source
     assert source["address"] == f"{url}/encoder.tar.gz"
-    assert source["fingerprint"] == read_manifest(local)["source"]["fingerprint"]
+    assert source["fingerprint"] == read_manifest(local).fingerprint
     card = (fetched / "README.md").read_text(encoding="utf-8")
     assert f"| Source | <{url}/encoder.tar.gz> |" in card
     assert "was not checked" not in card

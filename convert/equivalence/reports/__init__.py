@@ -10,11 +10,11 @@ from hub2hf.equivalence.reports.data import report_json
 from hub2hf.equivalence.reports.markdown import report_markdown
 from hub2hf.equivalence.reports.page import report_html
 from hub2hf.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
-from hub2hf.equivalence.reports.summary import summary
 from hub2hf.equivalence.reports.terminal import print_report
-from hub2hf.equivalence.result import Report
 from hub2hf.errors import ExportError
 from hub2hf.export.files import make_folder, write_whole
+from hub2hf.proof import Report
+from hub2hf.proof.summary import summary
 
 __all__ = [
     "heat_map",

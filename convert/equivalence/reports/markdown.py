@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from hub2hf.equivalence.reports.scale import OUTSIDE
-from hub2hf.equivalence.reports.summary import Grid, explanation, failures_by_turns, grid, verdict
-from hub2hf.equivalence.reports.text import (
+from hub2hf.proof import Report, Row
+from hub2hf.proof.summary import Grid, explanation, failures_by_turns, grid, verdict
+from hub2hf.proof.text import (
     count,
     difference,
     more,
@@ -17,7 +18,6 @@ from hub2hf.equivalence.reports.text import (
     tolerances,
     where,
 )
-from hub2hf.equivalence.result import Report, Row
 
 WORST = 12  # languages of a surface that are shown although they pass; the others are folded away
 ROWS = 500  # of a surface at most: GitHub takes a mebibyte

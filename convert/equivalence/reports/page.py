@@ -8,10 +8,9 @@ import math
 from importlib import resources
 from typing import Any
 
-from hub2hf.equivalence.reports import summary, text
 from hub2hf.equivalence.reports.scale import OUTSIDE, STEPS, step
 from hub2hf.equivalence.reports.style import style_sheet
-from hub2hf.equivalence.result import Report
+from hub2hf.proof import Report, summary, text
 
 TEMPLATE = "page.html.jinja"
 LENGTH = 1000  # characters shown of a sentence

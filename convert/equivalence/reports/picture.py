@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
-from hub2hf.equivalence.reports.summary import grid, summary
-from hub2hf.equivalence.reports.text import difference, number, printable
-from hub2hf.equivalence.result import Report, Row
 from hub2hf.errors import ExportError
 from hub2hf.export.files import write_whole
 from hub2hf.extras import install
+from hub2hf.proof import Report, Row
+from hub2hf.proof.summary import grid, summary
+from hub2hf.proof.text import difference, number, printable
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hub2hf.equivalence.reports.summary import ratio
-from hub2hf.equivalence.result import TIGHT, Row
+from hub2hf.proof import TIGHT, Row
+from hub2hf.proof.summary import ratio
 
 OUTSIDE = "F"  # marks a cell outside its tolerance
 

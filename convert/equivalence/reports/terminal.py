@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hub2hf.equivalence.reports.scale import OUTSIDE
-from hub2hf.equivalence.reports.summary import Grid, failures_by_turns, grid, summary
-from hub2hf.equivalence.reports.text import count, difference, more, number, printable, stage, tolerances
-from hub2hf.equivalence.result import Cause, Failure, Report, Row
+from hub2hf.proof import Cause, Failure, Report, Row
+from hub2hf.proof.summary import Grid, failures_by_turns, grid, summary
+from hub2hf.proof.text import count, difference, more, number, printable, stage, tolerances
 
 WORST = 12  # languages shown although they pass
 SHORT = 4  # a rest of so few is shown rather than counted

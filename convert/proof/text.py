@@ -7,8 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from hub2hf.equivalence.result import Row
-from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
+from hub2hf.proof.record import TRAPS, UNKNOWN, Row
 
 SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji

@@ -1,4 +1,4 @@
-"""The verdict in one line, and the rows in the order that all reports show them."""
+"""The verdict in one line, and the rows in the order in which all show them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hub2hf.equivalence.reports.text import count, difference, join, printable, tolerances, where
-from hub2hf.equivalence.result import TIGHT, Failure, Report, Row
+from hub2hf.proof.record import TIGHT, Failure, Proof, Row
+from hub2hf.proof.text import count, difference, join, printable, tolerances, where
 
 
 def ratio(row: Row) -> float:
@@ -30,11 +30,11 @@ def worst_first(rows: Iterable[Row]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Grid:
-    """The rows of a report by language and surface.
+    """Rows by language and surface.
 
     Attributes:
         languages: worst first.
-        surfaces: in the order of the report.
+        surfaces: in the order of the found.
         cells: (language, surface) → its row; the worst, should there be several.
     """
 
@@ -59,51 +59,51 @@ class Grid:
         return sum(max(row.sentences for row in self.language(language)) for language in self.languages)
 
 
-def grid(report: Report) -> Grid:
-    """Return the rows of `report` as languages × surfaces."""
-    rows = worst_first(report.rows)
+def grid(found: Proof) -> Grid:
+    """Return the rows of `found` as languages × surfaces."""
+    rows = worst_first(found.rows)
     cells: dict[tuple[str, str], Row] = {}
     for row in rows:
         cells.setdefault((row.language, row.surface), row)
     return Grid(
         list(dict.fromkeys(row.language for row in rows)),
-        list(dict.fromkeys(row.surface for row in report.rows)),
+        list(dict.fromkeys(row.surface for row in found.rows)),
         cells,
     )
 
 
-def failures_by_turns(report: Report) -> list[Failure]:
+def failures_by_turns(found: Proof) -> list[Failure]:
     """Return the failures, the worst of each surface first, then the second of each, NaN before numbers."""
-    key = {id(item): -math.inf if math.isnan(item.difference) else -item.difference for item in report.failures}
+    key = {id(item): -math.inf if math.isnan(item.difference) else -item.difference for item in found.failures}
     seen: dict[str, int] = {}
     turns = []
-    for failure in sorted(report.failures, key=lambda item: key[id(item)]):
+    for failure in sorted(found.failures, key=lambda item: key[id(item)]):
         seen[failure.surface] = turn = seen.get(failure.surface, -1) + 1
         turns.append((turn, failure))
     return [failure for _, failure in sorted(turns, key=lambda item: (item[0], key[id(item[1])]))]
 
 
-def verdict(report: Report) -> str:
+def verdict(found: Proof) -> str:
     """Return EQUIVALENT, NOT EQUIVALENT, or NOTHING COMPARED, which is no proof of anything."""
-    if not report.rows:
+    if not found.rows:
         return "NOTHING COMPARED"
-    return "EQUIVALENT" if report.equivalent else "NOT EQUIVALENT"
+    return "EQUIVALENT" if found.equivalent else "NOT EQUIVALENT"
 
 
-def summary(report: Report) -> str:
-    """Return the verdict in one line that holds nothing invisible, whatever is in the report."""
-    return f"{verdict(report)}: {explanation(report)}"
+def summary(found: Proof) -> str:
+    """Return the verdict in one line that holds nothing invisible, whatever is in the found."""
+    return f"{verdict(found)}: {explanation(found)}"
 
 
-def explanation(report: Report) -> str:
+def explanation(found: Proof) -> str:
     """Return what follows the verdict."""
-    if not report.rows:
+    if not found.rows:
         return "no sentence went through any way of loading"
-    table = grid(report)
-    if all(row.passed for row in report.rows):
-        unproved = "" if report.equivalent else "; a wide tolerance proves nothing: compare an exact way of loading too"
+    table = grid(found)
+    if all(row.passed for row in found.rows):
+        unproved = "" if found.equivalent else "; a wide tolerance proves nothing: compare an exact way of loading too"
         return f"{_passed(table)}{unproved}"
-    return _failed(table, report)
+    return _failed(table, found)
 
 
 def _worst(rows: Sequence[Row]) -> str:
@@ -136,7 +136,7 @@ def _other_ids(table: Grid) -> str:
     return f"; but other token ids in {join(parts)}" if parts else ""
 
 
-def _failed(table: Grid, report: Report) -> str:
+def _failed(table: Grid, found: Proof) -> str:
     groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
     for surface in table.surfaces:
         rows = table.surface(surface)
@@ -148,12 +148,12 @@ def _failed(table: Grid, report: Report) -> str:
         worst = _worst([row for name in surfaces for row in table.surface(name)])
         names, their = join(list(map(printable, surfaces))), "its" if len(surfaces) == 1 else "their"
         parts.append(f"{names} outside {their} tolerance in {where(failed, languages)} ({worst})")
-    return f"{', '.join(parts)}{_causes(report)}"
+    return f"{', '.join(parts)}{_causes(found)}"
 
 
-def _causes(report: Report) -> str:
-    if not report.causes:
+def _causes(found: Proof) -> str:
+    if not found.causes:
         return ""
-    names = [printable(cause.name, 80) for cause in report.causes[:2]]
-    more = f"; and {len(report.causes) - 2} more" if len(report.causes) > 2 else ""
-    return f"; likely cause{'s' if report.causes[1:] else ''}: {'; '.join(names)}{more}"
+    names = [printable(cause.name, 80) for cause in found.causes[:2]]
+    more = f"; and {len(found.causes) - 2} more" if len(found.causes) > 2 else ""
+    return f"; likely cause{'s' if found.causes[1:] else ''}: {'; '.join(names)}{more}"
