@@ -18,7 +18,12 @@ from references import ROOT
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = {title.strip(): body for title, body in re.findall(r"^### (.+)\n((?:(?!^#{1,3} ).*\n)+)", TEXT, re.MULTILINE)}
 FOLLOWED = [title for title in RECIPES if title.endswith("✓")]
-HEAVY = ("A text operation", "An activation", "A way of loading")  # start TensorFlow or PyTorch twice: make recipes
+HEAVY = (
+    "A text operation",
+    "An activation",
+    "A pooler",
+    "A way of loading",
+)  # start TensorFlow or PyTorch twice: make recipes
 GROUND = {"errors", "extras", "limits", "notices", "configs", "patience", "protobuf"}
 ROOF = {"cli", "report", "bars", "opened", "targets", "__init__", "__main__"}
 HANDED_ON = {("sources", "savedmodel")}  # by the roof, which gives one room what the other made
