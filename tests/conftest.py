@@ -85,7 +85,10 @@ def variant(request: pytest.FixtureRequest, reference: Callable[[str], Reference
 def converted_variant(variant: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the reference is converted to; not to be changed."""
     name = f"converted-{variant.folder.parent.name}"
-    return shared.made_once(tmp_path_factory, name, lambda to: hub2hf.convert(variant.folder, to / "out")) / "out"
+    return (
+        shared.made_once(tmp_path_factory, name, lambda to: hub2hf.convert(variant.folder, to / "out", onnx=True))
+        / "out"
+    )
 
 
 @pytest.fixture(scope="session")

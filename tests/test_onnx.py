@@ -22,6 +22,7 @@ from references import GOLDEN
 import hub2hf
 from hub2hf.errors import ExportError
 from hub2hf.onnx import messages, write_onnx
+from hub2hf.onnx.export import pooler_of
 from hub2hf.onnx.graph import OPSET, Graph
 from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, Pooler
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info
@@ -257,12 +258,22 @@ def test_poolings_are_those_of_sentence_transformers(pooling: str, tmp_path: Pat
     assert np.abs(pooled(Pooler(pooling), {}, hidden, mask, tmp_path) - expected).max() < 1e-6
 
 
+def test_the_head_is_that_of_the_config() -> None:
+    dense = [{"activation": "tanh", "bias": True}, {"activation": "linear", "bias": False}]
+    assert pooler_of({"hub_head": {"pooling": "mean", "dense": dense}, "pooler_normalize": True}) == Pooler(
+        "mean", [("head.0", "tanh"), ("head.1", "linear")], normalised=True
+    )
+    assert pooler_of({"hub_head": {"pooling": "max", "dense": []}}) == Pooler("max", [])
+    assert pooler_of({"pooler_act": "relu"}) == Pooler("first", [("pooler.dense", "relu")])
+    assert pooler_of({}) == Pooler("first", [("pooler.dense", "tanh")])
+
+
 def test_dense_layers_follow_one_another_and_may_change_the_size(tmp_path: Path) -> None:
-    weights = {"a.weight": (5, 8), "a.bias": (5,), "b.weight": (3, 5), "b.bias": (3,)}
+    weights = {"a.weight": (5, 8), "a.bias": (5,), "b.weight": (3, 5)}  # the second has no bias
     arrays = {key: RNG.normal(size=shape).astype(np.float32) for key, shape in weights.items()}
     hidden, mask = RNG.normal(size=(2, 4, 8)).astype(np.float32), np.ones((2, 4), np.int64)
     middle = np.tanh(hidden[:, 0] @ arrays["a.weight"].T + arrays["a.bias"])
-    last = np.maximum(middle @ arrays["b.weight"].T + arrays["b.bias"], 0)
+    last = np.maximum(middle @ arrays["b.weight"].T, 0)
     pooler = Pooler("first", (("a", "tanh"), ("b", "relu")), normalised=True)
     expected = last / np.linalg.norm(last, axis=-1, keepdims=True)
     assert np.abs(pooled(pooler, arrays, hidden, mask, tmp_path) - expected).max() < 1e-6
@@ -387,6 +398,7 @@ def test_another_kind_of_model_has_no_writer(folder: Path) -> None:
     for changes, match in (
         ({"model_type": "t5"}, r"A model of the kind 't5' has no ONNX writer. Known are: bert"),
         ({"hidden_act": "mish"}, r"The activation 'mish' has no ONNX writer"),
+        ({"hub_head": {"pooling": "last", "dense": []}}, r"The pooling 'last' has no ONNX writer"),
         ({"hidden_size": None}, r"config.json lacks something"),
         ({"num_hidden_layers": 4}, r"has no tensor 'encoder.layer.3"),
     ):

@@ -131,14 +131,14 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
     try:
         ENCODERS[kind](graph, config)
         hidden = int(config["hidden_size"])
-        pooler_of(config).add(graph, HIDDEN, EMBEDDING)
+        size = pooler_of(config).add(graph, HIDDEN, EMBEDDING) or hidden
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(
             f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
         ) from error
     inputs = [value_info(name, "int64", ["batch", "length"]) for name in INPUTS]
     outputs = [
-        value_info(EMBEDDING, "float32", ["batch", hidden]),
+        value_info(EMBEDDING, "float32", ["batch", size]),
         value_info(HIDDEN, "float32", ["batch", "length", hidden]),
     ]
     return Model(graph, inputs, outputs, f"{FILES[dtype]}{DATA}", limit)
@@ -153,11 +153,12 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def pooler_of(config: Mapping[str, Any]) -> Pooler:
-    """Return what follows the encoder; where the folder has no model class of its own, it is the pooler of BertModel."""
-    if HEAD in config:
-        raise ExportError(f"The pooling '{config[HEAD]['pooling']}' has no ONNX writer yet.", "Report it.")
-    activation = config.get("pooler_act", "tanh")
-    return Pooler("first", (("pooler.dense", activation),), bool(config.get("pooler_normalize", False)))
+    """Return what follows the encoder: the head that is described, or else BertModel's with the activation that is named."""
+    normalised = bool(config.get("pooler_normalize", False))
+    if HEAD not in config:
+        return Pooler("first", [("pooler.dense", config.get("pooler_act", "tanh"))], normalised)
+    dense = [(dense_key(number), layer["activation"]) for number, layer in enumerate(config[HEAD]["dense"])]
+    return Pooler(config[HEAD]["pooling"], dense, normalised)
 
 
 def _beside(path: Path) -> Path:

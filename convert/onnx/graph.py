@@ -78,6 +78,14 @@ class Graph:
         self.initializers.setdefault(name, Initializer(name, dtype, array.shape, lambda: iter([array.ravel()])))
         return name
 
+    def has(self, key: str) -> bool:
+        """Whether the folder has a tensor of that key."""
+        return key in self._weights
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Return the shape of a tensor of the folder."""
+        return self._weights.shape(key)
+
     def table(self, key: str) -> str:
         """Return the name of a tensor whose rows are gathered, in the dtype of matrices."""
         return self._initializer(key, self._dtype, self._weights.shape(key), partial(self._weights.pieces, key))

@@ -27,10 +27,23 @@ class Pooler:
     dense: Sequence[tuple[str, str]] = ()
     normalised: bool = False
 
-    def add(self, graph: Graph, hidden: str, output: str) -> None:
-        """Add it, from the last hidden state [batch, length, hidden] to the embedding [batch, hidden] called `output`."""
+    def add(self, graph: Graph, hidden: str, output: str) -> int | None:
+        """Add it, from the last hidden state [batch, length, hidden] to the embedding [batch, size] called `output`.
+
+        Returns:
+            The size; None where there is no dense layer: it is that of the hidden state.
+
+        Raises:
+            ExportError: the pooling, or an activation, has no writer.
+        """
+        if self.pooling not in POOLINGS:
+            raise ExportError(
+                f"The pooling '{self.pooling}' has no ONNX writer.", f"Known are: {', '.join(POOLINGS)}. Report it."
+            )
+        size = None
         x = POOLINGS[self.pooling](graph, hidden)
         for key, name in self.dense:
+            size = graph.shape(f"{key}.weight")[0]
             x = activation(graph, dense(graph, x, key), name, key)
         if self.normalised:
             norm = graph.op("ReduceL2", x, graph.constant([-1], "int64"), at="norm", keepdims=1)
@@ -38,12 +51,14 @@ class Pooler:
             graph.op("Div", x, norm, at="norm", output=output)
         else:
             graph.op("Identity", x, at="embedding", output=output)
+        return size
 
 
 def dense(graph: Graph, x: str, key: str) -> str:
-    """Return x [..., inputs] times a weight plus a bias, [..., outputs]."""
+    """Return x [..., inputs] times a weight, [..., outputs], plus a bias where there is one."""
     product = graph.op("MatMul", x, graph.matrix(f"{key}.weight"), at=key)
-    return graph.op("Add", product, graph.vector(f"{key}.bias"), at=key)
+    bias = f"{key}.bias"
+    return graph.op("Add", product, graph.vector(bias), at=key) if graph.has(bias) else product
 
 
 def layer_norm(graph: Graph, x: str, key: str, epsilon: float, output: str = "") -> str:

@@ -54,6 +54,9 @@ class Weights:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._stored
+
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of a tensor.
 
