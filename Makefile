@@ -67,8 +67,12 @@ fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings 
 	$(BIN)/python scripts/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
 
-runtimes: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## what a folder gives where others run it: in Chromium, which must be installed
+runtimes: WORK := .cache/runtimes
+runtimes: $(VENV)/dev.installed $(VENV4)/torch,runtimes.installed $(JAVASCRIPT)/installed  ## what a folder gives where others run it: in Chromium, which must be installed; in fastembed, and sentence-transformers on ONNX
 	$(BIN)/python -m pytest -s -m slow tests/test_web.py
+	$(BIN4)/hub2hf convert lealla-mini $(WORK) --onnx --force
+	$(BIN4)/hub2hf verify --golden convert/models/lealla-mini.golden.safetensors $(WORK) \
+		--surfaces onnx,sentence-transformers-onnx,fastembed
 
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py

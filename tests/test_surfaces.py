@@ -19,6 +19,9 @@ from hub2hf.surfaces.base import Loaded, Surface
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
 
 
+ONNX = ["fastembed", "onnx", "sentence-transformers-onnx"]
+
+
 def never(folder: Path, trusted: bool) -> Loaded:
     raise AssertionError("nothing is loaded here")
 
@@ -28,8 +31,12 @@ def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] 
 
 
 def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
-    assert list(SURFACES) == ["automodel", "onnx", "sentence-transformers", "bert", "card"]
-    assert [way.exact for way in SURFACES.values()] == [True, True, True, False, False]
+    assert list(SURFACES) == [
+        *("automodel", "fastembed", "onnx", "sentence-transformers", "sentence-transformers-onnx"),
+        "bert",
+        "card",
+    ]
+    assert [way.exact for way in SURFACES.values()] == [True] * 5 + [False] * 2
     assert all(name == way.name for name, way in SURFACES.items())
     assert ENCODER in SURFACES
 
@@ -44,11 +51,11 @@ def test_pytorch_is_not_imported_to_ask_what_is_known() -> None:
 
 
 def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
-    assert [way.name for way in applying(FILES)] == list(SURFACES)
+    assert [way.name for way in applying(FILES)] == ["automodel", "onnx", "sentence-transformers", "bert", "card"]
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
-    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, onnx, sentence-transformers"):
+    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, fastembed, onnx"):
         chosen(["bert", "flax"], FILES)
 
 
@@ -61,7 +68,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> N
 def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for way in (surface("onnx", own=("onnx/",)), surface("faster", own=("onnx/", "openvino/"))):
         monkeypatch.setitem(SURFACES, way.name, way)
-    assert [name for name in SURFACES if reads(name, "onnx/model.onnx")] == ["onnx", "faster"]
+    assert [name for name in SURFACES if reads(name, "onnx/model.onnx")] == [*ONNX, "faster"]
     assert [name for name in SURFACES if reads(name, "openvino/model.bin")] == ["faster"]
     assert [name for name in SURFACES if reads(name, "onnx.json")] == list(SURFACES)
     assert reads("of a later version", "onnx/model.onnx"), "what is not known may read anything"

@@ -1,0 +1,78 @@
+"""Libraries that run a folder's ONNX file with a tokenizer and a pooling of their own; asked for by name only.
+
+They need releases that do not go together with the rest: `make runtimes` has an environment for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
+from hub2hf.surfaces.sentence_transformers import Stock
+from hub2hf.surfaces.transformers import quiet
+
+
+def by_name_only(files: Collection[str]) -> bool:
+    """Whether the way is taken where nobody names it: it is not."""
+    return False
+
+
+class Fastembed(Loaded):
+    """A custom model of fastembed, which takes the first output of the file as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        from fastembed import TextEmbedding
+        from fastembed.common.model_description import ModelSource, PoolingType
+
+        name = f"hub2hf/{folder.resolve()}"
+        if name.lower() not in {str(known["model"]).lower() for known in TextEmbedding.list_supported_models()}:
+            source, dim = ModelSource(hf=name), 1  # neither is looked at where the folder is given
+            TextEmbedding.add_custom_model(
+                name, pooling=PoolingType.DISABLED, normalization=False, sources=source, dim=dim
+            )
+        self.model: Any = TextEmbedding(name, specific_model_path=str(folder))
+
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return ids and unit embeddings of `texts`."""
+        tokenizer: Tokenizer = self.model.model.tokenizer
+        encodings = tokenizer.encode_batch(list(texts))
+        ids = [[i for i, seen in zip(e.ids, e.attention_mask, strict=True) if seen] for e in encodings]
+        return Embedded(ids, unit(np.array(list(self.model.embed(list(texts), batch_size=BATCH)), np.float32)))
+
+
+def fastembed(folder: Path, trusted: bool) -> Fastembed:
+    """Load a folder as a custom model of fastembed."""
+    return Fastembed(folder)
+
+
+def sentence_transformers_onnx(folder: Path, trusted: bool) -> Stock:
+    """Load a folder as `SentenceTransformer` does with its ONNX backend."""
+    quiet()
+    return Stock(folder, backend="onnx", model_kwargs={"file_name": "onnx/model.onnx"})
+
+
+_by_name = partial(Surface, extra="runtimes", applies=by_name_only, own=("onnx/",))
+SURFACES = (
+    _by_name(
+        name="sentence-transformers-onnx",
+        label='`SentenceTransformer`, `backend="onnx"`',
+        code='SentenceTransformer("{id}", backend="onnx")',
+        load=sentence_transformers_onnx,
+        exact=True,
+        libraries=("sentence-transformers", "transformers", "tokenizers", "optimum-onnx", "onnxruntime"),
+    ),
+    _by_name(
+        name="fastembed",
+        label="fastembed",
+        code='TextEmbedding("{id}")  # after add_custom_model("{id}", pooling=PoolingType.DISABLED, normalization=False, …)',
+        load=fastembed,
+        exact=True,
+        libraries=("fastembed", "tokenizers", "onnxruntime"),
+    ),
+)
