@@ -20,6 +20,8 @@ import shared
 from references import GOLDEN
 
 import hub2hf
+from hub2hf.architectures.activations import ACTIVATIONS as KNOWN
+from hub2hf.architectures.poolers import POOLERS
 from hub2hf.errors import ExportError
 from hub2hf.onnx import messages, write_onnx
 from hub2hf.onnx.export import pooler_of
@@ -281,10 +283,9 @@ def test_dense_layers_follow_one_another_and_may_change_the_size(tmp_path: Path)
     assert np.array_equal(zero, np.zeros((2, 8)))
 
 
-def test_every_activation_of_a_config_has_a_writer() -> None:
-    from hub2hf.architectures.activations import ACTIVATIONS as KNOWN
-
+def test_every_activation_and_pooling_that_is_read_has_a_writer() -> None:
     assert {known.transformers_name or "linear" for known in KNOWN.values()} <= ACTIVATIONS.keys()
+    assert POOLERS.keys() == POOLINGS.keys()
 
 
 # Adding to a folder

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import filelock
 
-from hub2hf.architectures.head import HEAD
+from hub2hf.architectures.head import HEAD, dense_key
 from hub2hf.errors import ExportError
 from hub2hf.export.about import edited_by_hand, read_proof, write_about
 from hub2hf.export.files import write_pieces
