@@ -16,32 +16,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub2hf.blueprint import Blueprint, read_blueprint
+from hub2hf.blueprint import Blueprint
+from hub2hf.equivalence import reference
 from hub2hf.equivalence.sentences import check_languages, chosen_sentences, chunked
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.export import (
     as_json,
     blueprint_facts,
     check_free,
-    fingerprint,
     problems,
     prove_tokenizer,
     read_manifest,
     unknown_files,
-    weights_bytes,
     write_card,
     write_folder,
 )
 from hub2hf.export.files import write_whole
 from hub2hf.known_models import find_model
 from hub2hf.onnx import write_onnx
-from hub2hf.opened import diagnose, opened, reference
+from hub2hf.opened import Source
 from hub2hf.proof import Report
 from hub2hf.savedmodel import stripped
-from hub2hf.sources import address_of, model_of, resolve
+from hub2hf.sources import resolve
 from hub2hf.targets import export_to
 
 if TYPE_CHECKING:
+    from hub2hf.blueprint.diagnosis import Diagnosis
     from hub2hf.hub import Publication
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Conversion",
     "Hub2HFError",
     "Report",
+    "Source",
     "card",
     "convert",
     "diagnose",
@@ -93,7 +94,7 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
 
 
 def inspect(
-    source: str | Path,
+    source: str | Path | Source,
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
@@ -103,7 +104,8 @@ def inspect(
     """Read what a SavedModel is and what it will become; nothing is written.
 
     Args:
-        source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
+        source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address; or what
+            `Source.find` made of these: then it is opened, read and hashed once, however many verbs take it.
         preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
             model its own is taken.
         vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
@@ -117,14 +119,36 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    found = opened(source, preprocessor, vocab, whole=False)
-    blueprint = read_blueprint(*found.sources, output, thorough=thorough)
-    prove_tokenizer(blueprint)
-    return replace(blueprint, absent=found.absent)
+    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
+    prove_tokenizer(found.blueprint)
+    return found.blueprint
+
+
+def diagnose(
+    error: Hub2HFError,
+    source: str | Path | Source,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
+) -> Diagnosis:
+    """Return all that can be read of a source that is refused, and everything of it that is not understood.
+
+    Args:
+        error: with which `inspect` refused it.
+        source, preprocessor, vocab, output: as for `inspect`.
+
+    Raises:
+        SourceError: there is no such source, or it cannot be fetched.
+    """
+    from hub2hf.blueprint.diagnosis import diagnose as ask  # only now: what converts need not wait for it
+
+    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
+    return ask(error, found.original, found.output)
 
 
 def graph_only(
-    source: str | Path,
+    source: str | Path | Source,
     file: str | Path,
     *,
     preprocessor: str | Path | None = None,
@@ -144,14 +168,14 @@ def graph_only(
     Raises:
         Hub2HFError: the source is missing or damaged, or `file` cannot be written.
     """
-    found = stripped(*opened(source, preprocessor, vocab).sources)
+    found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)
     data = found.zipped()
     write_whole(Path(file), data, "Name another file, in a folder that is there.")
     return {"file": str(file), "bytes": len(data), "holds": sorted(found.files), **found.about}
 
 
 def convert(
-    source: str | Path,
+    source: str | Path | Source,
     out: str | Path,
     *,
     model: str | Path | None = None,
@@ -161,12 +185,12 @@ def convert(
     thorough: bool = False,
     force: bool = False,
     onnx: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Conversion:
     """Turn a SavedModel into a Hugging Face folder, without TensorFlow or PyTorch.
 
     Args:
-        source: as for `fetch`: a SavedModel folder, an archive, a known name such as `lealla-mini`, an address.
+        source: as for `inspect`.
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
@@ -179,36 +203,17 @@ def convert(
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
     target = Path(out)
-    named = find_model(model) if model is not None else model_of(source)
-    check_free(target, force, resolve(source))
-    sources = opened(source, preprocessor, vocab).sources
-    saved = sources[0]
+    named = find_model(model) if model is not None else None
+    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
+    check_free(target, force, found.original.folder)
+    found.whole()
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        source_hash = pool.submit(fingerprint, *sources)
-        blueprint = read_blueprint(*sources, output, thorough=thorough)
-        prove_tokenizer(blueprint)
-        total = weights_bytes(blueprint.encoder.values(saved), blueprint.encoder.mapped)
-        done = 0
-
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            if progress is not None:
-                progress(done, total)
-
-        manifest = write_folder(
-            saved,
-            blueprint,
-            source_hash,
-            target,
-            named=named,
-            address=address_of(source),
-            force=force,
-            also=[write_onnx] if onnx else [],
-            progress=report,
-        )
-    return Conversion(target, blueprint, manifest)
+        pool.submit(lambda: found.fingerprint)
+        prove_tokenizer(found.blueprint)
+        also = [write_onnx] if onnx else []
+        manifest = write_folder(found, target, named=named, force=force, also=also, progress=progress)
+    return Conversion(target, found.blueprint, manifest)
 
 
 def export(
@@ -236,12 +241,11 @@ def export(
 
 def facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return a blueprint as plain JSON data: signature, text, vocabulary, encoder, mapping, unused."""
-    plain: dict[str, Any] = as_json(blueprint_facts(blueprint))
-    return {**plain, "absent": list(blueprint.absent)} if blueprint.absent else plain
+    return dict(as_json(blueprint_facts(blueprint)))
 
 
 def record(
-    source: str | Path,
+    source: str | Path | Source,
     file: str | Path,
     *,
     preprocessor: str | Path | None = None,
@@ -254,7 +258,7 @@ def record(
     """Record what TensorFlow makes of the sentences, for `verify` on machines without TensorFlow.
 
     Args:
-        source: as for `convert`.
+        source: as for `inspect`.
         file: the recording to write, a safetensors file.
         preprocessor, vocab, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
@@ -271,7 +275,7 @@ def record(
 
     check_writable(Path(file))
     parts = []
-    with reference(source, preprocessor, vocab, output) as graph:
+    with reference(Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)) as graph:
         for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
             progress(len(chunk))
@@ -283,7 +287,7 @@ def record(
 
 
 def verify(
-    source: str | Path | None,
+    source: str | Path | Source | None,
     candidate: str | Path,
     *,
     preprocessor: str | Path | None = None,
@@ -300,7 +304,7 @@ def verify(
     """Prove, or refute, that a Hugging Face folder gives the embeddings of a SavedModel.
 
     Args:
-        source: the SavedModel, run by TensorFlow now; None with `golden`.
+        source: as for `inspect`; TensorFlow runs it now. None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
         preprocessor, vocab: as for `inspect`; not with `golden`.
         output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
@@ -338,9 +342,10 @@ def verify(
         loaded.check_source(recording.fingerprint, str(golden))
         report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
     elif source is not None:
-        with reference(source, preprocessor, vocab, output, loaded.made_from) as graph:
+        found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
+        with reference(found.read_for(loaded.made_from)) as graph:
             witness = Witness.live(graph, chosen_sentences(languages, sentences))
-            report = hold(witness, loaded, allowed, named=str(source), progress=progress)
+            report = hold(witness, loaded, allowed, named=found.name, progress=progress)
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
     if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
@@ -349,15 +354,12 @@ def verify(
 
 
 def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:
-    """Write the model card of a folder again, from its manifest and its proof; the weights are not touched.
+    """Write README.md, the card of a folder, again from its manifest and its proof; return its path. No weights are touched.
 
     Args:
         folder: made by `convert`.
         model: another known model or TOML file for the card than at the conversion.
         force: write over a card that was edited by hand.
-
-    Returns:
-        The card, README.md.
 
     Raises:
         Hub2HFError: the folder has no manifest, or its card was edited by hand.
@@ -370,7 +372,7 @@ def integrity(folder: str | Path) -> dict[str, str]:
 
     Returns:
         Name → what is wrong ("is missing", "has other bytes") of every file that is not as `convert` and `verify` left it.
-        Files that the manifest does not list are named too: some change how the libraries load a folder.
+        Files that the manifest does not list are named too.
 
     Raises:
         Hub2HFError: the folder has no manifest, or a file cannot be read.

@@ -85,9 +85,9 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
-    _fetched(source, quiet=as_json)
+    found = _found(source, preprocessor, vocab, output, thorough=thorough, quiet=as_json)
     if graph_only is not None:
-        written = verbs.graph_only(source, graph_only, preprocessor=preprocessor, vocab=vocab)
+        written = verbs.graph_only(found, graph_only)
         if as_json:
             _print_json(written)
         else:
@@ -95,13 +95,13 @@ def inspect(
         return
     try:
         with notices(enabled=not as_json):
-            blueprint = verbs.inspect(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
+            blueprint = verbs.inspect(found)
     except Hub2HFError as error:
-        found = verbs.diagnose(error, source, preprocessor=preprocessor, vocab=vocab, output=output)
+        diagnosis = verbs.diagnose(error, found)
         if as_json:
-            _print_json({"source": source, **found.as_json(), "error": str(error)})
+            _print_json({"source": source, **diagnosis.as_json(), "error": str(error)})
         else:
-            print_diagnosis(source, found)
+            print_diagnosis(source, diagnosis)
         sys.stdout.flush()
         print(f"hub2hf: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_ERROR) from None
@@ -125,24 +125,13 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
-    _fetched(source, quiet=as_json)
+    found = _found(source, preprocessor, vocab, output, thorough=thorough, quiet=as_json)
     with progress_bar(enabled=not as_json) as report:
-        conversion = verbs.convert(
-            source,
-            out,
-            preprocessor=preprocessor,
-            vocab=vocab,
-            output=output,
-            thorough=thorough,
-            model=model,
-            force=force,
-            onnx=onnx,
-            progress=report,
-        )
+        conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
     if as_json:
         _print_json({"out": str(out), **conversion.manifest})
     else:
-        print_conversion(source, conversion)
+        print_conversion(found, conversion)
 
 
 @app.command(
@@ -162,7 +151,9 @@ def export(
 @app.command()
 def fetch(source: Source) -> None:
     """Bring a source into the cache of this machine, and print its folder."""
-    print(_fetched(source))
+    with progress_bar("fetching", enabled=True) as report:
+        folder = verbs.fetch(source, progress=report)
+    print(folder)
 
 
 @app.command(name="list")
@@ -192,18 +183,9 @@ def record(
     sentences: Sentences = None,
 ) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
-    _fetched(source)
+    found = _found(source, preprocessor, vocab, output)
     with counter("recorded") as report:
-        count = verbs.record(
-            source,
-            file,
-            preprocessor=preprocessor,
-            vocab=vocab,
-            output=output,
-            languages=_split(languages),
-            sentences=sentences,
-            progress=report,
-        )
+        count = verbs.record(found, file, languages=_split(languages), sentences=sentences, progress=report)
     print(f"{file}: {count} sentences of {source} recorded")
 
 
@@ -240,15 +222,13 @@ def verify(
         )
     if report is not None:
         prepare_reports(report)
-    if not golden:
-        _fetched(source, quiet=as_json)
+    beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
+    original = None if golden else _found(source, **beside, quiet=as_json)
     with counter("compared") as progress:
         found = verbs.verify(
-            None if golden else source,
+            original,
             source if golden else candidate,
-            preprocessor=preprocessor,
-            vocab=vocab,
-            output=output,
+            **(beside if golden else {}),
             golden=golden,
             languages=_split(languages),
             sentences=sentences,
@@ -335,12 +315,20 @@ def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def _fetched(source: str, *, quiet: bool = False) -> Path:
-    """Bring the source here first, with a bar of its own; the verbs then find it in the cache."""
-    if quiet:
-        return verbs.fetch(source)
-    with progress_bar("fetching", enabled=True) as report:
-        return verbs.fetch(source, progress=report)
+def _found(
+    source: str,
+    preprocessor: str | None,
+    vocab: Path | None,
+    output: str,
+    *,
+    thorough: bool = False,
+    quiet: bool = False,
+) -> verbs.Source:
+    """Bring the source here first, with a bar of its own."""
+    with progress_bar("fetching", enabled=not quiet) as report:
+        return verbs.Source.find(
+            source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough, progress=report
+        )
 
 
 class _Stopped(BaseException):

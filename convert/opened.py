@@ -1,127 +1,121 @@
-"""The sources of a verb, opened: the SavedModel, and what stands beside one that takes ids."""
+"""A source: what a person named, brought to this machine; what is read of it is read once, and handed on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from hub2hf.blueprint import gives
-from hub2hf.errors import Hub2HFError, SourceError
-from hub2hf.extras import install
-from hub2hf.savedmodel import SavedModel
-from hub2hf.sources import model_of, resolve
-
-if TYPE_CHECKING:
-    from hub2hf.blueprint.diagnosis import Diagnosis
-    from hub2hf.equivalence.tensorflow_side import ReferenceGraph
+from hub2hf.blueprint import Blueprint, gives, read_blueprint
+from hub2hf.errors import SourceError
+from hub2hf.known_models import KnownModel
+from hub2hf.savedmodel import Original, SavedModel
+from hub2hf.sources import Progress, address_of, model_of, resolve
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A SavedModel and its text side where that stands apart; None for what is not given."""
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A text encoder that a person named; use `Source.find`.
 
-    model: SavedModel
-    preprocessor: SavedModel | None
-    vocabulary: Path | None
+    Attributes:
+        name: as the person gave it.
+        original: its SavedModel, and what stands beside it.
+        known: the known model that the name stands for; None when it stands for none.
+        address: where it is fetched from; "" for what was on this machine.
+        output: the output that is the embedding; "" for that of the conventions of TensorFlow Hub.
+        thorough: whether the text side is held against a hundred times as many generated words and texts.
+        blueprints: output → blueprint of those read so far, each also under the whole name SIGNATURE:NAME of its output.
+    """
+
+    name: str
+    original: Original
+    known: KnownModel | None = None
+    address: str = ""
+    output: str = ""
+    thorough: bool = False
+    blueprints: dict[str, Blueprint] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def find(
+        cls,
+        name: str | Path,
+        *,
+        preprocessor: str | Path | None = None,
+        vocab: str | Path | None = None,
+        output: str = "",
+        thorough: bool = False,
+        progress: Progress | None = None,
+    ) -> Source:
+        """Bring a source to this machine; it is opened and read when something is first asked of it.
+
+        Args:
+            name, preprocessor, vocab, output, thorough: as `source` and the rest for `hub2hf.inspect`.
+            progress: called with (bytes here so far, bytes in all or None) while fetching.
+
+        Raises:
+            SourceError: there is no such source, or it cannot be fetched.
+
+        Example:
+            >>> source = Source.find("lealla-mini")
+            >>> hub2hf.convert(source, "out").blueprint is source.blueprint
+            True
+        """
+        folder, known = resolve(name, progress=progress), model_of(name)
+        if preprocessor is None and vocab is None and known is not None:
+            preprocessor = known.preprocessor or None
+        beside = resolve(preprocessor, progress=progress) if preprocessor is not None else None
+        original = Original(folder, beside, Path(vocab) if vocab is not None else None)
+        return cls(str(name), original, known, address_of(name), output, thorough)
+
+    @classmethod
+    def of(cls, source: str | Path | Source, **options: Any) -> Source:
+        """Return `source` itself where it was found already, and otherwise what `find` does.
+
+        Raises:
+            SourceError: as `find`; or it was found already, and one of `options` says otherwise now.
+        """
+        if not isinstance(source, Source):
+            return cls.find(source, **options)
+        given = ", ".join(name for name, value in options.items() if value)
+        if given:
+            raise SourceError(f"{source.name} was found already, without {given}.", "Say it to Source.find.")
+        return source
 
     @property
-    def sources(self) -> tuple[SavedModel, SavedModel | None, Path | None]:
-        """All three, in the order in which the readers take them."""
-        return self.model, self.preprocessor, self.vocabulary
+    def model(self) -> SavedModel:
+        """Its SavedModel (SourceError, GraphError: see `SavedModel.open`)."""
+        return self.original.model
 
     @property
-    def absent(self) -> tuple[str, ...]:
-        """What graph-only files among them lack, a line each."""
-        models = (("", self.model), ("preprocessor, ", self.preprocessor))
-        given = [(place, model.graph_only) for place, model in models if model is not None]
-        return tuple(f"{place}{line}" for place, only in given if only is not None for line in only.absent())
+    def blueprint(self) -> Blueprint:
+        """What it is, each value with its evidence (Hub2HFError: it is not understood, or damaged)."""
+        if self.output not in self.blueprints:
+            found = read_blueprint(self.original, self.output, thorough=self.thorough)
+            self.blueprints.update({self.output: found, f"{found.signature}:{found.output_name}": found})
+        return self.blueprints[self.output]
 
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The SHA-256 of its files; see `Original.fingerprint`."""
+        return self.original.fingerprint
 
-def opened(
-    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None, *, whole: bool = True
-) -> Opened:
-    """Return the sources opened.
+    def whole(self) -> Source:
+        """Return it, opened.
 
-    A known model has a preprocessor of its own, and a graph-only file brings what stood beside the model.
+        Raises:
+            GraphError, SourceError: a SavedModel is missing or damaged, or this is a graph-only file.
+        """
+        for place, model in self.original.models.items():
+            if model.graph_only is not None:
+                raise SourceError(
+                    f"{self.name if not place else model.folder} is a graph-only file: it has no weights and no vocabulary, "
+                    "so it can only be inspected.",
+                    "Give the SavedModel that it was made from.",
+                )
+        return self
 
-    Args:
-        source, preprocessor, vocab: as for `hub2hf.inspect`.
-        whole: whether the weights are needed.
-
-    Raises:
-        GraphError: a graph is inconsistent.
-        SourceError: something is not there or damaged, or is a graph-only file where the weights are needed.
-    """
-    model = SavedModel.open(resolve(source))
-    if whole and model.graph_only is not None:
-        raise SourceError(
-            f"{source} is a graph-only file: it has no weights and no vocabulary, so it can only be inspected.",
-            "Give the SavedModel that it was made from.",
-        )
-    vocabulary = Path(vocab) if vocab is not None else None
-    if preprocessor is not None:
-        return Opened(model, SavedModel.open(resolve(preprocessor)), vocabulary)
-    if vocabulary is None and model.graph_only is not None:
-        return _beside_graph_only(model)
-    known = model_of(source) if vocabulary is None else None
-    named = known.preprocessor if known is not None else ""
-    return Opened(model, SavedModel.open(resolve(named)) if named else None, vocabulary)
-
-
-def _beside_graph_only(model: SavedModel) -> Opened:
-    """Return the model of a graph-only file with what came into the file beside it."""
-    inside = model.folder / "preprocessor"
-    if inside.is_dir():
-        return Opened(model, SavedModel.open(inside), None)
-    files = sorted((model.folder / "vocabulary").glob("*"))
-    if len(files) > 1:
-        raise SourceError(f"{files[0].parent} has {len(files)} vocabularies.", "Make the graph-only file again.")
-    return Opened(model, None, files[0] if files else None)
-
-
-def diagnose(
-    error: Hub2HFError,
-    source: str | Path,
-    *,
-    preprocessor: str | Path | None = None,
-    vocab: str | Path | None = None,
-    output: str = "",
-) -> Diagnosis:
-    """Return all that can be read of a source that is refused, and everything of it that is not understood.
-
-    Args:
-        error: with which `hub2hf.inspect` refused it.
-        source, preprocessor, vocab, output: as for `hub2hf.inspect`.
-    """
-    from hub2hf.blueprint.diagnosis import Diagnosis, diagnose  # only now: what converts need not wait for it
-
-    try:
-        sources = opened(source, preprocessor, vocab, whole=False).sources
-    except Hub2HFError as closed:
-        found = Diagnosis()
-        found.add("opening", closed)
-        return found
-    return diagnose(error, *sources, output)
-
-
-def reference(
-    source: str | Path, preprocessor: str | Path | None, vocab: str | Path | None, output: str, made_from: str = ""
-) -> ReferenceGraph:
-    """Return TensorFlow about to run `source`, with what stands beside it.
-
-    Where no `output` is named, it is the one that a candidate was `made_from`, if `source` has it.
-    """
-    sources = opened(source, preprocessor, vocab).sources
-    try:
-        from hub2hf.equivalence.tensorflow_side import ReferenceGraph
-    except ImportError as error:
-        raise missing(error, "tensorflow") from error
-    if not output and made_from and gives(sources[0], made_from):
-        output = made_from
-    return ReferenceGraph(*sources, output)
-
-
-def missing(error: ImportError, extra: str) -> SourceError:
-    """Return the error of a library that is not installed, and of the extra that brings it."""
-    return SourceError(f"{error.name} is not installed.", f"Install it: {install(extra)}.")
+    def read_for(self, output: str) -> Source:
+        """Return it, read for `output` (SIGNATURE:NAME, "" for any) where the person named none and it has that."""
+        wanted = not self.output and output and gives(self.model, output)
+        return replace(self, output=output) if wanted else self

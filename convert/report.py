@@ -181,14 +181,14 @@ def _value(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def print_conversion(source: str, conversion: verbs.Conversion) -> None:
+def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None:
     """Print what was written and how to load it."""
     console, manifest = Console(), conversion.manifest
     encoder = conversion.blueprint.encoder
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     files = len(manifest["files"]) + 1
     console.print(
-        f"[bold]{escape(source)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes"
+        f"[bold]{escape(source.name)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes"
     )
     console.print(
         f"{len(encoder.mapped)} tensors mapped; unused: {', '.join(map(escape, encoder.unused)) or 'none'}; "
@@ -201,9 +201,9 @@ def print_conversion(source: str, conversion: verbs.Conversion) -> None:
             f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
         )
     )
-    beside = conversion.blueprint.preprocessor
+    beside = source.original.preprocessor
     with_it = f" --preprocessor {beside.folder}" if beside else ""
-    console.print(escape(f"prove it: hub2hf verify {source} {conversion.out}{with_it}"), soft_wrap=True)
+    console.print(escape(f"prove it: hub2hf verify {source.name} {conversion.out}{with_it}"), soft_wrap=True)
 
 
 def print_diagnosis(source: str, found: Diagnosis) -> None:

@@ -108,8 +108,8 @@ def conversion(model: Path, rounds: int) -> dict[str, Any]:
 
 
 PHASES = {
-    "read the graph": "hub2hf.SavedModel.open",
-    "blueprint, proved on probes": "hub2hf.read_blueprint",
+    "read the graph": "hub2hf.savedmodel.SavedModel.open",
+    "blueprint, proved on probes": "hub2hf.opened.read_blueprint",
     "tokenizer proved on probes": "hub2hf.prove_tokenizer",
     "vocabulary and tokenizer files": "hub2hf.export.folder.tokenizer_files",
     "weights: read, check CRC32C, transpose, hash, write": "hub2hf.export.folder.write_safetensors",

@@ -100,7 +100,7 @@ def tensorflow(source: Path, rounds: int) -> Rates:
 
     sentences = evenly(SAMPLE)
     texts, batch = [sentence.text for sentence in sentences], tensorflow_side.BATCH
-    with tensorflow_side.ReferenceGraph(source) as graph:
+    with tensorflow_side.ReferenceGraph(hub2hf.Source.find(source)) as graph:
 
         def one_batch() -> None:
             tensorflow_side.BATCH = len(texts)

@@ -19,6 +19,7 @@ import build_reference_model as reference
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import demo_sentences, language_sentences, trap_sentences
 from hub2hf.equivalence.tensorflow_side import ReferenceGraph
+from hub2hf.opened import Source
 
 MODEL = Path(__file__).parents[1] / "convert" / "models" / "lealla-mini"
 GOLDEN = MODEL.with_suffix(".golden.safetensors")
@@ -70,7 +71,7 @@ def vocabulary() -> Iterator[str]:
 
 def record() -> Recording:
     """Return what TensorFlow makes of all our sentences with the embedded model, without stages, to keep it small."""
-    with ReferenceGraph(MODEL) as graph:
+    with ReferenceGraph(Source.find(MODEL)) as graph:
         return graph.record([*demo_sentences(), *language_sentences(), *trap_sentences()], stages=False)
 
 

@@ -22,7 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", default=Path(".cache/demo/lealla-mini"))
     out = parser.parse_args().out
-    print_conversion(SOURCE, hub2hf.convert(SOURCE, out, force=True))
+    source = hub2hf.Source.find(SOURCE)
+    print_conversion(source, hub2hf.convert(source, out, force=True))
     print("\nembedding the sentences of 109 languages as people load the folder, against TensorFlow's …\n", flush=True)
     report = hub2hf.verify(None, out, golden=recording_of(SOURCE))
     print_report(report)

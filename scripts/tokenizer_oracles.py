@@ -30,6 +30,7 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
     WordPiece,
 )
+from hub2hf.opened import Source
 
 Ids = npt.NDArray[np.int32]
 Oracle = Callable[[list[str]], Ids]
@@ -157,15 +158,12 @@ RULES: dict[str, Callable[[Path], tuple[TextBlueprint, Oracle]]] = {
 
 def graph_text(folder: Path) -> TextBlueprint:
     """The text blueprint of a SavedModel."""
-    from hub2hf.blueprint import read_blueprint
-    from hub2hf.savedmodel.model import SavedModel
-
-    return read_blueprint(SavedModel.open(folder)).text
+    return Source.find(folder).blueprint.text
 
 
 def graph_ids(folder: Path) -> Oracle:
     """The oracle that runs a SavedModel, text by text as its own loop does."""
     from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
-    graph = ReferenceGraph(folder)
+    graph = ReferenceGraph(Source.find(folder))
     return lambda texts: np.asarray(graph.token_ids(texts), np.int32)

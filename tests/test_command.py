@@ -55,16 +55,19 @@ def test_verify_answers_with_its_exit_code(
         assert json.loads(out)["equivalent"] is (code == 0)
 
 
-def test_verify_takes_a_recording_in_place_of_the_source(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
-    verify, fetch = verb("verify", report([row()])), verb("fetch", Path("here"))
+def test_verify_takes_a_recording_in_place_of_the_source(
+    run_hub2hf: Run, verb: Callable[[str, Any], Verb], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify, find = verb("verify", report([row()])), Verb("found")
+    monkeypatch.setattr(hub2hf.Source, "find", find)
     assert run_hub2hf("verify", "--golden", "recording", "folder", "--languages", "de, ja,")[0] == 0
     arguments, options = verify.given
     assert arguments == (None, "folder")
     assert (options["golden"], options["languages"], options["surfaces"]) == (Path("recording"), ["de", "ja"], [])
-    assert fetch.given == ((), {})
+    assert find.given == ((), {})
     assert run_hub2hf("verify", "source", "folder")[0] == 0
-    assert verify.given[0] == ("source", "folder")
-    assert fetch.given[0] == ("source",)
+    assert verify.given[0] == ("found", "folder")
+    assert find.given[0] == ("source",)
     for wrong in (("verify", "folder"), ("verify", "--golden", "recording", "source", "folder")):
         assert run_hub2hf(*wrong)[0] == 2
 

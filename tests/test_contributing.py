@@ -25,8 +25,8 @@ HEAVY = (
     "A way of loading",
 )  # start TensorFlow or PyTorch twice: make recipes
 GROUND = {"errors", "extras", "limits", "notices", "configs", "patience", "protobuf"}
-ROOF = {"cli", "report", "bars", "opened", "targets", "__init__", "__main__"}
-HANDED_ON = {("sources", "savedmodel")}  # by the roof, which gives one room what the other made
+ROOF = {"cli", "report", "bars", "targets", "__init__", "__main__"}
+HANDED_ON = {("sources", "savedmodel")}  # by `opened`, which gives one room what the other made
 
 
 def blocks(text: str, kind: str) -> list[str]:

@@ -35,7 +35,7 @@ def recorded(variant: Reference, sentences: list[Sentence], tmp_path_factory: py
     """What TensorFlow makes of the sentences."""
 
     def make(to: Path) -> None:
-        with ReferenceGraph(variant.folder) as graph:
+        with ReferenceGraph(hub2hf.Source.find(variant.folder)) as graph:
             graph.record(sentences, stages=False).save(to / "recording")
 
     made = shared.made_once(tmp_path_factory, f"recorded-{variant.folder.parent.name}", make)
@@ -93,7 +93,7 @@ def test_a_sum_by_the_root_of_the_length_is_exact(build: Callable[..., Reference
 def test_the_recording_is_what_tensorflow_computes_now(tmp_path: Path) -> None:
     golden = Recording.load(recording_of("lealla-mini"))
     assert golden.sentences == [*demo_sentences(), *language_sentences(), *trap_sentences()]
-    with ReferenceGraph(EMBEDDED) as graph:
+    with ReferenceGraph(hub2hf.Source.find(EMBEDDED)) as graph:
         now = graph.record(golden.sentences, stages=False)
     assert np.abs(now.embeddings - golden.embeddings).max() < 1e-6
     assert (now.ids, now.fingerprint) == (golden.ids, golden.fingerprint)
@@ -102,7 +102,7 @@ def test_the_recording_is_what_tensorflow_computes_now(tmp_path: Path) -> None:
 
 
 def test_a_recording_comes_back_as_it_was(tmp_path: Path) -> None:
-    with ReferenceGraph(EMBEDDED) as graph:
+    with ReferenceGraph(hub2hf.Source.find(EMBEDDED)) as graph:
         made = graph.record(trap_sentences()[:9])
     made.save(tmp_path / "a")
     made.save(tmp_path / "b")

@@ -13,7 +13,7 @@ from references import EMBEDDED, VOCABULARY, Pair, Reference
 
 import hub2hf
 from hub2hf.errors import CheckpointError, Hub2HFError, SourceError
-from hub2hf.savedmodel import SavedModel, messages, stripped
+from hub2hf.savedmodel import Original, SavedModel, messages, stripped
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ DAMAGES: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_file_is_one_error(name: str, tmp_path: Path) -> None:
-    files = stripped(SavedModel.open(EMBEDDED)).files
+    files = stripped(Original(EMBEDDED)).files
     member, data = DAMAGES[name]
     with zipfile.ZipFile(tmp_path / "graph.zip", "w") as archive:
         for each, content in {**files, member: data}.items():

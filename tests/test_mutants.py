@@ -13,7 +13,7 @@ from references import ROOT
 
 FAULTS = load_faults()
 ROOMS = {"architectures", "blueprint", "command", "equivalence", "export", "hub", "interpreter"} | {
-    *("onnx", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
+    *("onnx", "opened", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
 }
 
 

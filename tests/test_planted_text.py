@@ -14,18 +14,18 @@ import pytest
 from references import EMBEDDED
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-from hub2hf.blueprint import Blueprint, read_blueprint
+import hub2hf
+from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
 from hub2hf.errors import GraphError
 from hub2hf.export import prove, prove_tokenizer
-from hub2hf.savedmodel import SavedModel
 from hub2hf.tokenizer import pipeline
 from hub2hf.tokenizer.oniguruma import Oniguruma
 
 
 @pytest.fixture(scope="module")
 def blueprint() -> Blueprint:
-    return read_blueprint(SavedModel.open(EMBEDDED))
+    return hub2hf.Source.find(EMBEDDED).blueprint
 
 
 def changed(blueprint: Blueprint, kind: type, **changes: Any) -> Blueprint:

@@ -14,7 +14,6 @@ import pytest
 import hub2hf
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.convention import CONTROLS, DELIMITERS, KEPT, MARKS
-from hub2hf.blueprint.read import read_blueprint
 from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
@@ -25,8 +24,6 @@ from hub2hf.blueprint.text import (
 from hub2hf.errors import GraphError
 from hub2hf.export.agreement import prove_tables
 from hub2hf.export.prove import prove_tokenizer
-from hub2hf.savedmodel.model import SavedModel
-from hub2hf.sources import resolve
 from hub2hf.unicode import automaton, folding, re2, tables
 from hub2hf.unicode.codepoints import CodePoints
 
@@ -63,7 +60,7 @@ def plant(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Plant:
 
 @pytest.fixture(scope="module")
 def lealla() -> Blueprint:
-    return read_blueprint(SavedModel.open(resolve("lealla-mini")))
+    return hub2hf.Source.find("lealla-mini").blueprint
 
 
 @pytest.fixture(scope="module")

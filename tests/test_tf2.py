@@ -86,10 +86,9 @@ def test_the_sequence_output_is_exact(tf2: Pair, converted_tf2: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     from hub2hf.equivalence.tensorflow_side import ReferenceGraph
-    from hub2hf.savedmodel import SavedModel
 
     texts = [sentence.text for sentence in [*language_sentences(), *trap_sentences()]]
-    with ReferenceGraph(SavedModel.open(tf2.encoder), SavedModel.open(tf2.preprocessor)) as reference:
+    with ReferenceGraph(hub2hf.Source.find(tf2.encoder, preprocessor=tf2.preprocessor)) as reference:
         expected = reference.outputs(texts)
     stage = f"layer {tf2.options.layers - 1}"
     tokenizer = AutoTokenizer.from_pretrained(converted_tf2)

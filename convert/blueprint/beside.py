@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,21 +27,16 @@ from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import TensorRef
+from hub2hf.savedmodel.original import Original
 
 MANY = 64  # texts, to see what becomes of ids
 LENGTH = 12  # ids of a probe of several texts
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
-def read_beside(
-    model: SavedModel,
-    preprocessor: SavedModel | None,
-    vocabulary: Path | None,
-    output: str = "",
-    *,
-    thorough: bool = False,
-) -> Blueprint:
+def read_beside(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
     """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
+    model, preprocessor, vocabulary = original.model, original.preprocessor, original.vocabulary
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
     reading = _EncoderOfIds(ids_entry(model, output), model)
@@ -71,7 +65,6 @@ def read_beside(
         {},
         reading.inputs,
         outputs,
-        preprocessor,
         side.heard,
         side.seen,
     )

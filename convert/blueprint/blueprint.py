@@ -9,7 +9,6 @@ from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.oracle import Heard
 from hub2hf.blueprint.probed import ProbedText, Seen
 from hub2hf.blueprint.text import TextBlueprint
-from hub2hf.savedmodel.model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class Blueprint:
         ids: the tensor of the graph that holds the ids whose embeddings are looked up; "" where the ids are an input.
         inputs: "ids", "mask", "types" → the input of the entry, where it takes these and not text.
         outputs: further outputs of the entry → the stage that each was proved to be.
-        preprocessor: the SavedModel of the text side, where that is another one.
         heard: the words that the graph made of generated texts; those of the compiled tokenizer must be the same.
         seen: what the proof of the text side has seen.
         absent: what was not there, where a graph-only file was read.
@@ -46,7 +44,6 @@ class Blueprint:
     ids: str = field(default="", kw_only=True)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
-    preprocessor: SavedModel | None = None
     heard: tuple[Heard, ...] = ()
     seen: Seen = field(default_factory=Seen)
     absent: tuple[str, ...] = ()

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.run import TABLE_OPS
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node
+from hub2hf.savedmodel.original import Original
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # What the interpreter does without a kernel: see `Interpreter._step`, and `raised` for the loops of TensorFlow 1.
@@ -79,30 +79,27 @@ class Diagnosis:
         return {"read": dict(answers), "not_understood": [asdict(item) for item in self.not_understood]}
 
 
-def diagnose(
-    error: Hub2HFError,
-    model: SavedModel,
-    preprocessor: SavedModel | None = None,
-    vocabulary: Path | None = None,
-    output: str = "",
-) -> Diagnosis:
+def diagnose(error: Hub2HFError, original: Original, output: str = "") -> Diagnosis:
     """Ask every question about a model that is refused.
 
     Args:
         error: why it is.
-        model, preprocessor, vocabulary, output: as for `read_blueprint`.
+        original, output: as for `read_blueprint`.
     """
-    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_DIAGNOSE):
-        return _Diagnosing(model, preprocessor, vocabulary, output).all(error)
+    try:
+        questions, nbytes = _Diagnosing(original, output), original.model.nbytes
+    except Hub2HFError as closed:
+        return Diagnosis(not_understood=[Trouble("opening", closed.problem, closed.next_step)])
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(nbytes, limits.SECONDS_TO_DIAGNOSE):
+        return questions.all(error)
 
 
 class _Diagnosing:
     """The questions, in the order in which they are asked."""
 
-    def __init__(
-        self, model: SavedModel, preprocessor: SavedModel | None, vocabulary: Path | None, output: str
-    ) -> None:
-        self.model, self.preprocessor, self.vocabulary, self.output = model, preprocessor, vocabulary, output
+    def __init__(self, original: Original, output: str) -> None:
+        self.original, self.output = original, output
+        self.model, self.preprocessor = original.model, original.preprocessor
         self.found = Diagnosis()
         self.chosen: Chosen | None = None
         self.nodes: list[Node] = []
@@ -180,9 +177,9 @@ class _Diagnosing:
             yield Answer("text", told, _name(node))
 
     def _vocabulary(self) -> Iterator[Answer]:
-        models = [self.model, *([self.preprocessor] if self.preprocessor is not None else [])]
+        models, vocabulary = self.original.models.values(), self.original.vocabulary
         paths = [path for model in models for path in sorted(set(model.assets.values()))]
-        for path in [*paths, *([self.vocabulary] if self.vocabulary is not None else [])]:
+        for path in [*paths, *([vocabulary] if vocabulary is not None else [])]:
             try:
                 yield Answer("vocabulary", f"{path.name}: {count_lines(path):,} lines")
             except Hub2HFError as error:

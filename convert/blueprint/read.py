@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,24 +29,16 @@ from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.registry import Kernel
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import TensorRef
+from hub2hf.savedmodel.original import Original
 
 HIGH = 3  # texts whose pieces are given high ids
 
 
-def read_blueprint(
-    model: SavedModel,
-    preprocessor: SavedModel | None = None,
-    vocabulary: Path | None = None,
-    output: str = "",
-    *,
-    thorough: bool = False,
-) -> Blueprint:
-    """Return the blueprint of `model`.
+def read_blueprint(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
+    """Return the blueprint of an encoder, of text or of ids.
 
     Args:
-        model: an encoder, of text or of ids.
-        preprocessor: the SavedModel that makes ids of text, for an encoder of ids.
-        vocabulary: the file of pieces, for an encoder of ids that brings none and has no preprocessor.
+        original: its SavedModel, and what stands beside it.
         output: the output that is the embedding, NAME or SIGNATURE:NAME; "" where the conventions of TensorFlow Hub tell.
         thorough: hold the text side against a hundred times as many generated words and texts.
 
@@ -58,16 +49,19 @@ def read_blueprint(
         VocabularyError: the vocabulary is not that of the encoder.
     """
     # The products of a probe are small: threads that wait for each other cost more than they bring.
-    with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes):
-        found = text_entry(model, output)
+    with threadpool_limits(limits=1, user_api="blas"), limits.budget(original.model.nbytes):
+        found = text_entry(original.model, output)
         if found is None:
-            return read_beside(model, preprocessor, vocabulary, output, thorough=thorough)
-        if preprocessor is not None or vocabulary is not None:
+            blueprint = read_beside(original, output, thorough=thorough)
+        elif original.preprocessor is not None or original.vocabulary is not None:
             raise SourceError(
-                f"{model.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor and no vocabulary.",
+                f"{original.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor and no "
+                "vocabulary.",
                 "Leave them out.",
             )
-        return _Reading(model, found).blueprint(thorough=thorough)
+        else:
+            blueprint = _Reading(original.model, found).blueprint(thorough=thorough)
+        return replace(blueprint, absent=original.absent)
 
 
 class _Reading:

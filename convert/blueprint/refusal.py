@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.read import read_blueprint as read
 from hub2hf.errors import GraphError, MappingError
-from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.original import Original
 
 
-def read_blueprint(
-    model: SavedModel,
-    preprocessor: SavedModel | None = None,
-    vocabulary: Path | None = None,
-    output: str = "",
-    *,
-    thorough: bool = False,
-) -> Blueprint:
-    """Return the blueprint of `model`; see `hub2hf.blueprint.read.read_blueprint`.
+def read_blueprint(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
+    """Return the blueprint of `original`; see `hub2hf.blueprint.read.read_blueprint`.
 
     Raises:
         Hub2HFError: as there; where the model is seen to be of another kind, the error says of which.
     """
     try:
-        return read(model, preprocessor, vocabulary, output, thorough=thorough)
+        return read(original, output, thorough=thorough)
     except (GraphError, MappingError) as error:
         from hub2hf.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
 
-        with threadpool_limits(limits=1, user_api="blas"), limits.budget(model.nbytes, limits.SECONDS_TO_NAME):
-            better = called_what_it_is(error, model, output)
+        with threadpool_limits(limits=1, user_api="blas"), limits.budget(original.model.nbytes, limits.SECONDS_TO_NAME):
+            better = called_what_it_is(error, original.model, output)
         if better is error:
             raise
         raise better from error

@@ -7,15 +7,13 @@ entered by calling its root object, which is in no graph, TensorFlow loads that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import tensorflow as tf
 
 from hub2hf.architectures.base import layer_of
-from hub2hf.blueprint import Blueprint, read_blueprint
+from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.entry import ids_entry
 from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
 from hub2hf.equivalence.called import called_object
@@ -23,7 +21,7 @@ from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.equivalence.session import GraphSession, Values
 from hub2hf.errors import GraphError
-from hub2hf.export import fingerprint
+from hub2hf.opened import Source
 from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.objects import CALL
 from hub2hf.tokenizer import probe_tokenizer, read_vocabulary
@@ -41,30 +39,21 @@ class ReferenceGraph:
     """What TensorFlow makes of texts; close it by leaving its context.
 
     Args:
-        source: the SavedModel, or its folder.
-        preprocessor, vocabulary, output: as for `read_blueprint`. An encoder of ids that has no preprocessor gets its ids
-            from the compiled tokenizer.
+        source: what it runs. An encoder of ids that has no preprocessor gets its ids from the compiled tokenizer.
 
     Raises:
         Hub2HFError: it is not understood.
 
     Example:
-        >>> with ReferenceGraph(folder) as graph:
+        >>> with ReferenceGraph(Source.find("lealla-mini")) as graph:
         ...     graph.embed(["dog"]).shape
         (1, 32)
     """
 
-    def __init__(
-        self,
-        source: Path | SavedModel,
-        preprocessor: SavedModel | None = None,
-        vocabulary: Path | None = None,
-        output: str = "",
-    ) -> None:
-        self.model = source if isinstance(source, SavedModel) else SavedModel.open(source)
-        self.blueprint: Blueprint = read_blueprint(self.model, preprocessor, vocabulary, output)
-        self._sources = (self.model, preprocessor, vocabulary)
-        self._side = (_IdsSide if self.blueprint.inputs else _TextSide)(self.model, self.blueprint, preprocessor)
+    def __init__(self, source: Source) -> None:
+        self.source, self.model, self.blueprint = source, source.model, source.blueprint
+        side = _IdsSide if self.blueprint.inputs else _TextSide
+        self._side = side(self.model, self.blueprint, source.original.preprocessor)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Return the embeddings of `texts`, float32 [texts, hidden]."""
@@ -84,21 +73,16 @@ class ReferenceGraph:
         found = self._run([IDS, *names, EMBEDDING], [sentence.text for sentence in sentences], first=True)
         pack = self.blueprint.text.pack
         ids = [[int(i) for i in row if i != pack.pad_id] for row in found.pop(IDS)]
-        made_here = self.blueprint.inputs and self.blueprint.preprocessor is None
+        made_here = self.blueprint.inputs and self.source.original.preprocessor is None
         return Recording(
             tf.__version__,
-            self.fingerprint,
+            str(self.source.fingerprint["fingerprint"]),
             pack.max_length,
             list(sentences),
             ids,
             found,
             OUR_TOKENIZER if made_here else "",
         )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of all sources, as in `hub2hf.json`."""
-        return str(fingerprint(*self._sources)["fingerprint"])
 
     def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Values:
         """Return ids, mask, stages and embedding by name; `first`: of stages only the first token of each text."""

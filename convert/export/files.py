@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hub2hf.errors import ExportError
+from hub2hf.savedmodel.files import hash_file
+
+__all__ = ["as_text", "hash_bytes", "hash_file", "make_folder", "write_json", "write_whole"]
 
 
 def as_text(content: Any) -> str:
@@ -28,13 +31,6 @@ def write_json(path: Path, content: Any) -> None:
 def hash_bytes(data: bytes) -> dict[str, Any]:
     """Return the size and the SHA-256 of `data`, as `hash_file` does."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def hash_file(path: Path) -> dict[str, Any]:
-    """Return the size in bytes and the SHA-256 of a file."""
-    with path.open("rb", buffering=0) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, Any]:

@@ -2,74 +2,67 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.errors import SourceError
 from hub2hf.export.about import write_about
 from hub2hf.export.files import hash_file, write_json
 from hub2hf.export.manifest import Manifest
 from hub2hf.export.sentence_transformers import write_modules
 from hub2hf.export.staging import staged
-from hub2hf.export.weights import write_safetensors
+from hub2hf.export.weights import weights_bytes, write_safetensors
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.known_models import KnownModel, recognised
+from hub2hf.opened import Source
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.tokenizer import tokenizer_files
 
 WEIGHTS = "model.safetensors"
 SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
 
-Progress = Callable[[int], None]
+Progress = Callable[[int, int], None]
 Addition = Callable[[Path], Mapping[str, Mapping[str, Any]]]  # of files to a folder; name → size and SHA-256 of each
 
 
 def write_folder(
-    model: SavedModel,
-    blueprint: Blueprint,
-    source: Future[dict[str, Any]],
+    source: Source,
     out: Path,
     *,
     named: KnownModel | None = None,
-    address: str = "",
     force: bool = False,
     also: Iterable[Addition] = (),
-    progress: Progress = lambda done: None,
+    progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Write the folder and return its manifest, the content of `hub2hf.json`.
 
     Args:
-        model: the source.
-        blueprint: what was read of it.
-        source: its `fingerprint`, perhaps still being taken.
+        source: what is converted.
         out: the folder to make.
-        named: the known model that the person says it is; recognised by its sizes and vocabulary otherwise.
-        address: where the source was fetched from; empty where it was on this machine.
+        named: the known model that the person says it is; without, it is what the source's name stands for, or is
+            recognised by its sizes and vocabulary.
         force: whether an existing folder is replaced.
         also: what adds files to the folder once its own stand.
-        progress: called with the number of weight bytes just written.
+        progress: called with (bytes of weights written so far, bytes in all).
 
     Raises:
         CheckpointError, MappingError, SourceError, VocabularyError: the source is damaged; nothing is left behind.
         ExportError: `out` cannot be written; nothing is left behind.
     """
     with staged(out, force) as work:
-        hashed = {WEIGHTS: _write_files(model, blueprint, work, progress)}
+        blueprint = source.blueprint
+        hashed = {WEIGHTS: _write_files(source.model, blueprint, work, progress)}
         for addition in also:
             hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
-        origin = {**source.result(), "address": address}
+        origin = {**source.fingerprint, "address": source.address}
         identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
         manifest = Manifest.new(origin, facts, identity, _hashes(work, hashed))
-        manifest = write_about(work, manifest.named(named or recognised(identity)))
-        for opened in filter(None, (model, blueprint.preprocessor)):
-            opened.check_unchanged()
+        manifest = write_about(work, manifest.named(named or source.known or recognised(identity)))
+        source.original.check_unchanged()
     return manifest.to_json()
 
 
@@ -77,8 +70,15 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     """Write all but the manifest; return the SHA-256 of the weights."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
     tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
-    values = encoder.values(model)
-    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, progress)
+    values, done = encoder.values(model), 0
+    total = weights_bytes(values, encoder.mapped)
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, report)
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
     architecture = architecture_of(encoder)
@@ -127,6 +127,7 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
         "mapping": [asdict(item) for item in encoder.mapped],
         "unused": list(encoder.unused),
         "proof": {**vars(blueprint.seen), "rests_on": list(NOT_INDEPENDENT)},
+        **({"absent": list(blueprint.absent)} if blueprint.absent else {}),
     }
 
 
@@ -139,29 +140,3 @@ def as_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [as_json(item) for item in value]
     return value.name if isinstance(value, Path) else value
-
-
-def fingerprint(
-    model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None
-) -> dict[str, Any]:
-    """Return the SHA-256 of every file of the source, and one over all of them.
-
-    Those of a preprocessor, and a vocabulary that stands alone, come under folders of their own.
-
-    Raises:
-        SourceError: a file cannot be read.
-    """
-    try:
-        paths = {path.relative_to(model.folder).as_posix(): path for path in model.files}
-        if preprocessor is not None:
-            for path in preprocessor.files:
-                paths[f"preprocessor/{path.relative_to(preprocessor.folder).as_posix()}"] = path
-        if vocabulary is not None:
-            paths[f"vocabulary/{vocabulary.name}"] = vocabulary
-        files = {name: hash_file(path) for name, path in paths.items()}
-    except OSError as error:
-        raise SourceError(
-            f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."
-        ) from error
-    lines = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
-    return {"fingerprint": hashlib.sha256(lines.encode()).hexdigest(), "files": files}

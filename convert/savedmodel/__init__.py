@@ -6,6 +6,7 @@ from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
 from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope, parse_tensor_name
 from hub2hf.savedmodel.model import SavedModel, Signature, SignatureTensor
 from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.original import Original
 from hub2hf.savedmodel.slices import SliceSpec
 from hub2hf.savedmodel.stripped import Stripped, stripped
 from hub2hf.savedmodel.variables import Binding
@@ -17,6 +18,7 @@ __all__ = [
     "Function",
     "Graph",
     "Node",
+    "Original",
     "SavedModel",
     "Scope",
     "Signature",

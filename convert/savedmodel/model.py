@@ -19,7 +19,7 @@ from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 from hub2hf.savedmodel.files import is_file
 from hub2hf.savedmodel.graph import Graph, parse_tensor_name
-from hub2hf.savedmodel.graph_only import NEXT, GraphOnly
+from hub2hf.savedmodel.graph_only import GraphOnly
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.objects import ObjectGraph
 from hub2hf.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
@@ -119,15 +119,6 @@ class SavedModel:
         variables = self.checkpoint.variables.values() if self.has_checkpoint else ()
         total = self.graph_bytes + sum(variable.nbytes for variable in variables)
         return total if self.graph_only is None else min(total, MAX_CLAIMED_BYTES)
-
-    def check_whole(self) -> None:
-        """Check that the weights are there.
-
-        Raises:
-            SourceError: the folder is that of a graph-only file.
-        """
-        if self.graph_only is not None:
-            raise SourceError(f"{self.folder} is a graph-only file: it has no weights and no vocabulary.", NEXT)
 
     def check_unchanged(self) -> None:
         """Check that the files are those that were there when the model was opened: parts of two models are none.

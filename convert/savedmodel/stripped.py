@@ -21,6 +21,7 @@ from hub2hf.savedmodel.attributes import decode_tensor
 from hub2hf.savedmodel.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
 from hub2hf.savedmodel.graph_only import FILE, FORMAT, KEPT
 from hub2hf.savedmodel.model import SAVED_MODEL_FILE, VARIABLES_PREFIX, SavedModel, read_meta_graph
+from hub2hf.savedmodel.original import Original
 
 # What a graph needs of its constants is short: sizes, axes, patterns, code points. Weights and vocabularies are not.
 MAX_FLOATS: Final = 64
@@ -54,25 +55,20 @@ class Stripped:
         return out.getvalue()
 
 
-def stripped(model: SavedModel, preprocessor: SavedModel | None = None, vocabulary: Path | None = None) -> Stripped:
-    """Return the files of a graph-only file of `model`, and of what stands beside it.
+def stripped(original: Original) -> Stripped:
+    """Return the files of a graph-only file of a SavedModel, and of what stands beside it.
 
-    Args:
-        model: the SavedModel.
-        preprocessor: that of its text side; it comes into the folder `preprocessor`.
-        vocabulary: a vocabulary file that stands alone; it comes into the folder `vocabulary`.
+    A preprocessor comes into the folder `preprocessor`, a vocabulary file that stands alone into `vocabulary`.
 
     Raises:
         CheckpointError, GraphError, SourceError, VocabularyError: something is damaged.
     """
-    protos = {"": read_meta_graph(model.folder)}
-    opened = {"": model}
-    if preprocessor is not None:
-        protos["preprocessor/"], opened["preprocessor/"] = read_meta_graph(preprocessor.folder), preprocessor
+    models, vocabulary = original.models, original.vocabulary
+    protos = {place: read_meta_graph(model.folder) for place, model in models.items()}
     pieces = SPECIAL.union(*map(_pieces, protos.values()))
     found = Stripped()
     for place, proto in protos.items():
-        _add(found, place, opened[place], proto, pieces)
+        _add(found, place, models[place], proto, pieces)
     if vocabulary is not None:
         found.files[f"vocabulary/{vocabulary.name}"], about = _blanked(vocabulary, pieces)
         found.about["vocabulary"] = {vocabulary.name: about}

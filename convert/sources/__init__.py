@@ -16,7 +16,7 @@ from hub2hf.sources.other_kinds import check_kind
 from hub2hf.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
 from hub2hf.sources.store import cached, fetched, file_sha256, unpacked
 
-__all__ = ["EMBEDDED", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
+__all__ = ["EMBEDDED", "Progress", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
 
 EMBEDDED = ("lealla-mini",)
 MODELS = Path(str(resources.files("hub2hf"))) / "models"

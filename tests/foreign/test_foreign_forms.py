@@ -65,7 +65,7 @@ def test_ids_and_stages_are_fetched_wherever_they_are_made(
     layers = hub2hf.inspect(source).encoder.layers.value
     assert list(found.stages) == ["embeddings", *(f"layer {i}" for i in range(layers)), "embedding"]
     assert len({value.tobytes() for value in found.stages.values()}) == layers + 2
-    with ReferenceGraph(source) as graph:
+    with ReferenceGraph(hub2hf.Source.find(source)) as graph:
         ids = graph.token_ids(["", "犬"])
         assert ids.shape == (2, graph.blueprint.text.pack.max_length)
         assert ids[0].tolist()[:3] == [101, 102, 0]
@@ -74,7 +74,7 @@ def test_ids_and_stages_are_fetched_wherever_they_are_made(
 def test_an_exposed_function_computes_what_it_did(form: Callable[[str], Form]) -> None:
     source = form("TensorFlow 1, text in one function").source
     texts = ["ein Hund", "犬が好き"]
-    with ReferenceGraph(source) as graph:
+    with ReferenceGraph(hub2hf.Source.find(source)) as graph:
         session = graph._side._graph  # type: ignore[union-attr]
         assert "/" in graph.blueprint.ids, "the ids of this form are inside a function"
         before = SavedModel.open(source).signatures["default"]
@@ -84,7 +84,7 @@ def test_an_exposed_function_computes_what_it_did(form: Callable[[str], Form]) -
 
 
 def test_batches_of_other_widths_are_joined(form: Callable[[str], Form]) -> None:
-    with ReferenceGraph(form("TensorFlow 1, text, cut to the longest").source) as graph:
+    with ReferenceGraph(hub2hf.Source.find(form("TensorFlow 1, text, cut to the longest").source)) as graph:
         ids = graph.token_ids([*["Hund"] * BATCH, "ein langer Satz mit vielen Wörtern"])
         assert ids.shape == (BATCH + 1, graph.blueprint.text.pack.max_length)
         assert np.count_nonzero(ids[0]) < np.count_nonzero(ids[-1])
