@@ -14,9 +14,11 @@ NAME = "hub2hf"
 def install(extra: str) -> str:
     """Return the command that installs the extra: of the index, or of the folder, file or repository that pip was given.
 
-    pip keeps that in `direct_url.json` (PEP 610), and keeps nothing for what it took from the index.
+    pip keeps that in `direct_url.json` (PEP 610), and keeps nothing for what it took from the index. A checkout on the path
+    holds what building it left, which tells nothing either, beside what was installed of it.
     """
-    return f"pip install {_wanted(extra, metadata.distribution(NAME).read_text('direct_url.json'))}"
+    told = (found.read_text("direct_url.json") for found in metadata.distributions(name=NAME))
+    return f"pip install {_wanted(extra, next(filter(None, told), None))}"
 
 
 def _wanted(extra: str, direct: str | None) -> str:
