@@ -310,7 +310,7 @@ def test_without_kagglehub_what_needs_an_account_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     public[f"{ON_KAGGLE}/1/download"] = Served(faults=[(403, {})])
-    with pytest.raises(SourceError, match=r"to its users only, and kagglehub.* not installed.*'hub2hf\[kaggle\]'"):
+    with pytest.raises(SourceError, match=r"to its users only, and kagglehub.* not installed.*\[kaggle\]"):
         resolve(str(KAGGLE))
 
 
