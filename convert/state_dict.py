@@ -219,7 +219,7 @@ def steps_of(numbers: np.ndarray) -> tuple[Axis, ...]:
         if step < 0 or not (rows == rows[:, :1] + np.arange(rows.shape[1]) * step).all():
             raise MappingError("The elements of a variable are used in no regular order.", "Report the model.")
         axes.append(Axis(count, step))
-        rest = rows[:, 0]
+        rest = rows[..., 0]
     return tuple(reversed(axes)) or (Axis(1, 0),)
 
 

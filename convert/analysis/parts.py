@@ -67,7 +67,7 @@ class Part:
             return replace(mapped_vector(item.key, self.whole, shape, start, steps_of(numbers)), named=named)
         if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
             raise MappingError(f"'{item.key}' is in no regular order in variable '{self.whole}'.", "Report the model.")
-        view = mapped_view(item.key, self.whole, shape, start, steps_of(numbers[:, 0]), steps_of(numbers[0]))
+        view = mapped_view(item.key, self.whole, shape, start, steps_of(numbers[..., 0]), steps_of(numbers[0]))
         return replace(view, named=named)
 
 

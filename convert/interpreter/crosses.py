@@ -26,7 +26,7 @@ def _of_sparse(indices: Value, values: Value, shape: Value) -> Column:
     if x.shape[0] * ITEM_BYTES > limits.memory():
         raise ValueError(f"a column of {x.shape[0]} rows")
     rows: Column = [[] for _ in range(x.shape[0])]
-    for row, value in zip(x.indices[:, 0].tolist(), x.values.tolist(), strict=True):
+    for row, value in zip(x.indices[..., 0].tolist(), x.values.tolist(), strict=True):
         rows[row].append(value)
     return rows
 

@@ -41,7 +41,7 @@ def _in_top_k(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
     k = int(inputs[2]) if len(inputs) > 2 else int(node.attr("k"))
     known = (targets >= 0) & (targets < x.shape[1])
     target = np.take_along_axis(x, np.where(known, targets, 0)[:, np.newaxis], 1)
-    finite = np.isfinite(target[:, 0]) & known
+    finite = np.isfinite(target[..., 0]) & known
     above = (x > target).sum(1)
     finite &= ~(~np.isfinite(x) & ((x > target) | np.isnan(x))).any(1)
     return (finite & (above < k),)
@@ -187,6 +187,6 @@ def _sparse_bincount(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[
     size, weights = int(inputs[3]), np.asarray(inputs[4])
     if shape.size == 1:
         return (bins(node, [x], [weights], size, weights.dtype)[0],)
-    places = [np.flatnonzero(indices[:, 0] == row) for row in range(*bounded(node, [int(shape[0])]))]
+    places = [np.flatnonzero(indices[..., 0] == row) for row in range(*bounded(node, [int(shape[0])]))]
     given = [weights[at] if weights.size else weights for at in places]
     return (bins(node, [x[at] for at in places], given, size, weights.dtype),)

@@ -109,12 +109,12 @@ def _fill_empty_rows(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[
     """Give each row without entries one at its first place."""
     x, default = Sparse.of(*inputs[:3]), np.asarray(inputs[3])
     (rows,) = bounded(node, x.shape[:1])
-    empty = np.bincount(x.indices[:, 0], minlength=rows) == 0
+    empty = np.bincount(x.indices[..., 0], minlength=rows) == 0
     added = np.zeros((int(empty.sum()), len(x.shape)), np.int64)
-    added[:, 0] = np.flatnonzero(empty)
+    added[..., 0] = np.flatnonzero(empty)
     filler = np.full(len(added), default, x.values.dtype)
     places = np.concatenate([x.indices, added])
-    order = np.argsort(places[:, 0], kind="stable")
+    order = np.argsort(places[..., 0], kind="stable")
     back = np.argsort(order)[: len(x.values)].astype(np.int64)
     return places[order].astype(np.int64), np.concatenate([x.values, filler])[order], empty, back
 
@@ -352,7 +352,7 @@ def _dense_count(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
 @operation("SparseCountSparseOutput", cost=lambda node, inputs: 6 * np.size(inputs[1]))
 def _sparse_count(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     x, weights = Sparse.of(*inputs[:3]), np.asarray(inputs[3])
-    rows = x.indices[:, 0] if len(x.shape) == 2 else np.zeros(len(x.values), np.int64)
+    rows = x.indices[..., 0] if len(x.shape) == 2 else np.zeros(len(x.values), np.int64)
     return _counts(node, rows, x.values, weights, x.shape[0] if len(x.shape) == 2 else None).outputs
 
 

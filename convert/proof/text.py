@@ -16,7 +16,7 @@ OTHERS = {TRAPS: "the traps", UNKNOWN: "the sentences of no stated language"}  #
 STAGES = {
     "ids": "token ids",
     "embeddings": "sum of the embeddings, before the first layer",
-    "embedding": "sentence embedding (pooler, normalisation)",
+    "embedding": "sentence embedding (pooling, dense layers, normalisation)",
     "": "not known",
 }
 

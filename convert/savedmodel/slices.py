@@ -112,11 +112,11 @@ def check_tiling(slices: Sequence[SliceSpec], shape: tuple[int, ...]) -> None:
         return
     starts = np.array([piece.starts for piece in pieces], dtype=np.int64)
     ends = starts + np.array([piece.shape for piece in pieces], dtype=np.int64)
-    order = np.argsort(starts[:, 0], kind="stable")
+    order = np.argsort(starts[..., 0], kind="stable")
     starts, ends = starts[order], ends[order]
     for i in range(len(pieces) - 1):
         # Later pieces that begin below the end of this one along axis 0, the only ones that can meet it.
-        stop = int(np.searchsorted(starts[:, 0], ends[i, 0]))
+        stop = int(np.searchsorted(starts[..., 0], ends[i, 0]))
         later = slice(i + 1, stop)
         if bool(np.any(np.all((starts[later] < ends[i]) & (ends[later] > starts[i]), axis=1))):
             raise SliceError("its slices overlap")
