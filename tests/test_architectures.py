@@ -21,8 +21,7 @@ from hub2hf.architectures.encoder import DenseRead
 from hub2hf.architectures.head import HEAD, HeadRead
 from hub2hf.architectures.poolers import POOLERS
 from hub2hf.architectures.words import words_of, words_of_facts
-from hub2hf.errors import ExportError, MappingError
-from hub2hf.onnx.export import pooler_of
+from hub2hf.errors import MappingError
 
 STATES = np.asarray([[1.0, -6.0], [4.0, -2.0], [9.0, 9.0]])
 ATTENDED = np.asarray([True, True, False])
@@ -96,8 +95,3 @@ def test_what_a_folder_and_a_card_say_of_a_head() -> None:
     assert [BERT.dense_key(each, 0) for each in (encoder, mean)] == ["pooler.dense", "head.0"]
     of_earlier = {"hidden_size": {"value": 32}, "pooler_activation": {"value": "tanh"}}
     assert words_of_facts(of_earlier).head == "dense layer on the first token, tanh"
-
-
-def test_a_head_that_onnx_cannot_have_yet_is_refused() -> None:
-    with pytest.raises(ExportError, match="pooling 'mean' has no ONNX writer"):
-        pooler_of({HEAD: {"pooling": "mean", "dense": []}})
