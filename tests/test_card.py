@@ -104,7 +104,7 @@ class TestText:
         rows = [replace(row, difference=0.9) for row in proof.rows]
         text = render_card(manifest, replace(proof, rows=rows, causes=[Cause("by <b>*far*</b>", "a test")]))
         assert (
-            "❌ **Not equivalent to the original.** automodel, sentence-transformers, bert and card outside their"
+            "❌ **Not equivalent to the original.** automodel, sentence-transformers, bert and snippet outside their"
             in text
         )
         assert "likely cause: by \\<b\\>\\*far\\*\\</b\\>" in text

@@ -129,6 +129,14 @@ def test_what_it_said_of_the_witness_is_understood(witness: str, told: tuple[str
     assert (found.tensorflow, found.recorded, found.ids_from) == told
 
 
+def test_ways_of_loading_have_the_names_of_today() -> None:
+    failure = {"surface": "card", "language": "de", "text": "Hund", "difference": 0.9, "stage": "", "detail": ""}
+    found = from_json({**frozen(PROOF), "failures": [failure]})
+    assert list(found.conditions) == ["automodel", "sentence-transformers", "bert", "snippet"]
+    assert [way.surface for way in found.worth.ways] == list(found.conditions)
+    assert [one.surface for one in found.failures] == ["snippet"]
+
+
 def test_what_it_cannot_have_said_is_refused() -> None:
     with pytest.raises(ValueError, match="is no witness"):
         from_json({**frozen(PROOF), "witness": "JAX 1"})

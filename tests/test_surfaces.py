@@ -34,7 +34,7 @@ def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
     assert list(SURFACES) == [
         *("automodel", "fastembed", "onnx", "sentence-transformers", "sentence-transformers-onnx"),
         "bert",
-        "card",
+        "snippet",
     ]
     assert [way.exact for way in SURFACES.values()] == [True] * 5 + [False] * 2
     assert all(name == way.name for name, way in SURFACES.items())
@@ -95,7 +95,6 @@ def test_no_other_room_names_a_way_of_its_own() -> None:
         for path in (ROOT / "convert").rglob("*.py")
         if "surfaces" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant)
-        and node.value in SURFACES.keys() - {"card", "bert", "onnx", "sentence-transformers"}
+        if isinstance(node, ast.Constant) and node.value in SURFACES.keys() - {"bert", "onnx", "sentence-transformers"}
     ]
     assert named == []

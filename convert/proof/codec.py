@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from hub2hf.proof.record import Cause, Conditions, Failure, Proof, Row
 from hub2hf.proof.summary import grid, summary
-from hub2hf.surfaces import reads
+from hub2hf.surfaces import RENAMED, reads
 
 Read = TypeVar("Read", Row, Failure, Cause, Conditions)
 
@@ -63,6 +63,10 @@ def from_json(data: Any) -> Proof:
     if number not in (1, FORMAT):
         raise ValueError(f"its format is {number!r}: another version of hub2hf wrote it")
     rows = [_read(Row, row) for row in data["rows"]]
+    failures = [_read(Failure, failure) for failure in data["failures"]]
+    if number == 1:
+        rows = [replace(row, surface=RENAMED.get(row.surface, row.surface)) for row in rows]
+        failures = [replace(one, surface=RENAMED.get(one.surface, one.surface)) for one in failures]
     names = dict.fromkeys(row.surface for row in rows)
     if number == 1:
         conditions = {name: _conditions_of_format_1(data, name) for name in names}
@@ -71,7 +75,7 @@ def from_json(data: Any) -> Proof:
     return Proof(
         fingerprint=_text(data["fingerprint"]),
         rows=rows,
-        failures=[_read(Failure, failure) for failure in data["failures"]],
+        failures=failures,
         causes=[_read(Cause, cause) for cause in data["causes"]],
         conditions=conditions,
     )

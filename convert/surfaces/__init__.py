@@ -13,7 +13,7 @@ from pathlib import Path
 from hub2hf.errors import SourceError
 from hub2hf.surfaces.base import Embedded, Loaded, Surface
 
-__all__ = ["ENCODER", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "reads"]
+__all__ = ["ENCODER", "RENAMED", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "reads"]
 
 
 def _declared() -> Iterator[Surface]:
@@ -24,6 +24,7 @@ def _declared() -> Iterator[Surface]:
 # By name: those that are exact first.
 SURFACES: dict[str, Surface] = {s.name: s for s in sorted(_declared(), key=lambda s: (not s.exact, s.name))}
 
+RENAMED = {"card": "snippet"}  # names that ways had in proofs of version 0.1.0
 ENCODER = "bert"  # loads the encoder without anything of ours, for comparing stages
 
 

@@ -118,7 +118,7 @@ def bert(folder: Path, trusted: bool) -> Pooled:
     return Pooled(AutoTokenizer.from_pretrained(folder), _plain(folder))
 
 
-def card(folder: Path, trusted: bool) -> Pooled:
+def snippet(folder: Path, trusted: bool) -> Pooled:
     """Load through `BertTokenizerFast` and `BertModel`, as the snippet of the published card does."""
     from transformers import BertTokenizerFast
 
@@ -152,10 +152,10 @@ SURFACES = (
         stock_head=True,
     ),
     _of_transformers(
-        name="card",
+        name="snippet",
         label="`BertTokenizerFast` + `BertModel`",
         code='BertTokenizerFast.from_pretrained("{id}")',
-        load=card,
+        load=snippet,
         exact=False,
         stock_head=True,
     ),
