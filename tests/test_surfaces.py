@@ -51,7 +51,7 @@ def test_pytorch_is_not_imported_to_ask_what_is_known() -> None:
 
 
 def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
-    assert [way.name for way in applying(FILES)] == ["automodel", "onnx", "sentence-transformers", "bert", "card"]
+    assert [way.name for way in applying(FILES)] == ["automodel", "onnx", "sentence-transformers", "bert", "snippet"]
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
