@@ -61,7 +61,7 @@ def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
 
 def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> None:
     assert surface("a", libraries=("numpy",)).versions() == {"numpy": metadata.version("numpy")}
-    with pytest.raises(SourceError, match=r"no-such-runtime is not installed, .* as a\. .*hub2hf\[everything\]"):
+    with pytest.raises(SourceError, match=r"no-such-runtime is not installed, .* as a\. .*\[everything\]"):
         surface("a", libraries=("numpy", "no-such-runtime")).versions()
 
 
