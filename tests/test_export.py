@@ -98,6 +98,13 @@ def test_the_model_class_is_called_as_any_other(converted: Path) -> None:
     assert plain.pooler_output is None
 
 
+def test_the_config_says_that_it_is_no_tokenizer_of_mistral(converted: Path) -> None:
+    """What transformers 4.57 looks at in `_patch_mistral_regex` of a vocabulary of more than 100,000 pieces."""
+    config = json.loads((converted / "config.json").read_text())
+    assert tuple(map(int, config["transformers_version"].split("."))) <= (4, 57, 2)
+    assert config["model_type"] == "bert"
+
+
 def test_padding_is_that_of_the_graph() -> None:
     blueprint = hub2hf.inspect(EMBEDDED)
     for pad_id in (0, 7):

@@ -34,6 +34,9 @@ from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import HEAD, Head, Weights, activation_between, dense_key, head_config
 from hub2hf.savedmodel.node import TensorRef
 
+# The form of `config.json`. Without one, or with one after 4.57.2, transformers 4.57 takes the tokenizer of any local folder
+# of more than 100,000 pieces for Mistral's, and advises a flag that would change the ids.
+CONFIG_VERSION = "4.57.0"
 EPSILONS = (1e-12, 1e-6, 1e-5)  # that published models have
 SIZES = {
     "vocab_size": ("words", 0),
@@ -149,6 +152,7 @@ class Bert(Architecture):
             "type_vocab_size": encoder.type_vocab_size.value,
             "pad_token_id": pad_id,
             "dtype": "float32",  # what the graph computes in, however its variables are stored
+            "transformers_version": CONFIG_VERSION,
         }
         if self.needs_model_class(encoder):
             stock = self.stock_activation(encoder)
