@@ -108,25 +108,27 @@ def conversion(model: Path, rounds: int) -> dict[str, Any]:
 
 
 PHASES = {
-    "read the graph": "hub2hf.savedmodel.SavedModel.open",
-    "blueprint, proved on probes": "hub2hf.opened.read_blueprint",
-    "tokenizer proved on probes": "hub2hf.prove_tokenizer",
-    "vocabulary and tokenizer files": "hub2hf.export.folder.tokenizer_files",
-    "weights: read, check CRC32C, transpose, hash, write": "hub2hf.export.folder.write_safetensors",
-    "card and manifest": "hub2hf.export.folder.write_about",
-    "fsync of every file": "hub2hf.export.staging._sync",
+    "read the graph": "hub2hf.savedmodel:SavedModel.open",
+    "blueprint, proved on probes": "hub2hf.opened:read_blueprint",
+    "tokenizer proved on probes": "hub2hf:prove_tokenizer",
+    "vocabulary and tokenizer files": "hub2hf.export.folder:tokenizer_files",
+    "weights: read, check CRC32C, transpose, hash, write": "hub2hf.export.folder:write_safetensors",
+    "card and manifest": "hub2hf.export.folder:write_about",
+    "fsync of every file": "hub2hf.export.staging:_sync",
 }
 
 
 def phases(model: Path) -> dict[str, float]:
     """Return the seconds of each part of one conversion in a process of its own."""
     code = (
-        "import json, sys, time; start = time.perf_counter()\n"
-        "import hub2hf, hub2hf.cli, hub2hf.export.folder as folder, hub2hf.export.staging as staging\n"
+        "import importlib, json, sys, time; start = time.perf_counter()\n"
+        "import hub2hf, hub2hf.cli\n"
         "spent = {'start Python and import': time.perf_counter() - start}\n"
         "def timed(name, path):\n"
-        "    owner, _, attribute = path.rpartition('.')\n"
-        "    owner = eval(owner); function = getattr(owner, attribute)\n"
+        "    module, _, attribute = path.partition(':'); owner = importlib.import_module(module)\n"
+        "    *kinds, attribute = attribute.split('.')\n"
+        "    for kind in kinds: owner = getattr(owner, kind)\n"
+        "    function = getattr(owner, attribute)\n"
         "    def wrapper(*a, **k):\n"
         "        begin = time.perf_counter()\n"
         "        try: return function(*a, **k)\n"
