@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -51,7 +51,21 @@ Output = Annotated[
     str, typer.Option(help="Which output is the embedding, where several could be: NAME or SIGNATURE:NAME.")
 ]
 Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@dataclass
+class _Asked:
+    """What was asked of the whole command, for the answer to an error."""
+
+    as_json: bool = False
+
+
+def _note(context: typer.Context, as_json: bool) -> bool:
+    context.ensure_object(_Asked).as_json = as_json
+    return as_json
+
+
+AsJson = Annotated[bool, typer.Option("--json", callback=_note, help="Print JSON for programs.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -362,14 +376,15 @@ def _signals() -> dict[int, Any]:
 
 
 def _run() -> None:
+    asked = _Asked()
     try:
         try:
-            app()
+            app(obj=asked)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except Hub2HFError as error:
-        _fail(str(error))
+        _fail(str(error), asked)
     except _Stopped:
         print(
             "hub2hf: stopped; nothing half-written was left. A download goes on from here when it is run again.",
@@ -377,18 +392,21 @@ def _run() -> None:
         )
         sys.exit(EXIT_STOPPED)
     except MemoryError:
-        _fail("There is not enough memory. Close other programs, or use a larger machine.")
+        _fail("There is not enough memory. Close other programs, or use a larger machine.", asked)
     except OSError as error:
         if error.filename is None:
             _drop_output()
         place = error.filename or "The output"
-        _fail(f"{place} cannot be read or written: {error.strerror or error}. Check the disk and the permissions.")
+        _fail(
+            f"{place} cannot be read or written: {error.strerror or error}. Check the disk and the permissions.", asked
+        )
     except Exception as error:  # a mistake of this program's
         if sys.flags.dev_mode:
             raise
         _fail(
             f"{type(error).__name__}: {error}. This is a mistake in hub2hf: please report it, "
-            "with what python -X dev -m hub2hf prints for the same arguments."
+            "with what python -X dev -m hub2hf prints for the same arguments.",
+            asked,
         )
 
 
@@ -398,8 +416,8 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(message: str) -> None:
-    if "--json" in sys.argv:
+def _fail(message: str, asked: _Asked) -> None:
+    if asked.as_json:
         print(json.dumps({"error": message}, ensure_ascii=False))
     print(f"hub2hf: {message}", file=sys.stderr)
     sys.exit(EXIT_ERROR)

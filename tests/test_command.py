@@ -90,6 +90,16 @@ def test_an_error_is_one_line_whatever_it_quotes(run_hub2hf: Run, verb: Callable
     assert error == "hub2hf: Node 'a\\x1b[31m\\nb\\u202e' is odd. Report it.\n"
 
 
+def test_an_error_is_json_where_the_option_asks_for_it_and_not_a_name(
+    run_hub2hf: Run, verb: Callable[[str, Any], Verb]
+) -> None:
+    verb("integrity", SourceError("It is odd.", "Report it."))
+    code, out, _ = run_hub2hf("verify", "--integrity", "folder", "--json")
+    assert (code, json.loads(out)) == (2, {"error": "It is odd. Report it."})
+    verb("fetch", SourceError("It is odd.", "Report it."))
+    assert run_hub2hf("fetch", "--", "--json") == (2, "", "hub2hf: It is odd. Report it.\n")
+
+
 def publication(**changes: Any) -> Publication:
     facts: dict[str, Any] = {
         "state": "planned",

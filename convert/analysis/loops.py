@@ -26,7 +26,7 @@ class LoopFunction(Function):
     def __init__(
         self, name: str, nodes: Mapping[str, Node], arguments: Sequence[str], returns: Sequence[TensorRef]
     ) -> None:
-        given = {argument: Node(argument, ARGUMENT_OP, (), (), name, {}, {}) for argument in arguments}
+        given = {argument: Node.made(argument, ARGUMENT_OP, function=name) for argument in arguments}
         Scope.__init__(self, name, {**given, **nodes})
         self.arguments = tuple(Argument(argument, "invalid") for argument in arguments)
         self.returns = tuple(returns)
@@ -170,7 +170,7 @@ class _Raising:
             self.nodes.pop(removed, None)
         inputs = [node.input(0) for node in (*(v.enter for v in loop.variables), *loop.constants)]
         functions = {"cond": f"{loop.frame}/cond", "body": f"{loop.frame}/body"}
-        self.nodes[name] = Node(name, "While", tuple(inputs), (), "", {}, {}, functions)
+        self.nodes[name] = Node.made(name, "While", inputs, attributes=functions)
         for i, variable in enumerate(loop.variables):
             self.nodes.pop(variable.switch.name, None)
             for node, _ in self.original.consumers.get(TensorRef(variable.switch.name), ()):

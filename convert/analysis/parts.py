@@ -138,5 +138,5 @@ def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> FlatGra
         inputs = tuple(instead.get(ref, ref) for ref in node.inputs)
         if inputs != node.inputs:
             nodes[node.name] = replace(node, inputs=inputs)
-    variables = {part.variable: Node(part.variable, "VariableV2", (), (), "", {}, {}) for part in parts}
+    variables = {part.variable: Node.made(part.variable, "VariableV2") for part in parts}
     return FlatGraph({**nodes, **variables}, graph.functions)

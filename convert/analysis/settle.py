@@ -63,7 +63,12 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
 
 def constant(name: str, value: np.ndarray) -> Node:
     """Return a constant of our own."""
-    return Node(name, "Const", (), (), "", {}, {}, {"value": value})
+    return Node.made(name, "Const", attributes={"value": value})
+
+
+def _call(name: str, function: str, of: Node, inputs: Iterable[TensorRef]) -> Node:
+    """Return a call of `function`, to stand beside the node `of`."""
+    return Node.made(name, sorted(CALL_OPS)[0], inputs, function=of.function, attributes={"f": function})
 
 
 def _defaults(order: Iterable[Node], given: Collection[str]) -> dict[str, Node]:
@@ -131,8 +136,8 @@ def _functional(graph: Graph, order: Iterable[Node], constants: _Constants) -> d
             if predicate is not None and predicate.size == 1:
                 branch = str(node.attr("then_branch" if bool(predicate.ravel()[0]) else "else_branch"))
                 # The nodes of the branch are named after the call, and the graph may have such names already.
-                name, call = f"{node.name}/hub2hf/branch", {"f": branch}
-                found[name] = Node(name, sorted(CALL_OPS)[0], node.inputs[1:], (), node.function, {}, {}, call)
+                name = f"{node.name}/hub2hf/branch"
+                found[name] = _call(name, branch, node, node.inputs[1:])
                 results = tuple(TensorRef(name, i) for i in range(len(graph.function(branch).returns)))
                 found[node.name] = replace(node, op="IdentityN", inputs=results, control_inputs=())
     return found
@@ -149,11 +154,11 @@ def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str]) -> di
             continue
         names = (f"{node.name}/hub2hf/{i}" for i in range(MAX_ROUNDS))
         name = next((name for name in names if name not in graph.nodes), node.name)
-        asked = Node(name, sorted(CALL_OPS)[0], node.inputs, (), node.function, {}, {}, {"f": str(node.attr("cond"))})
+        asked = _call(name, str(node.attr("cond")), node, node.inputs)
         holding = inlined(FlatGraph({**graph.nodes, name: asked}, graph.functions), TensorRef(name))
         holds = _Constants(holding, given).value(resolved(holding, TensorRef(name)))
         if holds is not None and holds.size == 1 and holds.ravel()[0]:
-            found[name] = replace(asked, _decoded={"f": str(node.attr("body"))})
+            found[name] = _call(name, str(node.attr("body")), node, node.inputs)
             following = tuple(TensorRef(name, i) for i in range(len(node.inputs)))
             found[node.name] = replace(node, inputs=following, control_inputs=())
         elif holds is not None and holds.size == 1:
@@ -214,12 +219,12 @@ def _lookups(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict
             if node.op == "MatMul":  # its operand has two dimensions, whatever the shape of the ids
                 names = [f"{node.name}/hub2hf/{end}" for end in ("ids", "flat")]
                 found[names[1]] = constant(names[1], np.asarray([-1], np.int32))
-                found[names[0]] = Node(names[0], "Reshape", (ids, TensorRef(names[1])), (), "", {}, {})
+                found[names[0]] = Node.made(names[0], "Reshape", (ids, TensorRef(names[1])))
                 ids = TensorRef(names[0])
             axis = f"{node.name}/hub2hf/axis"
             found[axis] = constant(axis, np.asarray(0, np.int32))
             looked_up = (node.input(1), ids, TensorRef(axis))
-            found[node.name] = Node(node.name, "GatherV2", looked_up, (), node.function, {}, {})
+            found[node.name] = Node.made(node.name, "GatherV2", looked_up, function=node.function)
     return found
 
 

@@ -303,10 +303,10 @@ def _called(model: SavedModel, form: ConcreteFunction) -> Entry | None:
         return None
     call = next(name for i in range(len(model.graph.nodes) + 1) if (name := CALL + "_" * i) not in model.graph.nodes)
     inputs = {name: (leaf, f"{call}/{name}") for name, leaf in _named(form.inputs).items()}
-    nodes = {node: Node(node, "Placeholder", (), (), "", {}, {}) for _, node in inputs.values()}
+    nodes = {node: Node.made(node, "Placeholder") for _, node in inputs.values()}
     refs = (*(TensorRef(node) for _, node in inputs.values()), *(TensorRef(str(node)) for node in captured))
     op = sorted(CALL_OPS)[0]
-    nodes[call] = Node(call, op, refs, (), "", {}, {}, {"f": form.name})
+    nodes[call] = Node.made(call, op, refs, attributes={"f": form.name})
     outputs = _named(form.outputs)
     return Entry(
         CALL,

@@ -252,7 +252,7 @@ def _thawed(graph: Graph, chosen: Chosen, model: SavedModel) -> tuple[Graph, dic
             emptied = model.graph_only is not None and value.size > MAX_FLOATS and not value.any()
             if emptied or is_large(value) or (node.name in multiplied and value.ndim > 1):
                 shapes[node.name] = value.shape
-    new = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in shapes}
+    new = {name: Node.made(name, "VariableV2") for name in shapes}
     return (FlatGraph({**graph.nodes, **new}, graph.functions) if new else graph), shapes
 
 

@@ -109,7 +109,7 @@ class EncoderSide:
         divided = {part.whole for part in self.parts.values() if part.name in self.owners}
         self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
-            thawed = {name: Node(name, "VariableV2", (), (), "", {}, {}) for name in self.frozen}
+            thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
             self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
 
     def size(self, name: str) -> int:

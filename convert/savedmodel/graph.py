@@ -108,7 +108,7 @@ class Function(Scope):
         _check_size(name, proto.node_def)
         nodes: dict[str, Node] = {}
         for arg in proto.signature.input_arg:
-            _add(nodes, Node(arg.name, ARGUMENT_OP, (), (), name, {}, {}))
+            _add(nodes, Node.made(arg.name, ARGUMENT_OP, function=name))
         self.arguments = tuple(Argument(arg.name, graph_dtype(arg.type)) for arg in proto.signature.input_arg)
         resolve = _FunctionRefs(name, set(nodes), proto.node_def, outputs)
         for node_def in proto.node_def:

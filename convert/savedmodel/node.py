@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,6 +55,19 @@ class Node:
     _attrs: Any = field(repr=False)
     _defaults: Mapping[str, Any] = field(repr=False)
     _decoded: dict[str, Any] = field(repr=False, default_factory=dict)
+
+    @classmethod
+    def made(
+        cls,
+        name: str,
+        op: str,
+        inputs: Iterable[TensorRef] = (),
+        *,
+        function: str = "",
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Node:
+        """Return a node that stands in no file; its `attributes` are the Python values that `attr` is to return."""
+        return cls(name, op, tuple(inputs), (), function, {}, {}, dict(attributes or {}))
 
     def __str__(self) -> str:
         """Return the node as messages name it."""
