@@ -18,7 +18,7 @@ from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.catalog import operations
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.graph import Graph, ReadGraph
 from hub2hf.savedmodel.node import Node, TensorRef
 
 v1 = tf.compat.v1
@@ -64,7 +64,7 @@ class Ran:
 
 
 def read(graph: tf.Graph) -> Graph:
-    return Graph(messages.parse("GraphDef", graph.as_graph_def().SerializeToString()))
+    return ReadGraph(messages.parse("GraphDef", graph.as_graph_def().SerializeToString()))
 
 
 def interpreter(graph: Graph) -> Interpreter:

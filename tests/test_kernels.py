@@ -15,7 +15,7 @@ from hub2hf.interpreter.bounds import Items, nbytes
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.words import shared
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.graph import Graph, ReadGraph
 from hub2hf.savedmodel.node import Node, TensorRef
 
 X = np.arange(6.0).reshape(2, 3)
@@ -162,7 +162,7 @@ def graph(*nodes: tuple[str, str, tuple[str, ...], dict[str, Any]]) -> Graph:
                 node.attr[key].tensor.float_val.extend(np.ravel(value).tolist())
             else:
                 node.attr[key].type = value
-    return Graph(proto)
+    return ReadGraph(proto)
 
 
 def interpreter(of: Graph, **given: Any) -> Interpreter:

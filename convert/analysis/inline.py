@@ -6,12 +6,12 @@ of an encoder are asked of one flat graph, so the bodies are copied into it; loo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.plan import order_of
-from hub2hf.savedmodel.graph import Function, Graph, Scope
+from hub2hf.savedmodel.graph import Function, Graph
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 
 CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -20,26 +20,10 @@ CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 MAX_NODES = 200_000
 
 
-class FlatGraph(Graph):
-    """A main graph rewritten, with its functions.
-
-    Where calls were inlined, the node `n` of the function that node `c` called is named `c/n`, and `c` itself is left
-    as an IdentityN of the results.
-    """
-
-    def __init__(self, nodes: Mapping[str, Node], functions: Mapping[str, Function]) -> None:
-        Scope.__init__(self, "", nodes)
-        self.functions = functions
-
-    def function(self, name: str) -> Function:
-        """Return a function by name; see `Graph.function`."""
-        if name not in self.functions:
-            raise GraphError(f"The graph has no function {name}.", "The graph is damaged.")
-        return self.functions[name]
-
-
 def inlined(graph: Graph, output: TensorRef) -> Graph:
     """Return `graph` with the calls that `output` depends on replaced by what they call; itself when there are none.
+
+    The node `n` of the function that `c` called is then named `c/n`, and `c` itself is left as an IdentityN of the results.
 
     Raises:
         GraphError: a call does not fit its function, or the result would be too large.
@@ -49,7 +33,7 @@ def inlined(graph: Graph, output: TensorRef) -> Graph:
         called = [node for node in order_of(graph, [output]) if node.op in CALL_OPS or node.op in names]
         if not called:
             return graph
-        graph = FlatGraph(_Inlining(graph, called).nodes(), graph.functions)
+        graph = Graph(_Inlining(graph, called).nodes(), graph.functions)
 
 
 def resolved(graph: Graph, ref: TensorRef) -> TensorRef:

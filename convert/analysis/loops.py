@@ -12,25 +12,17 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub2hf.analysis.inline import FlatGraph
 from hub2hf.errors import GraphError
-from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope
-from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.savedmodel.graph import Argument, Function, Graph
+from hub2hf.savedmodel.node import Node, TensorRef
 
 UNSUPPORTED = "Report the model, so that support can be added."
 
 
-class LoopFunction(Function):
-    """The condition or the body of a loop."""
-
-    def __init__(
-        self, name: str, nodes: Mapping[str, Node], arguments: Sequence[str], returns: Sequence[TensorRef]
-    ) -> None:
-        given = {argument: Node.made(argument, ARGUMENT_OP, function=name) for argument in arguments}
-        Scope.__init__(self, name, {**given, **nodes})
-        self.arguments = tuple(Argument(argument, "invalid") for argument in arguments)
-        self.returns = tuple(returns)
-        self.return_names = tuple(map(str, returns))
+def _function(name: str, nodes: Mapping[str, Node], arguments: Sequence[str], returns: Sequence[TensorRef]) -> Function:
+    """Return the condition or the body of a loop."""
+    given = [Argument(argument, "invalid") for argument in arguments]
+    return Function(name, nodes, given, [(str(ref), ref) for ref in returns])
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ class _Raising:
                 frame = next(iter(self._frames))
                 raise GraphError(f"The loops '{frame}' and those in it are not understood.", UNSUPPORTED)
         self._drop_dangling()
-        return FlatGraph(self.nodes, ChainMap(self.functions, self.original.functions))  # type: ignore[arg-type]
+        return Graph(self.nodes, ChainMap(self.functions, self.original.functions))  # type: ignore[arg-type]
 
     def _loop(self, frame: str, enters: Iterable[Node]) -> _Loop:
         found, constants, conditions = [], [], set()
@@ -132,8 +124,8 @@ class _Raising:
             return False
         returns = [inside.get(v.following.input(0), v.following.input(0)) for v in loop.variables]
         stated = [before.get(loop.condition, loop.condition)]
-        self._add(LoopFunction(f"{loop.frame}/cond", condition, names, stated))
-        self._add(LoopFunction(f"{loop.frame}/body", body, names, [*returns, *kept.values()]))
+        self._add(_function(f"{loop.frame}/cond", condition, names, stated))
+        self._add(_function(f"{loop.frame}/body", body, names, [*returns, *kept.values()]))
         self._replace(loop, {*condition, *body})
         return True
 

@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.analysis.inline import FlatGraph
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph
@@ -130,7 +129,7 @@ def _no_variable(name: str) -> np.ndarray:
     raise GraphError(f"Variable '{name}' takes part in picking from another.", "Report the model.")
 
 
-def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> FlatGraph:
+def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> Graph:
     """Return `graph` with a variable for each of `parts` in place of what picks it."""
     instead = {part.tensor: TensorRef(part.variable) for part in parts}
     nodes = dict(graph.nodes)
@@ -139,4 +138,4 @@ def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> FlatGra
         if inputs != node.inputs:
             nodes[node.name] = replace(node, inputs=inputs)
     variables = {part.variable: Node.made(part.variable, "VariableV2") for part in parts}
-    return FlatGraph({**nodes, **variables}, graph.functions)
+    return Graph({**nodes, **variables}, graph.functions)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hub2hf.analysis.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.analysis.inline import CALL_OPS, inlined, resolved
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.arrays import text_attr
@@ -52,10 +52,10 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
             changed = {**_functional(graph, order, constants), **_switched(order, constants)}
             changed = changed or _unrolled(graph, order, given)
         if not changed:
-            straight = FlatGraph({**graph.nodes, **_straight(graph, order)}, graph.functions)
+            straight = Graph({**graph.nodes, **_straight(graph, order)}, graph.functions)
             looked_up = _lookups(straight, order_of(straight, outputs), constants)
-            return FlatGraph({**straight.nodes, **looked_up}, graph.functions)
-        graph = FlatGraph({**graph.nodes, **changed}, graph.functions)
+            return Graph({**straight.nodes, **looked_up}, graph.functions)
+        graph = Graph({**graph.nodes, **changed}, graph.functions)
         for output in outputs:
             graph = inlined(graph, output)
     raise GraphError(f"Conditionals stand in one another more than {MAX_ROUNDS} deep.", "The graph is damaged.")
@@ -155,7 +155,7 @@ def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str]) -> di
         names = (f"{node.name}/hub2hf/{i}" for i in range(MAX_ROUNDS))
         name = next((name for name in names if name not in graph.nodes), node.name)
         asked = _call(name, str(node.attr("cond")), node, node.inputs)
-        holding = inlined(FlatGraph({**graph.nodes, name: asked}, graph.functions), TensorRef(name))
+        holding = inlined(Graph({**graph.nodes, name: asked}, graph.functions), TensorRef(name))
         holds = _Constants(holding, given).value(resolved(holding, TensorRef(name)))
         if holds is not None and holds.size == 1 and holds.ravel()[0]:
             found[name] = _call(name, str(node.attr("body")), node, node.inputs)

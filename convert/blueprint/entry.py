@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub2hf.analysis.inline import CALL_OPS, FlatGraph, inlined, resolved
+from hub2hf.analysis.inline import CALL_OPS, inlined, resolved
 from hub2hf.analysis.loops import raised
 from hub2hf.errors import GraphError, Hub2HFError, SourceError
 from hub2hf.interpreter.plan import order_of
@@ -310,7 +310,7 @@ def _called(model: SavedModel, form: ConcreteFunction) -> Entry | None:
     outputs = _named(form.outputs)
     return Entry(
         CALL,
-        FlatGraph({**model.graph.nodes, **nodes}, model.graph.functions),
+        Graph({**model.graph.nodes, **nodes}, model.graph.functions),
         {name: SignatureTensor(TensorRef(node), leaf.dtype, leaf.shape) for name, (leaf, node) in inputs.items()},
         {
             name: SignatureTensor(TensorRef(call, i), leaf.dtype, leaf.shape)

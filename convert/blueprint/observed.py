@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.inline import FlatGraph, inlined
+from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.blueprint.entry import Chosen
@@ -253,7 +253,7 @@ def _thawed(graph: Graph, chosen: Chosen, model: SavedModel) -> tuple[Graph, dic
             if emptied or is_large(value) or (node.name in multiplied and value.ndim > 1):
                 shapes[node.name] = value.shape
     new = {name: Node.made(name, "VariableV2") for name in shapes}
-    return (FlatGraph({**graph.nodes, **new}, graph.functions) if new else graph), shapes
+    return (Graph({**graph.nodes, **new}, graph.functions) if new else graph), shapes
 
 
 class _Variables:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.flow import Flow
-from hub2hf.analysis.inline import FlatGraph, resolved
+from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
@@ -110,7 +110,7 @@ class EncoderSide:
         self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
             thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
-            self.graph = FlatGraph({**self.graph.nodes, **thawed}, self.graph.functions)
+            self.graph = Graph({**self.graph.nodes, **thawed}, self.graph.functions)
 
     def size(self, name: str) -> int:
         """Return a size of the model: vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
-from hub2hf.savedmodel.graph import Argument, Function, Graph, Scope, parse_tensor_name
+from hub2hf.savedmodel.graph import Argument, Function, Graph, ReadGraph, Scope, parse_tensor_name
 from hub2hf.savedmodel.model import SavedModel, Signature, SignatureTensor
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.original import Original
@@ -19,6 +19,7 @@ __all__ = [
     "Graph",
     "Node",
     "Original",
+    "ReadGraph",
     "SavedModel",
     "Scope",
     "Signature",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -98,40 +98,79 @@ class Function(Scope):
         return_names: their names.
     """
 
-    def __init__(self, proto: Any, outputs: OpRegistry) -> None:
-        """Read a FunctionDef.
+    def __init__(
+        self,
+        name: str,
+        nodes: Mapping[str, Node],
+        arguments: Sequence[Argument],
+        returns: Sequence[tuple[str, TensorRef]],
+    ) -> None:
+        """Check that every input is there.
+
+        Args:
+            name, nodes, arguments: the attributes; the nodes of the arguments are added.
+            returns: (name, tensor) of each.
 
         Raises:
-            GraphError: duplicate names, inputs or returns that do not exist.
+            GraphError: an input or a tensor that is returned does not exist.
         """
-        name = str(proto.signature.name)
-        _check_size(name, proto.node_def)
-        nodes: dict[str, Node] = {}
-        for arg in proto.signature.input_arg:
-            _add(nodes, Node.made(arg.name, ARGUMENT_OP, function=name))
-        self.arguments = tuple(Argument(arg.name, graph_dtype(arg.type)) for arg in proto.signature.input_arg)
-        resolve = _FunctionRefs(name, set(nodes), proto.node_def, outputs)
-        for node_def in proto.node_def:
-            _add(nodes, _node(node_def, name, resolve, outputs))
-        super().__init__(name, nodes)
-        self.return_names = tuple(str(arg.name) for arg in proto.signature.output_arg)
-        self.returns = tuple(self._return(proto.ret, key, resolve) for key in self.return_names)
+        given = {argument.name: Node.made(argument.name, ARGUMENT_OP, function=name) for argument in arguments}
+        super().__init__(name, {**given, **nodes})
+        self.arguments = tuple(arguments)
+        self.return_names = tuple(called for called, _ in returns)
+        self.returns = tuple(ref for _, ref in returns)
+        for ref in self.returns:
+            if ref.node not in self.nodes:
+                raise GraphError(f"The function {name} returns {ref}, which does not exist.", REPORT)
 
-    def _return(self, ret: Mapping[str, str], key: str, resolve: _FunctionRefs) -> TensorRef:
-        if key not in ret:
-            raise GraphError(f"The function {self.name} does not tell what it returns as {key}.", REPORT)
-        ref = resolve(ret[key])
-        if ref.node not in self.nodes:
-            raise GraphError(f"The function {self.name} returns {ref}, which does not exist.", REPORT)
-        return ref
+
+def read_function(proto: Any, outputs: OpRegistry) -> Function:
+    """Read a FunctionDef.
+
+    Raises:
+        GraphError: duplicate names, inputs or returns that do not exist.
+    """
+    name = str(proto.signature.name)
+    _check_size(name, proto.node_def)
+    arguments = [Argument(arg.name, graph_dtype(arg.type)) for arg in proto.signature.input_arg]
+    nodes: dict[str, Node] = {}
+    for argument in arguments:
+        _add(nodes, Node.made(argument.name, ARGUMENT_OP, function=name))
+    resolve = _FunctionRefs(name, set(nodes), proto.node_def, outputs)
+    for node_def in proto.node_def:
+        _add(nodes, _node(node_def, name, resolve, outputs))
+    returned = [str(arg.name) for arg in proto.signature.output_arg]
+    for key in returned:
+        if key not in proto.ret:
+            raise GraphError(f"The function {name} does not tell what it returns as {key}.", REPORT)
+    return Function(name, nodes, arguments, [(key, resolve(proto.ret[key])) for key in returned])
 
 
 class Graph(Scope):
-    """The main graph of a SavedModel, with its functions.
+    """A main graph, with its functions.
 
     Attributes:
-        functions: by name. Those the main graph reaches are read and checked at once, others when asked for.
+        functions: by name.
     """
+
+    def __init__(self, nodes: Mapping[str, Node], functions: Mapping[str, Function]) -> None:
+        """Check that every input is there (GraphError if one is not)."""
+        super().__init__("", nodes)
+        self.functions = functions
+
+    def function(self, name: str) -> Function:
+        """Return a function by name.
+
+        Raises:
+            GraphError: there is none, or it, or one that it calls, is malformed or calls itself.
+        """
+        if name not in self.functions:
+            raise GraphError(f"The graph has no function {name}.", REPORT)
+        return self.functions[name]
+
+
+class ReadGraph(Graph):
+    """The main graph of a SavedModel. Functions that it reaches are read and checked at once, others when asked for."""
 
     def __init__(self, graph_def: Any, op_list: Any = None) -> None:
         """Read a GraphDef.
@@ -153,16 +192,11 @@ class Graph(Scope):
         nodes: dict[str, Node] = {}
         for node_def in graph_def.node:
             _add(nodes, _node(node_def, "", _graph_ref, self._outputs))
-        super().__init__("", nodes)
+        super().__init__(nodes, _Functions(self))
         self._check_calls(self)
-        self.functions: Mapping[str, Function] = _Functions(self)
 
     def function(self, name: str) -> Function:
-        """Return a function by name.
-
-        Raises:
-            GraphError: there is none, or it, or one that it calls, is malformed or calls itself.
-        """
+        """Return a function by name; see `Graph.function`."""
         function = self._read_function(name)
         if name not in self._checked:
             self._check_calls(function)
@@ -198,7 +232,7 @@ class Graph(Scope):
             self._nodes += len(self._library[name].node_def)
             if self._nodes > MAX_NODES:
                 raise GraphError(f"The graph has more than {MAX_NODES} nodes with its functions.", REPORT)
-            self._read[name] = Function(self._library[name], self._outputs)
+            self._read[name] = read_function(self._library[name], self._outputs)
         return self._read[name]
 
     def _check_calls(self, scope: Scope) -> None:
@@ -224,7 +258,7 @@ class Graph(Scope):
 class _Functions(Mapping[str, Function]):
     """The functions of a graph as a mapping that reads each when it is asked for."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: ReadGraph) -> None:
         self._graph = graph
 
     def __getitem__(self, name: str) -> Function:

@@ -18,7 +18,7 @@ from hub2hf.savedmodel.attributes import REPORT, Shape, decode_shape
 from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 from hub2hf.savedmodel.files import is_file
-from hub2hf.savedmodel.graph import Graph, parse_tensor_name
+from hub2hf.savedmodel.graph import Graph, ReadGraph, parse_tensor_name
 from hub2hf.savedmodel.graph_only import GraphOnly
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.objects import ObjectGraph
@@ -77,7 +77,7 @@ class SavedModel:
         self.folder = folder
         self.tags = tuple(sorted(meta_graph.meta_info_def.tags))
         self.tensorflow_version = str(meta_graph.meta_info_def.tensorflow_version)
-        self.graph = Graph(meta_graph.graph_def, meta_graph.meta_info_def.stripped_op_list)
+        self.graph = ReadGraph(meta_graph.graph_def, meta_graph.meta_info_def.stripped_op_list)
         self.signatures = {
             name: _signature(name, proto, self.graph) for name, proto in sorted(meta_graph.signature_def.items())
         }

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hub2hf.errors import GraphError
 from hub2hf.limits import tick
 from hub2hf.savedmodel.attributes import REPORT
-from hub2hf.savedmodel.graph import Graph, Scope, parse_tensor_name
+from hub2hf.savedmodel.graph import Graph, ReadGraph, Scope, parse_tensor_name
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from hub2hf.savedmodel.slices import SliceError, SliceSpec, parse_slice_spec
 
@@ -102,7 +102,7 @@ def join(name: str, bindings: Sequence[Binding], axis: int) -> Binding:
     raise GraphError(f"The node {name} joins parts of {keys}, but not all of one in order.", REPORT)
 
 
-def restored_variables(graph: Graph, restore_op: str = "") -> dict[str, Binding]:
+def restored_variables(graph: ReadGraph, restore_op: str = "") -> dict[str, Binding]:
     """Read which checkpoint key each variable node of the main graph is restored from.
 
     TF1 graphs assign the outputs of ``RestoreV2`` nodes to variables; TF2 graphs do so in a function, to its
@@ -131,7 +131,7 @@ class _RestoreReader:
     """Walks the main graph and the functions that restore, each with its arguments bound to variable
     nodes."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: ReadGraph) -> None:
         self.graph = graph
         self.bindings: dict[str, Binding] = {}
         self._restores: set[str] = set()  # functions that restore, or call one that does

@@ -22,7 +22,7 @@ from tensorflow.python.framework import op_def_registry
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.graph import ReadGraph
 from hub2hf.savedmodel.node import TensorRef
 
 # Types that text encoders hold; quantised numbers and those of accelerators are excluded by a rule of scripts/ops.py.
@@ -150,7 +150,7 @@ def theirs(protos: Sequence[graph_pb2.GraphDef]) -> list[list[np.ndarray] | None
 
 def ours(proto: graph_pb2.GraphDef, count: int) -> list[np.ndarray]:
     """Return the interpreter's outputs."""
-    graph = Graph(messages.parse("GraphDef", proto.SerializeToString()))
+    graph = ReadGraph(messages.parse("GraphDef", proto.SerializeToString()))
     interpreter = Interpreter(graph, Substitutes(lambda name: np.zeros(()), {}))
     return [np.asarray(value) for value in interpreter.run([TensorRef("op", i) for i in range(count)], {})]
 

@@ -13,12 +13,12 @@ from tensorflow.core.framework import graph_pb2, tensor_pb2
 from tensorflow.python.framework import op_def_registry
 
 from hub2hf.errors import GraphError
-from hub2hf.savedmodel import Graph, TensorRef, messages
+from hub2hf.savedmodel import ReadGraph, TensorRef, messages
 from hub2hf.savedmodel.ops import known_outputs, outputs_of
 
 
-def graph_of(graph_def: Any, op_list: Any = None) -> Graph:
-    return Graph(messages.parse("GraphDef", graph_def.SerializeToString()), op_list)
+def graph_of(graph_def: Any, op_list: Any = None) -> ReadGraph:
+    return ReadGraph(messages.parse("GraphDef", graph_def.SerializeToString()), op_list)
 
 
 def const(tensor: tensor_pb2.TensorProto) -> Any:
