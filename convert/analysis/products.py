@@ -16,26 +16,14 @@ def contracted(node: Node, position: int) -> tuple[int, ...]:
         GraphError: the equation of an Einsum is malformed.
     """
     if node.op == "Einsum":
-        terms, result = _equation(node)
-        other = terms[1 - position]
-        return tuple(
-            _axis(terms[position], label)
-            for label in _labels(terms[position])
-            if label in other and label not in result
-        )
+        return _axes(node, position, of_result=False)
     return (-2 if _last_stays(node, position) else -1,)
 
 
 def free(node: Node, position: int) -> tuple[int, ...]:
     """Return the axes of an operand that the result of a product has and the other operand has not, as `contracted` does."""
     if node.op == "Einsum":
-        terms, result = _equation(node)
-        other = terms[1 - position]
-        return tuple(
-            _axis(terms[position], label)
-            for label in _labels(terms[position])
-            if label in result and label not in other
-        )
+        return _axes(node, position, of_result=True)
     return (-1 if _last_stays(node, position) else -2,)
 
 
@@ -48,6 +36,15 @@ def last_comes_from(node: Node) -> int:
     if len(found) != 1:
         raise GraphError(f"Node '{node.name}' has no axis that is of one operand, at the end.", REPORT)
     return found[0]
+
+
+def _axes(node: Node, position: int, *, of_result: bool) -> tuple[int, ...]:
+    """Return the axes of an operand of an Einsum that either the result has, or the other operand, and not both."""
+    terms, result = _equation(node)
+    own, other = terms[position], terms[1 - position]
+    return tuple(
+        _axis(own, label) for label in _labels(own) if (label in result, label in other) == (of_result, not of_result)
+    )
 
 
 def _last_stays(node: Node, position: int) -> bool:

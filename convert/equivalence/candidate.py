@@ -11,6 +11,7 @@ import numpy as np
 from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.architectures.head import HEAD
 from hub2hf.errors import SourceError
+from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
 from hub2hf.surfaces.transformers import Pooled
@@ -40,8 +41,7 @@ class Candidate:
         self._require(("config.json",), "configuration (config.json)")
         self._require(WEIGHTS, "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
-        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        ways = chosen(surfaces, files)
+        ways = chosen(surfaces, {*files_in(folder)})
         if not surfaces and HEAD in (folder / "config.json").read_text(encoding="utf-8", errors="replace"):
             ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]

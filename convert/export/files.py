@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hub2hf.errors import ExportError
@@ -31,6 +32,21 @@ def write_json(path: Path, content: Any) -> None:
 def hash_bytes(data: bytes) -> dict[str, Any]:
     """Return the size and the SHA-256 of `data`, as `hash_file` does."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the files in a folder and below it, as paths inside it, sorted."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def hash_files(folder: Path, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, dict[str, Any]]:
+    """Return name → size and SHA-256 of the files in a folder; `known` has the SHA-256 of those that need no reading."""
+    return {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": known[name]}
+        if name in known
+        else hash_file(folder / name)
+        for name in files_in(folder)
+    }
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.export.about import write_about
-from hub2hf.export.files import hash_file, write_json
+from hub2hf.export.files import hash_file, hash_files, write_json
 from hub2hf.export.manifest import Manifest
 from hub2hf.export.sentence_transformers import write_modules
 from hub2hf.export.staging import staged
@@ -60,7 +60,7 @@ def write_folder(
         origin = {**source.fingerprint, "address": source.address}
         identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
-        manifest = Manifest.new(origin, facts, identity, _hashes(work, hashed))
+        manifest = Manifest.new(origin, facts, identity, hash_files(work, hashed))
         manifest = write_about(work, manifest.named(named or source.known or recognised(identity)))
         source.original.check_unchanged()
     return manifest.to_json()
@@ -87,17 +87,6 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     if architecture.needs_model_class(encoder):
         (work / MODEL_FILE).write_bytes(architecture.model_code().read_bytes())
     return digest
-
-
-def _hashes(work: Path, hashed: dict[str, str]) -> dict[str, Any]:
-    """Return name → size and SHA-256 of what stands in `work`; `hashed` has those that need no second reading."""
-    files = {}
-    for path in sorted(work.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(work).as_posix()
-            known = hashed.get(name)
-            files[name] = {"bytes": path.stat().st_size, "sha256": known} if known else hash_file(path)
-    return files
 
 
 def _identity(blueprint: Blueprint) -> dict[str, int | str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hub2hf.errors import ExportError
-from hub2hf.export.files import as_text, hash_file
+from hub2hf.export.files import as_text, files_in, hash_file
 from hub2hf.known_models import KnownModel
 
 MANIFEST = "hub2hf.json"
@@ -235,10 +235,9 @@ def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 def unknown_files(folder: Path, manifest: Manifest) -> list[str]:
     """Return the files that the manifest does not list, hidden ones apart: some change how the libraries load a folder."""
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return sorted(
         name
-        for name in names - manifest.files.keys() - {MANIFEST}
+        for name in {*files_in(folder)} - manifest.files.keys() - {MANIFEST}
         if not any(part.startswith(".") for part in name.split("/"))
     )
 

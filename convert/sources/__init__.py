@@ -46,8 +46,9 @@ def resolve(source: str | Path, *, progress: Progress | None = None) -> Path:
     except (OSError, ValueError) as error:  # a folder above it that may not be searched, or a name too long
         said = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(f"{source} cannot be read: {said}.", "Check the path and its permissions.") from error
-    if named(str(source)) in EMBEDDED:
-        return MODELS / named(str(source))
+    own = named(str(source))
+    if own in EMBEDDED:
+        return MODELS / own
     if is_file and path.suffix != SUFFIX:
         check_kind(path)
         return _archive_file(path)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tokenizers import Tokenizer
 
@@ -21,7 +21,7 @@ from hub2hf.blueprint.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
-from hub2hf.export.files import hash_file, write_json
+from hub2hf.export.files import hash_files, write_json
 from hub2hf.export.manifest import ABOUT, MANIFEST, problems, read_manifest
 from hub2hf.export.prove import points, words_of
 from hub2hf.export.staging import check_free, staged
@@ -66,12 +66,8 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
             shutil.copyfile(folder / name, work / name)
         for name in PAGE:
             (work / name).write_bytes(resources.files("hub2hf.web").joinpath(name).read_bytes())
-        write_json(work / MANIFEST, replace(manifest, files=_hashes(work)).to_json())
+        write_json(work / MANIFEST, replace(manifest, files=hash_files(work)).to_json())
     return out
-
-
-def _hashes(work: Path) -> dict[str, Any]:
-    return {p.relative_to(work).as_posix(): hash_file(p) for p in sorted(work.rglob("*")) if p.is_file()}
 
 
 def check_words(text: TextBlueprint, rust: Path, javascript: Path) -> None:
