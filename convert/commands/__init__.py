@@ -1,0 +1,3 @@
+"""The verbs of the command line, a file each with a function `run`; `cli.py` reads them from here."""
+
+VERBS = ("inspect", "convert", "export", "fetch", "list", "record", "verify", "card", "push")  # in the order of --help

@@ -1,0 +1,20 @@
+"""`hub2hf card`: write the model card again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hub2hf as verbs
+from hub2hf.commands import options
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    model: options.Model = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a card that was edited by hand.")] = False,
+) -> None:
+    """Write the model card of a folder again; the weights are not touched."""
+    print(f"{verbs.card(folder, model=model, force=force)}: written")

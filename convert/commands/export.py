@@ -1,0 +1,26 @@
+"""`hub2hf export`: other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hub2hf as verbs
+from hub2hf.targets import TARGETS
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    target: Annotated[str, typer.Argument(help=f"One of {', '.join(TARGETS)}.")],
+    out: Annotated[Path | None, typer.Argument(help="The folder to make, for a target that makes one.")] = None,
+    dtype: Annotated[str, typer.Option(help="How weights are kept: float32, float16.")] = "float32",
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+) -> None:
+    """Export a converted folder for other runtimes."""
+    print(f"{verbs.export(folder, target, out, dtype=dtype, force=force)}: written")
+
+
+_TARGETS = "; ".join(f"{name} {target.summary}" for name, target in TARGETS.items())
+run.__doc__ = f"Export a converted folder for other runtimes: {_TARGETS}."

@@ -1,0 +1,14 @@
+"""`hub2hf fetch`: bring a source here."""
+
+from __future__ import annotations
+
+import hub2hf as verbs
+from hub2hf.bars import progress_bar
+from hub2hf.commands import options
+
+
+def run(source: options.Source) -> None:
+    """Bring a source into the cache of this machine, and print its folder."""
+    with progress_bar("fetching", enabled=True) as report:
+        folder = verbs.fetch(source, progress=report)
+    print(folder)
