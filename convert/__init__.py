@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub2hf.blueprint import Blueprint
+from hub2hf.corpora import Embeddings, embed
 from hub2hf.equivalence import reference
 from hub2hf.equivalence.sentences import check_languages, chosen_sentences, chunked
 from hub2hf.errors import Hub2HFError, SourceError
@@ -47,12 +48,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Blueprint",
     "Conversion",
+    "Embeddings",
     "Hub2HFError",
     "Report",
     "Source",
     "card",
     "convert",
     "diagnose",
+    "embed",
     "export",
     "facts",
     "fetch",

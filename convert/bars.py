@@ -6,7 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from hub2hf.notices import listening
 
@@ -19,6 +27,16 @@ def counter(done: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(done, total=None)
         yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def row_bar(what: str, *, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback for (rows done, rows in all) that draws a bar with the time left on a terminal's standard error."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + what), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
+        task = bar.add_task(what, total=0)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

@@ -1,3 +1,14 @@
 """The verbs of the command line, a file each with a function `run`; `cli.py` reads them from here."""
 
-VERBS = ("inspect", "convert", "export", "fetch", "list", "record", "verify", "card", "push")  # in the order of --help
+VERBS = (
+    "inspect",
+    "convert",
+    "export",
+    "fetch",
+    "list",
+    "record",
+    "verify",
+    "embed",
+    "card",
+    "push",
+)  # in the order of --help

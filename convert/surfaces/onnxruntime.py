@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,16 +28,21 @@ class Session(Loaded):
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        found = np.concatenate([self._run([rows[i] for i in batch]) for batch in batches])
+        found = np.concatenate([self.run(padded([rows[i] for i in batch])) for batch in batches])
         return Embedded(rows, unit(found[np.argsort(order)]))
 
-    def _run(self, rows: list[list[int]]) -> Any:
-        lengths = np.array([len(row) for row in rows])
-        mask = (np.arange(lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
-        ids = np.zeros_like(mask)
-        ids[mask == 1] = np.concatenate(rows)
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return self.session.run(["sentence_embedding"], inputs)[0]
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the embeddings of what `padded` made as the graph gives them, float32 [texts, hidden]."""
+        return np.asarray(self.session.run(["sentence_embedding"], inputs)[0])
+
+
+def padded(rows: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Return the ids of some texts as the model takes them, int64 [texts, longest] each."""
+    lengths = np.array([len(row) for row in rows])
+    mask = (np.arange(lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
+    ids = np.zeros_like(mask)
+    ids[mask == 1] = np.concatenate(rows)
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
 
 def load(folder: Path, trusted: bool) -> Session:

@@ -1,0 +1,182 @@
+"""`embed`: a corpus goes in, the same rows with a vector each come out, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from hub2hf.corpora.encoders import default_runtime, fingerprint
+from hub2hf.corpora.job import Job, Process
+from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
+from hub2hf.corpora.reading import Scan, joined, scan
+from hub2hf.corpora.work import Target, Work, plan_of
+from hub2hf.corpora.writing import check_columns
+from hub2hf.errors import SourceError
+from hub2hf.export.manifest import MANIFEST, read_manifest
+
+WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
+DTYPES: Final = ("float32", "float16")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What a run of `embed` came to.
+
+    Attributes:
+        out: the file or folder.
+        rows: how many rows are in it.
+        failed: why a text has no vector → how many.
+        unreadable: file of the input → why it could not be read; files of `out` that need its rows are not there.
+        files: the files of `out` that are there.
+        seconds: that this run took.
+    """
+
+    out: str
+    rows: int
+    failed: Mapping[str, int]
+    unreadable: Mapping[str, str]
+    files: tuple[str, ...]
+    seconds: float
+
+
+def embed(
+    folder: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    text: str = "text",
+    embedding: str = "embedding",
+    runtime: str | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    shards: int | None = None,
+    window: int = WINDOW,
+    progress: Progress = lambda done, total: None,
+) -> Embeddings:
+    """Embed a corpus, and go on where an earlier run of the same was stopped.
+
+    Args:
+        folder: a Hugging Face folder that `convert` made, or anyone's that sentence-transformers loads.
+        source: Parquet, JSON lines or plain text: a file, a folder, a glob, or a URL that pyarrow's file systems open.
+        out: a file, its form told by its name, or a folder to fill with Parquet files; or such a URL. Order and columns are
+            those of `source`; plain text has the vectors alone.
+        text: the column of texts.
+        embedding: the column to add, fixed-size lists of floats: as the graph gives them, null where a text failed.
+        runtime: `onnx` or `torch`; the faster one that the folder is made for by default.
+        device: of PyTorch: cpu, cuda, mps.
+        dtype: in which vectors are kept, float32 or float16.
+        shards: how many files to write into a folder; as many as `source` has by default.
+        window: rows that are sorted by length together; twice as many are held in memory.
+        progress: called with (rows done, rows in all).
+
+    Returns:
+        What it came to. Files that could not be read are named there, and the others are done.
+
+    Raises:
+        Hub2HFError: something is missing, or `out` is another run's or cannot be written.
+    """
+    start = time.monotonic()
+    pyarrow()
+    target = Target.of(str(out))
+    _check(Path(folder), target, dtype, shards)
+    runtime = runtime or default_runtime(Path(folder))
+    mark = fingerprint(Path(folder), runtime)
+    found = inputs(str(source))
+    scans, unreadable = _scanned(found, text, window)
+    if shards is not None:
+        if unreadable:
+            name, why = found[min(unreadable)].path, unreadable[min(unreadable)]
+            raise SourceError(f"{name} cannot be read: {why}.", "Leave it out, or leave out the number of files.")
+        smaller = max(1, sum(one.rows for one in scans.values()) // shards)
+        if smaller < window:
+            window = smaller
+            scans, unreadable = _scanned(found, text, window)
+    schema = joined([(found[i], one) for i, one in scans.items()], text)
+    check_columns(schema, embedding, target.form)
+    files = {i: found[i] for i in scans}
+    job = Job(Path(folder), runtime, device, dtype, text, embedding, window, target, files, scans, schema)
+    plan = plan_of([job.chunks(i) for i in range(len(found))], target, shards)
+    work = Work(target, plan, _identity(job, mark, found, shards))
+    with work.opened():
+        done = work.done() or _run(work, job, unreadable, progress)
+    return Embeddings(
+        str(out),
+        done["rows"],
+        done["failed"],
+        {found[i].path: why for i, why in unreadable.items()},
+        tuple(work.written),
+        time.monotonic() - start,
+    )
+
+
+def _check(folder: Path, target: Target, dtype: str, shards: int | None) -> None:
+    """See that what was asked for makes sense, before anything is read."""
+    if dtype not in DTYPES:
+        raise SourceError(f"Vectors are not kept as {dtype}.", f"Known are: {', '.join(DTYPES)}.")
+    if shards is not None and (shards < 1 or (target.single and shards > 1)):
+        raise SourceError(
+            f"{target.path} cannot be {shards} files.", "Name a folder, without a suffix, and one file or more."
+        )
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is no folder.", "Name a folder that hub2hf convert made.")
+
+
+def _scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, Scan], dict[int, str]]:
+    """Return what a first look at each file tells, and of which one why it cannot be read."""
+    scans, unreadable = {}, {}
+    for i, given in enumerate(found):
+        try:
+            scans[i] = scan(given, text, window)
+        except (OSError, ValueError, pyarrow().ArrowException) as error:
+            unreadable[i] = first_line(error)
+    return scans, unreadable
+
+
+def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -> dict[str, Any]:
+    """Return what is made of what, as JSON data: another run's differs in it."""
+    ours = (job.folder / MANIFEST).is_file()
+    return {
+        "hub2hf": metadata.version("hub2hf"),
+        "path": str(job.folder),
+        "fingerprint": mark,
+        "savedmodel": read_manifest(job.folder).fingerprint if ours else None,
+        "runtime": job.runtime,
+        "dtype": job.dtype,
+        "text": job.text,
+        "embedding": job.embedding,
+        "window": job.window,
+        "shards": shards,
+        "inputs": [
+            given.state if i in job.files else {"path": given.path, "unreadable": True} for i, given in enumerate(found)
+        ],
+    }
+
+
+def _run(work: Work, job: Job, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
+    """Embed what is missing and make the files of OUT, one after the other; return rows and failed texts."""
+    missing = [work.missing(shard) for shard in range(len(work.plan))]
+    total = sum(one.rows for one in job.scans.values())
+    done = total - sum(job.rows(chunk) for each in missing for chunk in each)
+    progress(done, total)
+    process = Process(job) if any(missing) else None
+    for shard, chunks in enumerate(missing):
+        for chunk, why in process.run(chunks) if process is not None else ():
+            if why:
+                unreadable[chunk.file] = why
+            else:
+                done += job.rows(chunk)
+                progress(done, total)
+        if not unreadable or _whole(work, shard, unreadable):
+            work.finish(shard, job.embedding)
+    return work.end(whole=not unreadable)
+
+
+def _whole(work: Work, shard: int, unreadable: Mapping[int, str]) -> bool:
+    """Whether all the rows of a file of OUT could be read."""
+    needed = {chunk.file for chunk in work.plan[shard]}
+    return not work.target.single and bool(needed) and needed.isdisjoint(unreadable)

@@ -1,0 +1,166 @@
+"""A folder that embeds windows of texts: tokenised in one thread while the model runs in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hub2hf.errors import SourceError
+from hub2hf.export.files import files_in, hash_files
+from hub2hf.export.manifest import ABOUT, MANIFEST
+from hub2hf.surfaces import SURFACES, reads
+
+# Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits.
+TOKENS: Final = 1024
+SURFACE_OF: Final = {"onnx": "onnx", "torch": "sentence-transformers"}  # the exact ways of loading that embed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts of like length, as the model takes them.
+
+    Attributes:
+        at: their places in the window.
+        given: what the model is given.
+    """
+
+    at: list[int]
+    given: Any
+
+
+class Encoder(ABC):
+    """A folder, loaded. `prepare` and `run` may be called in two threads at a time."""
+
+    @abstractmethod
+    def prepare(self, texts: Sequence[str]) -> list[Batch]:
+        """Return `texts`, tokenised, in batches of like length."""
+
+    @abstractmethod
+    def run(self, given: Any) -> np.ndarray:
+        """Return the embeddings of a batch as the graph gives them, float32 [texts, hidden]."""
+
+    def embed(self, batches: Sequence[Batch]) -> np.ndarray:
+        """Return the embeddings of what `prepare` made, float32 [texts, hidden], in the order of the texts."""
+        found = np.concatenate([self.run(batch.given) for batch in batches])
+        out = np.empty_like(found)
+        out[[i for batch in batches for i in batch.at]] = found
+        return out
+
+
+def batches(lengths: Sequence[int], tokens: int = TOKENS) -> list[list[int]]:
+    """Return places in batches of like length, each of at most `tokens` with its padding, or of one text."""
+    found: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if found and (len(found[-1]) + 1) * lengths[i] <= tokens:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
+
+
+class OnnxEncoder(Encoder):
+    """ONNX Runtime."""
+
+    def __init__(self, folder: Path) -> None:
+        from hub2hf.surfaces.onnxruntime import Session, padded
+
+        self.session, self.padded = Session(folder), padded
+
+    def prepare(self, texts: Sequence[str]) -> list[Batch]:
+        """Return `texts`, tokenised, in batches of like length."""
+        rows = [encoding.ids for encoding in self.session.tokenizer.encode_batch_fast(list(texts))]
+        return [Batch(at, self.padded([rows[i] for i in at])) for at in batches([len(row) for row in rows])]
+
+    def run(self, given: Any) -> np.ndarray:
+        """Return the embeddings of a batch, float32 [texts, hidden]."""
+        return self.session.run(given)
+
+
+class TorchEncoder(Encoder):
+    """sentence-transformers, on the processor or a GPU."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        from hub2hf.surfaces.transformers import quiet
+
+        quiet()
+        self.model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        self.tokenize = getattr(self.model, "preprocess", None) or self.model.tokenize  # the name before version 5.5
+
+    def prepare(self, texts: Sequence[str]) -> list[Batch]:
+        """Return `texts`, tokenised, in batches of like length."""
+        # As long in pieces as in characters, roughly: each batch is padded to its longest by the library itself.
+        return [Batch(at, self.tokenize([texts[i] for i in at])) for at in batches([len(t) // 4 + 2 for t in texts])]
+
+    def run(self, given: Any) -> np.ndarray:
+        """Return the embeddings of a batch, float32 [texts, hidden]."""
+        import torch
+
+        pinned = self.model.device.type == "cuda"
+        moved = {
+            name: (value.pin_memory() if pinned else value).to(self.model.device, non_blocking=pinned)
+            for name, value in given.items()
+            if isinstance(value, torch.Tensor)
+        }
+        with torch.inference_mode():
+            found = self.model({**given, **moved})["sentence_embedding"]
+        return np.asarray(found.float().cpu().numpy())
+
+
+def load(folder: Path, runtime: str, device: str = "cpu") -> Encoder:
+    """Load a folder.
+
+    Raises:
+        SourceError: there is no such runtime, its libraries are not installed, or they cannot load the folder.
+    """
+    surface = surface_of(folder, runtime)
+    surface.versions()
+    try:
+        return OnnxEncoder(folder) if runtime == "onnx" else TorchEncoder(folder, device)
+    except Exception as error:  # whatever the libraries raise on a foreign folder
+        first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
+        raise SourceError(f"{folder} cannot be loaded by {runtime}: {first}.", "Check the folder.") from error
+
+
+def surface_of(folder: Path, runtime: str) -> Any:
+    """Return the exact way of loading that a runtime takes.
+
+    Raises:
+        SourceError: there is no such runtime, or the folder is not made for it.
+    """
+    if runtime not in SURFACE_OF:
+        raise SourceError(f"There is no runtime {runtime}.", f"Known are: {', '.join(SURFACE_OF)}.")
+    surface = SURFACES[SURFACE_OF[runtime]]
+    if not surface.applies({*files_in(folder)}):
+        step = f"hub2hf export {folder} onnx adds it" if runtime == "onnx" else "name a folder that hub2hf convert made"
+        raise SourceError(f"{folder} has nothing that {runtime} runs.", f"{step[0].upper()}{step[1:]}.")
+    return surface
+
+
+def default_runtime(folder: Path) -> str:
+    """Return the faster runtime that the folder is made for."""
+    return "onnx" if SURFACES[SURFACE_OF["onnx"]].applies({*files_in(folder)}) else "torch"
+
+
+def fingerprint(folder: Path, runtime: str) -> str:
+    """Return a SHA-256 of every file that embedding with a runtime may read: other bytes may be other vectors.
+
+    Raises:
+        SourceError: as `surface_of`.
+    """
+    name = surface_of(folder, runtime).name
+    said = {*ABOUT, MANIFEST}
+    hashes = {
+        file: entry["sha256"]
+        for file, entry in hash_files(folder).items()
+        if reads(name, file) and file not in said and not any(part.startswith(".") for part in file.split("/"))
+    }
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,176 @@
+"""Where a corpus lies and where its vectors go: a file, a folder, a glob, or a URL that pyarrow's file systems open."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.extras import install
+
+PARQUET, LINES, TEXT = "parquet", "jsonl", "text"
+SUFFIXES: Final = {".parquet": PARQUET, ".pq": PARQUET, ".jsonl": LINES, ".ndjson": LINES, ".txt": TEXT}
+COMPRESSED: Final = (".gz", ".bz2", ".zst", ".lz4")  # as pyarrow's streams tell them by their names
+MAGIC: Final = "*?["
+KNOWN: Final = f"Known are {', '.join(SUFFIXES)}; text and JSON lines also with {', '.join(COMPRESSED)} after it."
+
+
+def pyarrow() -> Any:
+    """Return the library.
+
+    Raises:
+        SourceError: it is not installed.
+    """
+    try:
+        import pyarrow.fs
+        import pyarrow.parquet
+    except ImportError as error:
+        raise SourceError(
+            "pyarrow is not installed, which reads and writes corpora.", f"Install it: {install('corpora')}."
+        ) from error
+    return pyarrow
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file of a corpus, as it was when it was found.
+
+    Attributes:
+        files: the file system that it is on.
+        path: its path there.
+        form: PARQUET, LINES or TEXT.
+        size: bytes.
+        modified: when it was last written, nanoseconds since 1970.
+    """
+
+    files: Any
+    path: str
+    form: str
+    size: int
+    modified: int
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its bytes are not those of its lines."""
+        return self.path.endswith(COMPRESSED)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What tells whether it is still the same file, as JSON data."""
+        return {"path": self.path, "bytes": self.size, "modified": self.modified}
+
+    def check_unchanged(self) -> None:
+        """See that it is still the file that was found.
+
+        Raises:
+            OSError: it was written to since.
+        """
+        now = self.files.get_file_info(self.path)
+        if (now.size, now.mtime_ns) != (self.size, self.modified):
+            raise OSError("it was changed while it was read")
+
+
+def located(place: str) -> tuple[Any, str]:
+    """Return the file system of a path or URL, and the path there.
+
+    Raises:
+        SourceError: pyarrow has no such file system, or cannot reach it.
+    """
+    arrow = pyarrow()
+    if "://" not in place:
+        return arrow.fs.LocalFileSystem(), os.path.abspath(place)  # noqa: PTH100  (resolving links would rename it)
+    try:
+        found: tuple[Any, str] = arrow.fs.FileSystem.from_uri(place)
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise SourceError(f"{place} cannot be opened: {first_line(error)}.", "Check the URL.") from error
+    return found
+
+
+def form_of(path: str) -> str | None:
+    """Return the form that the name of a file tells; None where it tells none."""
+    name = PurePosixPath(path.lower())
+    packed = name.suffix in COMPRESSED
+    form = SUFFIXES.get(PurePosixPath(name.stem).suffix if packed else name.suffix)
+    return None if packed and form == PARQUET else form
+
+
+def inputs(place: str) -> list[Input]:
+    """Return the files of a corpus, in the order of their paths; of a folder those of a known form, hidden ones apart.
+
+    Raises:
+        SourceError: there are none, or a file is of another form.
+    """
+    files, path = located(place)
+    with _readable(place):
+        infos = _infos(files, path)
+    found = []
+    for info in sorted(infos, key=lambda info: info.path):
+        form = form_of(info.path)
+        if form is None:
+            raise SourceError(f"{info.path} is of no form that is read.", KNOWN)
+        found.append(Input(files, info.path, form, info.size, info.mtime_ns or 0))
+    if not found:
+        raise SourceError(f"{place} holds no file of a corpus.", f"Check the path. {KNOWN}")
+    return found
+
+
+def _infos(files: Any, path: str) -> list[Any]:
+    """Return what the file system tells of the files that `path` means."""
+    arrow = pyarrow()
+    kind, info = arrow.fs.FileType, files.get_file_info(path)
+    if info.type == kind.File:
+        return [info]
+    if info.type == kind.Directory:
+        inside = files.get_file_info(arrow.fs.FileSelector(path, recursive=True))
+        start = len(PurePosixPath(path).parts)
+        return [
+            each
+            for each in inside
+            if each.type == kind.File
+            and form_of(each.path)
+            and not any(part.startswith((".", "_")) for part in PurePosixPath(each.path).parts[start:])
+        ]
+    parts = PurePosixPath(path).parts
+    fixed = next((i for i, part in enumerate(parts) if set(part) & set(MAGIC)), len(parts))
+    if fixed == len(parts):
+        return []
+    selector = arrow.fs.FileSelector(str(PurePosixPath(*parts[:fixed])), allow_not_found=True, recursive=True)
+    return [each for each in files.get_file_info(selector) if each.type == kind.File and _matches(each.path, parts)]
+
+
+def _matches(path: str, pattern: tuple[str, ...]) -> bool:
+    """Whether a path is of a glob, part by part."""
+    parts = PurePosixPath(path).parts
+    return len(parts) == len(pattern) and all(map(fnmatch.fnmatchcase, parts, pattern))
+
+
+@contextlib.contextmanager
+def _readable(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{place} cannot be read: {first_line(error)}.", "Check path and permissions.") from error
+
+
+@contextlib.contextmanager
+def writable(place: str, next_step: str) -> Iterator[None]:
+    """Turn what goes wrong in writing below `place` into one sentence.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    try:
+        yield
+    except (OSError, pyarrow().ArrowException) as error:
+        raise ExportError(f"{place} cannot be written: {first_line(error)}.", next_step) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (reason.strip().split("\n")[0] or type(error).__name__).rstrip(".")

@@ -1,0 +1,313 @@
+"""Where a run of `embed` stands: its manifest, and the windows and files that are done, each there whole or not at all.
+
+OUT is a file, or a folder of Parquet files. Beside it, or in it, stands a manifest, which says what is made of what; and,
+until all is done, a hidden folder of windows that are embedded. A window becomes part of its file when all of that file's
+are there. Whatever is written is written under another name and renamed: a kill leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from hub2hf.corpora.places import PARQUET, SUFFIXES, form_of, located, pyarrow, writable
+from hub2hf.corpora.writing import write_rows
+from hub2hf.errors import ExportError
+from hub2hf.export.files import as_text
+
+VERSION: Final = 1
+AGAIN: Final = "Run the same command again: it goes on where this one stopped."
+OTHER: Final = "Name another OUT, or remove this one with its manifest."
+NO_RUN: Final = ("version", "hub2hf", "path", "done")  # of a manifest: what may differ in a run that goes on
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A window of a file, by its number there."""
+
+    file: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Of the file that it is kept in."""
+        return f"{self.file:05}-{self.number:09}.arrow"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is written where.
+
+    Attributes:
+        files: the file system.
+        path: OUT there.
+        form: of its files.
+        single: whether OUT is one file.
+    """
+
+    files: Any
+    path: str
+    form: str
+    single: bool
+
+    @classmethod
+    def of(cls, out: str) -> Target:
+        """Return what OUT names: a file where it ends as those of corpora do, or else a folder of Parquet files.
+
+        Raises:
+            SourceError: its file system cannot be reached.
+            ExportError: its name is that of a compressed file.
+        """
+        files, path = located(out)
+        form = form_of(path)
+        if form is not None and PurePosixPath(path.lower()).suffix not in SUFFIXES:
+            raise ExportError(f"{out} would be compressed, which is not written.", f"Write {', '.join(SUFFIXES)}.")
+        return cls(files, path, form or PARQUET, form is not None)
+
+    @property
+    def work(self) -> str:
+        """The folder of what is not done yet."""
+        place = PurePosixPath(self.path)
+        return str(place.with_name(f".{place.name}.hub2hf") if self.single else place / ".hub2hf")
+
+    @property
+    def manifest(self) -> str:
+        """The file that says what was made of what."""
+        return (
+            f"{self.path}.hub2hf.json" if self.single else f"{self.path}/_hub2hf.json"
+        )  # pyarrow, Spark and others skip such names
+
+    def shard(self, number: int, count: int) -> str:
+        """Return the path of one of so many files."""
+        return self.path if self.single else f"{self.path}/part-{number:05}-of-{count:05}.{self.form}"
+
+
+@dataclass
+class Work:
+    """A run, from its first to its last, however often it is stopped.
+
+    Args:
+        target: where it writes.
+        plan: the windows of each file of OUT.
+        identity: what is made of what, as JSON data.
+    """
+
+    target: Target
+    plan: Sequence[Sequence[Chunk]]
+    identity: Mapping[str, Any]
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the place for this run alone.
+
+        Raises:
+            ExportError: another run works there, or another has worked there.
+        """
+        with contextlib.ExitStack() as held:
+            before = self._before()
+            with writable(self.target.path, "Check the disk and the permissions."):
+                self.target.files.create_dir(self.target.work)
+            if pyarrow().fs.LocalFileSystem().equals(self.target.files):
+                try:
+                    held.enter_context(FileLock(f"{self.target.work}/lock", timeout=0))
+                except Timeout as error:
+                    raise ExportError(f"Another hub2hf embed writes {self.target.path}.", "Wait for it.") from error
+            if before is None or before.get("done") is None:
+                self._write_manifest(None)
+            yield
+            if self.done() is not None:
+                held.close()
+                with writable(self.target.work, "Remove it."):
+                    self.target.files.delete_dir(self.target.work)
+
+    def _before(self) -> dict[str, Any] | None:
+        """Return the manifest of the run that was here before; None where none was."""
+        content = self._read(self.target.manifest)
+        if content is None:
+            with writable(self.target.path, "Check the permissions."):
+                taken = self._taken()
+            if taken:
+                raise ExportError(f"{taken} is there already, and no hub2hf embed began it.", "Name another OUT.")
+            return None
+        named = next(_differences(content, self.identity), None)
+        if named:
+            raise ExportError(f"{self.target.path} is another run's: {named}.", OTHER)
+        return content
+
+    def _taken(self) -> str:
+        """Return what stands where OUT is to be; "" where nothing does."""
+        arrow, files = pyarrow(), self.target.files
+        info = files.get_file_info(self.target.path)
+        if self.target.single or info.type == arrow.fs.FileType.File:
+            return "" if info.type == arrow.fs.FileType.NotFound else self.target.path
+        inside = files.get_file_info(arrow.fs.FileSelector(self.target.path, allow_not_found=True))
+        return next((each.path for each in inside if not each.base_name.startswith(".")), "")
+
+    def done(self) -> dict[str, Any] | None:
+        """Return what the manifest says of a run that has ended: rows and failed texts."""
+        content = self._read(self.target.manifest)
+        return content and content.get("done")
+
+    def missing(self, shard: int) -> list[Chunk]:
+        """Return the windows of a file of OUT that are still to be embedded; none where the file is done."""
+        if self._record(shard) is not None and self._exists(self._shard(shard)):
+            return []
+        arrow = pyarrow()
+        selector = arrow.fs.FileSelector(self.target.work, allow_not_found=True)
+        there = {info.base_name for info in self.target.files.get_file_info(selector)}
+        return [chunk for chunk in self.plan[shard] if chunk.name not in there]
+
+    def finish(self, shard: int, embedding: str) -> None:
+        """Make a file of OUT of its windows, which are all there, and remove them.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
+        if self._record(shard) is not None and self._exists(self._shard(shard)):
+            self._remove(self.plan[shard])  # by a run that was stopped while it removed them
+            return
+        rows, failed = 0, Counter[str]()
+
+        def tables() -> Iterator[Any]:
+            nonlocal rows
+            for chunk in self.plan[shard]:
+                table = self._kept(chunk)
+                rows += len(table)
+                failed.update(json.loads(table.schema.metadata[b"failed"]))
+                yield table.replace_schema_metadata()
+
+        part = f"{self.target.work}/part"
+        with writable(self._shard(shard), AGAIN):
+            with self.target.files.open_output_stream(part) as stream:
+                write_rows(stream, self.target.form, tables(), embedding, self.identity)
+            self._write(f"{self.target.work}/done-{shard:05}.json", {"rows": rows, "failed": dict(failed)})
+            self.target.files.move(part, self._shard(shard))
+        self._remove(self.plan[shard])
+
+    def end(self, *, whole: bool) -> dict[str, Any]:
+        """Return how many rows and failed texts the files hold; and where all are there, say so in the manifest."""
+        rows, failed = 0, Counter[str]()
+        for shard in self._finished():
+            record = self._record(shard) or {}
+            rows += record["rows"]
+            failed.update(record["failed"])
+        counts = {"rows": rows, "failed": dict(failed)}
+        if whole:
+            self._write_manifest(counts)
+        return counts
+
+    @property
+    def written(self) -> list[str]:
+        """The files of OUT that are there."""
+        return [path for path in map(self._shard, range(len(self.plan))) if self._exists(path)]
+
+    def _finished(self) -> list[int]:
+        return [i for i in range(len(self.plan)) if self._record(i) is not None and self._exists(self._shard(i))]
+
+    def _shard(self, number: int) -> str:
+        return self.target.shard(number, len(self.plan))
+
+    def _record(self, shard: int) -> dict[str, Any] | None:
+        return self._read(f"{self.target.work}/done-{shard:05}.json")
+
+    def _kept(self, chunk: Chunk) -> Any:
+        arrow = pyarrow()
+        with self.target.files.open_input_file(f"{self.target.work}/{chunk.name}") as stream:
+            return arrow.ipc.open_file(stream).read_all()
+
+    def _remove(self, chunks: Iterable[Chunk]) -> None:
+        with writable(self.target.work, AGAIN):
+            for chunk in chunks:
+                if self._exists(path := f"{self.target.work}/{chunk.name}"):
+                    self.target.files.delete_file(path)
+
+    def _exists(self, path: str) -> bool:
+        return bool(self.target.files.get_file_info(path).type == pyarrow().fs.FileType.File)
+
+    def _write_manifest(self, done: Mapping[str, Any] | None) -> None:
+        with writable(self.target.manifest, "Check the disk and the permissions."):
+            self._write(self.target.manifest, {"version": VERSION, **self.identity, "done": done})
+
+    def _write(self, path: str, content: Any) -> None:
+        with self.target.files.open_output_stream(part := f"{self.target.work}/part.json") as stream:
+            stream.write(as_text(content).encode())
+        self.target.files.move(part, path)
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """Return a file of JSON; None where it is not there.
+
+        Raises:
+            ExportError: it cannot be read, or is none.
+        """
+        try:
+            if not self._exists(path):
+                return None
+            with self.target.files.open_input_stream(path) as stream:
+                content = json.loads(stream.read())
+        except (OSError, ValueError) as error:
+            raise ExportError(f"{path} cannot be read: {error}.", OTHER) from error
+        return content if isinstance(content, dict) else {}
+
+
+def keep(target: Target, chunk: Chunk, table: Any, failed: Mapping[str, int]) -> None:
+    """Write a window, whole or not at all, from any process.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    arrow = pyarrow()
+    kept = table.replace_schema_metadata({"failed": json.dumps(failed)})
+    path = f"{target.work}/{chunk.name}"
+    with writable(target.path, AGAIN):
+        with (
+            target.files.open_output_stream(f"{path}.part") as stream,
+            arrow.ipc.new_file(stream, kept.schema) as writer,
+        ):
+            writer.write_table(kept)
+        target.files.move(f"{path}.part", path)
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in what a run differs from the one that was here before."""
+    if before.get("version") != VERSION:
+        yield "its manifest is of another version of hub2hf"
+    names = {"fingerprint": "the folder has other files", "inputs": "the input is another"}
+    for name in now:
+        if name == "inputs":
+            yield from _other_inputs(before.get(name) or [], now[name])
+        elif name not in NO_RUN and before.get(name) != now[name]:
+            yield names.get(name, f"its {name} is {before.get(name)}, not {now[name]}")
+
+
+def _other_inputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield in what the files differ; those of which nothing could be read may have been repaired."""
+    if [each["path"] for each in before] != [each["path"] for each in now]:
+        yield "the input is of other files"
+    for old, new in zip(before, now, strict=False):
+        if old != new and "unreadable" not in old:
+            yield f"{new['path']} was changed since"
+
+
+def plan_of(chunks: Sequence[Sequence[Chunk]], target: Target, shards: int | None) -> list[list[Chunk]]:
+    """Return the windows of each file of OUT: as many as IN has, or as are asked for, or one.
+
+    Args:
+        chunks: the windows of each file of IN.
+        target: where they go.
+        shards: how many files are asked for, if any.
+    """
+    flat = [chunk for each in chunks for chunk in each]
+    if target.single:
+        return [flat]
+    if shards is None:
+        return [list(each) for each in chunks]
+    ends = [round(len(flat) * i / shards) for i in range(shards + 1)]
+    return [flat[a:b] for a, b in pairwise(ends)]
