@@ -74,8 +74,9 @@ runtimes: $(VENV)/dev.installed $(VENV4)/torch,runtimes.installed $(JAVASCRIPT)/
 	$(BIN4)/hub2hf verify --golden convert/models/lealla-mini.golden.safetensors $(WORK) \
 		--surfaces onnx,sentence-transformers-onnx,fastembed
 
-kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, a full disk, other faults: nothing lost
+kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and of embed; a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py
+	$(BIN)/python scripts/kill_embed.py
 
 mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
 	$(BIN)/python scripts/mutants.py

@@ -12,7 +12,7 @@ from mutants import KILLED, STALE, SURVIVED, Fault, load_faults, outcomes, plant
 from references import ROOT
 
 FAULTS = load_faults()
-ROOMS = {"architectures", "blueprint", "command", "equivalence", "export", "hub", "interpreter"} | {
+ROOMS = {"architectures", "blueprint", "command", "corpora", "equivalence", "export", "hub", "interpreter"} | {
     *("onnx", "opened", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
 }
 

@@ -26,7 +26,8 @@ from hub2hf.export.files import as_text
 VERSION: Final = 1
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
 OTHER: Final = "Name another OUT, or remove this one with its manifest."
-NO_RUN: Final = ("version", "hub2hf", "path", "done")  # of a manifest: what may differ in a run that goes on
+# Of a manifest: what may differ in a run that goes on, and what is looked at in a way of its own.
+NO_RUN: Final = frozenset({"version", "hub2hf", "path", "savedmodel", "done", "fingerprint", "inputs"})
 
 
 @dataclass(frozen=True)
@@ -279,12 +280,12 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     """Yield in what a run differs from the one that was here before."""
     if before.get("version") != VERSION:
         yield "its manifest is of another version of hub2hf"
-    names = {"fingerprint": "the folder has other files", "inputs": "the input is another"}
-    for name in now:
-        if name == "inputs":
-            yield from _other_inputs(before.get(name) or [], now[name])
-        elif name not in NO_RUN and before.get(name) != now[name]:
-            yield names.get(name, f"its {name} is {before.get(name)}, not {now[name]}")
+    for name in sorted(now.keys() - NO_RUN):
+        if before.get(name) != now[name]:
+            yield f"its {name} is {before.get(name)}, not {now[name]}"
+    if before.get("fingerprint") != now["fingerprint"]:
+        yield "the folder has other files"
+    yield from _other_inputs(before.get("inputs") or [], now["inputs"])
 
 
 def _other_inputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:

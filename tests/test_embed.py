@@ -1,0 +1,363 @@
+"""`hub2hf embed`: the same rows as went in, with the vectors that TensorFlow gives, however a corpus is written down."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shared
+from references import GOLDEN, ROOT
+
+import hub2hf
+from hub2hf.corpora.encoders import batches
+from hub2hf.equivalence.recording import Recording
+from hub2hf.errors import ExportError, Hub2HFError, SourceError
+from hub2hf.onnx import write_onnx
+
+RECORDED = Recording.load(GOLDEN)  # by TensorFlow
+TEXTS = [sentence.text for sentence in RECORDED.sentences]
+TOLERANCE = 2e-6
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the embedded model, converted with its ONNX file; not to be changed."""
+    return (
+        shared.made_once(
+            tmp_path_factory, "exported", lambda to: hub2hf.convert("lealla-mini", to / "lealla-mini", onnx=True)
+        )
+        / "lealla-mini"
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Return the sentences that TensorFlow has embedded, as Parquet with other columns and small row groups."""
+    path = tmp_path / "corpus.parquet"
+    languages = pa.array([sentence.language for sentence in RECORDED.sentences]).dictionary_encode()
+    columns = {"number": range(len(TEXTS)), "text": TEXTS, "language": languages}
+    pq.write_table(pa.table(columns), path, row_group_size=100)
+    return path
+
+
+def vectors(table: pa.Table, name: str = "embedding") -> np.ndarray:
+    return np.array(table.column(name).to_pylist(), np.float32)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_the_vectors_are_tensorflow_s_in_the_order_of_the_rows(
+    folder: Path, corpus: Path, runtime: str, tmp_path: Path
+) -> None:
+    found = hub2hf.embed(folder, corpus, tmp_path / "out.parquet", runtime=runtime, window=170)
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert (found.rows, found.failed, found.unreadable) == (len(TEXTS), {}, {})
+    assert table.drop_columns(["embedding"]).equals(pq.read_table(corpus))
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), RECORDED.embeddings.shape[1])
+    assert np.abs(vectors(table) - RECORDED.embeddings).max() < TOLERANCE
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus.parquet", "out.parquet", "out.parquet.hub2hf.json"]
+
+
+def test_float16_is_the_nearest(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    for dtype in ("float32", "float16"):
+        hub2hf.embed(folder, corpus, tmp_path / f"{dtype}.parquet", dtype=dtype)
+    whole, half = (pq.read_table(tmp_path / f"{dtype}.parquet") for dtype in ("float32", "float16"))
+    assert half.schema.field("embedding").type.value_type == pa.float16()
+    assert np.array_equal(vectors(half), vectors(whole).astype(np.float16).astype(np.float32))
+
+
+def test_vectors_are_as_the_graph_gives_them_not_of_unit_length(folder: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(folder, tmp_path / "own", ignore=shutil.ignore_patterns("onnx")))
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps({**config, "pooler_normalize": False}))
+    write_onnx(own)
+    (tmp_path / "in.txt").write_text("a dog\nein Hund\n")
+    hub2hf.embed(own, tmp_path / "in.txt", tmp_path / "out.parquet")
+    lengths = np.linalg.norm(vectors(pq.read_table(tmp_path / "out.parquet")), axis=1)
+    assert np.abs(lengths - 1).min() > 1e-3
+
+
+def mixed(place: Path) -> Path:
+    """Write a folder of every form, each with texts that are none, and files that are no part of it."""
+    place.mkdir()
+    pq.write_table(pa.table({"text": ["eins", None, "zwei"], "tag": ["x", "y", None]}), place / "a.parquet")
+    lines = ['{"text": "drei", "n": 1}', "", '{"text": 5, "n": 2.5}', '{"n": 3}', '{"text": "\\ud800"}']
+    (place / "b.jsonl").write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
+    (place / "c.jsonl.gz").write_bytes(gzip.compress(b'{"text": "vier"}\n' * 5))
+    (place / "d.txt").write_bytes("fünf\r\n\n\xff\nsechs".encode("latin-1").replace(b"\xfc", "ü".encode()))
+    (place / ".hidden.txt").write_text("no")
+    (place / "notes.md").write_text("no")
+    return place
+
+
+EXPECTED = ["eins", None, "zwei", "drei", None, None, None, *["vier"] * 5, "fünf", "", None, "sechs"]
+
+
+@pytest.mark.parametrize("window", [1, 2, 100])
+@pytest.mark.parametrize("out", ["out.parquet", "out.jsonl", "out.txt", "folder", "two"])
+def test_every_form_in_and_out(folder: Path, out: str, window: int, tmp_path: Path) -> None:
+    """What a text gives does not depend on where it stood; what is no text is a row with null, and counted."""
+    shards = 2 if out == "two" else None
+    found = hub2hf.embed(folder, mixed(tmp_path / "in"), tmp_path / out, window=window, shards=shards)
+    assert found.failed == {"null": 2, "not a string": 1, "not valid Unicode": 2}
+    assert found.rows == len(EXPECTED)
+    alone = hub2hf.surfaces.embed("onnx", folder, [text or "" for text in EXPECTED]).embeddings
+    rows = read(tmp_path / out)
+    assert [row is None for row in rows] == [text is None for text in EXPECTED]
+    apart = [np.abs(np.array(row) - one).max() for row, one in zip(rows, alone, strict=True) if row is not None]
+    assert max(apart) < TOLERANCE
+    assert len(found.files) == {"folder": 4, "two": 2}.get(out, 1)
+
+
+def read(path: Path) -> list[Any]:
+    """Return the vectors of a corpus, with readers that have nothing to do with ours."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line)["embedding"] for line in path.read_text(encoding="utf-8").splitlines()]
+    if path.suffix == ".txt":
+        return [[*map(float, line.split())] or None for line in path.read_text().splitlines()]
+    tables = [pq.read_table(path)] if path.is_file() else [pq.read_table(p) for p in sorted(path.glob("*.parquet"))]
+    return [row for table in tables for row in table.column("embedding").to_pylist()]
+
+
+def test_columns_are_kept_whoever_has_them(folder: Path, tmp_path: Path) -> None:
+    hub2hf.embed(folder, mixed(tmp_path / "in"), tmp_path / "out.jsonl", window=2)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["tag"] for row in rows] == ["x", "y"] + [None] * 14
+    assert [row["n"] for row in rows] == [None] * 3 + [1, 2.5, 3, None] + [None] * 9
+    assert rows[4]["text"] == "5"  # what is no text stays as the JSON that it is
+
+
+@pytest.mark.parametrize("place", ["in/*.jsonl*", "*/[bc].*", "file"])
+def test_globs_and_urls(folder: Path, place: str, tmp_path: Path) -> None:
+    mixed(tmp_path / "in")
+    source = (tmp_path / "in" / "b.jsonl").as_uri() if place == "file" else f"{tmp_path}/{place}"
+    out = (tmp_path / "out.jsonl").as_uri()
+    assert hub2hf.embed(folder, source, out).rows == (4 if place == "file" else 9)
+    assert len(read(tmp_path / "out.jsonl")) == (4 if place == "file" else 9)
+
+
+def test_an_empty_corpus_is_an_empty_table(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").touch()
+    hub2hf.embed(folder, tmp_path / "in.txt", tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert (len(table), table.column_names) == (0, ["text", "embedding"])
+
+
+def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes() -> None:
+    """A handful; `make kill` does 200."""
+    command = [sys.executable, ROOT / "scripts" / "kill_embed.py", "--kills", "5", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert re.match(r"5 kills in \d+ runs: the bytes of an undisturbed run", done.stdout), done.stdout + done.stderr
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(rows: int) -> Callable[[int, int], None]:
+    def progress(done: int, total: int) -> None:
+        if done >= rows:
+            raise Stop
+
+    return progress
+
+
+def test_what_is_done_is_not_done_again(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        hub2hf.embed(folder, corpus, tmp_path / "out.parquet", window=50, progress=stop_after(200))
+    said: list[int] = []
+    hub2hf.embed(folder, corpus, tmp_path / "out.parquet", window=50, progress=lambda done, total: said.append(done))
+    assert said[0] == 200
+    assert said[-1] == len(TEXTS)
+    said.clear()
+    found = hub2hf.embed(
+        folder, corpus, tmp_path / "out.parquet", window=50, progress=lambda done, total: said.append(1)
+    )
+    assert (said, found.rows) == ([], len(TEXTS))
+
+
+def changed_folder(folder: Path, corpus: Path) -> dict[str, Any]:
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    return {}
+
+
+def changed_input(folder: Path, corpus: Path) -> dict[str, Any]:
+    pq.write_table(pq.read_table(corpus), corpus)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (changed_folder, "the folder has other files"),
+        (changed_input, "corpus.parquet was changed since"),
+        (lambda folder, corpus: {"dtype": "float16"}, "its dtype is float32, not float16"),
+        (lambda folder, corpus: {"runtime": "torch"}, "its runtime is onnx, not torch"),
+        (lambda folder, corpus: {"embedding": "vector"}, "its embedding is embedding, not vector"),
+    ],
+)
+def test_another_run_is_not_gone_on_with(
+    folder: Path, corpus: Path, change: Callable[[Path, Path], dict[str, Any]], says: str, tmp_path: Path
+) -> None:
+    own, out = Path(shutil.copytree(folder, tmp_path / "own")), tmp_path / "out.parquet"
+    with pytest.raises(Stop):
+        hub2hf.embed(own, corpus, out, window=50, progress=stop_after(200))
+    options = change(own, corpus)
+    with pytest.raises(ExportError, match=re.escape(says)):
+        hub2hf.embed(own, corpus, out, **{"window": 50, **options})
+    assert not out.exists()
+
+
+def test_a_proof_added_to_the_folder_is_no_other_folder(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    own, out = Path(shutil.copytree(folder, tmp_path / "own")), tmp_path / "out.parquet"
+    with pytest.raises(Stop):
+        hub2hf.embed(own, corpus, out, window=50, progress=stop_after(200))
+    (own / "README.md").write_text("another card")
+    assert hub2hf.embed(own, corpus, out, window=50).rows == len(TEXTS)
+
+
+def test_what_nobody_of_ours_made_is_left_alone(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    for name in ("out.parquet", "folder/other"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(ExportError, match="no hub2hf embed began it"):
+            hub2hf.embed(folder, corpus, tmp_path / name.split("/", maxsplit=1)[0])
+        assert (tmp_path / name).read_text() == "mine"
+
+
+def test_two_at_once_do_not_mix(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    out, entered, leave = tmp_path / "out.parquet", threading.Event(), threading.Event()
+
+    def progress(done: int, total: int) -> None:
+        entered.set()
+        leave.wait(60)
+
+    first = threading.Thread(target=hub2hf.embed, args=(folder, corpus, out), kwargs={"progress": progress})
+    first.start()
+    try:
+        assert entered.wait(60)
+        with pytest.raises(ExportError, match="Another hub2hf embed writes"):
+            hub2hf.embed(folder, corpus, out)
+    finally:
+        leave.set()
+        first.join()
+    assert len(pq.read_table(out)) == len(TEXTS)
+
+
+def test_an_unreadable_file_among_many(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    """It is named, the rest is done, and once it is repaired the same command does the whole."""
+    place, out = tmp_path / "in", tmp_path / "out"
+    place.mkdir()
+    for name in "abc":
+        pq.write_table(pa.table({"text": [name] * 300}), place / f"{name}.parquet", compression="none")
+    whole = (place / "b.parquet").read_bytes()
+    (place / "b.parquet").write_bytes(whole[:20])
+    code, printed, said = run_hub2hf("embed", folder, place, out)
+    assert code == 2
+    assert printed == f"{out}: 600 rows in 2 files\n"
+    assert said.count("\n") == 1
+    assert str(place / "b.parquet") in said
+    assert sorted(p.name for p in out.glob("*.parquet")) == [f"part-0000{i}-of-00003.parquet" for i in (0, 2)]
+    (place / "b.parquet").write_bytes(whole)
+    code, printed, said = run_hub2hf("embed", folder, place, out, "--json")
+    assert (code, said) == (0, "")
+    assert (json.loads(printed)["rows"], len(list(out.glob("*.parquet")))) == (900, 3)
+
+
+@pytest.mark.parametrize("out", ["out.parquet", "folder"])
+def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path: Path) -> None:
+    """Its beginning tells nothing of it: pages in the middle are damaged."""
+    place = tmp_path / "in"
+    place.mkdir()
+    for name in "ab":
+        texts = [f"{name}{i}" for i in range(200)]
+        pq.write_table(pa.table({"text": texts}), place / f"{name}.parquet", row_group_size=50, use_dictionary=False)
+    path = place / "a.parquet"
+    at = pq.read_metadata(path).row_group(2).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[at : at + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    found = hub2hf.embed(folder, place, tmp_path / out, window=20)
+    assert list(found.unreadable) == [str(path)]
+    assert len(found.files) == (0 if out == "out.parquet" else 1)
+    assert found.rows == (0 if out == "out.parquet" else 200)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "says"),
+    [
+        ('{"a": "x"}', {}, "has no column 'text'; it has a. Name it: --text COLUMN."),
+        ('{"text": "x", "a": 1}\n{"text": "x", "a": "b"}', {}, "has a column of mixed types: 'a'"),
+        ('{"text": "x", "a": [1]}\n{"text": "x", "a": 3}', {"window": 1}, "has a column of mixed types"),
+        ('{"text": "x", "embedding": 1}', {}, "IN has a column 'embedding' of its own. Name the new one"),
+        ('{"text": "x"}', {"dtype": "int8"}, "Vectors are not kept as int8"),
+        ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime tpu"),
+        ('{"text": "x"}', {"shards": 2}, "cannot be 2 files"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_anything_is_written(
+    folder: Path, lines: str, options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_text(lines)
+    with pytest.raises(Hub2HFError, match=re.escape(says)):
+        hub2hf.embed(folder, tmp_path / "in.jsonl", tmp_path / "out.jsonl", **options)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_line_that_is_no_json_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "x"}\n{"text": \n')
+    found = hub2hf.embed(folder, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    ((name, why),) = found.unreadable.items()
+    assert (name, why.startswith("row 2 is no JSON")) == (str(tmp_path / "in.jsonl"), True)
+
+
+def test_places_that_are_not_there(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").touch()
+    for source, says in (
+        ("no.txt", "holds no file"),
+        ("in.csv", "of no form that is read"),
+        ("no*.txt", "holds no file"),
+    ):
+        with pytest.raises(SourceError, match=says):
+            hub2hf.embed(folder, tmp_path / source, tmp_path / "out.jsonl")
+    with pytest.raises(SourceError, match="gopher"):
+        hub2hf.embed(folder, "gopher://x/y.txt", tmp_path / "out.jsonl")
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_goes_on(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    """A limit on the size of files: the windows fit, OUT does not."""
+    code = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    code += "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); from hub2hf.cli import main; main()"
+    out = tmp_path / "out.parquet"
+    command = [sys.executable, "-c", code, "embed", str(folder), str(corpus), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "HUB2HF": ""})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "Run the same command again" in done.stderr
+    assert not out.exists()
+    assert hub2hf.embed(folder, corpus, out).rows == len(TEXTS)
+
+
+def test_batches_are_of_like_length_and_no_larger_than_told() -> None:
+    lengths = [int(n) for n in np.random.default_rng(1).integers(1, 200, 500)]
+    found = batches(lengths, 400)
+    assert sorted(i for batch in found for i in batch) == list(range(500))
+    widest = [max(lengths[i] for i in batch) for batch in found]
+    assert widest == sorted(widest)
+    assert all(len(batch) * wide <= 400 for batch, wide in zip(found, widest, strict=True))
+    padding = sum(len(batch) * wide for batch, wide in zip(found, widest, strict=True)) - sum(lengths)
+    assert padding < 0.05 * sum(lengths)
