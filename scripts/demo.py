@@ -18,7 +18,7 @@ SOURCE = "lealla-mini"
 
 
 def main() -> int:
-    """Run the demo; return 0 when every surface is within its tolerance."""
+    """Run the demo; return 0 when every way of loading that is declared exact is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", default=Path(".cache/demo/lealla-mini"))
     out = parser.parse_args().out

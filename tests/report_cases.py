@@ -15,7 +15,7 @@ from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.proof import Cause, Conditions, Failure, Report, Row
 
 LANGUAGES = list(dict.fromkeys(sentence.language for sentence in language_sentences()))
-SURFACES = ["sentence-transformers", "automodel", "bert", "card"]
+SURFACES = ["sentence-transformers", "automodel", "bert", "snippet"]
 NASTY = (
     "<script>alert(1)</script> a|b [bold]x[/bold] `c` \u202eabc\u202c \x00 \x1b[31m https://example.com @me ]( \ud83d"
 )
@@ -26,14 +26,21 @@ def row(surface: str = "automodel", language: str = "de", difference: float = 3.
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
-def report(rows: Sequence[Row], failures: Sequence[Failure] = (), causes: Sequence[Cause] = ()) -> Report:
+def report(
+    rows: Sequence[Row],
+    failures: Sequence[Failure] = (),
+    causes: Sequence[Cause] = (),
+    held: Sequence[str] = ("automodel", "snippet"),
+) -> Report:
+    """Return a report in which the ways `held` must be exact."""
     versions = {"transformers": "4.57.1", "torch": "2.9.0"}
+    conditions = {one.surface: Conditions("2.19.0", held=one.surface in held) for one in rows}
     return Report(
         fingerprint="sha256:0123",
         rows=rows,
         failures=failures,
         causes=causes,
-        conditions={"automodel": Conditions("2.19.0", versions=versions)},
+        conditions=conditions | {"automodel": Conditions("2.19.0", versions=versions, held="automodel" in held)},
         source="lealla-mini",
         candidate="port",
         seconds=83.4,
@@ -46,14 +53,18 @@ def passing(surfaces: Sequence[str] = SURFACES) -> Report:
 
 
 def failing() -> Report:
-    """The surface `card` fails in ten languages: ug is not a number, ja is the largest number."""
+    """The surface `snippet` fails in ten languages: ug is not a number, ja is the largest number."""
     bad = {name: 10.0**-n for n, name in enumerate(["ja", "zh", "th", "ar"], 1)} | {"ug": math.nan}
-    rows = [replace(one, difference=bad[one.language], other_ids=2) if one.surface == "card" and one.language in bad else one
-            for one in passing().rows]  # fmt: skip
+    rows = [
+        replace(one, difference=bad[one.language], other_ids=2)
+        if (one.surface, one.language in bad) == ("snippet", True)
+        else one
+        for one in passing().rows
+    ]
     failures = [
-        Failure("card", "ja", NASTY, 0.1, "ids", f"piece 3: {NASTY}"),
-        Failure("card", "he", "גורי כלבים", 0.01, "embeddings", ""),
-        Failure("card", "ug", "ئىت", math.nan, "", ""),
+        Failure("snippet", "ja", NASTY, 0.1, "ids", f"piece 3: {NASTY}"),
+        Failure("snippet", "he", "גורי כלבים", 0.01, "embeddings", ""),
+        Failure("snippet", "ug", "ئىت", math.nan, "", ""),
         *(Failure("bert", "en", f"dog {n}", 1e-4, "layer 2", "") for n in range(4)),
     ]
     causes = [Cause(f"cause {NASTY}", f"evidence {NASTY}", [NASTY, "b", "c", "d"]), Cause("pooler", "tanh", [])]

@@ -13,9 +13,10 @@ import pytest
 from hub2hf.equivalence.recording import EMBEDDING, Recording, join
 from hub2hf.equivalence.sentences import Sentence, chosen_sentences, chunked, read_sentences
 from hub2hf.equivalence.tolerances import Tolerance, Tolerances, load_tolerances
-from hub2hf.equivalence.verify import EXAMINED, Verification, Witness, verify
+from hub2hf.equivalence.verify import EXAMINED, Verification, Witness, other_neighbours, verify
 from hub2hf.errors import SourceError
-from hub2hf.proof import Row
+from hub2hf.proof import EXACT, Row
+from hub2hf.surfaces import SURFACES
 
 TEXTS = ("one", "two", "three", "four")
 IDS = [[101, 7, 102], [101, 8, 102], [101, 9, 102], [101, 9, 9, 102]]
@@ -35,8 +36,13 @@ class Candidate:
     ids: list[list[int]]
     surfaces: Sequence[str] = ("automodel",)
     folder: Path = Path("folder")
+    held: Sequence[str] = ("automodel",)
+    ours: bool = True
+    fails: Sequence[str] = ()
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
+        if surface in self.fails:
+            raise SourceError(f"It cannot be run as {surface}.", "Leave it out.")
         at = [TEXTS.index(text or TEXTS[0]) for text in texts]
         return Embedded([self.ids[i] for i in at], self.vectors[at])
 
@@ -174,8 +180,12 @@ def test_tolerances_have_exceptions_by_language(tmp_path: Path) -> None:
     path.write_text(f'{text}[surface.automodel.ja]\ntolerance = 0.1\nmeasured = 0.05\nreason = "s"\n')
     found = load_tolerances(path)
     assert [found.of("automodel", language).tolerance for language in ("de", "ja")] == [1e-6, 0.1]
-    with pytest.raises(SourceError, match=r"no \[surface\.bert\]"):
-        found.of("bert", "de")
+    assert found.of("bert", "de") == Tolerance(EXACT, None, SURFACES["bert"].differs)
+    path.write_text(text.replace("tolerance = 1e-6", "tolerance = 0.7"))
+    with pytest.raises(
+        SourceError, match=r"automodel a difference of 0\.7 in every language, .* no promise of equality"
+    ):
+        load_tolerances(path)
     for wrong in ("0", "-1e-6", "nan"):
         path.write_text(text.replace("tolerance = 1e-6", f"tolerance = {wrong}"))
         with pytest.raises(SourceError, match="not positive"):
@@ -189,9 +199,47 @@ def test_a_tolerance_of_no_way_of_loading_is_refused(tmp_path: Path) -> None:
         load_tolerances(tmp_path / "t.toml")
 
 
-def test_a_way_without_a_tolerance_is_refused_at_once() -> None:
-    with pytest.raises(SourceError, match=r"no \[surface\.bert\]"):
-        Verification(Candidate(turned(*ANGLES), IDS, ("automodel", "bert")), tolerances())  # type: ignore[arg-type]
+def test_a_way_without_a_tolerance_is_measured(tmp_path: Path) -> None:
+    """It is exact or not as any; in a folder of ours the report says why it may not be."""
+    for ours, reason in ((True, SURFACES["bert"].differs), (False, "")):
+        candidate = Candidate(turned(0.0, 0.5, 1.0, 1.6), IDS, ("automodel", "bert"), ours=ours)
+        found = Verification(candidate, tolerances())  # type: ignore[arg-type]
+        found.add(recording())
+        (row,) = [one for one in found.rows() if one.surface == "bert"]
+        assert (row.tolerance, row.reason, row.exact) == (EXACT, reason, False)
+        assert set(found.examined) == ({"automodel"} if ours else {"automodel", "bert"})
+
+
+def test_a_way_that_cannot_be_run_drops_out_alone() -> None:
+    candidate = Candidate(turned(*ANGLES), IDS, ("automodel", "bert"), fails=["bert"])
+    report = verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x")  # type: ignore[arg-type]
+    assert [row.surface for row in report.rows] == ["automodel"]
+    assert [way.refused for way in report.worth.ways] == ["", "It cannot be run as bert."]
+    assert report.equivalent
+    candidate = replace(candidate, held=["bert"])
+    assert not verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x").equivalent  # type: ignore[arg-type]
+    candidate = replace(candidate, fails=["automodel", "bert"])
+    with pytest.raises(SourceError, match="cannot be run as automodel"):
+        verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x")  # type: ignore[arg-type]
+
+
+def test_the_smallest_cosine_and_other_neighbours_are_felt() -> None:
+    (row,) = rows(turned(*ANGLES))
+    assert (row.neighbours, row.cosine) == (0, pytest.approx(1.0))
+    (row,) = rows(turned(0.0, 0.5, 1.0, 0.6))
+    assert row.cosine == pytest.approx(np.cos(0.9))
+    assert row.neighbours == 2  # of "two", which "three" was as near to as "one", and of "four" itself
+    (row,) = rows(turned(0.0, 0.5, np.nan, 1.5))
+    assert np.isnan(row.cosine or 0)
+
+
+def test_what_is_as_near_is_no_other_neighbour() -> None:
+    """Equal texts have equal embeddings: which of them is nearer is round-off."""
+    expected = turned(0.0, 0.0, 0.0, 1.0)
+    found = turned(0.0, 1e-7, 2e-7, 1.0)
+    assert other_neighbours(expected, found).tolist() == [False] * 4
+    assert other_neighbours(expected, turned(0.0, 0.0, 0.9, 1.0)).tolist() == [False, False, True, False]
+    assert other_neighbours(expected[:2], found[2:]).tolist() == [False] * 2
 
 
 def test_sentences_of_a_file_are_told_from_languages(tmp_path: Path) -> None:

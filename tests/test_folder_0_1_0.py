@@ -22,6 +22,7 @@ from hub2hf.export.files import hash_file
 from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, PROOF, VERSION, read_manifest
 from hub2hf.hub.plan import check_folder
 from hub2hf.proof.codec import FORMAT, from_json
+from hub2hf.surfaces import RENAMED
 
 NAME = "tester/model"
 FROZEN = ROOT / "tests" / "folder_0_1_0"
@@ -65,7 +66,8 @@ def test_what_is_frozen_is_of_the_old_form() -> None:
 def test_gets_a_new_card_and_is_of_this_version_then(folder: Path) -> None:
     assert hub2hf.integrity(folder) == {}
     text = hub2hf.card(folder).read_text(encoding="utf-8")
-    assert "✅ **Equivalent to the original**" in text
+    assert "✅ **Exactly the original**" in text
+    assert "NOT THE SAME: BertModel, BertTokenizerFast (0." in text
     assert "run by TensorFlow 2.21.0 when it was recorded, and this folder" in text
     assert text.count("| exact |") == 2
     manifest, proof = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (MANIFEST, PROOF))
@@ -80,7 +82,7 @@ def test_of_the_first_landing_does_too(folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     del manifest["blueprint"]["proof"]
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    assert "✅ **Equivalent to the original**" in hub2hf.card(folder).read_text(encoding="utf-8")
+    assert "✅ **Exactly the original**" in hub2hf.card(folder).read_text(encoding="utf-8")
 
 
 def test_is_published(folder: Path) -> None:
@@ -135,6 +137,23 @@ def test_ways_of_loading_have_the_names_of_today() -> None:
     assert list(found.conditions) == ["automodel", "sentence-transformers", "bert", "snippet"]
     assert [way.surface for way in found.worth.ways] == list(found.conditions)
     assert [one.surface for one in found.failures] == ["snippet"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_had_a_wide_tolerance_is_what_need_not_be_exact(number: int) -> None:
+    """Format 2 is as format 1, but for the conditions; both called a way equivalent that was 0.5 off."""
+    content = frozen(PROOF)
+    if number == 2:
+        one = {"tensorflow": "2.21.0", "recorded": True, "ids_from": "", "versions": {}, "files": {}}
+        rows = [{**row, "surface": RENAMED.get(row["surface"], row["surface"])} for row in content["rows"]]
+        content |= {"format": 2, "rows": rows, "conditions": {row["surface"]: one for row in rows}}
+    found = from_json(content)
+    told = {way.surface: (way.held, way.same, way.difference > 0.4, way.cosine) for way in found.worth.ways}
+    good, other = (True, True, False, None), (False, False, True, None)
+    assert told == {"automodel": good, "sentence-transformers": good, "bert": other, "snippet": other}
+    assert found.equivalent
+    wrong = {**content, "rows": [{**row, "difference": 0.5} for row in content["rows"]]}
+    assert not from_json(wrong).equivalent
 
 
 def test_what_it_cannot_have_said_is_refused() -> None:

@@ -226,7 +226,7 @@ class TestProof:
         assert proof is not None
         rows = [replace(row, difference=0.9) for row in proof.rows]
         write_about(push.folder, manifest, replace(proof, rows=rows))
-        assert_refused(push(), "not equivalent")
+        assert_refused(push(), "not the same")
 
     def test_a_verification_of_one_way_of_loading_is_none(self, push: Push) -> None:
         shutil.rmtree(push.folder)

@@ -34,7 +34,8 @@ def row(surface: str = "automodel", language: str = "de", **changes: Any) -> Row
 
 
 def proof(*rows: Row, **changes: Any) -> Proof:
-    conditions = {one.surface: Conditions("2.19.0", versions={"torch": "2"}) for one in rows}
+    held = {name for name, way in SURFACES.items() if way.exact}
+    conditions = {one.surface: Conditions("2.19.0", versions={"torch": "2"}, held=one.surface in held) for one in rows}
     return replace(Proof(fingerprint="0" * 64, rows=rows, conditions=conditions), **changes)
 
 
@@ -50,38 +51,56 @@ def manifest(*names: str) -> Manifest:
 
 
 class TestEquivalent:
-    def test_is_what_passed_within_a_tight_tolerance(self) -> None:
-        assert proof(row(), row("card", difference=0.04, tolerance=0.05)).equivalent
+    def test_is_what_must_be_exact_and_is(self) -> None:
+        assert proof(row(), row("bert", difference=0.5)).equivalent
 
-    def test_is_not_what_passed_within_wide_tolerances_only(self) -> None:
-        assert not proof(row(tolerance=0.5)).equivalent
-        assert not proof(row(), row("card", "ja", tolerance=0.5)).equivalent
-
-    def test_is_not_what_failed_anywhere(self) -> None:
-        assert not proof(row(), row("card", difference=0.06, tolerance=0.05)).equivalent
+    def test_is_not_where_a_way_that_must_be_exact_is_not(self) -> None:
         assert not proof(row(), row(language="ja", difference=math.nan)).equivalent
+        assert not proof(row(difference=0.5), row("bert")).equivalent
+        asked = {"automodel": Conditions("2", held=True), "bert": Conditions("2", held=True)}
+        assert not proof(row(), row("bert", difference=0.5), conditions=asked).equivalent
+
+    def test_of_a_port_of_which_nothing_is_declared_one_exact_way_is_enough(self) -> None:
+        nothing = {"automodel": Conditions("2"), "bert": Conditions("2")}
+        assert proof(row(difference=0.5), row("bert"), conditions=nothing).equivalent
+        assert not proof(row(difference=0.5), row("bert", difference=0.5), conditions=nothing).equivalent
+
+    def test_is_not_what_could_not_be_measured(self) -> None:
+        """A way that is refused has no rows; the others stand, and it is enough that it must be exact to refute all."""
+        for held in (True, False):
+            refused = {"automodel": Conditions("2", held=held, refused="no"), "bert": Conditions("2")}
+            found = proof(row("bert"), conditions=refused)
+            assert found.equivalent is not held
+            assert [(way.surface, way.refused) for way in found.worth.ways] == [("bert", ""), ("automodel", "no")]
 
     def test_is_not_what_compared_nothing(self) -> None:
         assert not proof().equivalent
 
     def test_the_tolerance_itself_passes(self) -> None:
         assert proof(row(difference=2e-6)).equivalent
-        assert proof(row(tolerance=TIGHT)).equivalent
+        assert not proof(row(difference=2.0001e-6)).equivalent
+
+    def test_is_not_what_may_differ_everywhere(self) -> None:
+        """A tolerance of their own for all languages proves nothing."""
+        assert not proof(row(difference=0.1, tolerance=0.2)).equivalent
+        assert proof(row(), row(language="ja", difference=0.1, tolerance=0.2)).equivalent
 
 
 class TestWays:
     def test_an_exact_way_has_the_ids_of_the_graph(self) -> None:
         first, second = proof(row(), row("bert", other_ids=1)).worth.ways
         assert (first.exact, first.other_ids) == (True, 0)
-        assert (second.exact, second.other_ids) == (False, 1)
+        assert (second.exact, second.same, second.other_ids) == (False, False, 1)
 
     def test_an_exact_way_is_within_round_off(self) -> None:
-        first, second = proof(row(), row("card", difference=3e-6, tolerance=0.05)).worth.ways
-        assert (first.exact, second.exact, second.passed) == (True, False, True)
+        first, second = proof(row(), row("bert", difference=3e-6)).worth.ways
+        assert (first.exact, second.exact, second.same) == (True, False, False)
 
     def test_no_way_is_exact_because_its_tolerance_is_wide(self) -> None:
         """What is measured counts: beyond round-off nothing is exact, however tight its tolerance is called."""
-        assert [way.exact for way in proof(row(difference=0.4, tolerance=0.5)).worth.ways] == [False]
+        wide = row(language="ja", difference=0.4, tolerance=0.5, reason="kana")
+        (way,) = proof(row(), wide).worth.ways
+        assert (way.exact, way.same, way.allowed, way.reason) == (False, True, [wide], "kana")
         assert [way.exact for way in proof(row(difference=1e-5, tolerance=TIGHT)).worth.ways] == [False]
 
     def test_no_way_is_exact_that_failed(self) -> None:
@@ -96,7 +115,14 @@ class TestWays:
         assert way.difference == 1e-6
         (way,) = proof(row(), row(language="ja", difference=math.nan), row(language="th", difference=1.0)).worth.ways
         assert math.isnan(way.difference)
-        assert (way.passed, way.exact) == (False, False)
+        assert (way.same, way.exact) == (False, False)
+
+    def test_a_reader_can_feel_the_worst_cosine_and_all_other_neighbours(self) -> None:
+        rows = [row(cosine=0.9, neighbours=1), row(language="ja", cosine=0.5, neighbours=2), row(language="th")]
+        (way,) = proof(*rows).worth.ways
+        assert (way.cosine, way.neighbours) == (0.5, 3)
+        (way,) = proof(row(cosine=0.9), row(language="ja", cosine=math.nan)).worth.ways
+        assert math.isnan(way.cosine or 0)
 
 
 class TestPublishing:
@@ -117,20 +143,17 @@ class TestPublishing:
         assert "as sentence-transformers" in unproved(manifest(), proof(*rows))
         assert unproved(manifest("config.json"), proof(*rows)) == ""
 
-    def test_a_wide_tolerance_does_not_count(self) -> None:
-        rows = [*whole(), *(row("bert", language) for language in (*LANGUAGES, TRAPS))]
-        wide = [replace(one, difference=1e-2, tolerance=0.5) if one.surface == "automodel" else one for one in rows]
-        assert proof(*wide).equivalent
-        assert "covers 0 of its" in unproved(manifest(), proof(*wide))
-
-    def test_other_ids_do_not_count(self) -> None:
-        rows = [replace(one, other_ids=int(one.surface == "automodel")) for one in whole()]
+    def test_what_is_allowed_to_differ_does_not_count(self) -> None:
+        rows = [
+            replace(one, difference=0.1, tolerance=0.2) if (one.surface, one.language) == ("automodel", "ja") else one
+            for one in whole()
+        ]
         assert proof(*rows).equivalent
-        assert "covers 0 of its" in unproved(manifest(), proof(*rows))
+        assert "without ja" in unproved(manifest(), proof(*rows))
 
     def test_no_proof_and_a_failed_one_are_none(self) -> None:
         assert "no verification" in unproved(manifest(), None)
-        assert "not equivalent" in unproved(manifest(), proof(*whole(difference=0.9)))
+        assert "not the same" in unproved(manifest(), proof(*whole(difference=0.9)))
 
 
 class TestReading:
@@ -237,27 +260,35 @@ class TestReading:
 class TestWriting:
     def test_it_comes_back_as_it_was(self) -> None:
         failures = [Failure("card", "ja", "\ud83d", 0.1, "ids", "piece 3"), Failure("card", "ug", "", math.inf, "", "")]
-        rows = [row(), row("card", "ja", difference=0.1, other_ids=2), row("card", "ug", difference=math.inf)]
+        rows = [row(cosine=0.9, neighbours=3), row("card", "ja", difference=0.1, other_ids=2, cosine=math.nan)]
+        rows.append(row("card", "ug", difference=math.inf))
         conditions = {
-            "automodel": Conditions("2.21.0", True, "its preprocessor", {"torch": "2"}, {"config.json": "1" * 64}),
+            "automodel": Conditions(
+                "2.21.0", True, "its preprocessor", {"torch": "2"}, {"config.json": "1" * 64}, True
+            ),
             "card": Conditions("2.19.0"),
+            "bert": Conditions("2.19.0", refused="it has no such pooler"),
         }
         made = proof(*rows, failures=failures, causes=[Cause("a", "b", ["c"])], conditions=conditions)
         data = to_json(made, CONVERTER)
         text = json.dumps(data, allow_nan=False)
         found = from_json(json.loads(text))
-        assert found == replace(made, rows=rows, picture=None)
+        assert math.isnan(found.rows[1].cosine or 0)
+        expected = [rows[0], replace(rows[1], cosine=found.rows[1].cosine), rows[2]]  # NaN is not equal to itself
+        assert found == replace(made, rows=expected, picture=None)
         assert json.dumps(to_json(found, CONVERTER), allow_nan=False) == text
 
     def test_a_program_need_not_count(self) -> None:
-        data = to_json(proof(row(), row("card", difference=math.nan)), CONVERTER)
+        data = to_json(proof(row("bert"), row(difference=math.nan, cosine=0.5)), CONVERTER)
         assert (data["equivalent"], data["languages"], data["sentences"], data["format"]) == (False, 1, 4, FORMAT)
-        assert data["summary"].startswith("NOT EQUIVALENT: card outside its tolerance in de (worst NaN, de)")
-        assert [(one["passed"], one["exact"]) for one in data["rows"]] == [(True, True), (False, False)]
+        assert data["summary"].startswith("NOT THE SAME: AutoModel (NaN, de). EXACT: BertModel (worst 3.0e-07, de)")
+        assert [(one["exact"], one["allowed"]) for one in data["rows"]] == [(True, False), (False, False)]
+        told = [(way["title"], way["held"], way["same"], way["difference"], way["cosine"]) for way in data["ways"]]
+        assert told == [("BertModel", False, True, 3e-7, None), ("AutoModel", True, False, "NaN", 0.5)]
 
     def test_what_it_says_of_itself_is_not_believed(self) -> None:
         data = to_json(proof(row(difference=0.9)), CONVERTER)
-        data["equivalent"] = data["rows"][0]["passed"] = data["rows"][0]["exact"] = True
+        data["equivalent"] = data["ways"][0]["same"] = data["rows"][0]["exact"] = True
         assert not from_json(data).equivalent
 
 
@@ -288,6 +319,11 @@ class TestJoining:
             ("bert", "de"),
         ]
         assert found.rows[2].difference == 4e-7
+
+    def test_what_is_known_to_differ_is_replaced_by_what_covers_as_much_only(self) -> None:
+        before = proof(row(), row("bert", difference=0.5), row("bert", "ja", difference=0.5))
+        assert joined(before, proof(row("bert", difference=0.6))) is None
+        assert joined(before, proof(row("bert", difference=0.6), row("bert", "ja"))) is not None
 
     def test_what_failed_replaces_what_passed_and_the_other_way_round(self) -> None:
         passed, failed = proof(row(), row(language="ja")), proof(row(difference=0.9))

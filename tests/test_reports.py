@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,49 +16,76 @@ from rich.console import Console
 from hub2hf.equivalence.reports import print_report, report_html, report_json, report_markdown, summary
 from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS, step
 from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
-from hub2hf.proof import Cause, Report
-from hub2hf.proof.summary import worst_first
-from hub2hf.proof.text import difference, language_tag, printable, tolerance
+from hub2hf.proof import Cause, Conditions, Report
+from hub2hf.proof.summary import grid, worst_first
+from hub2hf.proof.text import cosine, language_tag, number, printable, tolerance
 
 
 class TestSummary:
-    def test_pass(self) -> None:
+    def test_exact(self) -> None:
         assert summary(passing(["automodel", "sentence-transformers"])) == (
-            "EQUIVALENT: automodel and sentence-transformers within 2e-06 in all 109 languages "
-            "(436 sentences, worst 3.6e-07, ko)"
+            "EXACT: AutoModel, sentence-transformers (worst 3.6e-07, ko). 436 sentences, all 109 languages"
         )
 
-    def test_a_wide_tolerance_is_said(self) -> None:
-        rows = [row(), row("card", difference=0.04, tolerance=0.05)]
-        assert summary(report(rows)) == (
-            "EQUIVALENT: automodel within 2e-06 (worst 3.6e-07, de), "
-            "card differing, as the tolerance of 5e-02 allows (worst 4.0e-02, de) in de (4 sentences)"
+    def test_what_is_not_exact_is_called_so_and_never_within_anything(self) -> None:
+        rows = [row(), row("bert", difference=0.49), row("snippet", difference=0.412)]
+        assert summary(report(rows, held=["automodel"])) == (
+            "EXACT: AutoModel (worst 3.6e-07, de). NOT THE SAME: BertModel, BertTokenizerFast (0.49, de). 4 sentences, de"
         )
 
-    def test_surfaces_that_saw_fewer_languages_claim_no_more(self) -> None:
-        rows = [row("automodel", "de"), row("automodel", "ja"), row("automodel", TRAPS), row("card", "ja")]
-        found = summary(report(rows))
-        assert "automodel within 2e-06 in all 2 languages and the traps (worst" in found
-        assert "card within 2e-06 in 1 of 2 languages (worst" in found
+    def test_a_language_with_a_tolerance_of_its_own_is_named_with_its_reason(self) -> None:
+        kana = row(language="ja", difference=0.11, tolerance=0.13, reason="kana are one script there")
+        found = report([row(), kana])
+        said = "AutoModel differs by 0.11 in ja, where 0.13 is allowed: kana are one script there"
+        assert summary(found) == f"EXACT: AutoModel (worst 3.6e-07, de); but {said}. 8 sentences, all 2 languages"
+        assert found.equivalent
+        assert "".join(said.split()) in "".join(terminal(found).split())
+        assert said in report_markdown(found)
+        assert said in report_html(found)
+        (way,) = report_json(found)["ways"]
+        assert (way["exact"], way["same"], way["allowed"]) == (False, True, ["ja"])
 
-    def test_other_ids_are_said_even_where_the_embeddings_pass(self) -> None:
-        assert summary(report([row(other_ids=3)])).endswith("; but other token ids in 3 sentences of automodel")
+    def test_other_ids_are_not_the_same_though_the_embeddings_are(self) -> None:
+        assert summary(report([row(other_ids=3)])) == "NOT THE SAME: AutoModel (3.6e-07, de). 4 sentences, de"
 
-    def test_fail(self) -> None:
-        rows = [row("card", "ja", 0.45), row("card", "de"), row("automodel", "ja"), row("automodel", "de")]
+    def test_the_languages_in_which_it_differs_are_counted(self) -> None:
+        rows = [row("snippet", "ja", 0.45), row("snippet", "de"), row("automodel", "ja"), row("automodel", "de")]
         assert summary(report(rows, causes=[Cause("pooler", "tanh")])) == (
-            "NOT EQUIVALENT: card outside its tolerance in 1 of 2 languages (worst 4.5e-01, ja); likely cause: pooler"
+            "NOT THE SAME: BertTokenizerFast in 1 of 2 languages (0.45, ja); likely cause: pooler. "
+            "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, all 2 languages"
         )
+
+    def test_what_could_not_be_measured_is_said(self) -> None:
+        found = report([row()])
+        refused = {"snippet": Conditions("2.19.0", refused="it cannot be run: IndexError.")}
+        found = replace(found, conditions={**found.conditions, **refused})
+        assert summary(found) == (
+            "EXACT: AutoModel (worst 3.6e-07, de). NOT MEASURED: BertTokenizerFast (it cannot be run: IndexError). "
+            "4 sentences, de"
+        )
+        for text in (terminal(found), report_markdown(found), report_html(found)):
+            assert "it cannot be run: IndexError." in text
+        must = replace(found, conditions={"snippet": Conditions("2.19.0", held=True, refused="no")})
+        assert not must.equivalent
+        assert summary(must).startswith("NOT THE SAME: not measured is BertTokenizerFast (no). EXACT: AutoModel")
+
+    def test_what_a_reader_can_feel_of_a_way_that_is_not_exact(self) -> None:
+        rows = [row(), row("snippet", difference=0.5, cosine=0.4519, neighbours=3, other_ids=1, reason="kana")]
+        found = report(rows, held=["automodel"])
+        said = "cosine to the true embedding down to 0.451; another nearest neighbour for 3 of 4 sentences"
+        assert "".join(f"{said}; other token ids in 1 kana".split()) in "".join(terminal(found).split())
+        assert f"**Not the same** in de: {said}; other token ids in 1. kana." in report_markdown(found)
+        text = report_html(found)
+        assert 'data-head="smallest cosine">0.451<' in text
+        assert 'data-head="other neighbours">3 of 4<' in text
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, float("-nan")])
     def test_no_number_fails_and_is_shown(self, value: float) -> None:
         found = report([row(difference=value), row(language="ja", difference=0.9)])
         shown = "infinite" if math.isinf(value) else "NaN"
-        assert (
-            summary(found) == f"NOT EQUIVALENT: automodel outside its tolerance in all 2 languages (worst {shown}, de)"
-        )
+        assert summary(found) == f"NOT THE SAME: AutoModel ({shown}, de). 8 sentences, all 2 languages"
         assert report_json(found)["equivalent"] is False
-        assert f"{shown} F" in terminal(found)
+        assert f"{shown} ≠" in terminal(found)
         assert f"**{shown}**" in report_markdown(found)
         assert f'class="s{NO_NUMBER}"' in report_html(found)
 
@@ -69,10 +97,10 @@ class TestSummary:
         assert "NOTHING COMPARED" in terminal(found)
         assert "❌" in report_markdown(found)
 
-    def test_a_wide_tolerance_alone_proves_nothing(self) -> None:
-        found = report([row(), row(language="ja", tolerance=0.5)])
+    def test_what_may_differ_everywhere_proves_nothing(self) -> None:
+        found = report([row(difference=0.1, tolerance=0.5)])
         assert all(one.passed for one in found.rows)
-        assert summary(found).startswith("NOT EQUIVALENT")
+        assert summary(found).startswith("NOT THE SAME")
         assert report_json(found)["equivalent"] is False
 
     def test_one_line_whatever_is_in_it(self) -> None:
@@ -82,7 +110,7 @@ class TestSummary:
 
     def test_traps_and_unknown_are_not_languages(self) -> None:
         rows = [row(language="de"), row(language=TRAPS), row(language=UNKNOWN)]
-        assert "in de, the traps and the sentences of no stated language (12 sentences" in summary(report(rows))
+        assert summary(report(rows)).endswith("12 sentences, de, the traps and the sentences of no stated language")
 
 
 class TestText:
@@ -96,12 +124,36 @@ class TestText:
         order = [one.language for one in worst_first(reversed(rows))]
         assert order == ["nan", "inf", "none", "large", "small", "good", "wide", "zero"]
 
-    def test_a_difference_outside_never_looks_like_the_tolerance(self) -> None:
-        assert difference(row(difference=2.000001e-6)) == "2.000001e-06"
-        assert difference(row(difference=2.1e-6)) == "2.1e-06"
-        assert difference(row(difference=0.0)) == "0"
+    def test_the_ways_that_are_exact_order_the_languages(self) -> None:
+        rows = [row(language="de", difference=1e-7), row(language="ja", difference=2e-7)]
+        other = [row("bert", "de", 0.5), row("bert", "ja", 0.1)]
+        assert grid(report([*rows, *other], held=[])).languages == ["ja", "de"]
+        assert grid(report(other, held=[])).languages == ["de", "ja"]
 
-    @pytest.mark.parametrize(("value", "text"), [(2e-6, "2e-06"), (0.05, "5e-02"), (2.5e-6, "2.5e-06"), (0.0, "0")])
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (3.725e-07, "3.8e-07"),
+            (3.7e-07, "3.7e-07"),
+            (0.0, "0"),
+            (2.000001e-6, "2.1e-06"),
+            (0.0123, "0.013"),
+            (0.495, "0.50"),
+            (0.00099999, "0.0010"),
+            (1.01, "1.1"),
+            (math.inf, "infinite"),
+        ],
+    )
+    def test_a_difference_is_never_said_to_be_smaller_than_it_is(self, value: float, text: str) -> None:
+        assert number(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "text"), [(None, ""), (0.99999994, "1.000"), (0.4519, "0.451"), (-0.2, "-0.200"), (math.nan, "NaN")]
+    )
+    def test_a_cosine_is_never_said_to_be_larger_than_it_is(self, value: float | None, text: str) -> None:
+        assert cosine(value) == text
+
+    @pytest.mark.parametrize(("value", "text"), [(2e-6, "2e-06"), (0.05, "0.05"), (2.5e-6, "2.5e-06"), (0.0, "0")])
     def test_tolerance(self, value: float, text: str) -> None:
         assert tolerance(value) == text
 
@@ -138,6 +190,7 @@ class TestText:
     def test_the_colour_of_a_pass_is_within_and_of_a_failure_outside(self) -> None:
         steps = [step(row(difference=2e-6 * share)) for share in (0, 0.005, 0.05, 1, 1.0000001, 500, 1e5, math.nan)]
         assert steps == [0, 0, 1, 2, 3, 4, 5, 6]
+        assert [step(row(other_ids=1)), step(row(difference=0.1, tolerance=0.2))] == [3, 7]
 
     def test_contrast(self) -> None:
         def luminance(colour: str) -> float:
@@ -155,7 +208,7 @@ class TestTerminal:
     def test_pass_shows_the_worst_and_counts_the_rest(self, width: int) -> None:
         lines = terminal(passing(), width).splitlines()
         assert lines[-1] == summary(passing())  # whole, on the last line, however narrow
-        assert "… and 97 more languages, all within tolerance" in lines
+        assert "… and 97 more languages, exact in the same ways" in lines
         assert all(len(line) <= width for line in lines[:-1])
         table = [line.split() for line in lines if re.match(r"[a-z]+ .*e-07", line)]
         assert len(table) == 12
@@ -167,24 +220,24 @@ class TestTerminal:
         assert all(re.search(rf"^{name} ", text, re.M) for name in LANGUAGES)
 
     def test_all_failing_languages_are_shown(self) -> None:
-        rows = [row("card", name, 1.0 if n < 40 else 1e-7) for n, name in enumerate(LANGUAGES)]
+        rows = [row("snippet", name, 1.0 if n < 40 else 1e-7) for n, name in enumerate(LANGUAGES)]
         text = terminal(report(rows))
-        assert len(re.findall(r"1\.0e\+00 F$", text, re.M)) == 40
-        assert "… and 69 more languages, all within tolerance" in text
+        assert len(re.findall(r"1\.0 ≠$", text, re.M)) == 40
+        assert "… and 69 more languages, exact in the same ways" in text
 
     @pytest.mark.parametrize("width", [80, 150])
     def test_failures(self, width: int) -> None:
         text = terminal(failing(), width)
         lines = [line.rstrip() for line in text.splitlines()]
-        worst = [line.split()[0] for line in lines if line.endswith(" F")]
+        worst = [line.split()[0] for line in lines if line.endswith(" ≠")]
         assert worst == ["ug", "ja", "zh", "th", "ar"]
-        assert re.search(r"^ja .*2 ids  1\.0e-01 F$", text, re.M)
+        assert re.search(r"^ja .*2 ids  0\.10 ≠$", text, re.M)
         assert "[bold]x[/bold]" in text
         assert r"\u202eabc\u202c" in text
         assert "\u0000".encode("unicode_escape").decode() not in text.replace(r"\u0000", "")
         assert no_controls(text)
-        assert "ug, card: differs by NaN" in text
-        assert text.index("ug, card") < text.index("en, bert") < text.index("ja, card")
+        assert "ug, BertTokenizerFast: differs by NaN" in text
+        assert text.index("ug, BertTok") < text.index("en, BertModel") < text.index("ja, BertTok")
         assert "… and 1 more sentence" in text
         assert "… and 2 more in the report" in text
         assert lines[-1] == summary(failing())
@@ -195,15 +248,15 @@ class TestTerminal:
     def test_an_encoding_without_the_characters(self) -> None:
         text = terminal(failing(), encoding="ascii")
         assert r"\u05d2" in text
-        assert "<= 2e-06" in text
+        assert "0.10 !=" in text
 
     def test_a_surface_that_saw_no_such_language(self) -> None:
-        assert "not compared" in terminal(report([row("card", "ja"), row("automodel", "de")]))
+        assert "not compared" in terminal(report([row("snippet", "ja"), row("automodel", "de")]))
 
     def test_colour_on_a_terminal(self) -> None:
         file = io.StringIO()
         print_report(failing(), Console(file=file, force_terminal=True, width=150, color_system="standard"))
-        assert re.search(r"\x1b\[1;31m1\.0e-01 F", file.getvalue())
+        assert re.search(r"\x1b\[1;31m0\.10 ≠", file.getvalue())
 
 
 class TestJson:
@@ -216,9 +269,9 @@ class TestJson:
         assert [item["text"] for item in data["failures"]] == [item.text for item in found.failures]
 
     def test_nan_is_a_word_that_no_comparison_takes_for_a_pass(self) -> None:
-        bad = [one for one in report_json(failing())["rows"] if one["language"] == "ug" and not one["passed"]]
+        bad = [one for one in report_json(failing())["rows"] if one["language"] == "ug" and not one["exact"]]
         assert [one["difference"] for one in bad] == ["NaN"]
 
     def test_numpy_numbers(self) -> None:
         found = report([row(difference=np.float32(1e-7), sentences=np.int64(4))])  # type: ignore[arg-type]
-        assert json.loads(json.dumps(report_json(found)))["rows"][0]["passed"] is True
+        assert json.loads(json.dumps(report_json(found)))["rows"][0]["exact"] is True

@@ -13,7 +13,7 @@ from references import ROOT
 
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
-from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, reads
+from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, reads, title
 from hub2hf.surfaces.base import Loaded, Surface
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
@@ -74,12 +74,19 @@ def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPat
     assert reads("of a later version", "onnx/model.onnx"), "what is not known may read anything"
 
 
-def test_each_has_a_tolerance_and_those_that_are_exact_a_tight_one() -> None:
+def test_those_that_are_exact_have_a_tolerance_and_the_others_say_why_not() -> None:
     tolerances = load_tolerances().surfaces
-    assert tolerances.keys() == SURFACES.keys()
-    assert {name for name, allowed in tolerances.items() if allowed.tolerance <= 2e-6} == {
-        name for name, way in SURFACES.items() if way.exact
-    }
+    assert tolerances.keys() == {name for name, way in SURFACES.items() if way.exact}
+    assert max(allowed.tolerance for allowed in tolerances.values()) <= 2e-6
+    assert all(way.exact is not bool(way.differs) for way in SURFACES.values())
+
+
+def test_reports_call_a_way_by_its_title() -> None:
+    assert [title(name) for name in ("snippet", "sentence-transformers", "of a later version")] == [
+        "BertTokenizerFast",
+        "sentence-transformers",
+        "of a later version",
+    ]
 
 
 def test_the_line_of_code_is_one_of_python() -> None:

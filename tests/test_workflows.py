@@ -109,10 +109,10 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
         tmp_path, SOURCE="lealla-mini", LANGUAGES="de", SURFACES="automodel", TOLERANCES="tight.toml"
     )
     assert code == 1
-    assert "NOT EQUIVALENT" in summary
+    assert "NOT THE SAME" in summary
     assert "automodel" in summary
     verdict, told = (tmp_path / "output").read_text(encoding="utf-8").splitlines()
-    assert (verdict, told[:24]) == ("verdict=different", "summary=NOT EQUIVALENT: ")
+    assert (verdict, told[:22]) == ("verdict=different", "summary=NOT THE SAME: ")
 
 
 def test_the_reusable_workflow_verifies_a_port_of_a_source_that_takes_ids(
@@ -122,7 +122,7 @@ def test_the_reusable_workflow_verifies_a_port_of_a_source_that_takes_ids(
     cased = pair("cased")
     given = {"SOURCE": str(cased.encoder), "PREPROCESSOR": str(cased.preprocessor), "LANGUAGES": "de"}
     assert run_steps(tmp_path, **given)[0] == 0
-    assert (tmp_path / "output").read_text(encoding="utf-8").startswith("verdict=equivalent\nsummary=EQUIVALENT: ")
+    assert (tmp_path / "output").read_text(encoding="utf-8").startswith("verdict=equivalent\nsummary=EXACT: ")
     (tmp_path / "converted").rename(tmp_path / "port")
     assert run_steps(tmp_path, **given, CANDIDATE="port")[0] == 0
     assert not (tmp_path / "converted").exists()

@@ -32,9 +32,11 @@ def run(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 equivalent, 1 not, 2 unanswered.
+    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
 
-    The result, and a card that states it, are written into a CANDIDATE that hub2hf made.
+    Exact must be every way of loading that --surfaces names; without, all that hub2hf declares exact of a folder that it
+    made, and at least one of anybody else's. The result, and a card that states it, are written into a CANDIDATE that
+    hub2hf made.
     """
     from hub2hf.equivalence.reports import prepare_reports, print_report, report_json, write_reports
 

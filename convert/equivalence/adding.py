@@ -82,24 +82,30 @@ def _before(folder: Path, manifest: Manifest) -> Proof | None:
 
 
 def _vouched(report: Report, manifest: Manifest) -> Proof:
-    """Return the report as a proof of the files that the manifest lists.
+    """Return the report as a proof of the files that the manifest lists, with what hub2hf declares exact held to that.
 
-    Where things lay on the machine of the person who verified, and how long it took, is nobody's business.
+    Where things lay on the machine of the person who verified, what was not installed there, what was asked for by name and
+    how long it took, is nobody's business.
     """
+    conditions = {
+        name: replace(one, files=files_read(manifest, name), held=name in SURFACES and SURFACES[name].exact)
+        for name, one in report.conditions.items()
+        if not one.refused
+    }
     return Proof(
         fingerprint=report.fingerprint,
         rows=report.rows,
         failures=report.failures,
         causes=report.causes,
-        conditions={name: replace(one, files=files_read(manifest, name)) for name, one in report.conditions.items()},
+        conditions=conditions,
     )
 
 
 def joined(before: Proof | None, new: Proof) -> Proof | None:
     """Return the proof of what either says; None where `new` adds nothing.
 
-    Each way of loading is proved by itself: what is new of one replaces what was there, unless both passed and that covers
-    more; and what was there of the others stays.
+    Each way of loading is proved by itself: what is new of one replaces what was there, unless that covers more and the new
+    does not refute it; and what was there of the others stays.
     """
     if before is None:
         return new
@@ -124,7 +130,7 @@ def _replaces(new: Proof, before: Proof, surface: str) -> bool:
     now, then = ({way.surface: way for way in proof.worth.ways}.get(surface) for proof in (new, before))
     if now is None or then is None:
         return then is None
-    if not now.passed or not then.passed:
+    if now.held and not (now.same and then.same):
         return True
     covered = {language for name, language in before.worth.covered if name == surface}
     return covered <= {language for name, language in new.worth.covered if name == surface}

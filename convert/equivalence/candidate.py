@@ -29,6 +29,8 @@ class Candidate:
 
     Attributes:
         surfaces: the names of the ways that it is loaded in.
+        held: those that must be exact: the ones that were asked for by name; else, of a folder that hub2hf made, the ones
+            that it declares exact. Of somebody else's folder nothing is declared.
         versions: surface → name → version of the libraries that load it.
 
     Raises:
@@ -45,6 +47,8 @@ class Candidate:
         if not surfaces and HEAD in (folder / "config.json").read_text(encoding="utf-8", errors="replace"):
             ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]
+        self.ours = (folder / MANIFEST).is_file()
+        self.held = {way.name for way in ways if surfaces or (self.ours and way.exact)}
         self.versions = {way.name: way.versions() for way in ways}
         self._loaded: dict[str, Loaded] = {}
 
@@ -87,7 +91,7 @@ class Candidate:
         Raises:
             ExportError: it cannot be read.
         """
-        return read_manifest(self.folder) if (self.folder / MANIFEST).is_file() else None
+        return read_manifest(self.folder) if self.ours else None
 
     @property
     def made_from(self) -> str:

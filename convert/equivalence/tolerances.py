@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hub2hf.configs import config_file
 from hub2hf.errors import SourceError
+from hub2hf.proof import EXACT, TIGHT
 from hub2hf.surfaces import SURFACES
 
 FILE = "tolerances.toml"
@@ -17,49 +18,32 @@ FILE = "tolerances.toml"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest difference that passes, the one that was measured, and why it is not zero."""
+    """The largest difference that passes, the one that was measured (None: nobody has), and why it is not zero."""
 
     tolerance: float
-    measured: float
+    measured: float | None
     reason: str
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Tolerances by surface, with exceptions by surface and language.
-
-    Each was measured, so a surface without one has no default: that would be a guess.
-    """
+    """Tolerances by surface, with exceptions by surface and language."""
 
     surfaces: Mapping[str, Tolerance]
     exceptions: Mapping[tuple[str, str], Tolerance]
 
-    def check(self, surfaces: Iterable[str]) -> None:
-        """See that there is a tolerance for each of `surfaces`, before anything is loaded.
-
-        Raises:
-            SourceError: there is none for some.
-        """
-        missing = [name for name in surfaces if name not in self.surfaces]
-        if missing:
-            raise SourceError(f"The tolerances have no [surface.{missing[0]}].", f"Add one; see configs/{FILE}.")
-
     def of(self, surface: str, language: str) -> Tolerance:
-        """Return the tolerance of `surface` in `language`.
-
-        Raises:
-            SourceError: the file has none for the surface.
-        """
-        self.check([surface])
-        return self.exceptions.get((surface, language)) or self.surfaces[surface]
+        """Return the tolerance of `surface` in `language`; without one, what is exact anywhere, and why it may not be."""
+        declared = self.exceptions.get((surface, language)) or self.surfaces.get(surface)
+        return declared or Tolerance(EXACT, None, SURFACES[surface].differs)
 
 
 def load_tolerances(path: Path | None = None) -> Tolerances:
     """Read tolerances from `path`, or the project's own.
 
     Raises:
-        SourceError: the file cannot be read, names a surface that does not exist, or an entry is not a positive number with
-            its reason.
+        SourceError: the file cannot be read, names a surface that does not exist, an entry is not a positive number with its
+            reason, or a way has one that would let anything pass.
     """
     source = path if path is not None else config_file(FILE)
     try:
@@ -79,6 +63,13 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
         raise SourceError(
             f"{source} has a tolerance for {', '.join(unknown)}, which is no way of loading.",
             f"Known are: {', '.join(SURFACES)}.",
+        )
+    wide = [name for name, allowed in surfaces.items() if allowed.tolerance > TIGHT]
+    if wide:
+        raise SourceError(
+            f"{source} allows {wide[0]} a difference of {surfaces[wide[0]].tolerance:g} in every language, which is no "
+            f"promise of equality: the most is {TIGHT:g}.",
+            "Leave it out: a way that is not exact is measured, and has no tolerance.",
         )
     return Tolerances(surfaces, exceptions)
 

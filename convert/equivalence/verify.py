@@ -13,7 +13,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import CHUNK, Distinct, Sentence, chunked
 from hub2hf.equivalence.tolerances import Tolerances
 from hub2hf.errors import SourceError
-from hub2hf.proof import Cause, Conditions, Failure, Report, Row
+from hub2hf.proof import EXACT, Cause, Conditions, Failure, Report, Row
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 
 # Sentences of each surface whose stages are compared after a failure.
 EXAMINED = 12
+AS_NEAR = 1e-5  # of two cosines; float32 round-off in one is 1e-7 to 1e-6
 
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One sentence on both sides; see `Row`."""
+
+    difference: float
+    similarity: float
+    cosine: float
+    other_neighbour: bool
+    other_ids: bool
 
 
 @dataclass
@@ -35,15 +47,21 @@ class _Tally:
     other_ids: int = 0
     difference: float = 0.0
     similarity: float = 0.0
+    cosine: float = 1.0
+    neighbours: int = 0
     worst: str = ""
 
-    def add(self, text: str, difference: float, similarity: float, *, other_ids: bool) -> None:
+    def add(self, text: str, one: _Compared) -> None:
+        difference, similarity = one.difference, one.similarity
         if not self.sentences or _exceeds(difference, self.difference):
             self.difference, self.worst = difference, text
         if _exceeds(similarity, self.similarity):
             self.similarity = similarity
         self.sentences += 1
-        self.other_ids += other_ids
+        if not np.isnan(self.cosine) and not one.cosine >= self.cosine:
+            self.cosine = one.cosine
+        self.other_ids += one.other_ids
+        self.neighbours += one.other_neighbour
 
 
 def _exceeds(a: float, b: float) -> bool:
@@ -51,9 +69,26 @@ def _exceeds(a: float, b: float) -> bool:
     return not np.isnan(b) and not a <= b
 
 
+def other_neighbours(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return which of some sentences have another nearest neighbour among the rest: bool [sentences].
+
+    One that is as near in truth, up to round-off, is no other; with fewer than two others there is nothing to change.
+
+    Args:
+        expected, found: unit embeddings [sentences, hidden].
+    """
+    if len(expected) < 3:
+        return np.zeros(len(expected), bool)
+    true, seen = expected @ expected.T, found @ found.T
+    for likeness in (true, seen):
+        np.fill_diagonal(likeness, -np.inf)
+    nearest = true[np.arange(len(true)), np.nan_to_num(seen, nan=-np.inf).argmax(axis=1)]
+    return np.asarray(~(nearest >= true.max(axis=1) - AS_NEAR))
+
+
 @dataclass
 class _Examined:
-    """Sentences outside their tolerance, the largest difference first, each as a recording of its own."""
+    """Sentences that are not the same, the largest difference first, each as a recording of its own."""
 
     worst: list[tuple[float, Recording]] = field(default_factory=list)
 
@@ -70,44 +105,65 @@ class Verification:
     Args:
         candidate: the folder, loaded in every way that is asked for.
         tolerances: what passes.
-
-    Raises:
-        SourceError: a way of loading has no tolerance.
     """
 
     def __init__(self, candidate: Candidate, tolerances: Tolerances) -> None:
-        tolerances.check(candidate.surfaces)
         self.candidate = candidate
         self.tolerances = tolerances
         self.tallies: dict[tuple[str, str], _Tally] = {}
-        self.examined: dict[str, _Examined] = {name: _Examined() for name in candidate.surfaces}
+        self.refused: dict[str, SourceError] = {}
+        known = (
+            () if candidate.ours else candidate.surfaces
+        )  # what differs in our own folder as it must needs no diagnosis
+        self.examined = {name: _Examined() for name in candidate.surfaces if name in {*candidate.held, *known}}
 
     def add(self, recording: Recording) -> None:
-        """Compare one chunk of sentences on every surface."""
-        expected = recording.embeddings / np.linalg.norm(recording.embeddings, axis=-1, keepdims=True)
-        texts = [sentence.text for sentence in recording.sentences]
-        likeness = expected @ expected.T
+        """Compare one chunk of sentences in every way of loading; one that cannot be loaded or run drops out alone.
+
+        Raises:
+            SourceError: all have dropped out.
+        """
         for name in self.candidate.surfaces:
-            found = self.candidate.embed(name, texts)
-            if found.embeddings.shape != expected.shape:
-                raise SourceError(
-                    f"{self.candidate.folder} gives embeddings of {found.embeddings.shape[-1]} numbers, "
-                    f"the SavedModel of {expected.shape[-1]}.",
-                    "The candidate is not a port of this model.",
-                )
-            distances = np.abs(found.embeddings - expected).max(axis=-1)
-            similarity = np.abs(found.embeddings @ found.embeddings.T - likeness).max(axis=-1)
-            for i, sentence in enumerate(recording.sentences):
-                tally = self.tallies.setdefault((name, sentence.language), _Tally())
-                other = found.ids[i] != recording.ids[i]
-                tally.add(sentence.text, float(distances[i]), float(similarity[i]), other_ids=other)
-                if not distances[i] <= self.tolerances.of(name, sentence.language).tolerance:
-                    self.examined[name].add(float(distances[i]), recording.part([i]))
+            if name not in self.refused:
+                try:
+                    self._compare(name, recording)
+                except SourceError as error:
+                    self.refused[name] = error
+        if len(self.refused) == len(self.candidate.surfaces):
+            raise next(iter(self.refused.values()))
+
+    def _compare(self, name: str, recording: Recording) -> None:
+        expected = recording.embeddings / np.linalg.norm(recording.embeddings, axis=-1, keepdims=True)
+        found = self.candidate.embed(name, [sentence.text for sentence in recording.sentences])
+        if found.embeddings.shape != expected.shape:
+            raise SourceError(
+                f"{self.candidate.folder} gives embeddings of {found.embeddings.shape[-1]} numbers, "
+                f"the SavedModel of {expected.shape[-1]}.",
+                "The candidate is not a port of this model.",
+            )
+        others = other_neighbours(expected, found.embeddings)
+        distances = np.abs(found.embeddings - expected).max(axis=-1)
+        similarity = np.abs(found.embeddings @ found.embeddings.T - expected @ expected.T).max(axis=-1)
+        cosines = (found.embeddings * expected).sum(axis=-1)
+        for i, sentence in enumerate(recording.sentences):
+            one = _Compared(
+                float(distances[i]),
+                float(similarity[i]),
+                float(cosines[i]),
+                bool(others[i]),
+                found.ids[i] != recording.ids[i],
+            )
+            self.tallies.setdefault((name, sentence.language), _Tally()).add(sentence.text, one)
+            allowed = self.tolerances.of(name, sentence.language).tolerance
+            if name in self.examined and (not one.difference <= allowed or (allowed <= EXACT and one.other_ids)):
+                self.examined[name].add(one.difference, recording.part([i]))
 
     def rows(self) -> list[Row]:
-        """Return every surface in every language."""
+        """Return every way of loading, but those that dropped out, in every language."""
         rows = []
         for (surface, language), tally in self.tallies.items():
+            if surface in self.refused:
+                continue
             allowed = self.tolerances.of(surface, language)
             rows.append(
                 Row(
@@ -118,11 +174,27 @@ class Verification:
                     tally.difference,
                     tally.similarity,
                     allowed.tolerance,
-                    allowed.reason,
+                    allowed.reason if self.candidate.ours or allowed.measured is not None else "",
                     tally.worst,
+                    tally.cosine,
+                    tally.neighbours,
                 )
             )
         return rows
+
+    def conditions(self, about: Recording, *, recorded: bool) -> dict[str, Conditions]:
+        """Return under which each way was compared with what `about` is a part of."""
+        return {
+            name: Conditions(
+                about.tensorflow,
+                recorded,
+                about.ids_from,
+                versions,
+                held=name in self.candidate.held,
+                refused=self.refused[name].problem if name in self.refused else "",
+            )
+            for name, versions in self.candidate.versions.items()
+        }
 
     def failures(self) -> list[Failure]:
         """Return the examined sentences with the first stage at which each departs."""
@@ -166,7 +238,7 @@ def verify(
         progress: called with the number of sentences just compared.
 
     Raises:
-        SourceError: there is nothing to compare, or the candidate cannot be a port of this model.
+        SourceError: there is nothing to compare, or no way of loading gives embeddings of this model's size.
     """
     start = time.monotonic()
     verification = Verification(candidate, tolerances)
@@ -184,10 +256,7 @@ def verify(
         source=named,
         fingerprint=about.fingerprint,
         candidate=str(candidate.folder),
-        conditions={
-            name: Conditions(about.tensorflow, witness.model is None, about.ids_from, versions)
-            for name, versions in candidate.versions.items()
-        },
+        conditions=verification.conditions(about, recorded=witness.model is None),
         rows=verification.rows(),
         failures=failures,
         causes=verification.causes(failures, witness.model, witness.blueprint),

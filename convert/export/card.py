@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from decimal import ROUND_CEILING, Context
 from importlib import resources
 from typing import Any
 
@@ -15,9 +13,9 @@ from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
-from hub2hf.proof.summary import explanation, grid
+from hub2hf.proof.summary import called, differing, explanation, felt, grid, verdict
 from hub2hf.proof.text import join, number
-from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces import SURFACES, title
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
@@ -42,7 +40,7 @@ def render_card(manifest: Manifest, proof: Proof | None) -> str:
 
     try:
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-        environment.filters["shown"] = shown
+        environment.filters["number"] = number
         template = environment.from_string(resources.files("hub2hf.export").joinpath(TEMPLATE).read_text("utf-8"))
         text = template.render(_context(manifest, proof))
         return f"---\n{_metadata(proof, manifest.model)}\n---\n\n{text}"
@@ -87,13 +85,6 @@ def _facts(model: KnownModel | None) -> CardFacts:
 
 def _title(model: KnownModel | None) -> str:
     return model.title if model else "Sentence encoder from TensorFlow Hub"
-
-
-def shown(difference: float) -> str:
-    """Return a difference in two digits, never smaller than it is."""
-    if not math.isfinite(difference):
-        return number(difference)
-    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(repr(difference))):.1e}"
 
 
 def _ways(proof: Proof | None) -> Sequence[Way]:
@@ -147,12 +138,22 @@ def _label(surface: str) -> str:
 def _described(way: Way, manifest: Manifest) -> dict[str, Any]:
     """Return what the template shows of a way of loading."""
     return {
-        **asdict(way),
         "surface": _plain(way.surface),
-        "reason": _plain(way.reason),
+        "title": _plain(title(way.surface)),
         "label": _label(way.surface),
         "code": _code(way.surface, manifest),
+        "exact": way.exact,
+        "same": way.same,
+        "difference": way.difference,
+        "told": _plain(f"{differing(way)}." if way.same and way.allowed else _why(way)),
     }
+
+
+def _why(way: Way) -> str:
+    """Return what a reader can feel of a way that is not the same, and why; "" of one that is."""
+    if way.same:
+        return ""
+    return ". ".join(filter(None, [f"{called(way)}: {felt(way)}", way.reason[:1].upper() + way.reason[1:]])) + "."
 
 
 def _code(surface: str, manifest: Manifest) -> str:
@@ -166,14 +167,13 @@ def _status(proof: Proof | None) -> str:
     if proof is None:
         return f"> ⚠️ **Unverified.** {HOW_TO_VERIFY}"
     if not proof.equivalent:
-        return f"> ❌ **Not equivalent to the original.** {_plain(explanation(proof))}."
-    exact = [way for way in proof.worth.ways if way.exact]
-    if not exact:
-        return f"> ✅ **Equivalent to the original**: {_plain(explanation(proof))}."
-    names = join([_label(way.surface) for way in exact])
+        return f"> ❌ **Not the same as the original.** {_plain(explanation(proof))}."
+    same = [way for way in proof.worth.ways if way.same]
+    worst = max(row.difference for way in same for row in way.rows if row.exact)
+    but = "".join(f" But {_plain(differing(way))}." for way in same if way.allowed)
     return (
-        f"> ✅ **Equivalent to the original**: loaded with {names}, no entry of a unit embedding differs by more than "
-        f"{shown(max(way.difference for way in exact))} in {_places(proof)} ({grid(proof).sentences():,} sentences)."
+        f"> ✅ **Exactly the original**: loaded with {join([_label(way.surface) for way in same])}, no entry of a unit "
+        f"embedding differs by more than {number(worst)} in {_places(proof)} ({grid(proof).sentences():,} sentences).{but}"
     )
 
 
@@ -190,11 +190,10 @@ def _places(proof: Proof) -> str:
 
 def _found(proof: Proof) -> str:
     witnesses = join(list(dict.fromkeys(_plain(_witness(one)) for one in proof.conditions.values())))
-    verdict = "They are equivalent" if proof.equivalent else "**They are not equivalent**"
     count = grid(proof).sentences()
     return (
         f"The original graph, run by {witnesses}, and this folder embedded the same {count:,} sentences in "
-        f"{_places(proof)}. {verdict}: {_plain(explanation(proof))}."
+        f"{_places(proof)}. **{verdict(proof)}**: {_plain(explanation(proof))}."
     )
 
 
@@ -206,7 +205,7 @@ def _witness(one: Conditions) -> str:
 
 def _table(proof: Proof) -> list[tuple[str, list[str]]]:
     """Return each language with the difference of every way of loading."""
-    cells = {(row.language, row.surface): shown(row.difference) for row in proof.rows}
+    cells = {(row.language, row.surface): number(row.difference) for row in proof.rows}
     surfaces = [way.surface for way in _ways(proof)]
     ordered = sorted(proof.languages, key=lambda name: (name == TRAPS, name))
     return [(_plain(language), [cells.get((language, name), "") for name in surfaces]) for language in ordered]

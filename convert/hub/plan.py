@@ -147,7 +147,7 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
     if proof is None:
         return "no verification of its files is in it"
     if not proof.equivalent:
-        return "its verification says that it is not equivalent to the original"
+        return "its verification says that it is not the same as the original"
     model, exact = manifest.model, proof.worth.exact
     claimed = set(model.card.languages if model else ()) or {sentence.language for sentence in language_sentences()}
     for way in (surface.name for surface in applying(manifest.files) if surface.exact):

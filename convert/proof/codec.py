@@ -13,13 +13,13 @@ from dataclasses import MISSING, asdict, fields, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from hub2hf.proof.record import Cause, Conditions, Failure, Proof, Row
+from hub2hf.proof.record import EXACT, TIGHT, Cause, Conditions, Failure, Proof, Row, Way
 from hub2hf.proof.summary import grid, summary
-from hub2hf.surfaces import RENAMED, reads
+from hub2hf.surfaces import RENAMED, reads, title
 
 Read = TypeVar("Read", Row, Failure, Cause, Conditions)
 
-FORMAT = 2  # of equivalence.json
+FORMAT = 3  # of equivalence.json
 NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 # What `Conditions` was in format 1, a line of text.
 WITNESS = re.compile(
@@ -28,7 +28,7 @@ WITNESS = re.compile(
 
 
 def findings(proof: Proof) -> dict[str, Any]:
-    """Return what was found as JSON data: verdict, summary and counts, which follow from the rows, and the rows."""
+    """Return what was found as JSON data: verdict, summary, counts and ways, which follow from the rows, and the rows."""
     table = grid(proof)
     return {
         "equivalent": proof.equivalent,
@@ -36,10 +36,29 @@ def findings(proof: Proof) -> dict[str, Any]:
         "languages": len(table.languages),
         "sentences": int(table.sentences()),
         "fingerprint": proof.fingerprint,
-        "rows": [{**plain(asdict(row)), "passed": bool(row.passed), "exact": bool(row.exact)} for row in proof.rows],
+        "ways": [_way(way) for way in proof.worth.ways],
+        "rows": [{**plain(asdict(row)), "exact": bool(row.exact), "allowed": bool(row.allowed)} for row in proof.rows],
         "failures": [plain(asdict(failure)) for failure in proof.failures],
         "causes": [plain(asdict(cause)) for cause in proof.causes],
     }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    """Return a way of loading as JSON data; where it was refused, only that it was."""
+    about = {"surface": way.surface, "title": title(way.surface), "held": way.held, "exact": bool(way.exact)}
+    if way.refused:
+        return {**about, "refused": way.refused}
+    measured = {
+        "same": way.same,
+        "difference": way.difference,
+        "language": way.worst.language,
+        "sentences": way.sentences,
+        "other_ids": way.other_ids,
+        "cosine": way.cosine,
+        "neighbours": way.neighbours,
+        "allowed": [row.language for row in way.allowed],
+    }
+    return {**about, **{name: plain(value) for name, value in measured.items()}}
 
 
 def to_json(proof: Proof, converter: Mapping[str, str]) -> dict[str, Any]:
@@ -54,24 +73,24 @@ def to_json(proof: Proof, converter: Mapping[str, str]) -> dict[str, Any]:
 
 
 def from_json(data: Any) -> Proof:
-    """Return the proof that `to_json` gave, or version 0.1.0 of hub2hf; what follows from the rows is not read.
+    """Return the proof that `to_json` gave, now or in the formats before; what follows from the rows is not read.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError: it is no such data.
     """
     number = data["format"]
-    if number not in (1, FORMAT):
+    if number not in (1, 2, FORMAT):
         raise ValueError(f"its format is {number!r}: another version of hub2hf wrote it")
     rows = [_read(Row, row) for row in data["rows"]]
     failures = [_read(Failure, failure) for failure in data["failures"]]
     if number == 1:
         rows = [replace(row, surface=RENAMED.get(row.surface, row.surface)) for row in rows]
         failures = [replace(one, surface=RENAMED.get(one.surface, one.surface)) for one in failures]
-    names = dict.fromkeys(row.surface for row in rows)
-    if number == 1:
-        conditions = {name: _conditions_of_format_1(data, name) for name in names}
+        conditions = {name: _conditions_of_format_1(data, name) for name in dict.fromkeys(row.surface for row in rows)}
     else:
-        conditions = {name: _read(Conditions, data["conditions"][name]) for name in names}
+        conditions = {name: _read(Conditions, one) for name, one in data["conditions"].items()}
+    if number != FORMAT:
+        rows, conditions = _without_wide_tolerances(rows, conditions)
     return Proof(
         fingerprint=_text(data["fingerprint"]),
         rows=rows,
@@ -132,6 +151,8 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "str": _text,
     "int": _whole,
     "float": _number,
+    "float | None": lambda value: None if value is None else _number(value),
+    "int | None": lambda value: None if value is None else _whole(value),
     "bool": _truth,
     "Sequence[str]": lambda value: [_text(item) for item in value],
     "Mapping[str, str]": lambda value: {_text(key): _text(item) for key, item in value.items()},
@@ -148,6 +169,20 @@ def _read(kind: type[Read], data: Mapping[str, Any]) -> Read:
     """
     there = (each for each in fields(kind) if each.name in data or each.default is MISSING)
     return kind(**{each.name: READERS[str(each.type)](data[each.name]) for each in there})
+
+
+def _without_wide_tolerances(
+    rows: Sequence[Row], conditions: Mapping[str, Conditions]
+) -> tuple[list[Row], dict[str, Conditions]]:
+    """Return rows and conditions of a format before 3, in which a way that was not exact had a tolerance of its own.
+
+    There the ways with a tight tolerance are those that had to be exact.
+    """
+    held = {row.surface for row in rows if row.tolerance <= TIGHT}
+    return (
+        [row if row.surface in held else replace(row, tolerance=EXACT) for row in rows],
+        {name: replace(one, held=name in held) for name, one in conditions.items()},
+    )
 
 
 def _conditions_of_format_1(data: Mapping[str, Any], surface: str) -> Conditions:

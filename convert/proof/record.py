@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 # On unit vectors of a few hundred numbers a typical entry is 0.06, and random ones differ by 0.3 at most: a tolerance near
-# that is no promise of equality.
+# that is no promise of equality, and no way of loading may have one in every language.
 TIGHT = 1e-3
 # What float32 round-off comes to at most in the models that are known, with a margin (configs/tolerances.toml has what was
 # measured): who adds in another order than TensorFlow cannot come closer, and nothing but round-off stays so close.
@@ -29,8 +29,10 @@ class Row:
         difference: largest absolute difference of an entry of the unit embeddings.
         similarity: largest absolute difference of a cosine similarity with another sentence of the same chunk.
         tolerance: the largest `difference` that passes.
-        reason: why the tolerance is what it is.
+        reason: why the tolerance is what it is; of a way that is known not to be exact, why it is not.
         worst: the sentence with the largest difference.
+        cosine: smallest cosine of an embedding and the graph's; None in proofs that did not measure it.
+        neighbours: how many sentences have another nearest neighbour among those of the same chunk; None as `cosine`.
     """
 
     surface: str
@@ -42,21 +44,28 @@ class Row:
     tolerance: float
     reason: str
     worst: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether the difference is a number within the tolerance."""
-        return self.difference <= self.tolerance
+    cosine: float | None = None
+    neighbours: int | None = None
 
     @property
     def exact(self) -> bool:
-        """Whether it passed, with the ids of the graph and no more than round-off between the embeddings."""
-        return self.passed and self.difference <= EXACT and not self.other_ids
+        """Whether nothing but round-off, within the tolerance, lies between the embeddings, and the ids are the graph's."""
+        return self.difference <= min(self.tolerance, EXACT) and not self.other_ids
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is not exact, but within a tolerance that somebody made wider than round-off."""
+        return not self.exact and self.tolerance > EXACT and self.difference <= self.tolerance
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is exact, or allowed to differ as it does."""
+        return self.exact or self.allowed
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One sentence outside its tolerance, and where it departs.
+    """One sentence that is not the same, and where it departs.
 
     Attributes:
         surface, language, text: which.
@@ -94,6 +103,9 @@ class Conditions:
         ids_from: what made the expected ids, where TensorFlow did not.
         versions: name → version of the libraries that loaded the folder.
         files: name → SHA-256 of the files that this way reads; empty where no manifest vouches for them.
+        held: whether it must be exact: hub2hf declares it so of the folders that it makes, or it was asked for by name.
+            Others are measured.
+        refused: why it could not be loaded or run, and has no rows.
     """
 
     tensorflow: str
@@ -101,6 +113,8 @@ class Conditions:
     ids_from: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    held: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,61 +123,104 @@ class Way:
 
     Attributes:
         surface: its name.
-        difference: the largest difference; NaN where one is no number.
-        other_ids: sentences with other token ids than the graph's.
-        passed: whether it is within its tolerance everywhere.
-        exact: whether it is exact everywhere.
-        reason: why its tolerance is what it is.
+        held: whether it must be exact; see `Conditions`.
+        rows: one a language, in the order of the record; none where it was refused.
+        refused: why it could not be loaded or run.
     """
 
     surface: str
-    difference: float
-    other_ids: int
-    passed: bool
-    exact: bool
-    reason: str
+    held: bool
+    rows: Sequence[Row]
+    refused: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether it is exact, but for languages that are allowed to differ; exact in none of them proves nothing."""
+        return all(row.passed for row in self.rows) and any(row.exact for row in self.rows)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is exact everywhere."""
+        return self.same and not self.allowed
+
+    @property
+    def allowed(self) -> list[Row]:
+        """The languages in which it differs, and is allowed to by a tolerance of their own."""
+        return [row for row in self.rows if row.allowed]
+
+    @property
+    def worst(self) -> Row:
+        """The row with the largest difference, NaN before all numbers; there is none where it was refused."""
+        return max(self.rows, key=lambda row: (math.isnan(row.difference), row.difference))
+
+    @property
+    def difference(self) -> float:
+        """The largest difference; NaN where one is no number."""
+        return self.worst.difference if self.rows else math.nan
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences went through it."""
+        return sum(row.sentences for row in self.rows)
+
+    @property
+    def other_ids(self) -> int:
+        """Sentences with other token ids than the graph's."""
+        return sum(row.other_ids for row in self.rows)
+
+    @property
+    def cosine(self) -> float | None:
+        """Smallest cosine of an embedding and the graph's; None where it was not measured, NaN where one is no number."""
+        known = [row.cosine for row in self.rows if row.cosine is not None]
+        return min(known, key=lambda value: (not math.isnan(value), value), default=None)
+
+    @property
+    def neighbours(self) -> int | None:
+        """How many sentences have another nearest neighbour; None where that was not counted."""
+        known = [row.neighbours for row in self.rows if row.neighbours is not None]
+        return sum(known) if known else None
+
+    @property
+    def reason(self) -> str:
+        """Why it is not exact, where that is known: of the first language in which it is not."""
+        return next((row.reason for row in self.rows if not row.exact), "")
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What rows are worth.
+    """What a record is worth.
 
     Attributes:
-        equivalent: whether every way passed in every language, and a tight tolerance was among them in each. A wide one
-            documents a known difference; on its own it proves nothing, and neither does nothing compared.
-        ways: every way of loading, in the order of the rows.
-        covered: (surface, language) of what was compared.
-        exact: those of them that are exact.
+        ways: every way of loading, in the order of the record.
     """
 
-    equivalent: bool
     ways: Sequence[Way]
-    covered: frozenset[tuple[str, str]]
-    exact: frozenset[tuple[str, str]]
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether every way that must be exact is, and one is at all. Where none must be, one that is exact is enough."""
+        return any(way.same for way in self.ways) and all(way.same for way in self.ways if way.held)
+
+    @property
+    def exact(self) -> frozenset[tuple[str, str]]:
+        """(surface, language) of what is exact."""
+        return frozenset((row.surface, row.language) for way in self.ways for row in way.rows if row.exact)
+
+    @property
+    def covered(self) -> frozenset[tuple[str, str]]:
+        """(surface, language) of what was compared."""
+        return frozenset((row.surface, row.language) for way in self.ways for row in way.rows)
 
 
-def worth(rows: Sequence[Row]) -> Worth:
-    """Return what `rows` are worth; report, card, push and exit code all ask here."""
-    languages = {row.language for row in rows}
-    proved = {row.language for row in rows if row.tolerance <= TIGHT}
-    return Worth(
-        equivalent=bool(rows) and languages == proved and all(row.passed for row in rows),
-        ways=[_way(name, rows) for name in dict.fromkeys(row.surface for row in rows)],
-        covered=frozenset((row.surface, row.language) for row in rows),
-        exact=frozenset((row.surface, row.language) for row in rows if row.exact),
-    )
+def worth(rows: Sequence[Row], conditions: Mapping[str, Conditions]) -> Worth:
+    """Return what a record is worth; report, card, push and exit code all ask here."""
+    names = dict.fromkeys([*(row.surface for row in rows), *(n for n, one in conditions.items() if one.refused)])
+    return Worth([_way(name, rows, conditions.get(name)) for name in names])
 
 
-def _way(surface: str, rows: Sequence[Row]) -> Way:
+def _way(surface: str, rows: Sequence[Row], one: Conditions | None) -> Way:
     own = [row for row in rows if row.surface == surface]
-    return Way(
-        surface,
-        max((row.difference for row in own), key=lambda value: (math.isnan(value), value)),
-        sum(row.other_ids for row in own),
-        all(row.passed for row in own),
-        all(row.exact for row in own),
-        own[0].reason,
-    )
+    return Way(surface, one is not None and one.held, own, one.refused if one else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +230,8 @@ class Proof:
     Attributes:
         fingerprint: of the SavedModel.
         rows: every way of loading in every language.
-        failures: sentences outside their tolerance, the largest difference first; at most a few of each surface.
+        failures: sentences that are not the same, the largest difference first; at most a few of each surface. Of ways that
+            hub2hf knows not to be exact there are none.
         causes: likely causes of them.
         conditions: surface → under which it was compared.
         picture: the heat map, a PNG; None where there is none.
@@ -189,11 +247,11 @@ class Proof:
     @property
     def worth(self) -> Worth:
         """What it is worth."""
-        return worth(self.rows)
+        return worth(self.rows, self.conditions)
 
     @property
     def equivalent(self) -> bool:
-        """Whether it says that the folder is equivalent to the SavedModel; see `Worth`."""
+        """Whether the folder gives the embeddings of the SavedModel in every way that must; see `Worth`."""
         return self.worth.equivalent
 
     @property

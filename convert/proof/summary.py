@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hub2hf.proof.record import TIGHT, Failure, Proof, Row
-from hub2hf.proof.text import count, difference, join, printable, tolerances, where
+from hub2hf.proof.record import Failure, Proof, Row, Way
+from hub2hf.proof.text import cosine, count, join, number, printable, tolerance, where
+from hub2hf.surfaces import title
 
 
 def ratio(row: Row) -> float:
@@ -24,52 +25,52 @@ def _rank(row: Row) -> tuple[bool, float, bool, float]:
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
-    """Return `rows`, those outside their tolerance first, by their difference in tolerances."""
+    """Return `rows`, those that are not the same first, by their difference in tolerances."""
     return sorted(rows, key=_rank)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows by language and surface.
+    """Rows by language and way of loading.
 
     Attributes:
-        languages: worst first.
-        surfaces: in the order of the found.
+        languages: worst first by the ways that count: those that are the same or must be; where there are none, all.
+        ways: those that were measured, in the order of the record.
         cells: (language, surface) → its row; the worst, should there be several.
+        counting: the names of the ways that count.
     """
 
     languages: list[str]
-    surfaces: list[str]
+    ways: list[Way]
     cells: dict[tuple[str, str], Row]
+    counting: frozenset[str]
 
     def language(self, language: str) -> list[Row]:
-        """Return the rows of a language in the order of the surfaces."""
-        return [self.cells[language, name] for name in self.surfaces if (language, name) in self.cells]
+        """Return the rows of a language in the order of the ways."""
+        return [self.cells[language, way.surface] for way in self.ways if (language, way.surface) in self.cells]
 
     def surface(self, surface: str) -> list[Row]:
-        """Return the rows of a surface, worst first."""
+        """Return the rows of a way, worst first."""
         return worst_first(row for (_, name), row in self.cells.items() if name == surface)
 
     def passed(self, language: str) -> bool:
-        """Whether every surface is within its tolerance in `language`."""
-        return all(row.passed for row in self.language(language))
+        """Whether every way that counts is the same in `language`."""
+        return all(row.passed for row in self.language(language) if row.surface in self.counting)
 
     def sentences(self) -> int:
-        """Return how many sentences were compared; each counts once, however many surfaces it went through."""
+        """Return how many sentences were compared; each counts once, however many ways it went through."""
         return sum(max(row.sentences for row in self.language(language)) for language in self.languages)
 
 
 def grid(found: Proof) -> Grid:
-    """Return the rows of `found` as languages × surfaces."""
-    rows = worst_first(found.rows)
+    """Return the rows of `found` as languages × ways of loading."""
+    ways = [way for way in found.worth.ways if way.rows]
+    counting = frozenset(way.surface for way in ways if way.same or way.held) or frozenset(way.surface for way in ways)
+    rows = sorted(found.rows, key=lambda row: (row.surface not in counting, _rank(row)))
     cells: dict[tuple[str, str], Row] = {}
     for row in rows:
         cells.setdefault((row.language, row.surface), row)
-    return Grid(
-        list(dict.fromkeys(row.language for row in rows)),
-        list(dict.fromkeys(row.surface for row in found.rows)),
-        cells,
-    )
+    return Grid(list(dict.fromkeys(row.language for row in rows)), ways, cells, counting)
 
 
 def failures_by_turns(found: Proof) -> list[Failure]:
@@ -84,10 +85,10 @@ def failures_by_turns(found: Proof) -> list[Failure]:
 
 
 def verdict(found: Proof) -> str:
-    """Return EQUIVALENT, NOT EQUIVALENT, or NOTHING COMPARED, which is no proof of anything."""
+    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which is no proof of anything."""
     if not found.rows:
         return "NOTHING COMPARED"
-    return "EQUIVALENT" if found.equivalent else "NOT EQUIVALENT"
+    return "EXACT" if found.equivalent else "NOT THE SAME"
 
 
 def summary(found: Proof) -> str:
@@ -96,59 +97,73 @@ def summary(found: Proof) -> str:
 
 
 def explanation(found: Proof) -> str:
-    """Return what follows the verdict."""
+    """Return what follows the verdict: the ways that it is about, then the others, then what was compared."""
     if not found.rows:
         return "no sentence went through any way of loading"
-    table = grid(found)
-    if all(row.passed for row in found.rows):
-        unproved = "" if found.equivalent else "; a wide tolerance proves nothing: compare an exact way of loading too"
-        return f"{_passed(table)}{unproved}"
-    return _failed(table, found)
+    ways, table = found.worth.ways, grid(found)
+    same, other = _same(ways), _not_the_same(ways, table, found)
+    refused = ", ".join(f"{called(way)} ({printable(way.refused, 200).rstrip('.')})" for way in ways if way.refused)
+    told = {"EXACT": same, "NOT THE SAME": other, "NOT MEASURED": refused}
+    first = told.pop(verdict(found)) or f"not measured is {told.pop('NOT MEASURED')}"
+    parts = [first, *(f"{name}: {part}" for name, part in told.items() if part)]
+    compared = f"{count(table.sentences(), 'sentence')}, {where(table.languages, table.languages)}"
+    return ". ".join([*parts, compared])
 
 
-def _worst(rows: Sequence[Row]) -> str:
-    row = worst_first(rows)[0]
-    return f"worst {difference(row)}, {printable(row.language)}"
+def called(way: Way) -> str:
+    """Return what a way is called."""
+    return printable(title(way.surface))
 
 
-def _passed(table: Grid) -> str:
-    groups: dict[tuple[str, frozenset[str]], list[str]] = {}
-    for surface in table.surfaces:
-        rows = table.surface(surface)
-        groups.setdefault((tolerances(rows), frozenset(row.language for row in rows)), []).append(surface)
-    everywhere = len({languages for _, languages in groups}) == 1
+def _same(ways: Sequence[Way]) -> str:
+    """Return the ways that are the same, with the worst language of all, and what is allowed to differ."""
+    same = [way for way in ways if way.same]
+    if not same:
+        return ""
+    exact = worst_first(row for way in same for row in way.rows if row.exact)
+    names = ", ".join(map(called, same))
+    allowed = "".join(f"; but {differing(way)}" for way in same if way.allowed)
+    return f"{names} (worst {number(exact[0].difference)}, {printable(exact[0].language)}){allowed}"
+
+
+def differing(way: Way) -> str:
+    """Return in words where a way differs and is allowed to, and why: `AutoModel differs by 0.11 in ja, where …`."""
+    reasons: dict[tuple[float, str], list[Row]] = {}
+    for row in way.allowed:
+        reasons.setdefault((row.tolerance, row.reason), []).append(row)
     parts = []
-    for (limit, languages), surfaces in groups.items():
-        place = "" if everywhere else f" in {where(languages, table.languages)}"
-        worst = _worst([row for name in surfaces for row in table.surface(name)]) if len(groups) > 1 else ""
-        rows = [row for name in surfaces for row in table.surface(name)]
-        loose = max(row.tolerance for row in rows) > TIGHT
-        held = f"differing, as the tolerance of {limit} allows" if loose else f"within {limit}"
-        parts.append(f"{join(list(map(printable, surfaces)))} {held}{place}" + (f" ({worst})" if worst else ""))
-    place = f" in {where(table.languages, table.languages)}" if everywhere else ""
-    worst = f", {_worst(list(table.cells.values()))}" if len(groups) == 1 else ""
-    return f"{', '.join(parts)}{place} ({count(table.sentences(), 'sentence')}{worst}){_other_ids(table)}"
+    for (limit, reason), rows in reasons.items():
+        names = join([printable(row.language) for row in rows])
+        worst = number(worst_first(rows)[0].difference)
+        parts.append(f"by {worst} in {names}, where {tolerance(limit)} is allowed: {printable(reason)}")
+    return f"{called(way)} differs {'; '.join(parts)}"
 
 
-def _other_ids(table: Grid) -> str:
-    numbers = {name: sum(row.other_ids for row in table.surface(name)) for name in table.surfaces}
-    parts = [f"{count(n, 'sentence')} of {printable(name)}" for name, n in numbers.items() if n]
-    return f"; but other token ids in {join(parts)}" if parts else ""
-
-
-def _failed(table: Grid, found: Proof) -> str:
-    groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
-    for surface in table.surfaces:
-        rows = table.surface(surface)
-        failed = frozenset(row.language for row in rows if not row.passed)
-        if failed:
-            groups.setdefault((failed, frozenset(row.language for row in rows)), []).append(surface)
+def _not_the_same(ways: Sequence[Way], table: Grid, found: Proof) -> str:
+    """Return the ways that are not the same, those that must be first, with the likely causes."""
+    other = sorted((way for way in ways if way.rows and not way.same), key=lambda way: not way.held)
+    groups: dict[frozenset[str], list[Way]] = {}
+    for way in other:
+        groups.setdefault(frozenset(row.language for row in way.rows if not row.passed), []).append(way)
     parts = []
-    for (failed, languages), surfaces in groups.items():
-        worst = _worst([row for name in surfaces for row in table.surface(name)])
-        names, their = join(list(map(printable, surfaces))), "its" if len(surfaces) == 1 else "their"
-        parts.append(f"{names} outside {their} tolerance in {where(failed, languages)} ({worst})")
-    return f"{', '.join(parts)}{_causes(found)}"
+    for languages, members in groups.items():
+        worst = worst_first(row for way in members for row in way.rows)[0]
+        place = "" if languages == {*table.languages} else f" in {where(languages, table.languages)}"
+        names = ", ".join(map(called, members))
+        parts.append(f"{names}{place} ({number(worst.difference)}, {printable(worst.language)})")
+    return f"{'; '.join(parts)}{_causes(found)}" if parts else ""
+
+
+def felt(way: Way) -> str:
+    """Return in words what a reader can feel of a way that is not exact; "" where it was not measured."""
+    told = []
+    if way.cosine is not None:
+        told.append(f"cosine to the true embedding down to {cosine(way.cosine)}")
+    if way.neighbours is not None:
+        told.append(f"another nearest neighbour for {way.neighbours:,} of {count(way.sentences, 'sentence')}")
+    if way.other_ids:
+        told.append(f"other token ids in {way.other_ids:,}")
+    return "; ".join(told)
 
 
 def _causes(found: Proof) -> str:

@@ -6,13 +6,15 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_UP, Context
 
-from hub2hf.proof.record import TRAPS, UNKNOWN, Row
+from hub2hf.proof.record import TRAPS, UNKNOWN
 
 SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji
 BLANK_LETTERS = "\u034f\u115f\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks and a sign that show nothing
 OTHERS = {TRAPS: "the traps", UNKNOWN: "the sentences of no stated language"}  # stand in the place of a language
+PLAIN = 1e-3  # differences from here on are written without an exponent
 STAGES = {
     "ids": "token ids",
     "embeddings": "sum of the embeddings, before the first layer",
@@ -64,33 +66,28 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def number(value: float) -> str:
-    """Return a difference in two digits; what is no finite number, in words."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "infinite"
-    return f"{value:.1e}" if value else "0"
+    """Return a difference in two digits, never smaller than it is: 3.8e-07, 0.013, 0.50; what is no number, in words."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "infinite"
+    if not value:
+        return "0"
+    rounded = Context(prec=2, rounding=ROUND_UP).create_decimal(repr(float(value)))
+    return f"{float(rounded):.1e}" if float(rounded) < PLAIN else f"{float(rounded):#.2g}"
 
 
-def difference(row: Row) -> str:
-    """Return the row's difference, with more digits where two would look like the tolerance that it is over."""
-    if row.passed or not math.isfinite(row.difference):
-        return number(row.difference)
-    digits = (f"{row.difference:.{n}e}" for n in range(1, 17))
-    return next((text for text in digits if float(text) > row.tolerance), repr(row.difference))
+def cosine(value: float | None) -> str:
+    """Return a cosine in three digits, never larger than it is; "" where there is none."""
+    if value is None:
+        return ""
+    return f"{math.floor(value * 1000 + 1e-3) / 1000:.3f}" if math.isfinite(value) else number(value)
 
 
 def tolerance(value: float) -> str:
-    """Return a tolerance in as few digits as say it exactly: 2e-06."""
-    if not math.isfinite(value):
-        return number(value)
-    return next(text for n in range(17) if float(text := f"{value:.{n}e}") == value) if value else "0"
-
-
-def tolerances(rows: Iterable[Row]) -> str:
-    """Return the tolerance of `rows`, or the smallest and the largest."""
-    values = sorted({row.tolerance for row in rows})
-    return " to ".join(map(tolerance, values if len(values) == 1 else (values[0], values[-1])))
+    """Return a tolerance in as few digits as say it exactly: 2e-06, 0.13."""
+    if not PLAIN <= value < math.inf:
+        digits = (f"{value:.{n}e}" for n in range(17))
+        return next(text for text in digits if float(text) == value) if 0 < value < math.inf else number(value)
+    return f"{value:g}"
 
 
 def stage(name: str) -> str:

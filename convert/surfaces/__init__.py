@@ -13,7 +13,19 @@ from pathlib import Path
 from hub2hf.errors import SourceError
 from hub2hf.surfaces.base import Embedded, Loaded, Surface
 
-__all__ = ["ENCODER", "RENAMED", "SURFACES", "Embedded", "Loaded", "Surface", "applying", "chosen", "embed", "reads"]
+__all__ = [
+    "ENCODER",
+    "RENAMED",
+    "SURFACES",
+    "Embedded",
+    "Loaded",
+    "Surface",
+    "applying",
+    "chosen",
+    "embed",
+    "reads",
+    "title",
+]
 
 
 def _declared() -> Iterator[Surface]:
@@ -54,6 +66,11 @@ def reads(name: str, file: str) -> bool:
         return True
     others = {folder for surface in SURFACES.values() for folder in surface.own} - {*SURFACES[name].own}
     return not file.startswith(tuple(others))
+
+
+def title(name: str) -> str:
+    """Return what reports call the way of loading `name`, which may be one that is not known here."""
+    return (SURFACES[name].title if name in SURFACES else "") or name
 
 
 def embed(name: str, folder: Path, texts: Sequence[str], *, trusted: bool = True) -> Embedded:

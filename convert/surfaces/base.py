@@ -67,12 +67,14 @@ class Surface:
         code: how it is loaded, a line of Python; `{id}` is the folder or repository, `{trust}` the argument that the
             folder's own model class needs, or "".
         load: loads a folder; the bool is whether the code that the folder brings may be run. Imports the libraries.
-        exact: whether it gives the embedding of the graph, so that a folder is published only when that is proved. What is
-            not exact is known to differ; `configs/tolerances.toml` says by how much and why.
+        exact: whether it gives the embedding of the graph of every folder that hub2hf makes, so that one is published only
+            when that is proved; `configs/tolerances.toml` says how much round-off there is.
         libraries: the distributions that it runs on; their versions are recorded.
         extra: the extra of hub2hf that installs them.
         applies: whether it can load a folder of these files, given as paths inside it.
         own: folders, as "onnx/", that no way reads but those that name them.
+        title: what reports call it; without, its name.
+        differs: why it may give another embedding than the graph's, where it is not exact.
         stock_head: whether it takes the embedding from the pooler of a stock class, for which not every folder has weights.
     """
 
@@ -85,6 +87,8 @@ class Surface:
     extra: str
     applies: Callable[[Collection[str]], bool] = everywhere
     own: tuple[str, ...] = ()
+    title: str = ""
+    differs: str = ""
     stock_head: bool = False
 
     def versions(self) -> dict[str, str]:

@@ -62,6 +62,7 @@ SURFACES = (
     _by_name(
         name="sentence-transformers-onnx",
         label='`SentenceTransformer`, `backend="onnx"`',
+        title="sentence-transformers with ONNX",
         code='SentenceTransformer("{id}", backend="onnx")',
         load=sentence_transformers_onnx,
         exact=True,

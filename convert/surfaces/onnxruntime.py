@@ -54,6 +54,7 @@ SURFACES = (
     Surface(
         name="onnx",
         label="`tokenizers` + `onnxruntime`",
+        title="ONNX Runtime",
         code='InferenceSession(hf_hub_download("{id}", "onnx/model.onnx"))',
         load=load,
         exact=True,

@@ -138,6 +138,7 @@ _of_transformers = partial(Surface, libraries=LIBRARIES, extra="torch")
 SURFACES = (
     _of_transformers(
         name="automodel",
+        title="AutoModel",
         label="`AutoTokenizer` + `AutoModel`",
         code='AutoModel.from_pretrained("{id}"{trust})',
         load=automodel,
@@ -145,6 +146,8 @@ SURFACES = (
     ),
     _of_transformers(
         name="bert",
+        title="BertModel",
+        differs="the pooler of BertModel is a tanh and cannot be configured: its ids are exact, its pooler_output is not",
         label="`AutoTokenizer` + `BertModel`",
         code='BertModel.from_pretrained("{id}")',
         load=bert,
@@ -153,6 +156,8 @@ SURFACES = (
     ),
     _of_transformers(
         name="snippet",
+        title="BertTokenizerFast",
+        differs="as BertModel; and in transformers 5 BertTokenizerFast replaces the text rules of tokenizer.json by its own",
         label="`BertTokenizerFast` + `BertModel`",
         code='BertTokenizerFast.from_pretrained("{id}")',
         load=snippet,

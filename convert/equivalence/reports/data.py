@@ -7,7 +7,7 @@ from typing import Any
 from hub2hf.proof import Report
 from hub2hf.proof.codec import findings, plain
 
-FORMAT = 1  # to be raised when a field changes its meaning or goes
+FORMAT = 2  # to be raised when a field changes its meaning or goes
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 
-from hub2hf.equivalence.reports.scale import OUTSIDE
-from hub2hf.proof import Report, Row
-from hub2hf.proof.summary import Grid, explanation, failures_by_turns, grid, verdict
-from hub2hf.proof.text import (
-    count,
-    difference,
-    more,
-    number,
-    printable,
-    stage,
-    tolerance,
-    tolerances,
-    where,
-)
+from hub2hf.equivalence.reports.scale import DIFFERS
+from hub2hf.proof import Report, Row, Way
+from hub2hf.proof.summary import Grid, differing, explanation, failures_by_turns, felt, grid, verdict
+from hub2hf.proof.text import cosine, count, more, number, printable, stage, where
+from hub2hf.surfaces import title
 
 WORST = 12  # languages of a surface that are shown although they pass; the others are folded away
 ROWS = 500  # of a surface at most: GitHub takes a mebibyte
@@ -36,7 +27,7 @@ def report_markdown(report: Report) -> str:
         _escape(explanation(report)),
         *_causes(report),
         *_failures(report),
-        *(_surface(table, name) for name in table.surfaces),
+        *(_way(table, way) for way in report.worth.ways),
         _provenance(report),
     ]
     return "\n\n".join(parts) + "\n"
@@ -67,7 +58,8 @@ def _causes(report: Report) -> list[str]:
 def _failures(report: Report) -> list[str]:
     items = []
     for failure in failures_by_turns(report):
-        head = f"- {_escape(failure.language)}, {_escape(failure.surface)}: differs by **{number(failure.difference)}**"
+        name = _escape(title(failure.surface))
+        head = f"- {_escape(failure.language)}, {name}: differs by **{number(failure.difference)}**"
         lines = [head + (f"; first departs at: {_escape(stage(failure.stage))}" if failure.stage else "")]
         lines.append(f"  - {_code(failure.text)}")
         if failure.detail:
@@ -76,21 +68,18 @@ def _failures(report: Report) -> list[str]:
     return ["### Failing sentences", "\n".join(items)] if items else []
 
 
-def _surface(table: Grid, surface: str) -> str:
-    """Return the table of a surface, worst first; what passes and is not among the worst is folded away."""
-    rows = table.surface(surface)
-    failed = [row.language for row in rows if not row.passed]
-    languages = [row.language for row in rows]
-    head = (
-        f"{OUTSIDE}: outside the tolerance in {_escape(where(failed, languages))}."
-        if failed
-        else f"Within {tolerances(rows)} in {_escape(where(languages, languages))}."
-    )
-    open_rows = rows[: max(WORST, len(failed))][:ROWS]
-    parts = [f"### {_escape(surface)}", head, *_reasons(rows), _rows(open_rows)]
+def _way(table: Grid, way: Way) -> str:
+    """Return the table of a way of loading, worst first; what is exact and not among the worst is folded away."""
+    head = f"### {_escape(title(way.surface))}"
+    if way.refused:
+        return f"{head}\n\nNot measured: {_escape(way.refused)}"
+    rows = table.surface(way.surface)
+    differ = [row for row in rows if not row.exact]
+    open_rows = rows[: max(WORST, len(differ) if way.same or way.held else 0)][:ROWS]
+    parts = [head, _verdict(way, differ), _rows(open_rows)]
     rest = rows[len(open_rows) :]
     if rest:
-        state = ", all within tolerance" if all(row.passed for row in rest) else ""
+        state = ", all exact" if all(row.exact for row in rest) else ""
         parts += [
             f"<details><summary>{_escape(more(row.language for row in rest))}{state}</summary>",
             _rows(rest[:ROWS]),
@@ -101,27 +90,28 @@ def _surface(table: Grid, surface: str) -> str:
     return "\n\n".join(parts)
 
 
-def _reasons(rows: list[Row]) -> list[str]:
-    """Return why the tolerances are what they are, the most frequent first."""
-    reasons: dict[tuple[float, str], int] = {}
-    for row in rows:
-        reasons[row.tolerance, row.reason] = reasons.get((row.tolerance, row.reason), 0) + 1
-    ordered = sorted(reasons, key=lambda key: -reasons[key])[:WORST]
-    lines = [f"- {tolerance(limit)}: {_escape(reason)}" for limit, reason in ordered if reason]
-    return ["\n".join(["Tolerance:\n", *lines])] if lines else []
+def _verdict(way: Way, differ: list[Row]) -> str:
+    """Return in a line or two whether a way is exact, and what a reader can feel where it is not."""
+    languages = [row.language for row in way.rows]
+    if way.same:
+        allowed = f" But {_escape(differing(way))}." if way.allowed else ""
+        return f"**Exact** in {_escape(where(set(languages) - {row.language for row in way.allowed}, languages))}.{allowed}"
+    told = f"**Not the same** in {_escape(where([row.language for row in differ], languages))}: {felt(way)}."
+    return f"{told} {_escape(way.reason)}." if way.reason else told
 
 
 def _rows(rows: list[Row]) -> str:
     lines = [
-        "| language | difference | tolerance | | sentences | other ids | similarity |",
-        "|:--|--:|--:|:-:|--:|--:|--:|",
+        "| language | difference | | sentences | other ids | similarity | cosine | other neighbours |",
+        "|:--|--:|:-:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
-        value = difference(row) if row.passed else f"**{difference(row)}**"
-        mark = "" if row.passed else f"**{OUTSIDE}**"
+        value = number(row.difference) if row.exact else f"**{number(row.difference)}**"
+        mark = "" if row.exact else f"**{DIFFERS}**"
+        near = "" if row.neighbours is None else f"{row.neighbours:,}"
         lines.append(
-            f"| {_escape(row.language)} | {value} | {tolerance(row.tolerance)} | {mark} "
-            f"| {row.sentences:,} | {row.other_ids:,} | {number(row.similarity)} |"
+            f"| {_escape(row.language)} | {value} | {mark} | {row.sentences:,} | {row.other_ids:,} "
+            f"| {number(row.similarity)} | {cosine(row.cosine)} | {near} |"
         )
     return "\n".join(lines)
 
@@ -135,6 +125,8 @@ def _provenance(report: Report) -> str:
         f"- candidate: {_code(report.candidate)}" + (f", loaded by {versions}" if versions else ""),
         f"- {count(table.sentences(), 'sentence')} compared in {report.seconds:,.1f} seconds",
         "- difference: largest absolute difference of an entry of the unit embeddings; similarity: largest absolute "
-        "difference of a cosine similarity between two sentences; other ids: sentences with other token ids than the source",
+        "difference of a cosine similarity between two sentences; other ids: sentences with other token ids than the "
+        "source; cosine: smallest to the embedding of the source; other neighbours: sentences whose nearest other "
+        "sentence changes",
     ]
     return "\n".join(["### What was compared\n", *lines])

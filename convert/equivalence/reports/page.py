@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from importlib import resources
 from typing import Any
 
-from hub2hf.equivalence.reports.scale import OUTSIDE, STEPS, step
+from hub2hf.equivalence.reports.scale import DIFFERS, STEPS, step
 from hub2hf.equivalence.reports.style import style_sheet
-from hub2hf.proof import Report, summary, text
+from hub2hf.proof import Report, Way, summary, text
+from hub2hf.surfaces import title
 
 TEMPLATE = "page.html.jinja"
 LENGTH = 1000  # characters shown of a sentence
@@ -18,13 +18,13 @@ TIP_LENGTH = 200  # characters shown of the worst sentence of a cell
 LANGUAGES = 1000  # shown at most
 FAILURES = 12  # shown at once; the others unfold
 COLUMNS = {  # of the ways of loading → class
-    "surface": "name",
+    "loaded with": "name",
     "result": "result",
     "worst difference": "n",
-    "tolerance": "n",
+    "smallest cosine": "n",
+    "other neighbours": "n",
     "other ids": "n",
-    "similarity": "n",
-    "why this tolerance": "reason",
+    "why": "reason",
 }
 BLOCK = 15  # more languages than this stand in three tables side by side
 
@@ -44,13 +44,13 @@ def report_html(report: Report) -> str:
         text.number,
         text.stage,
         text.tolerance,
-        text.difference,
+        text.cosine,
         summary.ratio,
         step,
     )
     environment.filters.update({function.__name__: function for function in named})
-    environment.globals.update(pieces=text.pieces, count=text.count)
-    limits = {"LENGTH": LENGTH, "TIP_LENGTH": TIP_LENGTH, "FAILURES": FAILURES, "OUTSIDE": OUTSIDE, "STEPS": STEPS}
+    environment.globals.update(pieces=text.pieces, count=text.count, title=title)
+    limits = {"LENGTH": LENGTH, "TIP_LENGTH": TIP_LENGTH, "FAILURES": FAILURES, "DIFFERS": DIFFERS, "STEPS": STEPS}
     template = environment.from_string(resources.files(__package__).joinpath(TEMPLATE).read_text("utf-8"))
     return template.render(_context(report) | limits)
 
@@ -69,7 +69,7 @@ def _context(report: Report) -> dict[str, Any]:
         "explanation": summary.explanation(report),
         "columns": list(COLUMNS.items()),
         "table": table,
-        "ways": [_way(table, name) for name in table.surfaces],
+        "ways": [_way(way) for way in report.worth.ways],
         "blocks": [languages[at : at + size] for at in range(0, len(languages), size)],
         "rest": text.more(table.languages[LANGUAGES:]) if table.languages[LANGUAGES:] else "",
         "failures": summary.failures_by_turns(report),
@@ -77,21 +77,22 @@ def _context(report: Report) -> dict[str, Any]:
     }
 
 
-def _way(table: summary.Grid, surface: str) -> dict[str, Any]:
+def _way(way: Way) -> dict[str, Any]:
     """Return the line of one way of loading."""
-    rows = table.surface(surface)
-    failed, languages = [row.language for row in rows if not row.passed], [row.language for row in rows]
-    similarity = max((row.similarity for row in rows), key=lambda value: (math.isnan(value), value))
+    line = {"surface": way.surface, "refused": way.refused, "exact": way.exact, "numbers": dict.fromkeys(COLUMNS, "")}
+    if way.refused:
+        return {**line, "reason": way.refused, "differs": ""}
+    languages = [row.language for row in way.rows]
     return {
-        "surface": surface,
-        "failed": text.where(failed, languages) if failed else "",
+        **line,
+        "reason": summary.differing(way) if way.allowed and way.same else way.reason,
+        "differs": text.where([row.language for row in way.rows if not row.exact], languages),
         "languages": text.where(languages, languages),
-        "reasons": list(dict.fromkeys(f"{text.tolerance(row.tolerance)}: {row.reason}" for row in rows if row.reason)),
         "numbers": {
-            "worst difference": f"{text.difference(rows[0])} ({text.printable(rows[0].language)})",
-            "tolerance": text.tolerances(rows),
-            "other ids": f"{sum(row.other_ids for row in rows):,}",
-            "similarity": text.number(similarity),
+            "worst difference": f"{text.number(way.difference)} ({text.printable(way.worst.language)})",
+            "smallest cosine": text.cosine(way.cosine),
+            "other neighbours": "" if way.neighbours is None else f"{way.neighbours:,} of {way.sentences:,}",
+            "other ids": f"{way.other_ids:,}",
         },
     }
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hub2hf.equivalence.reports.scale import NO_NUMBER, OUTSIDE, STEPS, step
+from hub2hf.equivalence.reports.scale import DIFFERS, NO_NUMBER, STEPS, step
 from hub2hf.errors import ExportError
 from hub2hf.export.files import write_whole
 from hub2hf.extras import install
 from hub2hf.proof import Report, Row
 from hub2hf.proof.summary import grid, summary
-from hub2hf.proof.text import difference, number, printable
+from hub2hf.proof.text import number, printable
+from hub2hf.surfaces import title
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -66,7 +68,7 @@ def heat_map(report: Report) -> bytes:
 
 def _ascii(text: str, limit: int | None = None) -> str:
     """Return `text` in the characters that the font which comes with Pillow has."""
-    return printable(text, limit).encode("ascii", "backslashreplace").decode("ascii")
+    return printable(text, limit).replace(DIFFERS, "!=").encode("ascii", "backslashreplace").decode("ascii")
 
 
 class _Picture:
@@ -83,9 +85,9 @@ class _Picture:
         self.blocks = [languages[at : at + size] for at in range(0, len(languages), size)]
         self.label = max([60, *(self.width(_ascii(name, 20), FONT) + 14 for name in languages)])
         self.column = max(
-            [110, *(self.width(part, SMALL) + 12 for name in self.table.surfaces for part in _lines(name))]
+            [110, *(self.width(part, SMALL) + 12 for way in self.table.ways for part in _lines(way.surface))]
         )
-        block = self.label + self.column * len(self.table.surfaces)
+        block = self.label + self.column * len(self.table.ways)
         self.step = block + GAP
         width = max(900, 2 * MARGIN + self.step * len(self.blocks) - GAP)
         lines = self.wrap(summary(report), width - 2 * MARGIN, FONT)
@@ -139,8 +141,8 @@ class _Picture:
 
     def block(self, x: int, y: int, languages: list[str]) -> None:
         """Draw the head and the rows of one block."""
-        for at, name in enumerate(self.table.surfaces):
-            parts = _lines(name)
+        for at, way in enumerate(self.table.ways):
+            parts = _lines(way.surface)
             for line, part in enumerate(parts):
                 place = (x + self.label + self.column * (at + 0.5), y + HEADER - 24 * (len(parts) - line) + 14)
                 self.draw.text(place, part, INK, self.font(SMALL), anchor="mm")
@@ -148,9 +150,9 @@ class _Picture:
         for at, language in enumerate(languages):
             middle = y + ROW * (at + 0.5)
             self.draw.text((x, middle), _ascii(language, 20), INK, self.font(FONT), anchor="lm")
-            for nth, name in enumerate(self.table.surfaces):
+            for nth, way in enumerate(self.table.ways):
                 left = x + self.label + self.column * nth
-                self.cell(self.table.cells.get((language, name)), (left + 1, y + ROW * at + 1))
+                self.cell(self.table.cells.get((language, way.surface)), (left + 1, y + ROW * at + 1))
 
     def cell(self, row: Row | None, corner: tuple[int, int]) -> None:
         """Draw one value on its colour; what is no number, on hatching as well."""
@@ -162,9 +164,7 @@ class _Picture:
             return
         background, ink = STEPS[step(row)].light
         self.draw.rectangle(box, fill=background)
-        text = difference(row) if row.passed else f"{difference(row)} {OUTSIDE}"
-        if self.width(text, SMALL) > self.column - 6:
-            text = f"{number(row.difference)} {OUTSIDE}"
+        text = number(row.difference) if row.exact else _ascii(f"{number(row.difference)} {DIFFERS}")
         if step(row) == NO_NUMBER:
             self.hatch(box, background, self.width(text, SMALL))
         self.draw.text(middle, text, ink, self.font(SMALL), anchor="mm")
@@ -181,7 +181,7 @@ class _Picture:
         """Return x, line and step of every entry of the legend."""
         places, x, line = [], MARGIN, 0
         for nth, colour in enumerate(STEPS):
-            wide = self.width(colour.label, SMALL) + 24
+            wide = self.width(_ascii(colour.label), SMALL) + 24
             if x + wide > width - MARGIN and x > MARGIN:
                 x, line = MARGIN, line + 1
             places.append((x, line, nth))
@@ -197,13 +197,13 @@ class _Picture:
         """Draw the legend, and how much is not shown."""
         for x, line, nth in places:
             background, ink = STEPS[nth].light
-            box = (x, y + 40 * line, x + self.width(STEPS[nth].label, SMALL) + 24, y + 40 * line + 32)
+            box = (x, y + 40 * line, x + self.width(_ascii(STEPS[nth].label), SMALL) + 24, y + 40 * line + 32)
             self.draw.rectangle(box, fill=background)
-            self.draw.text((x + 12, box[1] + 16), STEPS[nth].label, ink, self.font(SMALL), anchor="lm")
+            self.draw.text((x + 12, box[1] + 16), _ascii(STEPS[nth].label), ink, self.font(SMALL), anchor="lm")
         if self.more():
             self.draw.text((MARGIN, y + 40 * (places[-1][1] + 1)), self.more(), SOFT, self.font(SMALL))
 
 
 def _lines(surface: str) -> list[str]:
-    """Return the name of a surface in lines, cut behind its hyphens."""
-    return _ascii(surface, 40).replace("-", "-\n").split("\n")
+    """Return what a way of loading is called in lines, cut behind hyphens and before a second word or syllable of names."""
+    return re.sub(r"-|(?<=[a-z])(?=[A-Z])| ", lambda cut: cut[0].strip() + "\n", _ascii(title(surface), 40)).split("\n")

@@ -8,10 +8,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from hub2hf.equivalence.reports.scale import OUTSIDE
-from hub2hf.proof import Cause, Failure, Report, Row
-from hub2hf.proof.summary import Grid, failures_by_turns, grid, summary
-from hub2hf.proof.text import count, difference, more, number, printable, stage, tolerances
+from hub2hf.equivalence.reports.scale import DIFFERS
+from hub2hf.proof import Cause, Failure, Report, Row, Way
+from hub2hf.proof.summary import Grid, called, differing, failures_by_turns, felt, grid, summary
+from hub2hf.proof.text import count, more, number, printable, stage
+from hub2hf.surfaces import title
 
 WORST = 12  # languages shown although they pass
 SHORT = 4  # a rest of so few is shown rather than counted
@@ -36,6 +37,8 @@ def print_report(report: Report, console: Console | None = None, *, every: bool 
     page = _Page(console or Console())
     if report.rows:
         _print_table(page, grid(report), every=every)
+    for way in report.worth.ways:
+        _print_way(page, way)
     for cause in report.causes:
         _print_cause(page, cause)
     failures = failures_by_turns(report)
@@ -58,7 +61,7 @@ class _Page:
     def text(self, text: str, style: str = "") -> Text:
         encoding = self.console.encoding
         if not encoding.startswith("utf"):
-            text = text.replace("≤", "<=").replace("…", "...")
+            text = text.replace("≠", "!=").replace("…", "...")
         return Text(text.encode(encoding, "backslashreplace").decode(encoding), style)
 
     def line(self, text: str = "", style: str = "", *, whole: bool = False) -> None:
@@ -72,14 +75,14 @@ class _Page:
 
 
 def shown(table: Grid, *, every: bool) -> list[str]:
-    """Return the languages to show, worst first: those that fail and the `WORST`."""
+    """Return the languages to show, worst first: the `WORST` and all in which a way that counts differs."""
     languages = [name for at, name in enumerate(table.languages) if every or at < WORST or not table.passed(name)]
     return table.languages if len(table.languages) - len(languages) <= SHORT else languages
 
 
 def _print_table(page: _Page, table: Grid, *, every: bool) -> None:
     languages = shown(table, every=every)
-    page.line(f"largest difference of unit embeddings, worst first; {OUTSIDE} = outside the tolerance", "bold")
+    page.line(f"largest difference of unit embeddings, worst first; {DIFFERS} = not exact", "bold")
     if any(row.other_ids for language in languages for row in table.language(language)):
         page.line("3 ids = 3 sentences have other token ids than the source")
     page.line()
@@ -91,23 +94,22 @@ def _print_table(page: _Page, table: Grid, *, every: bool) -> None:
     page.line()
     rest = [name for name in table.languages if name not in set(languages)]
     if rest:
-        page.line(f"… and {more(rest)}, all within tolerance")
+        page.line(f"… and {more(rest)}, exact in the same ways")
         page.line()
 
 
 def _table(page: _Page, table: Grid, languages: list[str], *, tall_head: bool, tall_cells: bool) -> Table:
-    """Return the table, with long headings and other ids on lines of their own where it must be narrow."""
-    heads = [(printable(name), f"≤ {tolerances(table.surface(name))}") for name in table.surfaces]
+    """Return the table, with other ids and the parts of long headings on lines of their own where it must be narrow."""
+    titles = [f"{called(way)}\n{'exact' if way.exact else 'not exact'}" for way in table.ways]
     if tall_head:
-        heads = [(name.replace("-", "-\n"), limit.replace(" to ", "\nto ")) for name, limit in heads]
-    titles = [f"{name}\n{limit}" for name, limit in heads]
-    height = max(title.count("\n") for title in titles)
+        titles = [name.replace("-", "-\n").replace(" with ", "\nwith ") for name in titles]
+    height = max(head.count("\n") for head in titles)
     view = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     view.add_column("\n" * height + "language", overflow="fold")
-    for title in titles:
-        view.add_column(page.text("\n" * (height - title.count("\n")) + title), justify="right", overflow="fold")
+    for head in titles:
+        view.add_column(page.text("\n" * (height - head.count("\n")) + head), justify="right", overflow="fold")
     for language in languages:
-        cells = (_cell(page, table.cells.get((language, name)), tall=tall_cells) for name in table.surfaces)
+        cells = (_cell(page, table.cells.get((language, way.surface)), tall=tall_cells) for way in table.ways)
         view.add_row(page.text(printable(language)), *cells)
     return view
 
@@ -116,11 +118,29 @@ def _cell(page: _Page, row: Row | None, *, tall: bool) -> Text:
     """Return the difference, the mark or a blank in its place, and other ids before or under it."""
     if row is None:
         return page.text("not compared", "dim")
-    value = page.text(f"{difference(row)}  ") if row.passed else page.text(f"{difference(row)} {OUTSIDE}", "bold red")
+    shown = number(row.difference)
+    value = page.text(f"{shown}  ") if row.exact else page.text(f"{shown} {DIFFERS}", "bold red")
     if not row.other_ids:
         return value
     ids = page.text(count(row.other_ids, "id"), "yellow")
     return value + Text("\n") + ids + Text("  ") if tall else ids + Text("  ") + value
+
+
+def _print_way(page: _Page, way: Way) -> None:
+    """Print of a way that is not exact what a reader can feel of it, and why; or that it could not be measured."""
+    if way.refused:
+        page.line(f"{called(way)} could not be measured", "bold yellow")
+        page.line(f"  {printable(way.refused)}")
+    elif way.same and way.allowed:
+        page.line(f"{differing(way)}", "bold yellow")
+    elif not way.same:
+        page.line(f"{called(way)} is not the same", "bold yellow")
+        page.line(f"  {felt(way)}")
+        if way.reason:
+            page.line(f"  {printable(way.reason)}")
+    else:
+        return
+    page.line()
 
 
 def _print_cause(page: _Page, cause: Cause) -> None:
@@ -135,7 +155,8 @@ def _print_cause(page: _Page, cause: Cause) -> None:
 
 def _print_failure(page: _Page, failure: Failure) -> None:
     """Print a failing sentence; it has lines of its own, where a right-to-left text cannot reorder anything else."""
-    head = f"  {printable(failure.language)}, {printable(failure.surface)}: differs by {number(failure.difference)}"
+    name = printable(title(failure.surface))
+    head = f"  {printable(failure.language)}, {name}: differs by {number(failure.difference)}"
     page.line(f"{head}; first departs at: {stage(failure.stage)}" if failure.stage else head)
     page.line(f"    {printable(failure.text, LENGTH)}")
     if failure.detail:
