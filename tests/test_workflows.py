@@ -110,7 +110,7 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
     )
     assert code == 1
     assert "NOT THE SAME" in summary
-    assert "automodel" in summary
+    assert "AutoModel" in summary
     verdict, told = (tmp_path / "output").read_text(encoding="utf-8").splitlines()
     assert (verdict, told[:22]) == ("verdict=different", "summary=NOT THE SAME: ")
 
