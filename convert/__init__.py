@@ -11,39 +11,32 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub2hf.blueprint import Blueprint
-from hub2hf.corpora import Embeddings, embed
-from hub2hf.equivalence import reference
-from hub2hf.equivalence.sentences import check_languages, chosen_sentences, chunked
+import hub2hf.export  # noqa: F401  (before the verb of this name, which a later import would replace by the package)
 from hub2hf.errors import Hub2HFError, SourceError
-from hub2hf.export import (
-    as_json,
-    blueprint_facts,
-    check_free,
-    problems,
-    prove_tokenizer,
-    read_manifest,
-    unknown_files,
-    write_card,
-    write_folder,
-)
-from hub2hf.export.files import write_whole
-from hub2hf.known_models import find_model
-from hub2hf.onnx import write_onnx
-from hub2hf.opened import Source
-from hub2hf.proof import Report
-from hub2hf.savedmodel import stripped
-from hub2hf.sources import resolve
-from hub2hf.targets import export_to
 
 if TYPE_CHECKING:
+    from hub2hf.blueprint import Blueprint
     from hub2hf.blueprint.diagnosis import Diagnosis
+    from hub2hf.corpora import Embeddings, embed
     from hub2hf.hub import Publication
+    from hub2hf.opened import Source
+    from hub2hf.proof import Report
+
+Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
+
+# Names that are here when they are first used: the command must answer at once, to the Tab key as well as to Ctrl-C.
+_LATER = {
+    "Blueprint": "hub2hf.blueprint",
+    "Embeddings": "hub2hf.corpora",
+    "Report": "hub2hf.proof",
+    "Source": "hub2hf.opened",
+    "embed": "hub2hf.corpora",
+}
 
 __all__ = [
     "Blueprint",
@@ -68,6 +61,13 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'hub2hf' has no attribute '{name}'")
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
+
+
 @dataclass(frozen=True)
 class Conversion:
     """What `convert` made.
@@ -83,7 +83,7 @@ class Conversion:
     manifest: dict[str, Any]
 
 
-def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | None = None) -> Path:
+def fetch(source: str | Path, *, progress: Progress | None = None) -> Path:
     """Bring a source to this machine, as every other verb does first, and return its SavedModel folder.
 
     Args:
@@ -93,6 +93,8 @@ def fetch(source: str | Path, *, progress: Callable[[int, int | None], None] | N
     Raises:
         Hub2HFError: there is no such source, it cannot be fetched, or it holds no SavedModel.
     """
+    from hub2hf.sources import resolve
+
     return resolve(source, progress=progress)
 
 
@@ -122,6 +124,9 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
+    from hub2hf.export.prove import prove_tokenizer
+    from hub2hf.opened import Source
+
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
     prove_tokenizer(found.blueprint)
     return found.blueprint
@@ -144,7 +149,8 @@ def diagnose(
     Raises:
         SourceError: there is no such source, or it cannot be fetched.
     """
-    from hub2hf.blueprint.diagnosis import diagnose as ask  # only now: what converts need not wait for it
+    from hub2hf.blueprint.diagnosis import diagnose as ask
+    from hub2hf.opened import Source
 
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
     return ask(error, found.original, found.output)
@@ -171,6 +177,10 @@ def graph_only(
     Raises:
         Hub2HFError: the source is missing or damaged, or `file` cannot be written.
     """
+    from hub2hf.export.files import write_whole
+    from hub2hf.opened import Source
+    from hub2hf.savedmodel import stripped
+
     found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)
     data = found.zipped()
     write_whole(Path(file), data, "Name another file, in a folder that is there.")
@@ -188,7 +198,7 @@ def convert(
     thorough: bool = False,
     force: bool = False,
     onnx: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Conversion:
     """Turn a SavedModel into a Hugging Face folder, without TensorFlow or PyTorch.
 
@@ -205,6 +215,15 @@ def convert(
     Raises:
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hub2hf.export.folder import write_folder
+    from hub2hf.export.prove import prove_tokenizer
+    from hub2hf.export.staging import check_free
+    from hub2hf.known_models import find_model
+    from hub2hf.onnx import write_onnx
+    from hub2hf.opened import Source
+
     target = Path(out)
     named = find_model(model) if model is not None else None
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
@@ -239,11 +258,15 @@ def export(
     Raises:
         Hub2HFError: the folder is not one that hub2hf made, or was changed; there is no such target; it cannot be written.
     """
+    from hub2hf.targets import export_to
+
     return export_to(Path(folder), target, Path(out) if out is not None else None, dtype, force)
 
 
 def facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return a blueprint as plain JSON data: signature, text, vocabulary, encoder, mapping, unused."""
+    from hub2hf.export.folder import as_json, blueprint_facts
+
     return dict(as_json(blueprint_facts(blueprint)))
 
 
@@ -256,7 +279,7 @@ def record(
     output: str = "",
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = lambda done, total: None,
 ) -> int:
     """Record what TensorFlow makes of the sentences, for `verify` on machines without TensorFlow.
 
@@ -266,7 +289,7 @@ def record(
         preprocessor, vocab, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
-        progress: called with the number of sentences just recorded.
+        progress: called with (sentences recorded so far, sentences in all or None).
 
     Returns:
         How many sentences were recorded.
@@ -274,14 +297,19 @@ def record(
     Raises:
         Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
     """
+    from hub2hf.equivalence import reference
     from hub2hf.equivalence.recording import check_writable, join
+    from hub2hf.equivalence.sentences import chosen_sentences, chunked, count_sentences
+    from hub2hf.opened import Source
 
     check_writable(Path(file))
     parts = []
+    total, done = count_sentences(languages, sentences), 0
     with reference(Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)) as graph:
         for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
-            progress(len(chunk))
+            done += len(chunk)
+            progress(done, total)
     if not parts:
         raise SourceError("There are no sentences to record.", "Check the languages and the file of sentences.")
     whole = join(parts)
@@ -302,7 +330,7 @@ def verify(
     surfaces: Sequence[str] = (),
     tolerances: str | Path | None = None,
     add_proof: bool = True,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = lambda done, total: None,
 ) -> Report:
     """Prove, or refute, that a Hugging Face folder gives the embeddings of a SavedModel.
 
@@ -318,17 +346,19 @@ def verify(
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
         add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
             tolerances are the project's own; `note` of the report says what was done.
-        progress: called with the number of sentences just compared.
+        progress: called with (sentences compared so far, sentences in all or None).
 
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
-    from hub2hf.equivalence import adding
+    from hub2hf.equivalence import adding, reference, require_tensorflow
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.recording import Recording
+    from hub2hf.equivalence.sentences import check_languages, chosen_sentences, count_sentences
     from hub2hf.equivalence.tolerances import load_tolerances
     from hub2hf.equivalence.verify import Witness
     from hub2hf.equivalence.verify import verify as hold
+    from hub2hf.opened import Source
 
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     loaded = Candidate.find(candidate, surfaces)
@@ -343,17 +373,33 @@ def verify(
         recording = Recording.load(Path(golden))
         check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
-        report = hold(Witness.recorded(recording, languages), loaded, allowed, named=str(golden), progress=progress)
+        witness, named = Witness.recorded(recording, languages), str(golden)
+        total: int | None = sum(not languages or s.language in languages for s in recording.sentences)
+        report = hold(witness, loaded, allowed, named=named, progress=_adding_up(progress, total))
     elif source is not None:
+        total = count_sentences(languages, sentences)
+        require_tensorflow()
         found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
         with reference(found.read_for(loaded.made_from)) as graph:
             witness = Witness.live(graph, chosen_sentences(languages, sentences))
-            report = hold(witness, loaded, allowed, named=found.name, progress=progress)
+            report = hold(witness, loaded, allowed, named=found.name, progress=_adding_up(progress, total))
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
     if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
         return report
     return replace(report, note=adding.add_proof(loaded.folder, report))
+
+
+def _adding_up(progress: Progress, total: int | None) -> Callable[[int], None]:
+    """Return what takes the number of those just done, and tells `progress` of all."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return add
 
 
 def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:
@@ -367,6 +413,9 @@ def card(folder: str | Path, *, model: str | Path | None = None, force: bool = F
     Raises:
         Hub2HFError: the folder has no manifest, or its card was edited by hand.
     """
+    from hub2hf.export.about import write_card
+    from hub2hf.known_models import find_model
+
     return write_card(Path(folder), find_model(model) if model is not None else None, force=force)
 
 
@@ -380,6 +429,8 @@ def integrity(folder: str | Path) -> dict[str, str]:
     Raises:
         Hub2HFError: the folder has no manifest, or a file cannot be read.
     """
+    from hub2hf.export.manifest import problems, read_manifest, unknown_files
+
     manifest = read_manifest(Path(folder))
     unknown = dict.fromkeys(unknown_files(Path(folder), manifest), "is not in hub2hf.json")
     return {**problems(Path(folder), manifest), **unknown}

@@ -1,64 +1,120 @@
-"""What is drawn on a terminal while a command works."""
+"""What is said on standard error while a command works: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from hub2hf.notices import listening
 
+EVERY: Final = 10.0  # seconds between two lines where there is no terminal
+WIDE: Final = 10_000  # columns where there is no terminal: what is printed may be searched, and is never wrapped
+BYTES: Final = "bytes"
+
+Report = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
+
+
+def screen() -> Console:
+    """Return the standard output, which wraps lines on a terminal, or where COLUMNS says so."""
+    found = Console()
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(width=WIDE)
+
+
+def _amount(done: int, total: int | None, rate: float | None, unit: str) -> str:
+    """Return how much is done, of how much, and how fast, in words."""
+    parts = _count(done, unit) if total is None else f"{_count(done, unit)} of {_count(total, unit)}"
+    if unit != BYTES:
+        parts += f" {unit}"
+    return parts if rate is None else f"{parts}, {_count(rate, unit)} a second"
+
+
+def _count(number: float, unit: str) -> str:
+    return str(decimal(int(number))) if unit == BYTES else f"{number:,.0f}"
+
+
+class _Amount(ProgressColumn):
+    """How much is done, of how much, and how fast."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        total = None if task.total is None else int(task.total)
+        return Text(_amount(int(task.completed), total, task.finished_speed or task.speed, self.unit))
+
 
 @contextlib.contextmanager
-def counter(done: str) -> Iterator[Callable[[int], None]]:
-    """Yield a callback for a number of sentences, which counts them on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed:.0f} sentences " + done), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(done, total=None)
-        yield lambda count: bar.advance(task, count)
+def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterator[Report]:
+    """Yield a callback for (done, in all or None) that tells on standard error how far the work is.
 
+    Until it is called, what the work says of itself is shown.
 
-@contextlib.contextmanager
-def row_bar(what: str, *, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback for (rows done, rows in all) that draws a bar with the time left on a terminal's standard error."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + what), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task(what, total=0)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def notices(*, enabled: bool) -> Iterator[None]:
-    """Show on a terminal's standard error what reading a model says of itself, while it is read."""
-    console = Console(stderr=True)
-    if not (enabled and console.is_terminal):
-        yield
-        return
-    with console.status("reading the model") as status, listening(status.update):
-        yield
-
-
-@contextlib.contextmanager
-def progress_bar(what: str = "weights", *, enabled: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback for (bytes done, bytes in all) that draws a bar on a terminal's standard error.
-
-    Until there are bytes, it shows what reading the model says of itself.
+    Args:
+        what: is done, as "writing weights".
+        unit: of what is counted: bytes, or a word such as "sentences".
+        quiet: say nothing.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (enabled and console.is_terminal)) as bar:
-        task = bar.add_task(what, total=None)
-        with listening(lambda text: bar.update(task, description=text)):
-            yield lambda done, total: bar.update(task, completed=done, total=total, description=what)
+    beside = Console(stderr=True)
+    if quiet:
+        yield lambda done, total: None
+    elif beside.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), _Amount(unit), TimeRemainingColumn())
+        with Progress(*columns, console=beside, transient=True) as bar:
+            task = bar.add_task(what, total=None, start=False)
+            with listening(lambda text: bar.update(task, description=text)):
+                yield lambda done, total: _update(bar, what, done, total)
+    else:
+        with _lines(what, unit) as report:
+            yield report
+
+
+def _update(bar: Progress, what: str, done: int, total: int | None) -> None:
+    (task,) = bar.tasks
+    if not task.started:
+        bar.start_task(task.id)
+    bar.update(task.id, description=what, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _lines(what: str, unit: str) -> Iterator[Report]:
+    """Yield the callback of a bar where there is no terminal: a line each time that `EVERY` seconds have gone."""
+    state: tuple[str, int, int | None, float] = ("", 0, None, 0.0)
+    ended = threading.Event()
+
+    def hear(text: str) -> None:
+        nonlocal state
+        state = (text, 0, None, 0.0)
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal state
+        began = state[3] or time.monotonic()
+        state = (what, done, total, began)
+
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            said, done, total, began = state
+            if not began:
+                print(f"hub2hf: {said or what} …", file=sys.stderr, flush=True)
+                continue
+            rate = done / max(time.monotonic() - began, 1e-9)
+            print(f"hub2hf: {said}: {_amount(done, total, rate, unit)}", file=sys.stderr, flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        with listening(hear):
+            yield report
+    finally:
+        ended.set()
+        teller.join()

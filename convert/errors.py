@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from typing import Final
 
 FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
@@ -12,6 +15,12 @@ def printable(text: str) -> str:
     """Return a text in one line without control characters: it may quote a file, and a terminal obeys what it prints."""
     short = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
     return short if short.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+
+
+def pasted(*words: object) -> str:
+    """Return a command line that the shell of this system takes as these words, whatever is in them."""
+    said = [str(word) for word in words]
+    return subprocess.list2cmdline(said) if os.name == "nt" else shlex.join(said)
 
 
 class Hub2HFError(Exception):
@@ -60,6 +69,7 @@ class HubError(Hub2HFError):
         passing: whether it may go by itself.
         retry_after: seconds that the Hub asks to wait.
         unresolved: whether its name led nowhere.
+        unasked: whether it was not asked at all: there is no network, or none is wanted.
     """
 
     def __init__(
@@ -71,9 +81,11 @@ class HubError(Hub2HFError):
         passing: bool = False,
         retry_after: float | None = None,
         unresolved: bool = False,
+        unasked: bool = False,
     ) -> None:
         super().__init__(problem, next_step)
         self.status = status
         self.passing = passing
         self.retry_after = retry_after
         self.unresolved = unresolved
+        self.unasked = unasked

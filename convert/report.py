@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import hub2hf as verbs
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.words import words_of
+from hub2hf.bars import screen
 from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     CaseFold,
@@ -28,7 +30,8 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from hub2hf.errors import printable
+from hub2hf.errors import pasted, printable
+from hub2hf.extras import command, install
 from hub2hf.hub.result import Publication
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.savedmodel.graph_only import left_out
@@ -101,16 +104,22 @@ def _table(*headers: str) -> Table:
     return table
 
 
-def print_blueprint(source: str, blueprint: Blueprint) -> None:
-    """Print what `source` is, what it will become, and what is unused."""
-    console, encoder = Console(), blueprint.encoder
-    architecture, words = architecture_of(encoder), words_of(encoder)
+def headline(source: str, blueprint: Blueprint) -> str:
+    """Return what `source` is, in a line."""
+    words = words_of(blueprint.encoder)
     takes = "ids" if blueprint.inputs else "text"
     entry = f"function '{CALL}'" if blueprint.signature == CALL else f"signature '{blueprint.signature}'"
-    console.print(
-        f"[bold]{escape(source)}[/bold]: a {words.title} sentence encoder; {escape(entry)}, "
-        f"{escape(blueprint.input_name)} ({takes}) → {escape(blueprint.output_name)} \\[batch, {words.embedding_size}]"
+    return (
+        f"{source}: a {words.title} sentence encoder; {entry}, "
+        f"{blueprint.input_name} ({takes}) → {blueprint.output_name} [batch, {words.embedding_size}]"
     )
+
+
+def print_blueprint(source: str, blueprint: Blueprint) -> None:
+    """Print what `source` is, what it will become, and what is unused."""
+    console, encoder = screen(), blueprint.encoder
+    architecture, words = architecture_of(encoder), words_of(encoder)
+    console.print(escape(headline(source, blueprint)))
     encoder_table = _table("encoder", "value", "read from")
     for name, label in LABELS.items():
         read = getattr(encoder, name)
@@ -183,7 +192,7 @@ def _value(value: Any) -> str:
 
 def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None:
     """Print what was written and how to load it."""
-    console, manifest = Console(), conversion.manifest
+    console, manifest = screen(), conversion.manifest
     encoder = conversion.blueprint.encoder
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     files = len(manifest["files"]) + 1
@@ -195,20 +204,32 @@ def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None
         f"pooler: {words_of(encoder).head}; {encoder.layers.value} layers, {encoder.heads.value} heads"
     )
     trust = ", trust_remote_code=True" if architecture_of(encoder).needs_model_class(encoder) else ""
+    folder = repr(str(conversion.out))
+    console.print(escape(f"load it: SentenceTransformer({folder})"))
     console.print(
         escape(
-            f"load it: AutoTokenizer.from_pretrained({str(conversion.out)!r}), "
-            f"AutoModel.from_pretrained({str(conversion.out)!r}{trust}).pooler_output"
+            f"     or: AutoTokenizer.from_pretrained({folder}), AutoModel.from_pretrained({folder}{trust}).pooler_output"
         )
     )
-    beside = source.original.preprocessor
-    with_it = f" --preprocessor {beside.folder}" if beside else ""
-    console.print(escape(f"prove it: hub2hf verify {source.name} {conversion.out}{with_it}"), soft_wrap=True)
+
+
+def print_next(source: str, out: Path, given: Sequence[str]) -> None:
+    """Print how the folder is proved, as a line to paste.
+
+    Args:
+        source: as the person named it.
+        out: the folder.
+        given: the options that a proof must repeat.
+    """
+    missing = [name for name in ("tensorflow", "torch") if find_spec(name) is None]
+    need = f"   (first: {install(','.join(missing))})" if missing else ""
+    line = pasted(command(), "verify", source, out, *given)
+    screen().print(escape(f"prove it: {line}{need}"), soft_wrap=True)
 
 
 def print_diagnosis(source: str, found: Diagnosis) -> None:
     """Print what was read of a model that is refused, and everything that was not understood."""
-    console = Console()
+    console = screen()
     console.print(f"[bold]{escape(source)}[/bold] cannot be converted")
     if found.read:
         read = _table("read", "", "where")
@@ -223,12 +244,14 @@ def print_diagnosis(source: str, found: Diagnosis) -> None:
         trouble.add_row(escape(each.question), escape(each.problem))
     console.print(trouble)
     if found.read:
-        console.print(escape(f"to report it: hub2hf inspect {source} --graph-only graph.zip"), soft_wrap=True)
+        console.print(
+            escape(f"to report it: {pasted(command(), 'inspect', source, '--graph-only', 'graph.zip')}"), soft_wrap=True
+        )
 
 
 def print_graph_only(source: str, written: Mapping[str, Any]) -> None:
     """Print what a graph-only file holds and what was left out of it."""
-    console = Console()
+    console = screen()
     console.print(f"[bold]{escape(written['file'])}[/bold]: {written['bytes']:,} bytes, the graph of {escape(source)}")
     console.print(f"holds {escape(', '.join(written['holds']))}")
     console.print(
@@ -239,12 +262,12 @@ def print_graph_only(source: str, written: Mapping[str, Any]) -> None:
         if place in written:
             for line in left_out(written[place]):
                 console.print(f"[bold]left out[/bold] of the {place}: {escape(line)}")
-    console.print(escape(f"look at it: hub2hf inspect {written['file']}"), soft_wrap=True)
+    console.print(escape(f"look at it: {pasted(command(), 'inspect', written['file'])}"), soft_wrap=True)
 
 
 def print_publication(found: Publication) -> None:
     """Print what was published, or would be."""
-    console = Console()
+    console = screen()
     says = {
         "published": "published",
         "unchanged": "unchanged: nothing to do",
@@ -275,4 +298,4 @@ def print_sources(sources: Iterable[Listed]) -> None:
     for source in sources:
         here = f"{source.nbytes / 1e6:,.1f} MB in {source.folder}"
         table.add_row(escape(source.name), escape(here if source.folder else source.address or source.kaggle))
-    Console().print(table)
+    screen().print(table)

@@ -18,7 +18,8 @@ import hub2hf
 from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
 from hub2hf.errors import GraphError
-from hub2hf.export import prove, prove_tokenizer
+from hub2hf.export import prove
+from hub2hf.export.prove import prove_tokenizer
 from hub2hf.tokenizer import pipeline
 from hub2hf.tokenizer.oniguruma import Oniguruma
 

@@ -15,6 +15,15 @@ def run(
     folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
     model: options.Model = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a card that was edited by hand.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write the model card of a folder again; the weights are not touched."""
-    print(f"{verbs.card(folder, model=model, force=force)}: written")
+    path = verbs.card(folder, model=model, force=force)
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: {"card": str(path)},
+        line=str(path),
+        people=lambda: print(f"{path}: written"),
+    )

@@ -1,16 +1,18 @@
-"""`hub2hf convert`: write the Hugging Face folder of a SavedModel."""
+"""`hub2hf convert`: write the Hugging Face folder of a SavedModel; and, where asked, prove and publish it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import hub2hf as verbs
 from hub2hf.bars import progress_bar
-from hub2hf.commands import options
-from hub2hf.report import print_conversion
+from hub2hf.commands import options, push
+from hub2hf.commands import verify as proving
+from hub2hf.errors import SourceError
 
 
 def run(
@@ -21,15 +23,55 @@ def run(
     output: options.Output = "",
     thorough: options.Thorough = False,
     model: options.Model = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+    ] = False,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write onnx/model.onnx too, as `export OUT onnx` does.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Then prove it, as `verify SOURCE OUT` does.")] = False,
+    repository: Annotated[
+        str | None, typer.Option("--push", metavar="OWNER/NAME", help="Then publish it, as `push OUT OWNER/NAME` does.")
+    ] = None,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch."""
-    found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=as_json)
-    with progress_bar(enabled=not as_json) as report:
+    """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch; --verify needs both."""
+    from hub2hf.report import print_conversion, print_next, print_publication
+
+    if repository is not None:
+        if not verify:
+            raise SourceError("--push publishes what is proved.", "Add --verify.")
+        push.check(repository)
+    if verify:
+        proving.check([], None, [], None, None, live=True)
+    beside = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
+    found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)
+    with progress_bar("writing weights", quiet=quiet) as report:
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
-    if as_json:
-        options.print_json({"out": str(out), **conversion.manifest})
-    else:
+    told: dict[str, Any] = {"out": str(out), **conversion.manifest}
+    line, people = str(out), not (as_json or quiet)
+    if people:
         print_conversion(found, conversion)
+    if people and not verify:
+        print_next(source, out, [word for name, value in beside.items() if value for word in (f"--{name}", str(value))])
+    equivalent = True
+    if verify:
+        told["verification"], line, equivalent = _prove(found, out, people, quiet)
+    if repository is not None and equivalent:
+        publication = push.publish(out, repository, quiet=quiet or as_json)
+        told["publication"], line = asdict(publication), publication.url
+        if people:
+            print_publication(publication)
+    options.answer(as_json, quiet, content=lambda: told, line=line, people=lambda: None)
+    if not equivalent:
+        raise typer.Exit(options.EXIT_DIFFERENT)
+
+
+def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[dict[str, Any], str, bool]:
+    """Return what `verify` gives a program, its line, and whether the folder is equivalent; print it for people."""
+    from hub2hf.equivalence.reports import report_json, summary
+
+    with progress_bar("compared", "sentences", quiet=quiet) as progress:
+        found = verbs.verify(source, out, progress=progress)
+    if people:
+        proving.tell(found, None, as_json=False, quiet=False)
+    return report_json(found), summary(found), found.equivalent

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import row_bar
+from hub2hf.bars import progress_bar
 from hub2hf.commands import options
 
 
@@ -28,10 +28,11 @@ def run(
     shards: Annotated[
         int | None, typer.Option(help="How many files to write into a folder; as many as IN has.")
     ] = None,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Embed a corpus of any size; run it again after it was stopped, and it goes on."""
-    with row_bar("rows embedded", enabled=not as_json) as progress:
+    with progress_bar("embedded", "rows", quiet=quiet) as progress:
         found = verbs.embed(
             folder,
             source,
@@ -44,12 +45,15 @@ def run(
             shards=shards,
             progress=progress,
         )
-    if as_json:
-        options.print_json(asdict(found))
-    else:
-        failed = "".join(f"; {count:,} without a vector: {why}" for why, count in found.failed.items())
-        files = "" if len(found.files) == 1 else f" in {len(found.files)} files"
-        print(f"{found.out}: {found.rows:,} rows{files}{failed}")
+    failed = "".join(f"; {count:,} without a vector: {why}" for why, count in found.failed.items())
+    files = "" if len(found.files) == 1 else f" in {len(found.files)} files"
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: asdict(found),
+        line=str(found.out),
+        people=lambda: print(f"{found.out}: {found.rows:,} rows{files}{failed}"),
+    )
     for name, why in found.unreadable.items():
         print(
             f"hub2hf: {name} cannot be read: {why}. The rest is done: repair it and run the same command again.",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
+from hub2hf.commands import options
 from hub2hf.targets import TARGETS
 
 
@@ -17,9 +18,18 @@ def run(
     out: Annotated[Path | None, typer.Argument(help="The folder to make, for a target that makes one.")] = None,
     dtype: Annotated[str, typer.Option(help="How weights are kept: float32, float16.")] = "float32",
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Export a converted folder for other runtimes."""
-    print(f"{verbs.export(folder, target, out, dtype=dtype, force=force)}: written")
+    path = verbs.export(folder, target, out, dtype=dtype, force=force)
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: {"written": str(path)},
+        line=str(path),
+        people=lambda: print(f"{path}: written"),
+    )
 
 
 _TARGETS = "; ".join(f"{name} {target.summary}" for name, target in TARGETS.items())

@@ -7,8 +7,8 @@ from hub2hf.bars import progress_bar
 from hub2hf.commands import options
 
 
-def run(source: options.Source) -> None:
+def run(source: options.Source, quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
     """Bring a source into the cache of this machine, and print its folder."""
-    with progress_bar("fetching", enabled=True) as report:
+    with progress_bar("fetching", quiet=quiet) as report:
         folder = verbs.fetch(source, progress=report)
-    print(folder)
+    options.answer(as_json, quiet, content=lambda: {"source": source, "folder": str(folder)}, line=str(folder))

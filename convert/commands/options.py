@@ -1,9 +1,9 @@
-"""What the verbs of the command line share: their arguments and options, JSON, and how a source is found."""
+"""What the verbs of the command line share: their arguments and options, how a source is found, and how they answer."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,16 +11,15 @@ import typer
 
 import hub2hf as verbs
 from hub2hf.bars import progress_bar
+from hub2hf.commands.ending import EXIT_DIFFERENT, EXIT_ERROR, Asked, Stopped
 
-EXIT_DIFFERENT = 1
-EXIT_ERROR = 2
-EXIT_STOPPED = 130  # 128 + SIGINT, as shells have it
+__all__ = ["EXIT_DIFFERENT", "EXIT_ERROR", "Stopped"]
 
 Source = Annotated[
     str,
     typer.Argument(help="A SavedModel folder or archive, a name of `hub2hf list`, an address on tfhub.dev or Kaggle."),
 ]
-Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of configs/models/, or your TOML.")]
+Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of `hub2hf list`, or your TOML.")]
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
 Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
 Output = Annotated[
@@ -29,13 +28,7 @@ Output = Annotated[
 Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
 Languages = Annotated[str, typer.Option(help="Only these languages, as de,ja.")]
 Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a line: text, or language<TAB>text.")]
-
-
-@dataclass
-class Asked:
-    """What was asked of the whole command, for the answer to an error."""
-
-    as_json: bool = False
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no advice: print the answer, a line.")]
 
 
 def _note(context: typer.Context, as_json: bool) -> bool:
@@ -44,10 +37,6 @@ def _note(context: typer.Context, as_json: bool) -> bool:
 
 
 AsJson = Annotated[bool, typer.Option("--json", callback=_note, help="Print JSON for programs.")]
-
-
-class Stopped(BaseException):
-    """Ctrl-C or a polite kill; unwinds everything, so that what was half written is removed."""
 
 
 def split(names: str) -> list[str]:
@@ -60,6 +49,25 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
+def answer(
+    as_json: bool, quiet: bool, *, content: Callable[[], Any], line: str, people: Callable[[], object] | None = None
+) -> None:
+    """Print the answer in the form that was asked for.
+
+    Args:
+        as_json, quiet: the options of these names.
+        content: makes what a program gets.
+        line: the answer in a line.
+        people: prints what a person gets; `line` by default.
+    """
+    if as_json:
+        print_json(content())
+    elif quiet or people is None:
+        print(line)
+    else:
+        people()
+
+
 def find(
     source: str,
     preprocessor: str | None,
@@ -70,7 +78,7 @@ def find(
     quiet: bool = False,
 ) -> verbs.Source:
     """Bring the source here first, with a bar of its own."""
-    with progress_bar("fetching", enabled=not quiet) as report:
+    with progress_bar("fetching", quiet=quiet) as report:
         return verbs.Source.find(
             source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough, progress=report
         )

@@ -6,13 +6,15 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hub2hf as verbs
 from hub2hf.commands import options
-from hub2hf.report import print_publication
+
+if TYPE_CHECKING:
+    from hub2hf.hub import Publication
 
 
 def run(
@@ -22,31 +24,54 @@ def run(
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
     revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it is not there.")] = None,
     message: Annotated[str | None, typer.Option(help="The message of the commit.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; touch nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be published, without a network too; touch nothing.")
+    ] = False,
     allow_unverified: Annotated[
         bool, typer.Option("--allow-unverified", help="Publish without a passing verification; the card says so.")
     ] = False,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
-    if as_json or not sys.stderr.isatty():
+    from hub2hf.report import print_publication
+
+    found = publish(
+        folder,
+        repository,
+        quiet=quiet or as_json,
+        private=private,
+        create_pr=create_pr,
+        revision=revision,
+        message=message,
+        dry_run=dry_run,
+        allow_unverified=allow_unverified,
+    )
+    options.answer(
+        as_json, quiet, content=lambda: asdict(found), line=found.url, people=lambda: print_publication(found)
+    )
+
+
+def check(repository: str) -> None:
+    """See that one could publish there, before the minutes of all that comes first.
+
+    Raises:
+        HubError: the name is none, nobody is logged in, or nothing is to be asked of a network.
+    """
+    from hub2hf.hub.client import connect
+    from hub2hf.hub.plan import check_names
+    from hub2hf.hub.repository import MAIN
+
+    check_names(repository, MAIN)
+    connect()
+
+
+def publish(folder: Path, repository: str, *, quiet: bool, **given: Any) -> Publication:
+    """Return what `hub2hf.push` does with the options `given`; what is tried again is told on standard error."""
+    if quiet or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:
-        found = verbs.push(
-            folder,
-            repository,
-            private=private,
-            create_pr=create_pr,
-            revision=revision,
-            message=message,
-            dry_run=dry_run,
-            allow_unverified=allow_unverified,
-            say=lambda line: print(f"hub2hf: {line}", file=sys.stderr),
-        )
-    except options.Stopped:
+        return verbs.push(folder, repository, **given, say=lambda line: print(f"hub2hf: {line}", file=sys.stderr))
+    except options.Stopped as stopped:
         print("hub2hf: stopped; it may have been published: push again to see.", file=sys.stderr)
-        raise typer.Exit(options.EXIT_STOPPED) from None
-    if as_json:
-        options.print_json(asdict(found))
-    else:
-        print_publication(found)
+        raise typer.Exit(stopped.code) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import hub2hf as verbs
-from hub2hf.bars import counter
+from hub2hf.bars import progress_bar
 from hub2hf.commands import options
 
 
@@ -17,9 +17,19 @@ def run(
     output: options.Output = "",
     languages: options.Languages = "",
     sentences: options.Sentences = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
-    found = options.find(source, preprocessor, vocab, output)
-    with counter("recorded") as report:
-        count = verbs.record(found, file, languages=options.split(languages), sentences=sentences, progress=report)
-    print(f"{file}: {count} sentences of {source} recorded")
+    names = options.split(languages)
+    verbs.check_sentences(names, sentences)
+    found = options.find(source, preprocessor, vocab, output, quiet=quiet)
+    with progress_bar("recorded", "sentences", quiet=quiet) as report:
+        count = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: {"source": source, "recording": str(file), "sentences": count},
+        line=str(file),
+        people=lambda: print(f"{file}: {count} sentences of {source} recorded"),
+    )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import counter
+from hub2hf.bars import progress_bar, screen
 from hub2hf.commands import options
 from hub2hf.errors import SourceError
 from hub2hf.surfaces import SURFACES
+
+if TYPE_CHECKING:
+    from hub2hf.proof import Report
 
 
 def run(
@@ -30,6 +33,7 @@ def run(
     integrity: Annotated[
         Path | None, typer.Option(help="Only check this folder's files against its hub2hf.json; nothing else is given.")
     ] = None,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
@@ -38,49 +42,93 @@ def run(
     made, and at least one of anybody else's. The result, and a card that states it, are written into a CANDIDATE that
     hub2hf made.
     """
-    from hub2hf.equivalence.reports import prepare_reports, print_report, report_json, write_reports
-
     if integrity is not None:
-        _integrity(integrity, as_json)
+        _integrity(integrity, as_json, quiet)
         return
     if not source or bool(golden) == bool(candidate):
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
         )
-    if report is not None:
-        prepare_reports(report)
+    names, ways = options.split(languages), options.split(surfaces)
+    check(names, sentences, ways, tolerances, report, live=golden is None)
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
-    original = None if golden else options.find(source, **beside, quiet=as_json)
-    with counter("compared") as progress:
+    original = None if golden else options.find(source, **beside, quiet=quiet)
+    with progress_bar("compared", "sentences", quiet=quiet) as progress:
         found = verbs.verify(
             original,
             source if golden else candidate,
             **(beside if golden else {}),
             golden=golden,
-            languages=options.split(languages),
+            languages=names,
             sentences=sentences,
-            surfaces=options.split(surfaces),
+            surfaces=ways,
             tolerances=tolerances,
             progress=progress,
         )
-    if report is not None:
-        write_reports(found, report)
-    if as_json:
-        options.print_json(report_json(found))
-    else:
-        print_report(found)
-    if found.note:
-        print(found.note, file=sys.stderr)
+    tell(found, report, as_json, quiet)
     if not found.equivalent:
         raise typer.Exit(options.EXIT_DIFFERENT)
 
 
-def _integrity(folder: Path, as_json: bool) -> None:
+def check(
+    languages: list[str],
+    sentences: Path | None,
+    surfaces: list[str],
+    tolerances: Path | None,
+    report: Path | None,
+    *,
+    live: bool,
+) -> None:
+    """See that all that was named is there, before anything is fetched or takes time to import.
+
+    Args:
+        languages, sentences, surfaces, tolerances, report: the options of these names.
+        live: whether TensorFlow runs the source.
+
+    Raises:
+        Hub2HFError: something is not.
+    """
+    from hub2hf.equivalence import require_tensorflow
+    from hub2hf.equivalence.reports import prepare_reports
+    from hub2hf.equivalence.sentences import count_sentences
+    from hub2hf.equivalence.tolerances import load_tolerances
+    from hub2hf.surfaces import chosen
+
+    chosen(surfaces, ())
+    load_tolerances(tolerances)
+    if live:
+        count_sentences(languages, sentences)
+        require_tensorflow()
+    if report is not None:
+        prepare_reports(report)
+
+
+def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None:
+    """Write the report where it was asked for, and print what was found."""
+    from hub2hf.equivalence.reports import print_report, report_json, summary, write_reports
+
+    page = next(path for path in write_reports(found, report) if path.suffix == ".html") if report is not None else None
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: report_json(found),
+        line=summary(found),
+        people=lambda: print_report(found, screen()),
+    )
+    for note in (found.note, f"The report is {page}." if page is not None else ""):
+        if note and not quiet:
+            print(note, file=sys.stderr)
+
+
+def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:
     """Print what in `folder` is not as its manifest says, and exit with 1 if anything."""
     wrong = verbs.integrity(folder)
-    if as_json:
-        options.print_json({"intact": not wrong, "problems": wrong})
-    else:
-        print("\n".join(f"{folder / name} {what}" for name, what in wrong.items()) or f"{folder}: every file is intact")
+    lines = [f"{folder / name} {what}" for name, what in wrong.items()]
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: {"intact": not wrong, "problems": wrong},
+        line="\n".join(lines) or f"{folder}: every file is intact",
+    )
     if wrong:
         raise typer.Exit(options.EXIT_DIFFERENT)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from hub2hf.equivalence.silence import silenced
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
+from hub2hf.notices import notice
 
 if TYPE_CHECKING:
     from hub2hf.equivalence.tensorflow_side import ReferenceGraph
@@ -19,8 +23,21 @@ def reference(source: Source) -> ReferenceGraph:
         Hub2HFError: TensorFlow is not installed, or the source has no weights or is not understood.
     """
     source.whole()
-    try:
+    require_tensorflow()
+    notice("loading TensorFlow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when it is loaded; 3 keeps only what ends the process
+    with silenced():
         from hub2hf.equivalence.tensorflow_side import ReferenceGraph
-    except ImportError as error:
-        raise SourceError(f"{error.name} is not installed.", f"Install it: {install('tensorflow')}.") from error
-    return ReferenceGraph(source)
+
+        return ReferenceGraph(source)
+
+
+def require_tensorflow() -> None:
+    """See that TensorFlow and TF.Text are installed, without loading them.
+
+    Raises:
+        SourceError: one is not.
+    """
+    for name in ("tensorflow", "tensorflow_text"):
+        if find_spec(name) is None:
+            raise SourceError(f"{name} is not installed.", f"Install it: {install('tensorflow')}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import heat_map
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
-from hub2hf.errors import ExportError
+from hub2hf.errors import ExportError, pasted
 from hub2hf.export.about import edited_by_hand, files_read, of_ways, read_proof, write_about
 from hub2hf.export.manifest import (
     ABOUT,
@@ -70,7 +70,7 @@ def _reasons_against(folder: Path, manifest: Manifest, report: Report) -> Iterat
         if name not in ABOUT:  # proof and picture of a killed run are ours
             yield f"{name} is there, which hub2hf did not make"
     if edited_by_hand(folder, manifest):
-        yield f"its {CARD} was edited by hand; hub2hf card {folder} --force writes it again"
+        yield f"its {CARD} was edited by hand; {pasted('hub2hf', 'card', folder, '--force')} writes it again"
 
 
 def _before(folder: Path, manifest: Manifest) -> Proof | None:

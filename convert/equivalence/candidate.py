@@ -13,6 +13,7 @@ from hub2hf.architectures.head import HEAD
 from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
+from hub2hf.notices import notice
 from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
 from hub2hf.surfaces.transformers import Pooled
 
@@ -111,6 +112,7 @@ class Candidate:
             SourceError: the libraries cannot load it, or a weight is not a number.
         """
         if surface not in self._loaded:
+            notice(f"loading the folder as {surface}")
             try:
                 self._loaded[surface] = SURFACES[surface].load(self.folder, self.ships_our_class)
             except Exception as error:  # whatever the libraries raise on a foreign folder

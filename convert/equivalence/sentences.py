@@ -113,6 +113,26 @@ def chosen_sentences(languages: Collection[str], file: str | Path | None) -> Ite
     return _of_file(languages, Path(file))
 
 
+def count_sentences(languages: Collection[str], file: str | Path | None) -> int | None:
+    """Return how many sentences `chosen_sentences` will yield; None of a pipe, which can be read only once.
+
+    It sees that they are all there and prove something, before anything that takes time.
+
+    Raises:
+        SourceError: there are none in one of the languages, they prove nothing, or the file cannot be read.
+    """
+    if file is not None and Path(file).exists() and not (Path(file).is_file() or Path(file).is_dir()):
+        return None
+    count, distinct = 0, Distinct()
+    for chunk in chunked(chosen_sentences(languages, file)):
+        count += len(chunk)
+        distinct.add(chunk)
+    if not count:
+        raise SourceError("There are no sentences.", "Check the languages and the file of sentences.")
+    distinct.check()
+    return count
+
+
 def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
     """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
     missing = set(languages)

@@ -21,6 +21,7 @@ from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.equivalence.session import GraphSession, Values
 from hub2hf.errors import GraphError
+from hub2hf.notices import notice
 from hub2hf.opened import Source
 from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.objects import CALL
@@ -86,7 +87,10 @@ class ReferenceGraph:
 
     def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Values:
         """Return ids, mask, stages and embedding by name; `first`: of stages only the first token of each text."""
-        parts = [self._side.run(names, texts[at : at + BATCH], first=first) for at in range(0, len(texts), BATCH)]
+        parts = []
+        for at in range(0, len(texts), BATCH):
+            notice(f"TensorFlow embeds {len(texts):,} sentences, {at:,} done")
+            parts.append(self._side.run(names, texts[at : at + BATCH], first=first))
         return {name: self._joined(name, [part[name] for part in parts]) for name in dict.fromkeys(names)}
 
     def _joined(self, name: str, parts: Sequence[np.ndarray]) -> np.ndarray:

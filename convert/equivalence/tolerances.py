@@ -57,7 +57,7 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         step = f"See configs/{FILE} for the form."
-        raise SourceError(f"{source} is not a file of tolerances: {error!r}.", step) from error
+        raise SourceError(f"{source} is not a file of tolerances: {_why(error)}.", step) from error
     unknown = sorted(surfaces.keys() - SURFACES.keys())
     if unknown:
         raise SourceError(
@@ -72,6 +72,18 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
             "Leave it out: a way that is not exact is measured, and has no tolerance.",
         )
     return Tolerances(surfaces, exceptions)
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong with a file, in words."""
+    match error:
+        case KeyError():
+            return f"'{error.args[0]}' is missing in it"
+        case OSError():
+            return error.strerror or type(error).__name__
+        case ValueError():
+            return str(error)
+    return "an entry has another form"
 
 
 def _tolerance(table: Mapping[str, Any]) -> Tolerance:

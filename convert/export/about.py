@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from hub2hf.errors import ExportError
+from hub2hf.errors import ExportError, pasted
 from hub2hf.export.card import render_card
 from hub2hf.export.files import as_text, hash_bytes, hash_file, write_whole
 from hub2hf.export.manifest import (
@@ -38,7 +38,7 @@ def read_proof(folder: Path, manifest: Manifest) -> Proof | None:
     """
     if PROOF not in manifest.files:
         return None
-    path, again = folder / PROOF, f"Verify the folder again: hub2hf verify SOURCE {folder}."
+    path, again = folder / PROOF, f"Verify the folder again: hub2hf verify SOURCE {pasted(folder)}."
     try:
         for name in (PROOF, PICTURE):
             if name in manifest.files and hash_file(folder / name) != manifest.files[name]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hub2hf.errors import ExportError
 from hub2hf.export.files import as_text, files_in, hash_file
+from hub2hf.extras import upgrade
 from hub2hf.known_models import KnownModel
 
 MANIFEST = "hub2hf.json"
@@ -155,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
         if isinstance(content, dict) and _is_later(content.get("version")):
             raise ExportError(
                 f"{path} is of version {content['version']}, and this hub2hf reads versions up to {VERSION}.",
-                "Upgrade hub2hf: pip install --upgrade hub2hf.",
+                upgrade(),
             )
         return Manifest.from_json(content)
     except FileNotFoundError as error:

@@ -34,7 +34,7 @@ def connect(*, anonymous: bool = False) -> HfApi:
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        raise HubError("HF_HUB_OFFLINE is set: nothing can be published.", "Unset it, and push again.")
+        raise HubError("HF_HUB_OFFLINE is set: nothing can be published.", "Unset it, and push again.", unasked=True)
     if not (anonymous or token()):
         raise HubError("There is no token for the Hub.", LOG_IN)
     logger = logging.getLogger(LOGGER)
@@ -173,7 +173,11 @@ def _hub_error(error: Exception, place: str) -> HubError:
     if broken is not None:
         lost = any(isinstance(link, socket.gaierror) for link in chain)
         return HubError(
-            f"The connection to the Hub for {place} broke: {_line(broken)}.", AGAIN, passing=True, unresolved=lost
+            f"The connection to the Hub for {place} broke: {_line(broken)}.",
+            AGAIN,
+            passing=True,
+            unresolved=lost,
+            unasked=True,
         )
     return HubError(f"{place} cannot be published: {_line(error)}.", "Check what it says, and push again.")
 

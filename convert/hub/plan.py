@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.equivalence.sentences import language_sentences
-from hub2hf.errors import ExportError, HubError
+from hub2hf.errors import ExportError, HubError, pasted
 from hub2hf.export.about import about_files, read_proof
 from hub2hf.export.files import hash_bytes, hash_file
 from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, Manifest, links, listed, problems, read_manifest
@@ -106,7 +106,8 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     if reason and not allow_unverified:
         raise ExportError(
             f"{folder} is not proved: {reason}.",
-            f"Run hub2hf verify SOURCE {folder}; or publish it as it is with --allow-unverified, which its card will say.",
+            f"Run hub2hf verify SOURCE {pasted(folder)}; or publish it as it is with --allow-unverified, "
+            "which its card will say.",
         )
     about, manifest = about_files(manifest, proof)
     contents = {name: about.get(name) or _content(folder, name, manifest) for name in (*manifest.files, MANIFEST)}
@@ -116,7 +117,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
 
 def _repair(folder: Path, name: str) -> str:
     if name == CARD:
-        return f"Write it again with hub2hf card {folder} --force."
+        return f"Write it again: {pasted('hub2hf', 'card', folder, '--force')}."
     return "Verify the folder again." if name in ABOUT else "Convert the model again."
 
 

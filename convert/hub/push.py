@@ -12,8 +12,8 @@ from hub2hf.export.about import store_about
 from hub2hf.export.manifest import MANIFEST
 from hub2hf.hub.client import bounded, connect, patiently
 from hub2hf.hub.plan import Plan, Ready, check_folder, check_names, plan
-from hub2hf.hub.repository import MAIN, Repository, holds, read_files
-from hub2hf.hub.result import Publication
+from hub2hf.hub.repository import MAIN, Repository, holds, read_files, size_of
+from hub2hf.hub.result import FileChange, Publication
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -44,6 +44,26 @@ def push(
     if create_pr and branch != MAIN:
         raise HubError("A pull request goes to the branch main.", "Leave out either --create-pr or --revision.")
     ready = check_folder(folder, repository, allow_unverified=allow_unverified)
+    try:
+        found = _push(ready, repository, branch, private, create_pr, message, dry_run, say)
+    except HubError as error:
+        if not (dry_run and error.unasked):
+            raise
+        return _unasked(ready, repository, branch, error)
+    return found if dry_run else _kept(found, ready)
+
+
+def _push(
+    ready: Ready,
+    repository: str,
+    branch: str,
+    private: bool,
+    create_pr: bool,
+    message: str | None,
+    dry_run: bool,
+    say: Say,
+) -> Publication:
+    """Compare `ready` with what is there, and commit it unless this is a dry run."""
     with bounded():
         api = connect(anonymous=dry_run)
         target = patiently(
@@ -57,15 +77,36 @@ def push(
         if dry_run:
             return found
         if target.head and planned.unchanged:
-            return _kept(replace(found, state="unchanged", commit=target.head), ready)
+            return replace(found, state="unchanged", commit=target.head)
         if create_pr:
             url = patiently(lambda: _open_request(api, target, ready), repository, say)
             if url:
-                return _kept(replace(found, state="unchanged", url=url), ready)
+                return replace(found, state="unchanged", url=url)
         target = _prepare(api, target, private, say)
         url, commit = _commit(api, target, ready, planned, message, create_pr, say)
-        found = replace(found, state="published", url=url, commit=commit, created=_created(found, target))
-    return _kept(found, ready)
+        return replace(found, state="published", url=url, commit=commit, created=_created(found, target))
+
+
+def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Publication:
+    """Return what a dry run can tell without the Hub: the folder was checked, and its files are these."""
+    from huggingface_hub import constants
+
+    return Publication(
+        state="planned",
+        repository=repository,
+        url=f"{constants.ENDPOINT}/{repository}",
+        revision=branch,
+        commit="",
+        verified=ready.verified,
+        created=[],
+        files=[FileChange(name, size_of(content), "unknown") for name, content in ready.contents.items()],
+        foreign=[],
+        card_diff="",
+        notes=[
+            f"the Hub was not asked: {error.problem} Whether {repository} is there, what of this is new there, and whether "
+            "you may write to it is not known"
+        ],
+    )
 
 
 def _check_target(target: Repository, private: bool, create_pr: bool) -> None:

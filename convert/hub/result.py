@@ -9,11 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class FileChange:
-    """One file: its name in the repository, its size in bytes, and what happens to it there."""
+    """One file: its name in the repository, its size in bytes, and what happens to it there, where the Hub told."""
 
     name: str
     bytes: int
-    change: Literal["new", "changed", "unchanged", "deleted"]
+    change: Literal["new", "changed", "unchanged", "deleted", "unknown"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import filelock
 
 from hub2hf.architectures.head import HEAD, dense_key
-from hub2hf.errors import ExportError
+from hub2hf.errors import ExportError, pasted
 from hub2hf.export.about import edited_by_hand, read_proof, write_about
 from hub2hf.export.files import write_pieces
 from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
@@ -97,7 +97,7 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
     if edited_by_hand(folder, manifest):
         raise ExportError(
             f"{folder / CARD} was edited by hand, and would be written again.",
-            f"Keep a copy of it, and run hub2hf card {folder} --force.",
+            f"Keep a copy of it, and run {pasted('hub2hf', 'card', folder, '--force')}.",
         )
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from hub2hf.errors import SourceError
+from hub2hf.errors import SourceError, pasted
 from hub2hf.sources.archive import SAVED_MODEL_FILE
 
 
@@ -61,4 +61,4 @@ def check_kind(path: Path) -> None:
         found = next((n for n in names if any(fnmatchcase(n.lower(), pattern) for pattern in kind.files)), None)
         if found is not None:
             inside = f" ({found})" if path.is_dir() else ""
-            raise SourceError(f"{path} is {kind.what}{inside}, not a SavedModel.", kind.step.format(path=path))
+            raise SourceError(f"{path} is {kind.what}{inside}, not a SavedModel.", kind.step.format(path=pasted(path)))

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from hub2hf.blueprint.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
-from hub2hf.errors import ExportError
+from hub2hf.errors import ExportError, pasted
 from hub2hf.export.files import hash_files, write_json
 from hub2hf.export.manifest import ABOUT, MANIFEST, problems, read_manifest
 from hub2hf.export.prove import points, words_of
@@ -55,7 +55,10 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
             raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
     onnx = [name for name in manifest.files if name.startswith(ONNX)]
     if not onnx:
-        raise ExportError(f"{folder} has no ONNX file, which a browser could run.", f"hub2hf export {folder} onnx")
+        raise ExportError(
+            f"{folder} has no ONNX file, which a browser could run.",
+            f"Write one: {pasted('hub2hf', 'export', folder, 'onnx')}.",
+        )
     vocabulary = read_vocabulary(folder / "vocab.txt")
     text = text_of(manifest.blueprint, vocabulary.path)
     with staged(out, force) as work:

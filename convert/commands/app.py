@@ -1,0 +1,48 @@
+"""The parser of the command line: a verb is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hub2hf.commands import VERBS
+
+# -h as well as --help; help and errors of usage are wrapped at the width of the terminal only.
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+class _Verbs(TyperGroup):
+    """Finds a verb by its name, and lists all without importing one."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        only = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        only.command(name=cmd_name, context_settings=SETTINGS)(import_module(f"hub2hf.commands.{cmd_name}").run)
+        return typer.main.get_command(only)
+
+
+app = typer.Typer(cls=_Verbs, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=SETTINGS)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        print(f"hub2hf {metadata.version('hub2hf')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Turn a text encoder published as a TensorFlow SavedModel into an exact Hugging Face folder, and prove it."""

@@ -1,0 +1,269 @@
+"""What the command is like to use: it fails at once, says how far it is, stays quiet where asked, and stops when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from references import GOLDEN
+
+import hub2hf
+from hub2hf import bars
+from hub2hf.commands import VERBS
+from hub2hf.commands.app import app
+from hub2hf.equivalence.sentences import count_sentences, language_sentences, trap_sentences
+from hub2hf.errors import SourceError, pasted
+
+Run = Callable[..., tuple[int, str, str]]
+HEAVY = ("tensorflow", "tensorflow_text", "torch", "transformers", "sentence_transformers")
+# Runs each argument list of the JSON it is given, and prints its exit code and what heavy modules were imported by then.
+EACH = f"""
+import json, sys
+from hub2hf.cli import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["hub2hf", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        print(json.dumps([ended.code, [name for name in {HEAVY!r} if name in sys.modules]]))
+"""
+
+
+def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path, tmp_path: Path) -> None:
+    (tmp_path / "no-measure.toml").write_text("[surface.automodel]\ntolerance = 1e-6\n", encoding="utf-8")
+    (tmp_path / "blank.txt").write_text(" \n\t\n \n", encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("Größe\n".encode("latin-1"))
+    wrong = {
+        "no sentences in xx": ["--languages", "de,xx"],
+        "Unknown surface nonsense": ["--surfaces", "nonsense"],
+        "absent.toml is not a file of tolerances: No such file": ["--tolerances", "absent.toml"],
+        "'measured' is missing": ["--tolerances", "no-measure.toml"],
+        "absent.txt cannot be read": ["--sentences", "absent.txt"],
+        "line 1 is not UTF-8": ["--sentences", "latin.txt"],
+        "prove nothing": ["--sentences", "blank.txt"],
+    }
+    asked = [["verify", "lealla-mini", str(converted), *options] for options in wrong.values()]
+    asked += [["verify", "lealla-mini", "absent"], ["record", "lealla-mini", "file", "--languages", "xx"]]
+    asked += [["verify", "--golden", "absent", str(converted)], ["verify", "absent", str(converted)]]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps(asked)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [[2, []]] * len(asked)
+    said = done.stderr.splitlines()
+    assert len(said) == len(asked)
+    for line, part in zip(said, wrong, strict=False):
+        assert part in line
+
+
+def test_the_command_is_there_at_once() -> None:
+    """Ctrl-C is one line from where `main` begins, and the Tab key waits for nothing: neither imports NumPy."""
+    code = (
+        "import sys; import hub2hf.cli; first = set(sys.modules); from hub2hf.commands.app import app;"
+        "print('typer' in first, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_stops_at_any_moment_with_one_line(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """While modules are imported as while it works. Before `main` begins the signal ends Python itself."""
+    for moment in (0.3, 0.9, 1.8):
+        command = [sys.executable, "-c", "print(flush=True); from hub2hf.cli import main; main()", "convert"]
+        command += ["lealla-mini", str(tmp_path / "out"), "--thorough", "--force"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moment)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        assert (process.returncode, said.count("\n"), said[:16]) == (code, 1, "hub2hf: stopped;"), said
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
+    for verb in VERBS:
+        code, out, _ = run_hub2hf(verb, "-h")
+        assert (code, "--json" in out, "--quiet" in out, "-q" in out) == (0, True, True, True), verb
+    assert run_hub2hf("-h")[0] == 0
+    assert "--install-completion" in run_hub2hf("--help")[1]
+
+
+def test_a_verb_is_found_by_the_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("_HUB2HF_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "hub2hf ver")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    with pytest.raises(SystemExit):
+        app(prog_name="hub2hf", args=[])
+    assert capsys.readouterr().out.split() == ["verify"]
+
+
+def test_quiet_is_the_answer_and_nothing_else(run_hub2hf: Run, verified: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run_hub2hf("convert", "lealla-mini", out, "-q") == (0, f"{out}\n", "")
+    code, said, error = run_hub2hf(
+        "verify", "--golden", GOLDEN, verified, "-q", "--languages", "de", "--surfaces", "automodel"
+    )
+    assert (code, said.count("\n"), "automodel" in said, error) == (0, 1, True, "")
+    code, said, error = run_hub2hf("inspect", "lealla-mini", "-q")
+    assert (code, said.count("\n"), said[:13], error) == (0, 1, "lealla-mini: ", "")
+    code, said, error = run_hub2hf("push", out, "me/x", "--dry-run", "--allow-unverified", "-q")
+    assert (code, said, error) == (0, "https://huggingface.co/me/x\n", "")
+
+
+def test_a_dry_run_without_the_hub_tells_all_that_is_here(run_hub2hf: Run, verified: Path) -> None:
+    """HF_HUB_OFFLINE is set in the tests."""
+    code, said, error = run_hub2hf("push", verified, "me/model", "--dry-run", "--json")
+    found = json.loads(said)
+    assert (code, error, found["state"], found["verified"]) == (0, "", "planned", True)
+    assert {file["change"] for file in found["files"]} == {"unknown"}
+    assert {"README.md", "model.safetensors", "hub2hf.json"} <= {file["name"] for file in found["files"]}
+    assert re.search("the Hub was not asked: .*Whether me/model is there", found["notes"][0])
+    code, _, error = run_hub2hf("push", verified, "me/model")
+    assert (code, "HF_HUB_OFFLINE" in error) == (2, True)
+
+
+class TestProgress:
+    def test_on_a_pipe_it_is_a_line_every_so_often_with_the_whole_and_the_rate(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert bars.EVERY == 10.0
+        monkeypatch.setattr(bars, "EVERY", 0.05)
+        with bars.progress_bar("compared", "sentences") as report:
+            time.sleep(0.12)
+            report(100, 547)
+            time.sleep(0.12)
+        said = capsys.readouterr().err.splitlines()
+        assert said[0] == "hub2hf: compared …"
+        assert re.fullmatch(r"hub2hf: compared: 100 of 547 sentences, [\d,]+ a second", said[-1])
+
+    def test_quiet_says_nothing(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setattr(bars, "EVERY", 0.01)
+        with bars.progress_bar("compared", "sentences", quiet=True) as report:
+            report(1, 2)
+            time.sleep(0.05)
+        assert capsys.readouterr() == ("", "")
+
+    def test_verify_knows_how_many_sentences_there_are(self, converted: Path) -> None:
+        told: list[tuple[int, int | None]] = []
+        hub2hf.verify(
+            None,
+            converted,
+            golden=GOLDEN,
+            languages=["de"],
+            surfaces=["automodel"],
+            add_proof=False,
+            progress=lambda done, total: told.append((done, total)),
+        )
+        assert told == [(5, 5)]
+
+
+def test_sentences_are_counted_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "sentences.tsv"
+    file.write_text("de\tHund\nja\t犬\nde\tKatze\n", encoding="utf-8")
+    assert (count_sentences([], file), count_sentences(["de"], file)) == (3, 2)
+    assert count_sentences([], None) == len(language_sentences()) + len(trap_sentences())
+    with pytest.raises(SourceError, match="no sentences in fr"):
+        count_sentences(["de", "fr"], file)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert count_sentences([], pipe) is None
+
+
+def test_lines_are_whole_in_a_pipe(run_hub2hf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = tmp_path / "a folder; with $signs"
+    _, said, _ = run_hub2hf("convert", "lealla-mini", out)
+    assert max(map(len, said.splitlines())) > 120
+    (line,) = [line for line in said.splitlines() if line.startswith("prove it: ")]
+    words = shlex.split(line.removeprefix("prove it: "))
+    assert words[1:4] == ["verify", "lealla-mini", str(out)]
+
+
+def test_the_line_that_proves_it_repeats_what_the_source_needs(
+    run_hub2hf: Run, pair: Callable[[str], object], tmp_path: Path
+) -> None:
+    cased = pair("cased")
+    beside = {"--preprocessor": cased.preprocessor, "--output": "default"}  # type: ignore[attr-defined]
+    given = [word for item in beside.items() for word in map(str, item)]
+    code, said, error = run_hub2hf("convert", cased.encoder, tmp_path / "out", *given)  # type: ignore[attr-defined]
+    assert code == 0, error
+    (line,) = [line for line in said.splitlines() if line.startswith("prove it: ")]
+    assert shlex.split(line)[-4:] == given
+
+
+def test_the_place_of_the_report_is_told(run_hub2hf: Run, verified: Path, tmp_path: Path) -> None:
+    options = ("--languages", "de", "--surfaces", "automodel", "--report", tmp_path / "report")
+    error = run_hub2hf("verify", "--golden", GOLDEN, verified, *options)[2]
+    assert f"The report is {tmp_path / 'report' / 'report.html'}.\n" in error
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("words", [["a b"], ["it's", "$HOME", "`x`"], ["-o", "a;b", "*"]])
+def test_a_line_to_paste_is_taken_as_it_was_meant(words: list[str]) -> None:
+    code = "import sys; print(sys.argv[1:])"
+    done = subprocess.run(
+        ["sh", "-c", pasted(sys.executable, "-c", code, *words)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{words}\n"
+
+
+class TestOneCommand:
+    """From module to Hub."""
+
+    def test_it_is_refused_at_once_where_it_could_not_end(
+        self, run_hub2hf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out"
+        code, _, error = run_hub2hf("convert", "lealla-mini", out, "--push", "me/model")
+        assert (code, "Add --verify" in error) == (2, True)
+        for name, said in (("me", "OWNER/NAME"), ("me/model", "HF_HUB_OFFLINE")):
+            code, _, error = run_hub2hf("convert", "lealla-mini", out, "--verify", "--push", name)
+            assert (code, said in error, error.count("\n")) == (2, True, 1)
+        monkeypatch.setattr("hub2hf.equivalence.find_spec", lambda name: None)
+        code, _, error = run_hub2hf("convert", "lealla-mini", out, "--verify")
+        assert (code, "tensorflow is not installed" in error) == (2, True)
+        assert not out.exists()
+
+    def test_it_does_what_the_three_verbs_do(
+        self, run_hub2hf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The Hub is asked by `push` alone, which its own tests hold against a server; TensorFlow was asked before."""
+        push = import_module("hub2hf.commands.push")
+        given: list[tuple[object, ...]] = []
+
+        def publish(folder: Path, repository: str, **options: object) -> object:
+            given.append((folder, repository))
+            assert (folder / "equivalence.json").is_file()
+            return hub2hf.push(folder, repository, dry_run=True)
+
+        live = hub2hf.verify
+        monkeypatch.setattr(hub2hf, "verify", lambda source, out, **options: live(None, out, golden=GOLDEN, **options))
+        monkeypatch.setattr(push, "publish", publish)
+        monkeypatch.setattr(push, "check", lambda repository: None)
+        out = tmp_path / "out"
+        code, said, _ = run_hub2hf("convert", "lealla-mini", out, "--verify", "--push", "me/model", "--json")
+        found = json.loads(said)
+        assert (code, given) == (0, [(out, "me/model")])
+        assert (found["out"], found["verification"]["equivalent"]) == (str(out), True)
+        assert (found["publication"]["repository"], found["publication"]["verified"]) == ("me/model", True)
+
+
+def test_nothing_of_the_libraries_is_said_where_both_sides_run(tmp_path: Path) -> None:
+    said_by = ("TF_CPP_MIN_LOG_LEVEL", "HF_", "TRANSFORMERS_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(said_by)}
+    command = [sys.executable, "-m", "hub2hf", "convert", "lealla-mini", tmp_path / "out", "--verify", "-q"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("hub2hf: ")]
+    assert (done.returncode, done.stdout.count("\n"), lines) == (0, 1, [])
+    assert (tmp_path / "out" / "equivalence.json").is_file()
