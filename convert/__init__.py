@@ -22,7 +22,7 @@ from hub2hf.errors import Hub2HFError, SourceError
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
     from hub2hf.blueprint.diagnosis import Diagnosis
-    from hub2hf.corpora import Embeddings, embed
+    from hub2hf.corpora.embed import Embeddings, embed
     from hub2hf.hub import Publication
     from hub2hf.opened import Source
     from hub2hf.proof import Report
@@ -32,10 +32,10 @@ Progress = Callable[[int, int | None], None]  # what is done so far, and what th
 # Names that are here when they are first used: the command must answer at once, to the Tab key as well as to Ctrl-C.
 _LATER = {
     "Blueprint": "hub2hf.blueprint",
-    "Embeddings": "hub2hf.corpora",
+    "Embeddings": "hub2hf.corpora.embed",
     "Report": "hub2hf.proof",
     "Source": "hub2hf.opened",
-    "embed": "hub2hf.corpora",
+    "embed": "hub2hf.corpora.embed",
 }
 
 __all__ = [

@@ -25,7 +25,7 @@ def silenced() -> Iterator[None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STANDARD_ERROR)
     if python is not None and python is sys.__stderr__:
-        sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding=python.encoding, errors="replace")
+        sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding="utf-8", errors="replace")
     try:
         yield
     finally:
