@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
     from hub2hf.blueprint.diagnosis import Diagnosis
     from hub2hf.corpora.embed import Embeddings, embed
+    from hub2hf.corpora.golden import StoredReport, verify_vectors
     from hub2hf.hub import Publication
     from hub2hf.opened import Source
     from hub2hf.proof import Report
@@ -35,7 +36,9 @@ _LATER = {
     "Embeddings": "hub2hf.corpora.embed",
     "Report": "hub2hf.proof",
     "Source": "hub2hf.opened",
+    "StoredReport": "hub2hf.corpora.golden",
     "embed": "hub2hf.corpora.embed",
+    "verify_vectors": "hub2hf.corpora.golden",
 }
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "Hub2HFError",
     "Report",
     "Source",
+    "StoredReport",
     "card",
     "convert",
     "diagnose",
@@ -58,6 +62,7 @@ __all__ = [
     "push",
     "record",
     "verify",
+    "verify_vectors",
 ]
 
 

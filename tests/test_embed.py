@@ -51,7 +51,7 @@ def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.parquet"
     languages = pa.array([sentence.language for sentence in RECORDED.sentences]).dictionary_encode()
     columns = {"number": range(len(TEXTS)), "text": TEXTS, "language": languages}
-    pq.write_table(pa.table(columns), path, row_group_size=100)
+    pq.write_table(pa.table(columns), path, row_group_size=70)
     return path
 
 
@@ -183,6 +183,7 @@ def test_what_is_done_is_not_done_again(folder: Path, corpus: Path, tmp_path: Pa
     hub2hf.embed(folder, corpus, tmp_path / "out.parquet", window=50, progress=lambda done, total: said.append(done))
     assert said[0] == 200
     assert said[-1] == len(TEXTS)
+    assert pq.read_table(tmp_path / "out.parquet").drop_columns(["embedding"]).equals(pq.read_table(corpus))
     said.clear()
     found = hub2hf.embed(
         folder, corpus, tmp_path / "out.parquet", window=50, progress=lambda done, total: said.append(1)

@@ -11,6 +11,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.bars import progress_bar, screen
 from hub2hf.commands import options
+from hub2hf.corpora.places import form_of
 from hub2hf.errors import SourceError
 from hub2hf.surfaces import SURFACES
 
@@ -24,7 +25,10 @@ def run(
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
     output: options.Output = "",
-    golden: Annotated[Path | None, typer.Option(help="A recording, in place of SOURCE and TensorFlow.")] = None,
+    golden: Annotated[
+        str | None,
+        typer.Option(help="In place of SOURCE and TensorFlow: a recording, or Parquet or JSON lines of stored vectors."),
+    ] = None,
     languages: options.Languages = "",
     sentences: options.Sentences = None,
     surfaces: Annotated[str, typer.Option(help=f"{','.join(SURFACES)}; all that apply by default.")] = "",
@@ -33,6 +37,9 @@ def run(
     integrity: Annotated[
         Path | None, typer.Option(help="Only check this folder's files against its hub2hf.json; nothing else is given.")
     ] = None,
+    text: Annotated[str, typer.Option(help="Of stored vectors: the column of texts.")] = "text",
+    embedding: Annotated[str, typer.Option(help="Of stored vectors: their column.")] = "embedding",
+    again: Annotated[Path | None, typer.Option(help="Of stored vectors: list here what to embed again.")] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -49,6 +56,9 @@ def run(
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
         )
+    if golden and form_of(golden):
+        _stored(golden, source, {"text": text, "embedding": embedding, "again": again}, tolerances, as_json, quiet)
+        return
     names, ways = options.split(languages), options.split(surfaces)
     check(names, sentences, ways, tolerances, report, live=golden is None)
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
@@ -118,6 +128,27 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
     for note in (found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:
             print(note, file=sys.stderr)
+
+
+def _stored(
+    golden: str, candidate: str, asked: dict[str, Any], tolerances: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Hold stored vectors against a folder, and exit with 1 if anything is to be done."""
+    with progress_bar("compared", "vectors", quiet=quiet) as progress:
+        found = verbs.verify_vectors(golden, candidate, **asked, tolerances=tolerances, progress=progress)
+    options.answer(
+        as_json,
+        quiet,
+        content=found.to_json,
+        line=found.advice,
+        people=lambda: print("\n".join(found.lines())),
+    )
+    for name, why in found.unreadable.items():
+        print(f"hub2hf: {name} cannot be read: {why}. The rest was compared.", file=sys.stderr)
+    if found.unreadable:
+        raise typer.Exit(options.EXIT_ERROR)
+    if found.verdict != "keep" or found.again:
+        raise typer.Exit(options.EXIT_DIFFERENT)
 
 
 def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:

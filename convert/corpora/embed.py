@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from hub2hf.corpora.encoders import default_runtime, fingerprint
 from hub2hf.corpora.job import Job, Process
-from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
-from hub2hf.corpora.reading import Scan, joined, scan
+from hub2hf.corpora.places import Input, inputs, pyarrow
+from hub2hf.corpora.reading import joined, scanned
 from hub2hf.corpora.work import Target, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
@@ -87,7 +87,7 @@ def embed(
     runtime = runtime or default_runtime(Path(folder))
     mark = fingerprint(Path(folder), runtime)
     found = inputs(str(source))
-    scans, unreadable = _scanned(found, text, window)
+    scans, unreadable = scanned(found, text, window)
     if shards is not None:
         if unreadable:
             name, why = found[min(unreadable)].path, unreadable[min(unreadable)]
@@ -95,7 +95,7 @@ def embed(
         smaller = max(1, sum(one.rows for one in scans.values()) // shards)
         if smaller < window:
             window = smaller
-            scans, unreadable = _scanned(found, text, window)
+            scans, unreadable = scanned(found, text, window)
     schema = joined([(found[i], one) for i, one in scans.items()], text)
     check_columns(schema, embedding, target.form)
     files = {i: found[i] for i in scans}
@@ -124,17 +124,6 @@ def _check(folder: Path, target: Target, dtype: str, shards: int | None) -> None
         )
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder.", "Name a folder that hub2hf convert made.")
-
-
-def _scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, Scan], dict[int, str]]:
-    """Return what a first look at each file tells, and of which one why it cannot be read."""
-    scans, unreadable = {}, {}
-    for i, given in enumerate(found):
-        try:
-            scans[i] = scan(given, text, window)
-        except (OSError, ValueError, pyarrow().ArrowException) as error:
-            unreadable[i] = first_line(error)
-    return scans, unreadable
 
 
 def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -> dict[str, Any]:

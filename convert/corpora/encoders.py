@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in, hash_files
 from hub2hf.export.manifest import ABOUT, MANIFEST
 from hub2hf.surfaces import SURFACES, reads
+from hub2hf.surfaces.onnxruntime import Session, padded
 
 # Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits.
 TOKENS: Final = 1024
@@ -42,12 +44,23 @@ class Encoder(ABC):
     def prepare(self, texts: Sequence[str]) -> list[Batch]:
         """Return `texts`, tokenised, in batches of like length."""
 
+    def ids(self, rows: Sequence[Sequence[int]]) -> list[Batch]:
+        """Return texts that are given as ids, in batches of like length."""
+        return [Batch(at, padded([rows[i] for i in at])) for at in batches([len(row) for row in rows])]
+
     @abstractmethod
     def run(self, given: Any) -> np.ndarray:
         """Return the embeddings of a batch as the graph gives them, float32 [texts, hidden]."""
 
+    @cached_property
+    def hidden(self) -> int:
+        """How many numbers an embedding has."""
+        return int(self.embed(self.prepare(["a"])).shape[1])
+
     def embed(self, batches: Sequence[Batch]) -> np.ndarray:
         """Return the embeddings of what `prepare` made, float32 [texts, hidden], in the order of the texts."""
+        if not batches:
+            return np.zeros((0, self.hidden), np.float32)
         found = np.concatenate([self.run(batch.given) for batch in batches])
         out = np.empty_like(found)
         out[[i for batch in batches for i in batch.at]] = found
@@ -69,14 +82,11 @@ class OnnxEncoder(Encoder):
     """ONNX Runtime."""
 
     def __init__(self, folder: Path) -> None:
-        from hub2hf.surfaces.onnxruntime import Session, padded
-
-        self.session, self.padded = Session(folder), padded
+        self.session = Session(folder)
 
     def prepare(self, texts: Sequence[str]) -> list[Batch]:
         """Return `texts`, tokenised, in batches of like length."""
-        rows = [encoding.ids for encoding in self.session.tokenizer.encode_batch_fast(list(texts))]
-        return [Batch(at, self.padded([rows[i] for i in at])) for at in batches([len(row) for row in rows])]
+        return self.ids([encoding.ids for encoding in self.session.tokenizer.encode_batch_fast(list(texts))])
 
     def run(self, given: Any) -> np.ndarray:
         """Return the embeddings of a batch, float32 [texts, hidden]."""
@@ -107,11 +117,10 @@ class TorchEncoder(Encoder):
         pinned = self.model.device.type == "cuda"
         moved = {
             name: (value.pin_memory() if pinned else value).to(self.model.device, non_blocking=pinned)
-            for name, value in given.items()
-            if isinstance(value, torch.Tensor)
+            for name, value in ((name, torch.as_tensor(value)) for name, value in given.items())
         }
         with torch.inference_mode():
-            found = self.model({**given, **moved})["sentence_embedding"]
+            found = self.model(moved)["sentence_embedding"]
         return np.asarray(found.float().cpu().numpy())
 
 

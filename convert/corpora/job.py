@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from hub2hf.corpora.reading import Reader, Scan, Window
 from hub2hf.corpora.work import Chunk, Target, keep
 from hub2hf.corpora.writing import with_vectors
 from hub2hf.errors import Hub2HFError
+
+Asked = TypeVar("Asked")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,69 @@ class Job:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A window whose texts are tokenised, or why it could not be read."""
+class Prepared:
+    """A window whose texts are tokenised."""
 
-    window: Window | None
-    batches: Sequence[Batch] = ()
-    unreadable: str = ""
+    window: Window
+    batches: Sequence[Batch]
+
+
+Prepare = Callable[[list[str]], Sequence[Batch]]
+
+
+def take(reader: Reader, number: int, prepare: Prepare) -> Prepared | str:
+    """Return a window of a file, its texts tokenised; or why it cannot be read."""
+    try:
+        window = reader.take(number)
+        reader.given.check_unchanged()
+    except (OSError, ValueError, Hub2HFError, pyarrow().ArrowException) as error:
+        return first_line(error)
+    return Prepared(window, prepare([text for text in window.texts if text is not None]))
+
+
+def walk(
+    found: Sequence[Input],
+    scans: Mapping[int, Scan],
+    schema: Any,
+    text: str,
+    window: int,
+    prepare: Prepare,
+    unreadable: dict[int, str],
+) -> Iterator[tuple[int, int, Prepared]]:
+    """Yield the windows of all files in order, each with its file and its first row; the next is made meanwhile.
+
+    Args:
+        found, scans, schema, text: the corpus.
+        window: rows.
+        prepare: tokenises texts.
+        unreadable: gets the files that cannot be read to their end, and why.
+    """
+    with ExitStack() as opened:
+        readers = {
+            i: opened.enter_context(closing(Reader(found[i], text, one, schema, window))) for i, one in scans.items()
+        }
+        places = [(i, number) for i, one in scans.items() for number in range(-(-one.rows // window))]
+
+        def at(place: tuple[int, int]) -> Prepared | str:
+            return unreadable.get(place[0]) or take(readers[place[0]], place[1], prepare)
+
+        for (i, number), made in zip(places, ahead(at, places), strict=True):
+            if isinstance(made, str):
+                unreadable[i] = made
+            else:
+                yield i, number * window, made
+
+
+def ahead(prepare: Callable[[Asked], Made], things: Iterable[Asked]) -> Iterator[Made]:
+    """Yield what `prepare` makes of each thing, and have it make the next in another thread meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting: list[Future[Made]] = []
+        for thing in things:
+            waiting.append(pool.submit(prepare, thing))
+            if len(waiting) > 1:
+                yield waiting.pop(0).result()
+        for last in waiting:
+            yield last.result()
 
 
 class Process:
@@ -75,7 +135,6 @@ class Process:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.encoder: Encoder = load(job.folder, job.runtime, job.device)
-        self.hidden = self.encoder.embed(self.encoder.prepare(["a"])).shape[1]
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, str]]:
         """Embed windows, keep each, and yield it with why it could not be read; "" where it could.
@@ -85,45 +144,29 @@ class Process:
         Raises:
             ExportError: a window cannot be kept.
         """
-        with ExitStack() as opened, ThreadPoolExecutor(max_workers=1) as ahead:
+        with ExitStack() as opened:
             readers: dict[int, Reader] = {}
             bad: dict[int, str] = {}
 
-            def prepare(chunk: Chunk) -> _Prepared:
-                if chunk.file in bad:
-                    return _Prepared(None, unreadable=bad[chunk.file])
+            def prepare(chunk: Chunk) -> Prepared | str:
                 if chunk.file not in readers:
                     readers[chunk.file] = opened.enter_context(closing(self._reader(chunk.file)))
-                prepared = self._prepared(readers[chunk.file], chunk)
-                if prepared.unreadable:
-                    bad[chunk.file] = prepared.unreadable
-                return prepared
+                return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, self.encoder.prepare)
 
-            waiting = [ahead.submit(prepare, chunk) for chunk in chunks[:1]]
-            for i, chunk in enumerate(chunks):
-                prepared = waiting.pop().result()
-                waiting.extend(ahead.submit(prepare, following) for following in chunks[i + 1 : i + 2])
-                if prepared.window is not None:
-                    table = self._embedded(prepared.window, prepared.batches)
-                    keep(self.job.target, chunk, table, prepared.window.failed)
-                yield chunk, prepared.unreadable
+            for chunk, made in zip(chunks, ahead(prepare, chunks), strict=True):
+                if isinstance(made, str):
+                    bad[chunk.file] = made
+                else:
+                    keep(self.job.target, chunk, self._embedded(made.window, made.batches), made.window.failed)
+                yield chunk, bad.get(chunk.file, "")
 
     def _reader(self, file: int) -> Reader:
         job = self.job
         return Reader(job.files[file], job.text, job.scans[file], job.schema, job.window)
 
-    def _prepared(self, reader: Reader, chunk: Chunk) -> _Prepared:
-        try:
-            window = reader.take(chunk.number)
-            reader.given.check_unchanged()
-        except (OSError, ValueError, Hub2HFError, pyarrow().ArrowException) as error:
-            return _Prepared(None, unreadable=first_line(error))
-        return _Prepared(window, self.encoder.prepare([text for text in window.texts if text is not None]))
-
     def _embedded(self, window: Window, batches: Sequence[Batch]) -> Any:
         """Return the rows of a window with their vectors."""
         missing = np.array([text is None for text in window.texts], bool)
-        vectors = np.zeros((len(window.texts), self.hidden), self.job.dtype)
-        if batches:
-            vectors[~missing] = self.encoder.embed(batches)
+        vectors = np.zeros((len(window.texts), self.encoder.hidden), self.job.dtype)
+        vectors[~missing] = self.encoder.embed(batches)
         return with_vectors(window.table, self.job.embedding, vectors, missing)

@@ -80,6 +80,21 @@ def scan(given: Input, text: str, window: int) -> Scan:
     return Scan(rows, schema, () if given.compressed else tuple(offsets))
 
 
+def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, Scan], dict[int, str]]:
+    """Return what a first look at each file tells, and of which one why it cannot be read, by their numbers.
+
+    Raises:
+        SourceError: as `scan`.
+    """
+    scans, unreadable = {}, {}
+    for i, given in enumerate(found):
+        try:
+            scans[i] = scan(given, text, window)
+        except (OSError, ValueError, pyarrow().ArrowException) as error:
+            unreadable[i] = first_line(error)
+    return scans, unreadable
+
+
 def _joined(given: Input, schema: Any, other: Any) -> Any:
     """Return the columns of both; a column that has been null so far takes the type of the other."""
     arrow = pyarrow()

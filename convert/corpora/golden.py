@@ -1,0 +1,232 @@
+"""`verify --golden vectors.parquet`: what to do with an index that the TensorFlow module filled years ago."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from hub2hf.corpora.causes import Causes
+from hub2hf.corpora.encoders import SURFACE_OF, default_runtime, load
+from hub2hf.corpora.job import walk
+from hub2hf.corpora.places import inputs
+from hub2hf.corpora.reading import joined, scanned
+from hub2hf.corpora.stored import (
+    CLOSE_BY,
+    NO_TEXT,
+    NO_VECTOR,
+    NOT_A_NUMBER,
+    UNSEEN,
+    WIDTH,
+    ZERO,
+    Comparison,
+    Tally,
+    check_vectors,
+)
+from hub2hf.equivalence.tolerances import load_tolerances
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.proof import UNKNOWN
+
+WINDOW: Final = 1024
+LANGUAGES: Final = ("language", "lang")  # columns that say one
+KEEP, NEAR, AGAIN, OTHER = "keep", "close", "again", "another model"
+SAYS: Final = {
+    KEEP: "Keep the index: these are the vectors that the folder gives.",
+    NEAR: "Keep the index where neighbours are all that counts: the vectors are close, but not the same.",
+    AGAIN: "Keep the index, and embed again what differs.",
+    OTHER: "These vectors are another model's, or of other texts: embed everything again, or find the folder that fits.",
+}
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """What came of stored vectors.
+
+    Attributes:
+        golden, candidate: what was compared.
+        verdict: keep, close, again, or another model.
+        advice: the same in a sentence.
+        total: all rows; see `hub2hf.corpora.stored.Tally`.
+        languages: language → the same of its rows.
+        tolerance: the largest difference of an entry, of unit vectors, that passes.
+        rounding: form that the stored numbers fit → how many vectors.
+        duplicates: rows whose text came before, of the first distinct texts that are remembered.
+        disagreeing: how many of those have another vector than before.
+        again: how many rows are to be embedded again.
+        listed: the file that lists them, if one was asked for.
+        unreadable: file → why it could not be read.
+        seconds: how long it took.
+    """
+
+    golden: str
+    candidate: str
+    verdict: str
+    advice: str
+    total: Tally
+    languages: Mapping[str, Tally]
+    tolerance: float
+    rounding: Mapping[str, int]
+    duplicates: int
+    disagreeing: int
+    again: int
+    listed: str
+    unreadable: Mapping[str, str]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        languages = {name: tally.to_json() for name, tally in self.languages.items()}
+        return {**vars(self), "total": self.total.to_json(), "languages": languages, "rounding": dict(self.rounding)}
+
+    def lines(self) -> Iterator[str]:
+        """Yield what a person reads."""
+        total = self.total
+        form = ", ".join(f"{n:,} of {name} numbers" for name, n in self.rounding.items())
+        yield f"{total.matching:,} of {total.rows:,} vectors are those of {self.candidate} ({form})"
+        yield f"  to {total.difference:.1e} beyond their rounding; at most {self.tolerance:.0e} passes"
+        for why, count in total.others.most_common():
+            yield f"  {count:,}: {why}"
+        if self.duplicates:
+            yield f"  {self.duplicates:,} texts came before, {self.disagreeing:,} of them with another vector"
+        for language, tally in self.languages.items():
+            if tally.matching < tally.rows:
+                yield f"  {language}: {tally.matching:,} of {tally.rows:,}"
+        yield self.advice
+        if self.again:
+            where = f"listed in {self.listed}: hub2hf embed {self.candidate} {self.listed} OUT"
+            yield f"{self.again:,} rows to embed again, {where if self.listed else '--again FILE.jsonl lists them'}"
+
+
+def verify_vectors(
+    golden: str | Path,
+    candidate: str | Path,
+    *,
+    text: str = "text",
+    embedding: str = "embedding",
+    language: str | None = None,
+    runtime: str | None = None,
+    device: str = "cpu",
+    again: str | Path | None = None,
+    tolerances: str | Path | None = None,
+    window: int = WINDOW,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> StoredReport:
+    """Hold vectors that were stored, of any length, against what a folder gives for their texts; no TensorFlow is needed.
+
+    Args:
+        golden: Parquet or JSON lines with texts and their vectors, as `embed` takes them: float16, float32, float64, or int8
+            with any scale that is one for the whole vector.
+        candidate: a folder, as for `embed`.
+        text, embedding, language: columns; of the last, `language` or `lang` where there is such a one.
+        runtime, device: as for `embed`.
+        again: a file of JSON lines to write: the rows to embed again, as `embed` takes them.
+        tolerances: as for `verify`.
+        window: rows that are compared at a time.
+        progress: called with (rows compared, rows in all).
+
+    Raises:
+        Hub2HFError: a column is missing, there is nothing to compare, or `again` cannot be written.
+    """
+    start, folder = time.monotonic(), Path(candidate)
+    if not folder.is_dir():
+        raise SourceError(f"{candidate} is no folder.", "Name a Hugging Face model folder.")
+    runtime = runtime or default_runtime(folder)
+    found = inputs(str(golden))
+    scans, unreadable = scanned(found, text, window)
+    schema = joined([(found[i], one) for i, one in scans.items()], text)
+    for name in (embedding, *([language] if language else [])):
+        if name not in schema.names:
+            raise SourceError(f"{golden} has no column '{name}'; it has {', '.join(schema.names)}.", "Name another.")
+    language = language or next((name for name in LANGUAGES if name in schema.names), None)
+    encoder = load(folder, runtime, device)
+    allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(SURFACE_OF[runtime], UNKNOWN)
+    comparison = Comparison(Causes(folder, encoder), allowed.tolerance)
+    rows, done, listed = sum(one.rows for one in scans.values()), 0, 0
+    with _listing(again) as file:
+        for i, first, each in walk(found, scans, schema, text, window, encoder.prepare, unreadable):
+            table, texts = each.window.table, each.window.texts
+            check_vectors(embedding, table.column(embedding))
+            languages = _languages(table, language)
+            why = comparison.add(texts, languages, table.column(embedding), encoder.embed(each.batches))
+            for row, reason in enumerate(why):
+                if reason and reason not in (NO_TEXT, CLOSE_BY):
+                    listed += 1
+                    _list(file, {"file": found[i].path, "row": first + row, "why": reason, text: texts[row]})
+            done += len(texts)
+            progress(done, rows)
+    total = comparison.total
+    verdict = _verdict(total)
+    return StoredReport(
+        str(golden),
+        str(candidate),
+        verdict,
+        SAYS[verdict],
+        total,
+        comparison.tallies if language else {},
+        allowed.tolerance,
+        comparison.rounding,
+        comparison.duplicates,
+        comparison.disagreeing,
+        listed,
+        str(again) if again is not None else "",
+        {found[i].path: why for i, why in unreadable.items()},
+        time.monotonic() - start,
+    )
+
+
+def _languages(table: Any, column: str | None) -> list[str]:
+    if column is None:
+        return [UNKNOWN] * len(table)
+    return [UNKNOWN if value is None else str(value) for value in table.column(column).to_pylist()]
+
+
+def _verdict(total: Tally) -> str:
+    """Return what to do.
+
+    Raises:
+        SourceError: no row can be compared.
+    """
+    nothing = sum(total.others[why] for why in (NO_TEXT, NO_VECTOR, NOT_A_NUMBER, ZERO))
+    compared = total.rows - nothing
+    if not compared:
+        raise SourceError("No row has a text and a vector that can be compared.", "Check the columns.")
+    strange, unseen = total.others[Causes.UNEXPLAINED], total.others[UNSEEN]
+    explained = sum(
+        n for why, n in total.others.items() if why.startswith(("another text:", "cut", "not cut", "other ids"))
+    )
+    strange += round(unseen * strange / (strange + explained)) if strange + explained else unseen
+    if total.matching == compared:
+        return KEEP
+    if total.matching + total.others[CLOSE_BY] == compared:
+        return NEAR
+    return OTHER if strange + total.others[WIDTH] > compared / 2 else AGAIN
+
+
+@contextmanager
+def _listing(path: str | Path | None) -> Iterator[TextIO | None]:
+    """Yield the file to list rows in, which is there when all went well."""
+    if path is None:
+        yield None
+        return
+    target = Path(path)
+    if target.exists():
+        raise ExportError(f"{target} is there already.", "Name another file.")
+    work = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with work.open("x", encoding="utf-8") as file:
+            yield file
+        work.replace(target)
+    except OSError as error:
+        raise ExportError(f"{target} cannot be written: {error.strerror}.", "Name another file.") from error
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def _list(file: TextIO | None, row: Mapping[str, Any]) -> None:
+    if file is not None:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
