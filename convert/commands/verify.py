@@ -27,7 +27,9 @@ def run(
     output: options.Output = "",
     golden: Annotated[
         str | None,
-        typer.Option(help="In place of SOURCE and TensorFlow: a recording, or Parquet or JSON lines of stored vectors."),
+        typer.Option(
+            help="In place of SOURCE and TensorFlow: a recording, or Parquet or JSON lines of stored vectors."
+        ),
     ] = None,
     languages: options.Languages = "",
     sentences: options.Sentences = None,
