@@ -181,10 +181,11 @@ def test_texts_that_were_cut_earlier(hold: Hold, folder: Path) -> None:
 
 
 def test_texts_that_were_not_cut(hold: Hold, folder: Path) -> None:
-    text = " ".join(f"{word}" for word in range(700))
+    text = " ".join(TEXTS[:60])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_truncation()
     ids = tokenizer.encode(text).ids
+    assert len(ids) > 512
     vector = planted(folder, [[*ids[:511], ids[-1]]])
     found = hold(np.concatenate([VECTORS, vector]), [*TEXTS, text])
     assert found.total.others == {"not cut before 512 pieces": 1}
