@@ -110,7 +110,7 @@ def headline(source: str, blueprint: Blueprint) -> str:
     takes = "ids" if blueprint.inputs else "text"
     entry = f"function '{CALL}'" if blueprint.signature == CALL else f"signature '{blueprint.signature}'"
     return (
-        f"{source}: a {words.title} sentence encoder; {entry}, "
+        f"{source}: {words.title}, a sentence encoder; {entry}, "
         f"{blueprint.input_name} ({takes}) → {blueprint.output_name} [batch, {words.embedding_size}]"
     )
 

@@ -42,6 +42,8 @@ class Options:
         lower_case: of the preprocessor, and `do_lower_case`; None leaves that variable out.
         own_vocabulary: whether `vocab_file` hangs on the object.
         trimmer: "round_robin" or "waterfall".
+        embedded: the width of the embeddings, which are then projected to that of the layers; 0 where they are as wide.
+        shared: whether one layer is run again and again, as ALBERT's.
     """
 
     hidden: int
@@ -63,6 +65,8 @@ class Options:
     lower_case: bool | None = False
     own_vocabulary: bool = True
     trimmer: str = "round_robin"
+    embedded: int = 0
+    shared: bool = False
     scope: str = ""
     seed: int = 1
 
@@ -104,9 +108,9 @@ class Variables:
         self.made.append(tf.Variable(value, name=f"{self.options.scope}{name}"))
         return self.made[-1]
 
-    def norm(self, name: str) -> tuple[tf.Variable, tf.Variable]:
+    def norm(self, name: str, width: int = 0) -> tuple[tf.Variable, tf.Variable]:
         """Return gamma and beta."""
-        size = (self.options.hidden,)
+        size = (width or self.options.hidden,)
         return self(f"{name}/gamma", size, 0.1, 1.0), self(f"{name}/beta", size, 0.1)
 
     def dense(self, name: str, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[tf.Variable, tf.Variable]:
@@ -134,10 +138,10 @@ def layer_norm(x: tf.Tensor, gamma: tf.Variable, beta: tf.Variable, o: Options) 
 class Layer(tf.Module):
     """One post-LayerNorm transformer layer."""
 
-    def __init__(self, number: int, make: Variables) -> None:
+    def __init__(self, name: str, make: Variables) -> None:
         super().__init__()
         o = self.o = make.options
-        name, heads = f"transformer/layer_{number}", (o.heads, o.hidden // o.heads)
+        heads = (o.heads, o.hidden // o.heads)
         hidden, middle = (o.hidden,), (o.intermediate,)
         self.parts = [make.dense(f"{name}/self_attention/{part}", hidden, heads) for part in ("query", "key", "value")]
         self.out = make.dense(f"{name}/self_attention/attention_output", heads, hidden)
@@ -180,11 +184,15 @@ class Encoder(tf.Module):
     def __init__(self, pieces: int, make: Variables) -> None:
         super().__init__()
         o = self.o = make.options
-        self.words = make("word_embeddings/embeddings", (pieces, o.hidden), 0.05)
-        self.positions = make("position_embedding/embeddings", (o.positions, o.hidden), 0.05)
-        self.types = make("type_embeddings/embeddings", (o.types, o.hidden), 0.05)
-        self.norm = make.norm("embeddings/layer_norm")
-        self.transformer = [Layer(i, make) for i in range(o.layers)]
+        width = o.embedded or o.hidden
+        self.words = make("word_embeddings/embeddings", (pieces, width), 0.05)
+        self.positions = make("position_embedding/embeddings", (o.positions, width), 0.05)
+        self.types = make("type_embeddings/embeddings", (o.types, width), 0.05)
+        self.norm = make.norm("embeddings/layer_norm", width)
+        if o.embedded:
+            self.projection = make.dense("embedding_projection", (width,), (o.hidden,))
+        names = ["transformer"] if o.shared else [f"transformer/layer_{i}" for i in range(o.layers)]
+        self.transformer = [Layer(name, make) for name in names] * (o.layers if o.shared else 1)
         self.pooler = make.dense("pooler_transform", (o.hidden,), (o.hidden,))
 
     def outputs(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
@@ -194,6 +202,8 @@ class Encoder(tf.Module):
         x += tf.reshape(tf.matmul(kinds, self.types), tf.shape(x))
         x += self.positions[: tf.shape(ids)[1]]
         x = layer_norm(x, *self.norm, self.o)
+        if self.o.embedded:
+            x = tf.einsum("abc,cd->abd", x, self.projection[0]) + self.projection[1]
         ignored = (1.0 - tf.cast(mask, tf.float32))[:, tf.newaxis, tf.newaxis, :] * -1e9
         layers = []
         for layer in self.transformer:

@@ -77,7 +77,7 @@ def test_a_refusal_says_what_each_architecture_misses(monkeypatch: pytest.Monkey
 
 
 def test_a_class_is_ours_or_it_is_not() -> None:
-    assert architectures.ships_own_class(BERT.model_code().read_bytes())
+    assert architectures.ships_own_class(BERT.model_code())
     assert architectures.ships_own_class(SHIPPED.read_bytes())
     assert not architectures.ships_own_class(SHIPPED.read_bytes() + b"\n")
 

@@ -13,9 +13,9 @@ from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import Probe
 from hub2hf.architectures.activations import ACTIVATIONS, identify_activation, normalise
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
-from hub2hf.architectures.bert.reference import stages
 from hub2hf.architectures.encoder import DenseRead
 from hub2hf.architectures.head import HeadRead
+from hub2hf.architectures.post_norm.reference import stages
 from hub2hf.blueprint.lines import count_lines, lines_in, lines_of
 from hub2hf.blueprint.probe import marked_ids, probe_texts
 from hub2hf.blueprint.prove import same

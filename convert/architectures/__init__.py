@@ -20,7 +20,9 @@ def _declared() -> Iterator[Architecture]:
             yield known
 
 
-ARCHITECTURES: dict[str, Architecture] = {known.name: known for known in _declared()}
+ARCHITECTURES: dict[str, Architecture] = {
+    known.name: known for known in sorted(_declared(), key=lambda known: known.published)
+}
 
 # SHA-256 of the model classes that earlier versions shipped: folders of theirs are still ours. 0.1.0:
 SHIPPED = frozenset({"9e7fa03a23afba1432f61163e04b536a6767be3a13e2640c5dad857d1467011a"})
@@ -38,7 +40,7 @@ def recognise(flow: Flow) -> Recognised:
             return known.recognise(flow)
         except MappingError as error:
             missed.append((known, error))
-    if len(missed) == 1:
+    if len({error.problem for _, error in missed}) == 1:
         raise missed[0][1]
     told = " ".join(f"{known.title}: {error.problem}" for known, error in missed)
     raise MappingError(f"The encoder is of no architecture that is known. {told}", missed[0][1].next_step)
@@ -51,7 +53,7 @@ def architecture_of(encoder: EncoderBlueprint) -> Architecture:
 
 def ships_own_class(code: bytes) -> bool:
     """Return whether `code` is a model class of this package, byte for byte, of this version or an earlier one."""
-    own = (known.model_code().read_bytes() for known in ARCHITECTURES.values())
+    own = (known.model_code() for known in ARCHITECTURES.values())
     return code in own or hashlib.sha256(code).hexdigest() in SHIPPED
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,6 +157,7 @@ class Architecture(ABC):
     Attributes:
         name: that of the registry; the file has it too.
         title: as messages and cards call it.
+        published: in which year; a graph that several could hold becomes the oldest.
         model_class: its class in transformers.
         families: name of an exporter's convention → its rules from variable names to state-dict keys.
         token_types: the state-dict key of the token-type embeddings; "" where there are none.
@@ -165,6 +165,7 @@ class Architecture(ABC):
 
     name: str
     title: str
+    published: int
     model_class: str
     families: Mapping[str, tuple[Rule, ...]]
     token_types: str = ""
@@ -190,8 +191,12 @@ class Architecture(ABC):
         """Return whether `pooler_output` of the stock class is not the graph's embedding."""
 
     @abstractmethod
-    def model_code(self) -> Path:
-        """Return the file of the model class that a folder then ships as `MODEL_FILE`."""
+    def model_code(self) -> bytes:
+        """Return the model class that a folder then ships as `MODEL_FILE`."""
+
+    def key(self, place: str) -> str:
+        """Return the state-dict key of the Hugging Face class for a key of the mapping that `recognise` leads to."""
+        return place
 
     def finished(self, mapped: Sequence[Mapped], encoder: EncoderBlueprint) -> tuple[Mapped, ...]:
         """Return the mapping with the keys of the Hugging Face class for the head that was read."""
@@ -200,7 +205,7 @@ class Architecture(ABC):
             for number in range(len(encoder.dense))
             for part in ("weight", "bias")
         }
-        return tuple(replace(item, key=keys.get(item.key, item.key)) for item in mapped)
+        return tuple(replace(item, key=keys.get(item.key) or self.key(item.key)) for item in mapped)
 
     def dense_keys(self, encoder: EncoderBlueprint) -> list[tuple[str, str]]:
         """Return the keys of weight and bias of each dense layer of the head, "" for one without bias."""

@@ -63,7 +63,7 @@ class _Layer:
 
 def _words(name: str, pooler: str, dense: Sequence[Any], size: int) -> Words:
     known = architectures.ARCHITECTURES[name]
-    lines = known.model_code().read_text(encoding="utf-8").count("\n")
+    lines = known.model_code().count(b"\n")
     return Words(
         known.title, known.model_class, head_in_words(pooler, [each.activation for each in dense]), size, lines
     )

@@ -20,7 +20,8 @@ from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
-KNOWN = " and ".join(known.title for known in ARCHITECTURES.values())
+_TITLES = [known.title for known in ARCHITECTURES.values()]
+KNOWN = f"{', '.join(_TITLES[:-1])} or {_TITLES[-1]}"
 ONLY_KNOWN = f"hub2hf converts {KNOWN} encoders; this model needs another class in Hugging Face."
 KNOWN_POOLERS = ", or ".join(pooler.words for pooler in POOLERS.values())
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})

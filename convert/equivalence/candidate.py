@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +46,7 @@ class Candidate:
         self._require(WEIGHTS, "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
         ways = chosen(surfaces, {*files_in(folder)})
-        if not surfaces and HEAD in (folder / "config.json").read_text(encoding="utf-8", errors="replace"):
+        if not surfaces and not self._is_stock_bert():
             ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]
         self.ours = (folder / MANIFEST).is_file()
@@ -66,6 +67,14 @@ class Candidate:
         except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
             step = "Check the path, or download the repository first: hf download OWNER/NAME."
             raise SourceError(f"{name} is neither a folder nor a repository in the Hub cache.", step) from error
+
+    def _is_stock_bert(self) -> bool:
+        """Whether the pooler of `BertModel` is what follows the encoder, as far as the configuration tells."""
+        try:
+            config = dict(json.loads((self.folder / "config.json").read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return True  # loading it says what is wrong
+        return HEAD not in config and config.get("model_type", "bert") == "bert"
 
     def _require(self, names: Sequence[str], what: str) -> None:
         if not any((self.folder / name).is_file() for name in names):

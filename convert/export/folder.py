@@ -85,7 +85,7 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
     write_json(work / "config.json", architecture.config(encoder, pack.pad_id))
     write_modules(work, values, encoder, pack)
     if architecture.needs_model_class(encoder):
-        (work / MODEL_FILE).write_bytes(architecture.model_code().read_bytes())
+        (work / MODEL_FILE).write_bytes(architecture.model_code())
     return digest
 
 

@@ -14,15 +14,16 @@ from typing import Any, Final
 
 import filelock
 
+from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.head import HEAD, dense_key
 from hub2hf.errors import ExportError, pasted
 from hub2hf.export.about import edited_by_hand, read_proof, write_about
 from hub2hf.export.files import write_pieces
 from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
-from hub2hf.onnx.bert import bert
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
+from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.weights import Weights
 
 FOLDER: Final = "onnx/"
@@ -37,7 +38,9 @@ WEIGHTS: Final = "model.safetensors"
 LOCK: Final = ".hub2hf.lock"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
-ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType({"bert": bert})
+ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType(
+    dict.fromkeys(("bert", "albert", "electra"), post_norm)
+)
 
 
 def write_onnx(
@@ -127,7 +130,7 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
         raise ExportError(
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
-    graph = Graph(Weights(folder / WEIGHTS), dtype)
+    graph = Graph(Weights(folder / WEIGHTS), dtype, ARCHITECTURES[kind].key)
     try:
         ENCODERS[kind](graph, config)
         hidden = int(config["hidden_size"])

@@ -44,12 +44,13 @@ class Graph:
     Args:
         weights: of the folder.
         dtype: in which matrices are kept, "float32" or "float16"; all is computed in float32.
+        key: from the place of a tensor to its key in the folder; see `Architecture.key`.
     """
 
-    def __init__(self, weights: Weights, dtype: str) -> None:
+    def __init__(self, weights: Weights, dtype: str, key: Callable[[str], str] = str) -> None:
         self.nodes: list[Any] = []
         self.initializers: dict[str, Initializer] = {}
-        self._weights, self._dtype = weights, dtype
+        self._weights, self._dtype, self._key = weights, dtype, key
         self._made: Counter[str] = Counter()
 
     def op(self, kind: str, *inputs: str, at: str, output: str = "", **attributes: Any) -> str:
@@ -78,24 +79,27 @@ class Graph:
         self.initializers.setdefault(name, Initializer(name, dtype, array.shape, lambda: iter([array.ravel()])))
         return name
 
-    def has(self, key: str) -> bool:
-        """Whether the folder has a tensor of that key."""
-        return key in self._weights
+    def has(self, place: str) -> bool:
+        """Whether the folder has a tensor of that place."""
+        return self._key(place) in self._weights
 
-    def shape(self, key: str) -> tuple[int, ...]:
+    def shape(self, place: str) -> tuple[int, ...]:
         """Return the shape of a tensor of the folder."""
-        return self._weights.shape(key)
+        return self._weights.shape(self._key(place))
 
-    def table(self, key: str) -> str:
+    def table(self, place: str) -> str:
         """Return the name of a tensor whose rows are gathered, in the dtype of matrices."""
+        key = self._key(place)
         return self._initializer(key, self._dtype, self._weights.shape(key), partial(self._weights.pieces, key))
 
-    def vector(self, key: str) -> str:
+    def vector(self, place: str) -> str:
         """Return the name of a bias or a scale, float32 always."""
+        key = self._key(place)
         return self._initializer(key, "float32", self._weights.shape(key), partial(self._weights.pieces, key))
 
-    def matrix(self, key: str) -> str:
+    def matrix(self, place: str) -> str:
         """Return the name of a weight [outputs, inputs] as [inputs, outputs], float32."""
+        key = self._key(place)
 
         def pieces() -> Iterator[np.ndarray]:
             yield self._weights.read(key).T.ravel()

@@ -75,7 +75,7 @@ class Surface:
         own: folders, as "onnx/", that no way reads but those that name them.
         title: what reports call it; without, its name.
         differs: why it may give another embedding than the graph's, where it is not exact.
-        stock_head: whether it takes the embedding from the pooler of a stock class, for which not every folder has weights.
+        stock_head: whether it takes the embedding from the pooler of `BertModel`, for which not every folder has weights.
     """
 
     name: str

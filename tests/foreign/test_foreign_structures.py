@@ -16,7 +16,7 @@ import hub2hf
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.architectures import bert
-from hub2hf.architectures.bert import mapping
+from hub2hf.architectures.post_norm import mapping
 from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.savedmodel import SavedModel
 from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped

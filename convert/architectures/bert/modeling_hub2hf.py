@@ -24,11 +24,15 @@ class HubEncoderModel(BertModel):
 
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
         head = getattr(config, "hub_head", None)
-        super().__init__(config, add_pooling_layer=add_pooling_layer and head is None)
         self.hub_pooling: str | None = None
-        if self.pooler is not None:
-            self.pooler.activation = ACT2FN[config.pooler_act]
-        if head is not None and add_pooling_layer:
+        if head is None:
+            super().__init__(config, add_pooling_layer=add_pooling_layer)
+            if self.pooler is not None:
+                self.pooler.activation = ACT2FN[config.pooler_act]
+            return
+        super().__init__(config)
+        self.pooler: torch.nn.Module | None = None
+        if add_pooling_layer:
             self.hub_pooling, layers = head["pooling"], head["dense"]
             self.head = torch.nn.ModuleList(
                 torch.nn.Linear(each["in_features"], each["out_features"], bias=each["bias"]) for each in layers
@@ -60,12 +64,12 @@ class HubEncoderModel(BertModel):
             **{name: value for name, value in wanted.items() if value is not None},
             **kwargs,
         )
-        pooled = outputs.pooler_output
+        pooled = getattr(outputs, "pooler_output", None)
         if self.hub_pooling is not None:
             pooled = self._pooled(POOLINGS[self.hub_pooling], outputs.last_hidden_state, attention_mask)
         if pooled is not None and self.config.pooler_normalize:
             pooled = torch.nn.functional.normalize(pooled, p=2, dim=-1)
-        outputs.pooler_output = pooled
+        outputs["pooler_output"] = pooled
         if return_dict is None:
             return_dict = getattr(self.config, "use_return_dict", self.config.return_dict)
         return outputs if return_dict else outputs.to_tuple()

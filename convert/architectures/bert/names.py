@@ -8,7 +8,8 @@ from dataclasses import replace
 from hub2hf.state_dict import HEADS, MERGE_HEADS, MERGE_HEADS_TRANSPOSE, TRANSPOSE, Rule
 
 
-def _dense(variable: str, key: str, inputs: str, outputs: str) -> tuple[Rule, Rule]:
+def dense_rules(variable: str, key: str, inputs: str, outputs: str) -> tuple[Rule, Rule]:
+    """Return the rules of a kernel and a bias; `inputs` and `outputs` name the dimensions."""
     return (
         Rule(f"{variable}/kernel", f"{key}.weight", (inputs, outputs), TRANSPOSE),
         Rule(f"{variable}/bias", f"{key}.bias", (outputs,)),
@@ -38,15 +39,17 @@ BERT_TF1: tuple[Rule, ...] = (
         ("max_position_embeddings", "hidden_size"),
     ),
     *_layer_norm("embeddings/LayerNorm", "embeddings.LayerNorm"),
-    *_dense(f"{_LAYER}/attention/self/query", f"{_ENCODER}.attention.self.query", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/self/key", f"{_ENCODER}.attention.self.key", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/self/value", f"{_ENCODER}.attention.self.value", "hidden_size", "hidden_size"),
-    *_dense(f"{_LAYER}/attention/output/dense", f"{_ENCODER}.attention.output.dense", "hidden_size", "hidden_size"),
+    *dense_rules(f"{_LAYER}/attention/self/query", f"{_ENCODER}.attention.self.query", "hidden_size", "hidden_size"),
+    *dense_rules(f"{_LAYER}/attention/self/key", f"{_ENCODER}.attention.self.key", "hidden_size", "hidden_size"),
+    *dense_rules(f"{_LAYER}/attention/self/value", f"{_ENCODER}.attention.self.value", "hidden_size", "hidden_size"),
+    *dense_rules(
+        f"{_LAYER}/attention/output/dense", f"{_ENCODER}.attention.output.dense", "hidden_size", "hidden_size"
+    ),
     *_layer_norm(f"{_LAYER}/attention/output/LayerNorm", f"{_ENCODER}.attention.output.LayerNorm"),
-    *_dense(f"{_LAYER}/intermediate/dense", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
-    *_dense(f"{_LAYER}/output/dense", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
+    *dense_rules(f"{_LAYER}/intermediate/dense", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
+    *dense_rules(f"{_LAYER}/output/dense", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
     *_layer_norm(f"{_LAYER}/output/LayerNorm", f"{_ENCODER}.output.LayerNorm"),
-    *_dense("pooler/dense", "pooler.dense", "hidden_size", "hidden_size"),
+    *dense_rules("pooler/dense", "pooler.dense", "hidden_size", "hidden_size"),
 )
 
 
@@ -81,27 +84,27 @@ BERT_TF2: tuple[Rule, ...] = (
     ),
     Rule(f"{_BLOCK}/self_attention/attention_output/bias", f"{_ENCODER}.attention.output.dense.bias", ("hidden_size",)),
     *_layer_norm(f"{_BLOCK}/self_attention_layer_norm", f"{_ENCODER}.attention.output.LayerNorm"),
-    *_dense(f"{_BLOCK}/intermediate", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
-    *_dense(f"{_BLOCK}/output", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
+    *dense_rules(f"{_BLOCK}/intermediate", f"{_ENCODER}.intermediate.dense", "hidden_size", "intermediate_size"),
+    *dense_rules(f"{_BLOCK}/output", f"{_ENCODER}.output.dense", "intermediate_size", "hidden_size"),
     *_layer_norm(f"{_BLOCK}/output_layer_norm", f"{_ENCODER}.output.LayerNorm"),
-    *_dense("pooler_transform", "pooler.dense", "hidden_size", "hidden_size"),
+    *dense_rules("pooler_transform", "pooler.dense", "hidden_size", "hidden_size"),
 )
 
 
-def _renamed(rules: tuple[Rule, ...], names: Mapping[str, str]) -> tuple[Rule, ...]:
+def renamed(rules: tuple[Rule, ...], names: Mapping[str, str]) -> tuple[Rule, ...]:
     """Return a table in which the start of each variable's name is another."""
-    renamed = []
+    found = []
     for rule in rules:
         old = max((old for old in names if rule.variable.startswith(old)), key=len, default="")
-        renamed.append(replace(rule, variable=names.get(old, "") + rule.variable[len(old) :]))
-    return tuple(renamed)
+        found.append(replace(rule, variable=names.get(old, "") + rule.variable[len(old) :]))
+    return tuple(found)
 
 
 # tf-models-official 2.2.0: nlp/modeling/layers/transformer.py has the output of the attention beside it, not in it.
-BERT_TF2_2020 = _renamed(BERT_TF2, {f"{_BLOCK}/self_attention/attention_output": f"{_BLOCK}/self_attention_output"})
+BERT_TF2_2020 = renamed(BERT_TF2, {f"{_BLOCK}/self_attention/attention_output": f"{_BLOCK}/self_attention_output"})
 
 # The Keras code of 2019, as nlp/bert/tf1_checkpoint_converter_lib.py of 2.2.0 (BERT_NAME_REPLACEMENTS) still names it.
-BERT_TF2_2019 = _renamed(
+BERT_TF2_2019 = renamed(
     BERT_TF2_2020,
     {
         "type_embeddings/embeddings": "embedding_postprocessor/type_embeddings",

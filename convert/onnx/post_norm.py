@@ -1,10 +1,11 @@
-"""BERT (post-LayerNorm) as ONNX nodes."""
+"""Encoders with LayerNorm after each part, BERT and its kin, as ONNX nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from hub2hf.architectures.post_norm.mapping import PROJECTION, layer_key
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import activation, dense, layer_norm
 
@@ -14,18 +15,21 @@ IGNORED = -65504.0
 LAST = "last_hidden_state"
 
 
-def bert(graph: Graph, config: Mapping[str, Any]) -> None:
+def post_norm(graph: Graph, config: Mapping[str, Any]) -> None:
     """Add the encoder, whose last hidden state, float32 [batch, length, hidden], is called `last_hidden_state`.
 
     Args:
         graph: has the inputs `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, length].
-        config: the content of `config.json`, for `transformers.BertConfig`.
+        config: the content of `config.json`, for `transformers.BertConfig` or one of its kin.
     """
     epsilon, layers = float(config["layer_norm_eps"]), config["num_hidden_layers"]
+    shared = "num_hidden_groups" in config  # of ALBERT
     x = _embeddings(graph, epsilon)
+    if graph.has(f"{PROJECTION}.weight"):
+        x = dense(graph, x, PROJECTION)
     ignored = _ignored(graph)
     for i in range(layers):
-        at = f"encoder.layer.{i}"
+        at = layer_key(0 if shared else i)
         context = _attention(graph, x, ignored, config["num_attention_heads"], config["hidden_size"], at)
         context = dense(graph, context, f"{at}.attention.output.dense")
         x = graph.op("Add", context, x, at=f"{at}.attention.output")

@@ -1,4 +1,4 @@
-"""The mapping of a BERT encoder's variables to state-dict keys, found by their place in the computation.
+"""The mapping of an encoder's variables to places, found in the computation; places are named as `BertModel`'s keys.
 
 `claims` names every variable by one key, so that the graph can be run on substitutes; `Mapper`, once a first run has shown
 the shapes of all values, asks the graph which elements go where.
@@ -15,8 +15,8 @@ from hub2hf.analysis.flow import Dense, Join, Norm
 from hub2hf.analysis.places import Asking, Elements, attention_places, mapped_bias, mapped_matrix
 from hub2hf.analysis.substitutes import GAMMA, KERNEL, MERGING, VECTOR, WORDS
 from hub2hf.architectures.base import Claim, Found
-from hub2hf.architectures.bert.structure import Layer, Structure
 from hub2hf.architectures.head import Head, dense_key
+from hub2hf.architectures.post_norm.structure import Layer, Structure
 from hub2hf.errors import MappingError
 from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped
 
@@ -24,6 +24,7 @@ WORD_TABLE = "embeddings.word_embeddings.weight"
 TYPES = "embeddings.token_type_embeddings.weight"
 POSITIONS = "embeddings.position_embeddings.weight"
 TABLES = {"words": WORD_TABLE, "types": TYPES, "positions": POSITIONS}
+PROJECTION = "embeddings_project"
 PARTS = ("query", "key", "value")
 
 
@@ -37,7 +38,9 @@ def claims(structure: Structure, head: Head) -> Iterator[Claim]:
     for name, key in TABLES.items():
         yield Claim(key, structure.tables[name], WORDS if name == "words" else VECTOR)
     yield from _of_norm("embeddings.LayerNorm", structure.norm)
-    for i, layer in enumerate(structure.layers):
+    if structure.projection is not None:
+        yield from _of_dense(PROJECTION, structure.projection)
+    for i, layer in enumerate(structure.own_layers):
         start = layer_key(i)
         for name in PARTS:
             operand = getattr(layer.attention, name)
@@ -86,7 +89,7 @@ class Mapper:
             MappingError: something in the graph is more than a move, or sizes do not agree.
         """
         structure, first = self.structure, self.structure.layers[0]
-        hidden = self.shapes[structure.tables["words"]][-1]
+        hidden = structure.width
         places, heads = attention_places(self.asking, first.attention)
         if len(places["query.weight"].outputs) != hidden:
             count = len(places["query.weight"].outputs)
@@ -107,7 +110,11 @@ class Mapper:
             shape = self.shapes[leaf]
             yield Mapped(leaf, key, COPY if len(shape) == 2 else MERGE_HEADS, (prod(shape[:-1]), shape[-1]))
         yield from self._norm("embeddings.LayerNorm", structure.norm)
-        for i, layer in enumerate(structure.layers):
+        if structure.projection is not None:
+            product = structure.projection.product
+            yield self._matrix(f"{PROJECTION}.weight", product, product, self.asking.dense(product))
+            yield self._vector(f"{PROJECTION}.bias", structure.projection.bias)
+        for i, layer in enumerate(structure.own_layers):
             yield from self._layer(layer_key(i), layer, places)
 
     def _layer(self, start: str, layer: Layer, places: dict[str, Elements]) -> Iterator[Mapped]:
@@ -173,8 +180,10 @@ class Mapper:
 
     def _check(self, item: Mapped, hidden: int, inner: int) -> None:
         """Raise where a tensor has not the shape that its key has in a BertModel with these sizes."""
-        outer = inner if ".intermediate." in item.key else hidden
+        embedded = self.shapes[self.structure.tables["words"]][-1]
+        outer = inner if ".intermediate." in item.key else embedded if item.key.startswith("embeddings.") else hidden
         width = inner if item.key.endswith(".output.dense.weight") and ".attention." not in item.key else hidden
+        width = embedded if item.key in (*TABLES.values(), f"{PROJECTION}.weight") else width
         rows = item.shape[0] if item.key in TABLES.values() else outer
         wanted = (rows, width) if len(item.shape) == 2 else (outer,)
         if item.shape != wanted:
@@ -184,5 +193,5 @@ class Mapper:
         return MappingError(
             f"Variable {self.structure.flow.shown([item.variable])} becomes '{item.key}' {list(item.shape)}, which should "
             f"be {wanted}.",
-            "The checkpoint does not belong to this graph, or it is no BERT encoder.",
+            "The checkpoint does not belong to this graph, or it is no such encoder.",
         )

@@ -1,12 +1,14 @@
-"""The pattern of a BERT encoder: three tables, and layers of four products by weights, one deeper each.
+"""The pattern of an encoder with LayerNorm after each part: three tables, and layers of four products by weights.
 
 Each layer has queries, keys and values at one depth, then the output of the attention, the inner and the outer layer; a
-LayerNorm follows the embeddings, the attention and the layer.
+LayerNorm follows the embeddings, the attention and the layer. The embeddings may be projected to another width first, and
+all layers may have the same weights.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from hub2hf.analysis.flow import REPORT, Attention, Dense, Flow, Join, Norm
 from hub2hf.errors import MappingError
@@ -26,25 +28,43 @@ class Layer:
 
 
 class Structure:
-    """The parts of a BERT encoder in a graph.
+    """The parts of such an encoder in a graph.
 
     Attributes:
         tables: "words", "positions", "types" → the variable.
         lookup: the join that looks up the word embeddings.
         norm, layers: the parts, in order.
+        projection: the dense layer between the embeddings and the first layer; None where there is none.
+        shared: whether all layers, of which there are several, have the weights of the first.
         depth: that of the last layer.
 
     Raises:
-        MappingError: the computation is not that of a BERT encoder; says where it parts.
+        MappingError: the computation is not that of such an encoder; says where it parts.
     """
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.lookup, self.tables = self._embeddings()
         self.norm = flow.norm(0)
+        self._start = self._projected()
+        self.projection = flow.dense(1) if self._start else None
         count = self._count()
         self.layers = tuple(self._layer(number) for number in range(count))
-        self.depth = STEPS * count
+        self.shared = count > 1 and len({layer.inner.product.leaves for layer in self.layers}) == 1
+        self.depth = self._start + STEPS * count
+
+    @property
+    def width(self) -> int:
+        """The numbers of a token in the layers."""
+        shapes = self.flow.shapes
+        if self.projection is None:
+            return shapes[self.tables["words"]][-1]
+        return prod(shapes[self.projection.bias.leaves[0]])
+
+    @property
+    def own_layers(self) -> tuple[Layer, ...]:
+        """The layers that have weights of their own."""
+        return self.layers[:1] if self.shared else self.layers
 
     def _embeddings(self) -> tuple[Join, dict[str, str]]:
         """Return the lookup of the words, and the three tables: word embeddings have the most rows, types the fewest."""
@@ -60,17 +80,23 @@ class Structure:
             raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
         return words[0], dict(zip(("words", "positions", "types"), rows, strict=True))
 
+    def _projected(self) -> int:
+        """Return how many products by weights precede those of the first attention: 1, of the embeddings, or none."""
+        flow = self.flow
+        projected = len(flow.steps) > 2 and len(flow.steps[1]) == 1
+        return int(projected and not flow.operands_meet(1) and bool(flow.operands_meet(2)))
+
     def _count(self) -> int:
         """Return the number of layers: as many as begin with an attention."""
-        flow, count = self.flow, 0
-        while STEPS * (count + 1) < len(flow.steps) and flow.operands_meet(STEPS * count + 1):
+        flow, count, start = self.flow, 0, self._start
+        while start + STEPS * (count + 1) < len(flow.steps) and flow.operands_meet(start + STEPS * count + 1):
             for at in range(STEPS * count + 1, STEPS * (count + 1) + 1):
-                products = flow.steps[at]
+                products = flow.steps[start + at]
                 if len(products) not in ((1, 2, 3) if at % STEPS == 1 else (1,)):
                     names = flow.shown([leaf for join in products for leaf in join.leaves])
                     raise MappingError(
-                        f"After {at - 1} products by weights, {len(products)} follow side by side ({names}): a layer of "
-                        "BERT has one, or three for queries, keys and values.",
+                        f"After {start + at - 1} products by weights, {len(products)} follow side by side ({names}): a "
+                        "layer of BERT has one, or three for queries, keys and values.",
                         REPORT,
                     )
             count += 1
@@ -83,7 +109,7 @@ class Structure:
         return count
 
     def _layer(self, number: int) -> Layer:
-        flow, depth = self.flow, STEPS * number + 1
+        flow, depth = self.flow, self._start + STEPS * number + 1
         attention = flow.attention(depth, f"Layer {number}")
         return Layer(
             attention, flow.norm(depth + 1), flow.dense(depth + 2), flow.dense(depth + 3), flow.norm(depth + 3)

@@ -1,4 +1,4 @@
-"""BERT in NumPy, float64: what the converted folder will compute, to hold the graph against."""
+"""Such an encoder in NumPy, float64: what the converted folder will compute, to hold the graph against."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from hub2hf.analysis.run import Probe
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.base import EMBEDDINGS, layer_stage
 from hub2hf.architectures.head import Weights, texts_of
+from hub2hf.architectures.post_norm.mapping import PROJECTION, layer_key
 from hub2hf.interpreter.arrays import softmax
 
 
 def stages(
-    probe: Probe, weights: Weights, *, layers: int, heads: int, activation: str, epsilon: float
+    probe: Probe,
+    weights: Weights,
+    *,
+    layers: int,
+    heads: int,
+    activation: str,
+    epsilon: float,
+    projected: bool = False,
+    shared: bool = False,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, value) of each stage up to the last layer, [rows of `Probe.counted`, hidden].
 
@@ -22,6 +31,8 @@ def stages(
         probe: ids, token types, and which of them attention sees.
         weights: state-dict key → its tensor, float64.
         layers, heads, activation, epsilon: see `EncoderBlueprint`.
+        projected: whether the embeddings go through a dense layer.
+        shared: whether all layers have the weights of the first.
     """
     counted = probe.counted
     places = np.nonzero(counted)[1]
@@ -46,9 +57,11 @@ def stages(
     x = weights("embeddings.word_embeddings.weight")[probe.ids[counted]]
     x = x + weights("embeddings.token_type_embeddings.weight")[probe.types[counted]]
     x = layer_norm(x + weights("embeddings.position_embeddings.weight")[places], "embeddings.LayerNorm")
+    if projected:
+        x = dense(x, PROJECTION)
     yield EMBEDDINGS, x
     for i in range(layers):
-        layer = f"encoder.layer.{i}"
+        layer = layer_key(0 if shared else i)
         query, key, value = (dense(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
         context = np.concatenate([attend(query[at], key[at], value[at], ignored[at]) for at in texts])
         x = layer_norm(x + dense(context, f"{layer}.attention.output.dense"), f"{layer}.attention.output.LayerNorm")
