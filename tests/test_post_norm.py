@@ -1,4 +1,4 @@
-"""BERT's kin, ELECTRA and ALBERT: their own classes of transformers, exact in all languages, and nothing else taken for them."""
+"""BERT's kin, ELECTRA and ALBERT: exact in all languages as classes of transformers, and nothing else taken for them."""
 
 from __future__ import annotations
 
