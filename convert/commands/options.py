@@ -27,6 +27,12 @@ Output = Annotated[
 ]
 Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
 Languages = Annotated[str, typer.Option(help="Only these languages, as de,ja.")]
+Corpus = Annotated[
+    str | None,
+    typer.Option(
+        "--sentences", help="Your own: lines of text, or language<TAB>text; or a corpus in Parquet or JSON lines."
+    ),
+]
 Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a line: text, or language<TAB>text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no advice: print the answer, a line.")]
 

@@ -32,14 +32,18 @@ def run(
         ),
     ] = None,
     languages: options.Languages = "",
-    sentences: options.Sentences = None,
+    sentences: options.Corpus = None,
     surfaces: Annotated[str, typer.Option(help=f"{','.join(SURFACES)}; all that apply by default.")] = "",
     tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
     integrity: Annotated[
         Path | None, typer.Option(help="Only check this folder's files against its hub2hf.json; nothing else is given.")
     ] = None,
-    text: Annotated[str, typer.Option(help="Of stored vectors: the column of texts.")] = "text",
+    text: Annotated[
+        str, typer.Option(help="Of stored vectors, or a corpus of sentences: the column of texts.")
+    ] = "text",
+    sample: Annotated[int | None, typer.Option(help="Only so many of the sentences, evenly of the languages.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
     embedding: Annotated[str, typer.Option(help="Of stored vectors: their column.")] = "embedding",
     again: Annotated[Path | None, typer.Option(help="Of stored vectors: list here what to embed again.")] = None,
     quiet: options.Quiet = False,
@@ -73,6 +77,9 @@ def run(
             golden=golden,
             languages=names,
             sentences=sentences,
+            text=text,
+            sample=sample,
+            seed=seed,
             surfaces=ways,
             tolerances=tolerances,
             progress=progress,
@@ -84,7 +91,7 @@ def run(
 
 def check(
     languages: list[str],
-    sentences: Path | None,
+    sentences: str | None,
     surfaces: list[str],
     tolerances: Path | None,
     report: Path | None,
@@ -100,6 +107,7 @@ def check(
     Raises:
         Hub2HFError: something is not.
     """
+    from hub2hf.corpora.sentences import is_corpus
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.reports import prepare_reports
     from hub2hf.equivalence.sentences import count_sentences
@@ -109,7 +117,8 @@ def check(
     chosen(surfaces, ())
     load_tolerances(tolerances)
     if live:
-        count_sentences(languages, sentences)
+        if sentences is None or not is_corpus(sentences):  # a corpus is read through when TensorFlow is there
+            count_sentences(languages, sentences)
         require_tensorflow()
     if report is not None:
         prepare_reports(report)

@@ -16,6 +16,7 @@ from hub2hf.corpora.encoders import SURFACE_OF, default_runtime, load
 from hub2hf.corpora.job import walk
 from hub2hf.corpora.places import inputs
 from hub2hf.corpora.reading import joined, scanned
+from hub2hf.corpora.sentences import LANGUAGES
 from hub2hf.corpora.stored import (
     CLOSE_BY,
     NO_TEXT,
@@ -33,7 +34,6 @@ from hub2hf.errors import ExportError, SourceError
 from hub2hf.proof import UNKNOWN
 
 WINDOW: Final = 1024
-LANGUAGES: Final = ("language", "lang")  # columns that say one
 KEEP, NEAR, AGAIN, OTHER = "keep", "close", "again", "another model"
 SAYS: Final = {
     KEEP: "Keep the index: these are the vectors that the folder gives.",

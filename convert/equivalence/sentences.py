@@ -23,6 +23,9 @@ class Sentence(NamedTuple):
     text: str
 
 
+Sentences = str | Path | Iterable[Sentence]  # a file, or what gives its sentences whenever it is asked
+
+
 def demo_sentences() -> list[Sentence]:
     """Return the few sentences of the demonstration, in order."""
     return [Sentence(*row) for row in _rows("demo_sentences.tsv")]
@@ -100,8 +103,12 @@ def chunked(sentences: Iterable[Sentence], size: int = CHUNK) -> Iterator[list[S
         yield chunk
 
 
-def chosen_sentences(languages: Collection[str], file: str | Path | None) -> Iterator[Sentence]:
+def chosen_sentences(languages: Collection[str], file: Sentences | None) -> Iterator[Sentence]:
     """Yield the sentences of `file`, or the project's own and the traps, in `languages` only where any are named.
+
+    Args:
+        languages: the languages; all where there are none.
+        file: a person's file, or what gives its sentences whenever it is asked.
 
     Raises:
         SourceError: there are none in one of the languages, or the file cannot be read.
@@ -110,10 +117,10 @@ def chosen_sentences(languages: Collection[str], file: str | Path | None) -> Ite
         own = [*language_sentences(), *trap_sentences()]
         check_languages(languages, own)
         return (sentence for sentence in own if not languages or sentence.language in languages)
-    return _of_file(languages, Path(file))
+    return _of_file(languages, read_sentences(Path(file)) if isinstance(file, str | Path) else file)
 
 
-def count_sentences(languages: Collection[str], file: str | Path | None) -> int | None:
+def count_sentences(languages: Collection[str], file: Sentences | None) -> int | None:
     """Return how many sentences `chosen_sentences` will yield; None of a pipe, which can be read only once.
 
     It sees that they are all there and prove something, before anything that takes time.
@@ -121,7 +128,7 @@ def count_sentences(languages: Collection[str], file: str | Path | None) -> int 
     Raises:
         SourceError: there are none in one of the languages, they prove nothing, or the file cannot be read.
     """
-    if file is not None and Path(file).exists() and not (Path(file).is_file() or Path(file).is_dir()):
+    if isinstance(file, str | Path) and Path(file).exists() and not (Path(file).is_file() or Path(file).is_dir()):
         return None
     count, distinct = 0, Distinct()
     for chunk in chunked(chosen_sentences(languages, file)):
@@ -133,10 +140,10 @@ def count_sentences(languages: Collection[str], file: str | Path | None) -> int 
     return count
 
 
-def _of_file(languages: Collection[str], file: Path) -> Iterator[Sentence]:
-    """Yield the sentences of `file` in `languages`, and see at its end that there were some in each."""
+def _of_file(languages: Collection[str], sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+    """Yield the sentences of a file in `languages`, and see at its end that there were some in each."""
     missing = set(languages)
-    for sentence in read_sentences(file):
+    for sentence in sentences:
         if not languages or sentence.language in languages:
             missing.discard(sentence.language)
             yield sentence

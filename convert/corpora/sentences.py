@@ -1,0 +1,137 @@
+"""The sentences of a corpus, for `verify --sentences`: all of them, or a sample that says how far it reaches."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from hub2hf.corpora.job import walk
+from hub2hf.corpora.places import LINES, PARQUET, form_of, inputs
+from hub2hf.corpora.reading import joined, scanned
+from hub2hf.equivalence.sentences import Sentence
+from hub2hf.errors import SourceError
+from hub2hf.proof import UNKNOWN
+
+LANGUAGES: Final = ("language", "lang")  # columns that say one
+WINDOW: Final = 1024
+CONFIDENCE: Final = 0.95
+
+
+def is_corpus(place: str | Path) -> bool:
+    """Whether sentences are to be read as a corpus: a file of lines has a form of its own, `language<TAB>sentence`."""
+    return "://" in str(place) or form_of(str(place)) in (PARQUET, LINES) or Path(place).is_dir()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The sentences of a corpus, read anew whenever they are asked for, and never held whole.
+
+    Attributes:
+        place: Parquet or JSON lines, as `embed` takes them.
+        text: the column of texts; rows without one are left out.
+    """
+
+    place: str
+    text: str = "text"
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Yield them in order.
+
+        Raises:
+            SourceError: a file cannot be read, or has no such column: what is left out would not be proved.
+        """
+        found = inputs(self.place)
+        scans, unreadable = scanned(found, self.text, WINDOW)
+        schema = joined([(found[i], one) for i, one in scans.items()], self.text)
+        language = next((name for name in LANGUAGES if name in schema.names), None)
+        if not unreadable:
+            for _, _, made in walk(found, scans, schema, self.text, WINDOW, lambda texts: (), unreadable):
+                texts = made.window.texts
+                names = made.window.table.column(language).to_pylist() if language else [None] * len(texts)
+                for name, text in zip(names, texts, strict=True):
+                    if text is not None:
+                        yield Sentence(UNKNOWN if name is None else str(name), text)
+        for i, why in unreadable.items():
+            raise SourceError(f"{found[i].path} cannot be read: {why}.", "Repair it, or leave it out.")
+
+
+class Sample:
+    """Some sentences of each language, drawn by a seed; as many of each as its size allows.
+
+    Args:
+        sentences: gives all of them, in the same order whenever it is called.
+        size: how many are drawn.
+        seed: of the drawing.
+    """
+
+    def __init__(self, sentences: Callable[[], Iterable[Sentence]], size: int, seed: int) -> None:
+        if size < 1:
+            raise SourceError(f"A sample of {size} proves nothing.", "Ask for more.")
+        self.sentences, self.size, self.seed = sentences, size, seed
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many sentences there are of each language."""
+        return Counter(sentence.language for sentence in self.sentences())
+
+    @cached_property
+    def shares(self) -> dict[str, int]:
+        """How many are drawn of each language."""
+        left, shares = self.size, {}
+        for done, (language, count) in enumerate(sorted(self.counts.items(), key=lambda each: (each[1], each[0]))):
+            shares[language] = min(count, max(1, left // (len(self.counts) - done)))
+            left -= shares[language]
+        return shares
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Yield them in the order of the corpus."""
+        rng = random.Random(self.seed)
+        drawn = {name: set(rng.sample(range(self.counts[name]), n)) for name, n in sorted(self.shares.items())}
+        seen: Counter[str] = Counter()
+        for sentence in self.sentences():
+            if seen[sentence.language] in drawn[sentence.language]:
+                yield sentence
+            seen[sentence.language] += 1
+
+    def reach(self) -> str:
+        """Return in a sentence what a sample tells of which none differs."""
+        share = bound(self.counts, self.shares)
+        weakest = max(bound({n: self.counts[n]}, {n: k}) for n, k in self.shares.items())
+        return (
+            f"{sum(self.shares.values()):,} of {sum(self.counts.values()):,} sentences were drawn, by seed {self.seed}. "
+            f"Where none of them differs, at most {share:.2%} of all do, and {weakest:.2%} of any language "
+            f"(with {CONFIDENCE:.0%} confidence)."
+        )
+
+
+def bound(counts: Mapping[str, int], drawn: Mapping[str, int]) -> float:
+    """Return the largest share that may differ where none of a stratified sample does, with the confidence of this module.
+
+    Of all shares p of the strata under which such a sample is not rarer than 1 - CONFIDENCE, that is Π (1 - p)^drawn, it is
+    the largest mean by their sizes; for one stratum 1 - (1 - CONFIDENCE)^(1 / drawn), the rule of three. Where the gain is
+    even, (1 - p) is proportional to drawn / size (the multiplier of Lagrange), which bisection finds.
+
+    Args:
+        counts: the size of each stratum.
+        drawn: how many of each were; at least one.
+    """
+    whole = {name: drawn[name] == count for name, count in counts.items()}  # nothing of these is unknown
+    total = sum(counts.values())
+    density = {name: drawn[name] / count for name, count in counts.items() if not whole[name]}
+    if not density:
+        return 0.0
+
+    def rarity(multiplier: float) -> float:
+        return sum(drawn[name] * math.log(min(1.0, multiplier * d)) for name, d in density.items())
+
+    low, high = 0.0, 1 / min(density.values())
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rarity(middle) < math.log(1 - CONFIDENCE) else (low, middle)
+    return sum(counts[name] * (1 - min(1.0, high * d)) for name, d in density.items()) / total

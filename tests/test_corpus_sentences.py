@@ -1,0 +1,126 @@
+"""`verify --sentences corpus.parquet`: the report of a corpus is that of its sentences; a sample says how far it reaches."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import hub2hf
+from hub2hf.corpora.sentences import Corpus, Sample, bound
+from hub2hf.equivalence.sentences import Sentence, language_sentences
+from hub2hf.errors import SourceError
+from hub2hf.proof import UNKNOWN
+
+SENTENCES = [s for s in language_sentences() if s.language in ("de", "ja", "sw")]
+
+
+def write(path: Path, sentences: list[Sentence]) -> Path:
+    columns = {"lang": [s.language for s in sentences], "sentence": [s.text for s in sentences]}
+    pq.write_table(pa.table(columns), path, row_group_size=5)
+    return path
+
+
+def test_the_report_is_that_of_the_same_sentences_in_a_file_of_lines(converted: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.tsv"
+    lines.write_text("".join(f"{language}\t{text}\n" for language, text in SENTENCES), encoding="utf-8")
+    corpus = write(tmp_path / "corpus.parquet", SENTENCES)
+    said: list[tuple[int, int | None]] = []
+    ways = ["sentence-transformers"]
+    one = hub2hf.verify("lealla-mini", converted, sentences=lines, surfaces=ways)
+    other = hub2hf.verify(
+        "lealla-mini",
+        converted,
+        sentences=corpus,
+        text="sentence",
+        sample=len(SENTENCES),  # all of them
+        surfaces=ways,
+        progress=lambda *seen: said.append(seen),
+    )
+    assert replace(one, seconds=0, note="") == replace(other, seconds=0, note="")
+    assert other.note.startswith(f"{len(SENTENCES)} of {len(SENTENCES)} sentences were drawn, by seed 0.")
+    assert {row.language for row in other.rows} == {"de", "ja", "sw"}
+    assert said[-1] == (len(SENTENCES), len(SENTENCES))
+
+
+def test_rows_without_a_text_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"text": "a", "language": "de"}\n{"text": null}\n{"text": 3}\n{"text": "b"}\n'
+    )
+    assert list(Corpus(str(tmp_path / "corpus.jsonl"))) == [Sentence("de", "a"), Sentence(UNKNOWN, "b")]
+
+
+def test_a_shard_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", SENTENCES)
+    (tmp_path / "b.parquet").write_bytes(b"no")
+    with pytest.raises(SourceError, match=r"b\.parquet cannot be read"):
+        list(Corpus(str(tmp_path), "sentence"))
+
+
+def many(**sizes: int) -> list[Sentence]:
+    return [Sentence(language, f"{language} {n}") for language, size in sizes.items() for n in range(size)]
+
+
+def test_a_sample_is_drawn_evenly_and_by_its_seed() -> None:
+    sentences = many(de=1000, ja=300, sw=4)
+    sample = Sample(lambda: sentences, 104, 7)
+    drawn = list(sample)
+    assert Counter(s.language for s in drawn) == {"de": 50, "ja": 50, "sw": 4}
+    assert drawn == list(sample) == list(Sample(lambda: sentences, 104, 7)) != list(Sample(lambda: sentences, 104, 8))
+    assert drawn == [s for s in sentences if s in set(drawn)]  # in order, none twice
+    spread = Counter(s.text for seed in range(200) for s in Sample(lambda: sentences, 104, seed) if s.language == "ja")
+    assert len(spread) == 300  # each has its chance: it is missed with (5/6)^200
+    with pytest.raises(SourceError, match="proves nothing"):
+        Sample(lambda: sentences, 0, 0)
+
+
+@pytest.mark.parametrize("drawn", [1, 10, 300])
+def test_the_bound_of_one_language_is_the_rule_of_three(drawn: int) -> None:
+    assert bound({"de": 10**6}, {"de": drawn}) == pytest.approx(1 - 0.05 ** (1 / drawn), rel=1e-9)
+    assert bound({"de": drawn}, {"de": drawn}) == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "drawn"), [({"a": 900, "b": 100}, {"a": 20, "b": 20}), ({"a": 50, "b": 500}, {"a": 10, "b": 40})]
+)
+def test_the_bound_is_the_largest_mean_that_such_a_sample_allows(counts: dict[str, int], drawn: dict[str, int]) -> None:
+    """By brute force over both shares."""
+    shares = np.linspace(0, 1, 2001)
+    one, other = np.meshgrid(shares, shares)
+    allowed = (1 - one) ** drawn["a"] * (1 - other) ** drawn["b"] >= 0.05
+    means = (counts["a"] * one + counts["b"] * other) / sum(counts.values())
+    assert bound(counts, drawn) == pytest.approx(means[allowed].max(), abs=1e-3)
+
+
+def test_the_bound_holds_where_sentences_differ() -> None:
+    """Of corpora in which more differ than the bound of the sample says, at most one in twenty gives a clean sample."""
+    rng = np.random.default_rng(3)
+    drawn, counts = {"a": 30, "b": 30}, {"a": 3000, "b": 1000}
+    most = bound(counts, drawn)
+    for share_a, share_b in product((0.0, 0.03, 0.08, most * 4 / 3), (0.0, 0.1, 0.3)):
+        if (share_a * 3 + share_b) / 4 > most:
+            clean = (rng.binomial(30, share_a, 20_000) == 0) & (rng.binomial(30, share_b, 20_000) == 0)
+            assert clean.mean() <= 0.055
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.jsonl"
+        with path.open("w") as file:
+            for n in range(rows):
+                file.write(json.dumps({"text": f"sentence {n}", "language": "de"}) + "\n")
+        tracemalloc.start()
+        assert sum(1 for _ in Corpus(str(path))) == rows
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(40_000) < 1.2 * peak(10_000)
