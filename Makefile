@@ -13,7 +13,7 @@ CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: demo test core recipes coverage distribution transformers4 check types ops fuzz kill mutants runtimes bench verify-large garden real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill mutants runtimes bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -21,10 +21,19 @@ demo: $(VENV)/torch.installed  ## convert the embedded model and prove it agains
 test: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## the test suite on all processors, with TensorFlow running the reference graphs
 	$(BIN)/python -m pytest -m "not slow" --durations=5 --numprocesses logical --maxprocesses 8 --dist worksteal
 
+help:  ## what there is to make
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "%-16s %s\n", $$1, $$2 }'
+
 core: $(CORE)/core-test.installed  ## convert, inspect, and the tests that need neither TensorFlow nor PyTorch, without both
 	$(CORE)/bin/hub2hf inspect lealla-mini --json > .cache/inspected.json
 	$(CORE)/bin/hub2hf convert lealla-mini .cache/core --force
 	$(CORE)/bin/python -m pytest @tests/core.txt
+
+pictures: $(VENV)/torch,report.installed  ## the pictures of README.md, of what is measured now
+	$(BIN)/python scripts/pictures.py
+
+first-hour: $(VENV)/dev.installed  ## README's blocks in a clone, wrong inputs, the report in Chromium, as a stranger does; transcript in .cache/
+	$(BIN)/python scripts/first_hour.py
 
 recipes: $(VENV)/dev.installed  ## every recipe of CONTRIBUTING.md, followed to the letter in a copy of the tree
 	$(BIN)/python -m pytest -m "slow or not slow" tests/test_contributing.py
