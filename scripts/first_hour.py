@@ -132,6 +132,8 @@ def play(hour: Hour, *, installed: bool) -> None:
             continue
         if "hub2hf push" in line:
             line = re.sub(r"(\S+/\S+)( *#|$)", r"\1 --dry-run\2", line)  # noqa: PLW2901
+        if installed and not (hour.place / "hub2hf" / "hub2hf").exists() and not first:
+            (hour.place / "hub2hf" / "hub2hf").symlink_to("convert")
         hour.type(line if first else f"cd hub2hf && {line}" if "-m venv" in line else f"{inside}{line}")
     hour.say("\n# The two commands")
     hour.type("cd hub2hf && python scripts/demo.py" if installed else "cd hub2hf && make demo")
@@ -169,11 +171,9 @@ def main() -> int:
     place = options.out.absolute()
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    environment = dict(os.environ, HUB2HF_OFFLINE="1", HF_HUB_OFFLINE="1")
+    environment = dict(os.environ, HUB2HF_OFFLINE="1", HF_HUB_OFFLINE="1", GIT_PROGRESS_DELAY="1000")
     if options.installed:
-        (place / "path").mkdir()
-        (place / "path" / "hub2hf").symlink_to(place / "hub2hf" / "convert")  # found before what is installed
-        environment["PYTHONPATH"] = str(place / "path")
+        environment["PYTHONPATH"] = str(place / "hub2hf")  # the clone, found before what is installed
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     hour = Hour(place, environment)
     play(hour, installed=options.installed)

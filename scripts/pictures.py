@@ -1,4 +1,4 @@
-"""Draw the README's pictures: the table that `hub2hf verify` prints, and the heat map of all languages; for light and dark pages.
+"""Draw README's pictures: the table that `hub2hf verify` prints, and the heat map of all languages, on light and dark pages.
 
 What they show is measured now: the embedded model is converted and held against the embeddings recorded from TensorFlow.
 

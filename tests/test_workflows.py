@@ -152,6 +152,26 @@ def test_the_real_modules_are_run_as_the_workflow_says(tmp_path: Path) -> None:
     assert "UNANSWERED: 1 of 2 models are exact" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("tag", "publish", "code"),
+    [("", "false", 0), ("", "true", 0), ("v1.2.0", "true", 0), ("v1.3.0", "true", 1), ("", "untold", 1)],
+)
+def test_only_a_version_that_the_changelog_tells_is_published(
+    tag: str, publish: str, code: int, tmp_path: Path
+) -> None:
+    """A click publishes as a tag does; `make distribution` is not run here."""
+    (tmp_path / ".cache" / "distribution").mkdir(parents=True)
+    version = "1.2.0" if publish != "untold" else "1.2.1"
+    (tmp_path / ".cache" / "distribution" / f"hub2hf-{version}.tar.gz").touch()
+    (tmp_path / "CHANGELOG.md").write_text("## [1.2.0] - 2026-01-01\n", encoding="utf-8")
+    (script,) = [step["run"] for step in steps("release.yml") if step.get("name") == "Build and check"]
+    environment = os.environ | {"TAG": tag, "PUBLISH": "true" if publish == "untold" else publish}
+    command = ["bash", "-eo", "pipefail", "-c", script.replace("make distribution", ":")]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True).returncode == code
+    jobs = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["publish"]["if"] == "github.event_name == 'push' || inputs.publish"
+
+
 def test_an_input_is_never_run(tmp_path: Path) -> None:
     code, summary = run_steps(tmp_path, SOURCE="lealla-mini", LANGUAGES='de"; touch caught; "$(touch caught)')
     assert (code, summary) == (2, "")

@@ -1,0 +1,94 @@
+"""README says what is so: its commands exist, its files are there, and it is short."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from references import ROOT
+from typer.main import get_command
+
+from hub2hf.commands import VERBS
+from hub2hf.commands.app import app
+from hub2hf.known_models import find_model
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURES = ROOT / ".github" / "pictures"
+
+
+def section(title: str) -> str:
+    """Return what stands under a heading."""
+    return re.split(r"^## ", TEXT.partition(f"\n## {title}\n")[2], flags=re.MULTILINE)[0]
+
+
+def test_it_is_short() -> None:
+    prose = re.sub(r"<[^>]+>", "", FENCED.sub("", TEXT))
+    words = [
+        word for line in prose.splitlines() if not line.startswith("|") for word in re.findall(r"\w[\w'.-]*", line)
+    ]
+    assert 300 < len(words) <= 900
+
+
+def test_it_says_early_what_it_is_and_that_weights_are_random() -> None:
+    head, install, *_ = re.split(r"^## ", TEXT, flags=re.MULTILINE)
+    for said in ("TensorFlow Hub", "Hugging Face", "<picture>", "**random weights**", "No real weights were used"):
+        assert said in head, said
+    assert install.startswith("Install\n")
+
+
+def test_two_commands_set_up_a_fresh_machine() -> None:
+    first = FENCED.findall(section("Install"))[0]
+    assert re.findall(r"^make (\w+)", first, flags=re.MULTILINE) == ["demo", "test"]
+    assert len(first.splitlines()) == 2
+
+
+def test_the_extras_that_it_names_are_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = {extra for names in re.findall(r"\.\[([\w,]+)\]", TEXT) for extra in names.split(",")}
+    assert {"torch", "tensorflow", "all"} <= named <= extras.keys()
+
+
+def test_the_commands_that_it_shows_are_those_that_there_are() -> None:
+    shown = re.findall(r"^hub2hf (\w+)([^#\n]*)", section("Commands"), flags=re.MULTILINE)
+    assert {verb for verb, _ in shown} <= set(VERBS)
+    assert len({verb for verb, _ in shown}) > 8
+    group = get_command(app)
+    for verb, rest in shown:
+        options = {option for parameter in group.get_command(None, verb).params for option in parameter.opts}  # type: ignore[attr-defined, arg-type]
+        assert set(re.findall(r"--[\w-]+", rest)) <= options, verb
+
+
+def test_the_files_and_targets_that_it_names_are_there() -> None:
+    files = set(re.findall(r"\]\(([\w./-]+)\)|src(?:set)?=\"([^\"]+)\"|`(\.github/[\w./-]+)`", TEXT))
+    named = {part for parts in files for part in parts if part}
+    assert len(named) >= 7
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"`?make ([\w-]+)", TEXT)
+    assert len(targets) > 3
+    assert [name for name in targets if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("name", ["table", "heatmap"])
+def test_the_pictures_are_there_for_light_and_dark_pages_and_show_the_same(name: str) -> None:
+    told = []
+    for page in ("light", "dark"):
+        assert f".github/pictures/{name}-{page}.svg" in TEXT
+        root = ElementTree.fromstring((PICTURES / f"{name}-{page}.svg").read_text(encoding="utf-8"))
+        told.append("".join(root.itertext()).partition("$ hub2hf")[2] or "".join(root.itertext()))
+    assert told[0] == told[1]
+    assert "EXACT: " in told[0].replace("\xa0", " ")
+
+
+def test_the_model_that_configs_shows_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"^```toml\n(.*?)^```$", (ROOT / "configs/models/README.md").read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    file = tmp_path / "mine.toml"
+    file.write_text(block, encoding="utf-8")
+    found = find_model(file)
+    assert (found.title, found.card.languages, found.must_be["hidden_size"]) == ("My encoder", ("de", "ja"), 768)
