@@ -28,7 +28,7 @@ MODEL = "lealla-mini"
 COLUMNS = 120  # of the terminal
 # Background and text of a page, as GitHub has them.
 PAGES = {"light": ("#ffffff", "#17212b"), "dark": ("#0d1117", "#e6ebf0")}
-_ANSI = [NIGHT_OWLISH.ansi_colors[number] for number in range(16)]
+_ANSI = [tuple[int, int, int](NIGHT_OWLISH.ansi_colors[number]) for number in range(16)]
 DARK = TerminalTheme((13, 17, 23), (230, 235, 240), _ANSI[:8], _ANSI[8:])
 THEMES = {"light": DEFAULT_TERMINAL_THEME, "dark": DARK}
 CELL, LABEL, LINE, TOP = 9, 210, 24, 34  # pixels: a language's width, the room for names, a way's height, the heading
