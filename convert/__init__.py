@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hub2hf.hub import Publication
     from hub2hf.opened import Source
     from hub2hf.proof import Report
+    from hub2hf.slimming.folder import Slim, slim
 
 Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
 
@@ -36,9 +37,11 @@ _LATER = {
     "Blueprint": "hub2hf.blueprint",
     "Embeddings": "hub2hf.corpora.embed",
     "Report": "hub2hf.proof",
+    "Slim": "hub2hf.slimming.folder",
     "Source": "hub2hf.opened",
     "StoredReport": "hub2hf.corpora.golden",
     "embed": "hub2hf.corpora.embed",
+    "slim": "hub2hf.slimming.folder",
     "verify_vectors": "hub2hf.corpora.golden",
 }
 
@@ -48,6 +51,7 @@ __all__ = [
     "Embeddings",
     "Hub2HFError",
     "Report",
+    "Slim",
     "Source",
     "StoredReport",
     "card",
@@ -62,6 +66,7 @@ __all__ = [
     "integrity",
     "push",
     "record",
+    "slim",
     "verify",
     "verify_vectors",
 ]

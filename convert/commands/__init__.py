@@ -4,6 +4,7 @@ VERBS = (
     "inspect",
     "convert",
     "export",
+    "slim",
     "fetch",
     "list",
     "record",

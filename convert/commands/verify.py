@@ -136,7 +136,8 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
         line=summary(found),
         people=lambda: print_report(found, screen()),
     )
-    for note in (found.note, f"The report is {page}." if page is not None else ""):
+    silent = f"{found.unanswered:,} sentences were not compared: the folder is slim, and promises nothing about them."
+    for note in (silent if found.unanswered else "", found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:
             print(note, file=sys.stderr)
 

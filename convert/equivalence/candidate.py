@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 
 from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.architectures.head import HEAD
+from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
+from hub2hf.slimming.scope import Scope
 from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
 from hub2hf.surfaces.transformers import Pooled
 
@@ -132,16 +135,37 @@ class Candidate:
         return self._loaded[surface]
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
-        """Return what the folder makes of `texts`, loaded as `surface` does.
+        """Return what the folder makes of `texts`, loaded as `surface` does, with ids as the SavedModel numbers them.
 
         Raises:
             SourceError: as `load`, or the libraries cannot run it: more pieces than embeddings, for one.
         """
         loaded = self.load(surface)
         try:
-            return loaded.embed(texts)
+            found = loaded.embed(texts)
         except Exception as error:  # whatever the libraries raise on a foreign folder
             raise self._failed("run", surface, error) from error
+        if self.scope is None:
+            return found
+        original = self.scope.original_ids
+        return replace(found, ids=[[original[number] for number in row] for row in found.ids])
+
+    @cached_property
+    def scope(self) -> Scope | None:
+        """Which texts a slim folder answers for; None of any other.
+
+        Raises:
+            ExportError: it cannot be read.
+        """
+        return Scope.of(self.folder, self.manifest) if self.manifest is not None else None
+
+    def answered(self, recording: Recording) -> Recording:
+        """Return what of a recording the folder answers for: all, or of a slim one what its promise covers."""
+        scope = self.scope
+        if scope is None:
+            return recording
+        pairs = zip(recording.sentences, recording.ids, strict=True)
+        return recording.part([at for at, (sentence, ids) in enumerate(pairs) if scope.answers(sentence.text, ids)])
 
     def _failed(self, done: str, surface: str, error: Exception) -> SourceError:
         first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")

@@ -16,7 +16,9 @@ from hub2hf.architectures.words import words_of
 from hub2hf.equivalence.candidate import Candidate
 from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.proof import Cause, Failure
+from hub2hf.slimming.scope import WORD_TABLE
 from hub2hf.state_dict import tensor_of
+from hub2hf.surfaces import ENCODER
 from hub2hf.surfaces.transformers import Pooled
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ def _first_difference(
     if at is None:
         return Departure(IDS, f"{len(found)} pieces in place of {len(expected)}")
     tokenizer = getattr(candidate.load(surface), "tokenizer", candidate.bert.tokenizer)
-    wanted, got = tokenizer.convert_ids_to_tokens([expected[at], found[at]])
+    own = candidate.scope.own_ids if candidate.scope is not None else {}
+    wanted, got = (tokenizer.convert_ids_to_tokens(own.get(number, number)) for number in (expected[at], found[at]))
     start, end = _span(tokenizer, text, at)
     near = text[start:end]
     told = f"piece {at} is {got!r} ({found[at]}) in place of {wanted!r} ({expected[at]}), from {near!r}"
@@ -128,7 +131,7 @@ def likely_causes(
     causes = list(_tokenizer_causes(candidate, failures))
     if model is not None and blueprint is not None:
         causes += _tensor_causes(candidate, model, blueprint)
-    same_ids = [part for part in parts if candidate.bert.embed([part.sentences[0].text]).ids[0] == part.ids[0]]
+    same_ids = [part for part in parts if candidate.embed(ENCODER, [part.sentences[0].text]).ids[0] == part.ids[0]]
     if same_ids:
         causes += _stage_causes(candidate.bert, same_ids, blueprint)
     return causes
@@ -153,6 +156,8 @@ def _tensor_causes(candidate: Candidate, model: SavedModel, blueprint: Blueprint
         value = values.read(item.variable)
         expected = tensor_of(item, value)
         found = tensors.get(item.key)
+        if candidate.scope is not None and item.key == WORD_TABLE:
+            expected = expected[list(candidate.scope.original_ids)]
         if item.key == types and found is not None:
             yield from _token_type_cause(found, value.reshape(item.shape)[item.row], model, blueprint)
         elif found is None or not np.array_equal(found, expected.astype(np.float32)):

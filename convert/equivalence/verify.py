@@ -112,18 +112,24 @@ class Verification:
         self.tolerances = tolerances
         self.tallies: dict[tuple[str, str], _Tally] = {}
         self.refused: dict[str, SourceError] = {}
+        self.unanswered = 0
         known = (
             () if candidate.ours else candidate.surfaces
         )  # what differs in our own folder as it must needs no diagnosis
         self.examined = {name: _Examined() for name in candidate.surfaces if name in {*candidate.held, *known}}
 
-    def add(self, recording: Recording) -> None:
+    def add(self, part: Recording) -> Recording:
         """Compare one chunk of sentences in every way of loading; one that cannot be loaded or run drops out alone.
+
+        Returns:
+            What of the chunk was compared: a slim folder does not answer for every sentence.
 
         Raises:
             SourceError: all have dropped out.
         """
-        for name in self.candidate.surfaces:
+        recording = self.candidate.answered(part)
+        self.unanswered += len(part.sentences) - len(recording.sentences)
+        for name in self.candidate.surfaces if recording.sentences else ():
             if name not in self.refused:
                 try:
                     self._compare(name, recording)
@@ -131,6 +137,7 @@ class Verification:
                     self.refused[name] = error
         if len(self.refused) == len(self.candidate.surfaces):
             raise next(iter(self.refused.values()))
+        return recording
 
     def _compare(self, name: str, recording: Recording) -> None:
         expected = recording.embeddings / np.linalg.norm(recording.embeddings, axis=-1, keepdims=True)
@@ -244,12 +251,16 @@ def verify(
     verification = Verification(candidate, tolerances)
     about, compared = None, Distinct()
     for part in witness.recordings:
-        verification.add(part)
-        compared.add(part.sentences)
+        compared.add(verification.add(part).sentences)
         about = part
         progress(len(part.sentences))
     if about is None:
         raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
+    if verification.unanswered and not compared.languages:
+        raise SourceError(
+            f"{candidate.folder} is slim, and promises nothing about the {verification.unanswered:,} sentences.",
+            "Name a language that it was made for.",
+        )
     compared.check()
     failures = verification.failures()
     return Report(
@@ -261,6 +272,7 @@ def verify(
         failures=failures,
         causes=verification.causes(failures, witness.model, witness.blueprint),
         seconds=time.monotonic() - start,
+        unanswered=verification.unanswered,
     )
 
 

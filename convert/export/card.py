@@ -43,17 +43,18 @@ def render_card(manifest: Manifest, proof: Proof | None) -> str:
         environment.filters["number"] = number
         template = environment.from_string(resources.files("hub2hf.export").joinpath(TEMPLATE).read_text("utf-8"))
         text = template.render(_context(manifest, proof))
-        return f"---\n{_metadata(proof, manifest.model)}\n---\n\n{text}"
+        return f"---\n{_metadata(proof, manifest)}\n---\n\n{text}"
     except (jinja2.TemplateError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"{MANIFEST} is damaged: {error!r:.200}.", "Convert the model again.") from error
 
 
-def _metadata(proof: Proof | None, model: KnownModel | None) -> str:
+def _metadata(proof: Proof | None, manifest: Manifest) -> str:
     """Return the YAML between the dashes, through the class that the Hub's client has for it."""
     from huggingface_hub import EvalResult, ModelCardData
 
+    model, languages = manifest.model, manifest.languages
     facts = _facts(model)
-    tags = [*TAGS, *(["multilingual"] if len(facts.languages) > 1 else []), *facts.tags]
+    tags = [*TAGS, *(["multilingual"] if len(languages) > 1 else []), *facts.tags]
     results = [
         EvalResult(
             task_type="sentence-similarity",
@@ -66,7 +67,7 @@ def _metadata(proof: Proof | None, model: KnownModel | None) -> str:
         for way in _ways(proof)
     ]
     data = ModelCardData(
-        language=list(facts.languages) or None,
+        language=list(languages) or None,
         license=facts.license or None,
         library_name="sentence-transformers",
         pipeline_tag=facts.pipeline_tag,
@@ -99,6 +100,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "title": _title(model),
         "status": _status(proof),
         "changed": manifest.changed,
+        "slim": manifest.slim,
         "summary": _facts(model).summary
         or "A text encoder that was published as a TensorFlow SavedModel, as a BERT model.",
         "facts": _facts(model),

@@ -45,6 +45,7 @@ class Manifest:
         blueprint: what was read, each value with its evidence, as JSON data.
         files: name → bytes and SHA-256 of every file of the folder but this one.
         changed: those that were changed by hand since, and published all the same.
+        slim: of a folder with a part of the vocabulary: the whole one, the rules, what went; None of a whole one.
         repository: OWNER/NAME that the folder was last published as; "" where it was not.
     """
 
@@ -58,6 +59,7 @@ class Manifest:
     evidence: str = ""
     changed: tuple[str, ...] = ()
     repository: str = ""
+    slim: Mapping[str, Any] | None = None
 
     @classmethod
     def new(
@@ -76,6 +78,13 @@ class Manifest:
     def fingerprint(self) -> str:
         """That of the SavedModel that the folder was made from."""
         return str(self.source["fingerprint"])
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it is for, as far as is known: of a slim folder those that it was kept for."""
+        if self.slim:
+            return tuple(self.slim["languages"])
+        return self.model.card.languages if self.model else ()
 
     @property
     def made_from(self) -> str:
@@ -111,6 +120,7 @@ class Manifest:
             "model": {**self.model.to_json(), "evidence": self.evidence} if self.model else None,
             "blueprint": dict(self.blueprint),
             "files": dict(self.files),
+            **({"slim": dict(self.slim)} if self.slim else {}),
             **({"changed": list(self.changed)} if self.changed else {}),
             **({"repository": self.repository} if self.repository else {}),
         }
@@ -141,6 +151,7 @@ class Manifest:
             evidence=model["evidence"] if model else "",
             changed=tuple(map(str, content.get("changed", ()))),
             repository=content.get("repository") or "",
+            slim=content.get("slim") or None,
         )
 
 

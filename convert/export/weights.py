@@ -37,7 +37,7 @@ def write_safetensors(
         CheckpointError: a variable is damaged.
         MappingError: a variable is not of a floating dtype.
     """
-    header = _header(_entries(values, mapped))
+    header = safetensors_header(_entries(values, mapped))
 
     def pieces() -> Iterator[bytes | memoryview]:
         yield header
@@ -65,7 +65,8 @@ def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[Entry]:
         yield item.key, dtype, list(item.shape), prod(item.shape) * variable.dtype.itemsize
 
 
-def _header(entries: Iterable[Entry]) -> bytes:
+def safetensors_header(entries: Iterable[Entry]) -> bytes:
+    """Return what stands before the tensors of a file."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for key, dtype, shape, size in entries:
@@ -89,4 +90,4 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write a few small arrays of floating dtype to the file `path`, each under its key."""
     entries = [(key, DTYPES[array.dtype.name], list(array.shape), array.nbytes) for key, array in arrays.items()]
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
-    path.write_bytes(_header(entries) + content)
+    path.write_bytes(safetensors_header(entries) + content)

@@ -149,8 +149,8 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
         return "no verification of its files is in it"
     if not proof.equivalent:
         return "its verification says that it is not the same as the original"
-    model, exact = manifest.model, proof.worth.exact
-    claimed = set(model.card.languages if model else ()) or {sentence.language for sentence in language_sentences()}
+    exact = proof.worth.exact
+    claimed = set(manifest.languages) or {sentence.language for sentence in language_sentences()}
     for way in (surface.name for surface in applying(manifest.files) if surface.exact):
         missing = sorted(language for language in {*claimed, TRAPS} if (way, language) not in exact)
         if missing:

@@ -57,6 +57,18 @@ class Weights:
     def __contains__(self, key: str) -> bool:
         return key in self._stored
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys in the order of the file."""
+        return iter(self._stored)
+
+    def dtype(self, key: str) -> np.dtype[Any]:
+        """Return the dtype of a tensor.
+
+        Raises:
+            ExportError: there is none of that key.
+        """
+        return self._find(key).dtype
+
     def shape(self, key: str) -> tuple[int, ...]:
         """Return the shape of a tensor.
 

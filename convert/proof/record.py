@@ -283,10 +283,12 @@ class Report(Proof):
         source: what was named as the source, or the recording.
         candidate: the folder.
         seconds: wall-clock time in all.
+        unanswered: sentences that were not compared, as a slim folder makes no promise about them.
         note: what became of the result in the candidate's folder, a sentence.
     """
 
     source: str
     candidate: str
     seconds: float = 0.0
+    unanswered: int = 0
     note: str = ""
