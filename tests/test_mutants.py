@@ -13,7 +13,7 @@ from references import ROOT
 
 FAULTS = load_faults()
 ROOMS = {"architectures", "blueprint", "command", "corpora", "equivalence", "export", "hub", "interpreter"} | {
-    *("onnx", "opened", "savedmodel", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
+    *("onnx", "opened", "savedmodel", "slimming", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
 }
 
 

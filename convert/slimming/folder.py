@@ -250,8 +250,8 @@ class _Written:
         self.text = replace(text, operations=operations, vocabulary=work / VOCABULARY)
 
     def _renumbered(self, pack: Pack) -> Pack:
-        ends = {name: self.kept.index(getattr(pack, name)) for name in ("start_id", "end_id", "pad_id")}
-        return replace(pack, **ends)
+        start, end, pad = map(self.kept.index, (pack.start_id, pack.end_id, pack.pad_id))
+        return replace(pack, start_id=start, end_id=end, pad_id=pad)
 
     def write(self, progress: Progress) -> dict[str, str]:
         """Write all; return name → SHA-256 of what need not be hashed again."""

@@ -102,7 +102,7 @@ def kept_pieces(
     return [
         number
         for number, piece in enumerate(pieces)
-        if piece in special or len(spelled := spelling(piece, text)) == 1 or held.issuperset(spelled)
+        if piece in special or len(spelled := spelling(piece, text)) == 1 or set(spelled) <= held
     ]
 
 
