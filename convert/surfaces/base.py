@@ -72,6 +72,7 @@ class Surface:
         libraries: the distributions that it runs on; their versions are recorded.
         extra: the extra of hub2hf that installs them.
         applies: whether it can load a folder of these files, given as paths inside it.
+        by_name: whether it is taken only where somebody names it: it needs releases that do not go together with the rest.
         own: folders, as "onnx/", that no way reads but those that name them.
         title: what reports call it; without, its name.
         differs: why it may give another embedding than the graph's, where it is not exact.
@@ -86,6 +87,7 @@ class Surface:
     libraries: tuple[str, ...]
     extra: str
     applies: Callable[[Collection[str]], bool] = everywhere
+    by_name: bool = False
     own: tuple[str, ...] = ()
     title: str = ""
     differs: str = ""

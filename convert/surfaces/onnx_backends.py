@@ -1,11 +1,8 @@
-"""Libraries that run a folder's ONNX file with a tokenizer and a pooling of their own; asked for by name only.
-
-They need releases that do not go together with the rest: `make runtimes` has an environment for them.
-"""
+"""Libraries that run a folder's ONNX file with a tokenizer and a pooling of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
+from hub2hf.surfaces.onnxruntime import FOLDER, MODEL, has_model
 from hub2hf.surfaces.sentence_transformers import Stock
 from hub2hf.surfaces.transformers import quiet
-
-
-def by_name_only(files: Collection[str]) -> bool:
-    """Whether the way is taken where nobody names it: it is not."""
-    return False
 
 
 class Fastembed(Loaded):
@@ -54,10 +47,10 @@ def fastembed(folder: Path, trusted: bool) -> Fastembed:
 def sentence_transformers_onnx(folder: Path, trusted: bool) -> Stock:
     """Load a folder as `SentenceTransformer` does with its ONNX backend."""
     quiet()
-    return Stock(folder, backend="onnx", model_kwargs={"file_name": "onnx/model.onnx"})
+    return Stock(folder, backend="onnx", model_kwargs={"file_name": MODEL})
 
 
-_by_name = partial(Surface, extra="runtimes", applies=by_name_only, own=("onnx/",))
+_by_name = partial(Surface, extra="runtimes", applies=has_model, by_name=True, own=(FOLDER,))
 SURFACES = (
     _by_name(
         name="sentence-transformers-onnx",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,21 @@ from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
 from hub2hf.surfaces.transformers import LIBRARIES, not_a_number, quiet
 
 
-class Stock(Loaded):
-    """A `SentenceTransformer`, without trust_remote_code."""
+def described(files: Collection[str]) -> bool:
+    """Whether the folder describes modules of sentence-transformers."""
+    return "modules.json" in files
 
-    def __init__(self, folder: Path, **options: Any) -> None:
-        from sentence_transformers import SentenceTransformer
 
-        self.model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, **options)
+class Wrapped(Loaded):
+    """A `SentenceTransformer` that somebody embeds with.
+
+    Args:
+        model: the `SentenceTransformer`.
+        encode: gives the embeddings [texts, hidden].
+    """
+
+    def __init__(self, model: Any, encode: Callable[[list[str]], Any]) -> None:
+        self.model, self.encode = model, encode
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`."""
@@ -26,11 +35,21 @@ class Stock(Loaded):
         features = tokenize(list(texts))
         masks = features["attention_mask"].bool()
         ids = [row[mask].tolist() for row, mask in zip(features["input_ids"], masks, strict=True)]
-        return Embedded(ids, unit(np.asarray(self.model.encode(list(texts), batch_size=BATCH), np.float32)))
+        return Embedded(ids, unit(np.asarray(self.encode(list(texts)), np.float32)))
 
     def not_a_number(self) -> str | None:
         """Return the name of a parameter that holds NaN or infinity, if there is one."""
         return not_a_number(self.model)
+
+
+class Stock(Wrapped):
+    """A `SentenceTransformer`, without trust_remote_code."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, **options)
+        super().__init__(model, partial(model.encode, batch_size=BATCH))
 
 
 def stock(folder: Path, trusted: bool) -> Stock:
@@ -48,6 +67,6 @@ SURFACES = (
         exact=True,
         libraries=(*LIBRARIES, "sentence-transformers"),
         extra="torch",
-        applies=lambda files: "modules.json" in files,
+        applies=described,
     ),
 )
