@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
+from hub2hf.export.ways import label, places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
-from hub2hf.proof.summary import called, differing, explanation, felt, grid, verdict
+from hub2hf.proof.summary import differing, explanation, grid, verdict
 from hub2hf.proof.text import join, number
-from hub2hf.surfaces import SURFACES, title
+from hub2hf.surfaces import title
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
@@ -39,10 +39,7 @@ def render_card(manifest: Manifest, proof: Proof | None) -> str:
     import jinja2
 
     try:
-        environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-        environment.filters["number"] = number
-        template = environment.from_string(resources.files("hub2hf.export").joinpath(TEMPLATE).read_text("utf-8"))
-        text = template.render(_context(manifest, proof))
+        text = template(TEMPLATE).render(_context(manifest, proof))
         return f"---\n{_metadata(proof, manifest)}\n---\n\n{text}"
     except (jinja2.TemplateError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"{MANIFEST} is damaged: {error!r:.200}.", "Convert the model again.") from error
@@ -121,9 +118,8 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not manifest.changed),
-        "ways": [_described(way, manifest) for way in _ways(proof)],
-        "sentences": grid(proof).sentences() if proof else 0,
-        "places": _places(proof) if proof else "",
+        "ways_table": ways_table(manifest, proof),
+        "ways": [plain(title(way.surface)) for way in _ways(proof)],
         "found": _found(proof) if proof else f"**Nobody has verified this folder yet.** {HOW_TO_VERIFY}",
         "table": _table(proof) if proof else [],
         "picture": PICTURE if proof and proof.picture else None,
@@ -132,70 +128,26 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
     }
 
 
-def _label(surface: str) -> str:
-    """Return what a reader calls a way of loading, Markdown."""
-    return SURFACES[surface].label if surface in SURFACES else _plain(surface)
-
-
-def _described(way: Way, manifest: Manifest) -> dict[str, Any]:
-    """Return what the template shows of a way of loading."""
-    return {
-        "surface": _plain(way.surface),
-        "title": _plain(title(way.surface)),
-        "label": _label(way.surface),
-        "code": _code(way.surface, manifest),
-        "exact": way.exact,
-        "same": way.same,
-        "difference": way.difference,
-        "told": _plain(f"{differing(way)}." if way.same and way.allowed else _why(way)),
-    }
-
-
-def _why(way: Way) -> str:
-    """Return what a reader can feel of a way that is not the same, and why; "" of one that is."""
-    if way.same:
-        return ""
-    return ". ".join(filter(None, [f"{called(way)}: {felt(way)}", way.reason[:1].upper() + way.reason[1:]])) + "."
-
-
-def _code(surface: str, manifest: Manifest) -> str:
-    """Return the line of Python that loads the folder so, Markdown; "" for a way that is not known here."""
-    known = SURFACES.get(surface)
-    trust = ", trust_remote_code=True" if MODEL_FILE in manifest.files else ""
-    return f"`{known.code.format(id=manifest.repository or '.', trust=trust)}`" if known else ""
-
-
 def _status(proof: Proof | None) -> str:
     if proof is None:
         return f"> ⚠️ **Unverified.** {HOW_TO_VERIFY}"
     if not proof.equivalent:
-        return f"> ❌ **Not the same as the original.** {_plain(explanation(proof))}."
+        return f"> ❌ **Not the same as the original.** {plain(explanation(proof))}."
     same = [way for way in proof.worth.ways if way.same]
     worst = max(row.difference for way in same for row in way.rows if row.exact)
-    but = "".join(f" But {_plain(differing(way))}." for way in same if way.allowed)
+    but = "".join(f" But {plain(differing(way))}." for way in same if way.allowed)
     return (
-        f"> ✅ **Exactly the original**: loaded with {join([_label(way.surface) for way in same])}, no entry of a unit "
-        f"embedding differs by more than {number(worst)} in {_places(proof)} ({grid(proof).sentences():,} sentences).{but}"
+        f"> ✅ **Exactly the original**: loaded with {join([label(way.surface) for way in same])}, no entry of a unit "
+        f"embedding differs by more than {number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}"
     )
 
 
-def _plain(text: str) -> str:
-    """Return `text` without what Markdown would read as markup."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#$" else c for c in text)
-
-
-def _places(proof: Proof) -> str:
-    count = len(proof.languages - {TRAPS})
-    traps = " and a set of traps" if TRAPS in proof.languages else ""
-    return f"{count} language{'s' if count != 1 else ''}{traps}"
-
-
 def _found(proof: Proof) -> str:
-    witnesses = join(list(dict.fromkeys(_plain(_witness(one)) for one in proof.conditions.values())))
+    witnesses = join(list(dict.fromkeys(plain(_witness(one)) for one in proof.conditions.values())))
     count = grid(proof).sentences()
     return (
         f"The original graph, run by {witnesses}, and this folder embedded the same {count:,} sentences in "
-        f"{_places(proof)}. **{verdict(proof)}**: {_plain(explanation(proof))}."
+        f"{places(proof)}. **{verdict(proof)}**: {plain(explanation(proof))}."
     )
 
 
@@ -210,4 +162,4 @@ def _table(proof: Proof) -> list[tuple[str, list[str]]]:
     cells = {(row.language, row.surface): number(row.difference) for row in proof.rows}
     surfaces = [way.surface for way in _ways(proof)]
     ordered = sorted(proof.languages, key=lambda name: (name == TRAPS, name))
-    return [(_plain(language), [cells.get((language, name), "") for name in surfaces]) for language in ordered]
+    return [(plain(language), [cells.get((language, name), "") for name in surfaces]) for language in ordered]

@@ -1,0 +1,119 @@
+"""The part of the card on ways of loading: what was measured, what was not, and what the source of servers says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+from hub2hf.architectures import MODEL_FILE
+from hub2hf.architectures.words import pooler_of_facts
+from hub2hf.export.manifest import Manifest
+from hub2hf.proof import TRAPS, Proof, Way
+from hub2hf.proof.summary import called, differing, felt, grid
+from hub2hf.proof.text import join, number
+from hub2hf.surfaces import SURFACES, Surface, title
+from hub2hf.surfaces.servers import SERVERS, Facts
+
+TEMPLATE = "ways.md.jinja"
+
+
+def template(name: str) -> Any:
+    """Return a template of this package."""
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment.filters["number"] = number
+    return environment.from_string(resources.files("hub2hf.export").joinpath(name).read_text("utf-8"))
+
+
+def ways_table(manifest: Manifest, proof: Proof | None) -> str:
+    """Return the table of all ways of loading, and what is known of those that are not in it, Markdown."""
+    ways = proof.worth.ways if proof else ()
+    encoder = manifest.blueprint["encoder"]
+    pooler, activations = pooler_of_facts(encoder)
+    facts = Facts(manifest.files, pooler, encoder["hidden_activation"]["value"], activations)
+    text: str = template(TEMPLATE).render(
+        ways=[described(way, manifest, proof) for way in ways],
+        sentences=grid(proof).sentences() if proof else 0,
+        places=places(proof) if proof else "",
+        unmeasured=list(_unmeasured({way.surface for way in ways}, manifest)),
+        servers=[f"{server.name} {server.version}: {server.tells(facts)}." for server in SERVERS],
+    )
+    return text
+
+
+def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
+    """Yield what is known of the ways that were not measured of this folder, Markdown."""
+    rest = [surface for surface in SURFACES.values() if surface.name not in measured]
+    exact = [surface for surface in rest if surface.exact]
+    here = [surface for surface in exact if surface.applies(manifest.files)]
+    if here:
+        yield f"Exact of the folders that hub2hf makes, but not measured of this one: {_names(here, manifest)}."
+    if later := [surface for surface in exact if surface not in here]:
+        yield f"The same once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
+    for surface in rest:
+        if not surface.exact:
+            yield f"**Not the same**: {_line(surface, manifest)}: {plain(surface.differs)}."
+
+
+def _names(surfaces: list[Surface], manifest: Manifest) -> str:
+    return join([_line(surface, manifest) for surface in surfaces])
+
+
+def _line(surface: Surface, manifest: Manifest) -> str:
+    return f"{surface.label} ({code(surface.name, manifest)})"
+
+
+def described(way: Way, manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
+    """Return what the templates show of a way of loading."""
+    conditions = proof.conditions.get(way.surface) if proof else None
+    return {
+        "surface": plain(way.surface),
+        "title": plain(title(way.surface)),
+        "label": label(way.surface),
+        "code": code(way.surface, manifest),
+        "exact": way.exact,
+        "same": way.same,
+        "difference": way.difference,
+        "versions": _versions(conditions.versions) if conditions else "",
+        "told": plain(_told(way)),
+    }
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{plain(name)} {plain(version)}" for name, version in versions.items())
+
+
+def _told(way: Way) -> str:
+    """Return what a reader can feel of a way that is not the same everywhere or may not be, and why; "" of others."""
+    if way.same and way.allowed:
+        return f"{differing(way)}."
+    if way.same:
+        known = SURFACES.get(way.surface)
+        return f"{called(way)} was exact where it was measured, but {known.differs}." if known and known.differs else ""
+    return ". ".join(filter(None, [f"{called(way)}: {felt(way)}", way.reason[:1].upper() + way.reason[1:]])) + "."
+
+
+def label(surface: str) -> str:
+    """Return what a reader calls a way of loading, Markdown."""
+    return SURFACES[surface].label if surface in SURFACES else plain(surface)
+
+
+def code(surface: str, manifest: Manifest) -> str:
+    """Return the line of Python that loads the folder so, Markdown; "" for a way that is not known here."""
+    known = SURFACES.get(surface)
+    trust = ", trust_remote_code=True" if MODEL_FILE in manifest.files else ""
+    return f"`{known.code.format(id=manifest.repository or '.', trust=trust)}`" if known else ""
+
+
+def plain(text: str) -> str:
+    """Return `text` without what Markdown would read as markup."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#$" else c for c in text)
+
+
+def places(proof: Proof) -> str:
+    """Return in words in which languages was measured."""
+    count = len(proof.languages - {TRAPS})
+    traps = " and a set of traps" if TRAPS in proof.languages else ""
+    return f"{count} language{'s' if count != 1 else ''}{traps}"
