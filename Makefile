@@ -9,13 +9,14 @@ OLD := .cache/old-tensorflow
 BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
 CORE ?= .venv-core
+RAY ?= .venv-ray
 DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill mutants runtimes bench verify-large garden real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -92,6 +93,9 @@ kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and
 	$(BIN)/python scripts/kill_tests.py
 	$(BIN)/python scripts/kill_embed.py
 
+ray: $(RAY)/ray,onnx,core-test.installed  ## embed on a real Ray of two workers, one of them killed: what one machine makes
+	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py
+
 mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
 	$(BIN)/python scripts/mutants.py
 
@@ -100,6 +104,7 @@ bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large
 	$(BIN)/python scripts/bench.py --model labse --json .cache/bench-labse.json
 	$(BIN)/python scripts/bench_verify.py
 	$(BIN)/python scripts/bench_onnx.py
+	$(BIN)/python scripts/bench_embed.py
 
 verify-large: WORK := .cache/verify-large
 verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes
@@ -135,7 +140,7 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) .cache build *.egg-info
 
 $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
 	mkdir -p $(@D)
@@ -146,7 +151,7 @@ $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tes
 $(LARGE): | $(VENV)/dev.installed
 	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'
 
-$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python:
+$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python:
 	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
@@ -156,6 +161,10 @@ $(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
 $(CORE)/%.installed: $(CORE)/bin/python pyproject.toml configs/constraints.txt
 	mkdir -p .cache
 	$(CORE)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]'
+	touch $@
+
+$(RAY)/%.installed: $(RAY)/bin/python pyproject.toml configs/constraints.txt
+	$(RAY)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]'
 	touch $@
 
 $(VENV4)/%.installed: $(BIN4)/python pyproject.toml configs/constraints-transformers4.txt

@@ -28,6 +28,11 @@ def run(
     shards: Annotated[
         int | None, typer.Option(help="How many files to write into a folder; as many as IN has.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: Ray Data, on a cluster that reaches all that is named.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; one is started here by default.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Of Ray: one for each processor by default.")] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -43,6 +48,9 @@ def run(
             device=device,
             dtype=dtype,
             shards=shards,
+            engine=engine,
+            address=address,
+            workers=workers,
             progress=progress,
         )
     failed = "".join(f"; {count:,} without a vector: {why}" for why, count in found.failed.items())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +13,18 @@ from typing import Any, Final
 from hub2hf.corpora.encoders import default_runtime, fingerprint
 from hub2hf.corpora.job import Job, Process
 from hub2hf.corpora.places import Input, inputs, pyarrow
+from hub2hf.corpora.ray_engine import run as run_on_ray
 from hub2hf.corpora.reading import joined, scanned
-from hub2hf.corpora.work import Target, Work, plan_of
+from hub2hf.corpora.work import Chunk, Target, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.export.manifest import MANIFEST, read_manifest
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
+LOCAL, RAY = ENGINES = ("local", "ray")
 DTYPES: Final = ("float32", "float16")
 Progress = Callable[[int, int], None]
+Engine = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ def embed(
     dtype: str = "float32",
     shards: int | None = None,
     window: int = WINDOW,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Embeddings:
     """Embed a corpus, and go on where an earlier run of the same was stopped.
@@ -72,6 +79,9 @@ def embed(
         dtype: in which vectors are kept, float32 or float16.
         shards: how many files to write into a folder; as many as `source` has by default.
         window: rows that are sorted by length together; twice as many are held in memory.
+        engine: `local`, or `ray`: Ray Data, on a cluster that reaches `folder`, `source` and `out` by these names.
+        address: of the Ray cluster; one is started on this machine by default.
+        workers: of Ray: how many load the folder; one for each processor by default.
         progress: called with (rows done, rows in all).
 
     Returns:
@@ -83,7 +93,7 @@ def embed(
     start = time.monotonic()
     pyarrow()
     target = Target.of(str(out))
-    _check(Path(folder), target, dtype, shards)
+    _check(Path(folder), target, dtype, shards, engine)
     runtime = runtime or default_runtime(Path(folder))
     mark = fingerprint(Path(folder), runtime)
     found = inputs(str(source))
@@ -99,11 +109,11 @@ def embed(
     schema = joined([(found[i], one) for i, one in scans.items()], text)
     check_columns(schema, embedding, target.form)
     files = {i: found[i] for i in scans}
-    job = Job(Path(folder), runtime, device, dtype, text, embedding, window, target, files, scans, schema)
+    job = Job(Path(folder).resolve(), runtime, device, dtype, text, embedding, window, target, files, scans, schema)
     plan = plan_of([job.chunks(i) for i in range(len(found))], target, shards)
     work = Work(target, plan, _identity(job, mark, found, shards))
     with work.opened():
-        done = work.done() or _run(work, job, unreadable, progress)
+        done = work.done() or _run(work, job, _engine(engine, address, workers), unreadable, progress)
     return Embeddings(
         str(out),
         done["rows"],
@@ -114,8 +124,10 @@ def embed(
     )
 
 
-def _check(folder: Path, target: Target, dtype: str, shards: int | None) -> None:
+def _check(folder: Path, target: Target, dtype: str, shards: int | None, engine: str) -> None:
     """See that what was asked for makes sense, before anything is read."""
+    if engine not in ENGINES:
+        raise SourceError(f"There is no engine {engine}.", f"Known are: {', '.join(ENGINES)}.")
     if dtype not in DTYPES:
         raise SourceError(f"Vectors are not kept as {dtype}.", f"Known are: {', '.join(DTYPES)}.")
     if shards is not None and (shards < 1 or (target.single and shards > 1)):
@@ -124,6 +136,15 @@ def _check(folder: Path, target: Target, dtype: str, shards: int | None) -> None
         )
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder.", "Name a folder that hub2hf convert made.")
+
+
+def _engine(name: str, address: str | None, workers: int | None) -> Engine:
+    """Return what embeds windows and yields each with why it could not be read, or ""."""
+    return partial(run_on_ray, address=address, workers=workers) if name == RAY else _here
+
+
+def _here(job: Job, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, str]]:
+    return Process(job).run(chunks)
 
 
 def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -> dict[str, Any]:
@@ -146,26 +167,32 @@ def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -
     }
 
 
-def _run(work: Work, job: Job, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
-    """Embed what is missing and make the files of OUT, one after the other; return rows and failed texts."""
-    missing = [work.missing(shard) for shard in range(len(work.plan))]
+def _run(work: Work, job: Job, engine: Engine, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
+    """Embed what is missing, and make each file of OUT once all of it is there; return rows and failed texts."""
+    missing = {shard: set(work.missing(shard)) for shard in range(len(work.plan))}
+    chunks = [chunk for shard in missing for chunk in work.plan[shard] if chunk in missing[shard]]
+    shard_of = {chunk: shard for shard, left in missing.items() for chunk in left}
     total = sum(one.rows for one in job.scans.values())
-    done = total - sum(job.rows(chunk) for each in missing for chunk in each)
+    done = total - sum(map(job.rows, chunks))
     progress(done, total)
-    process = Process(job) if any(missing) else None
-    for shard, chunks in enumerate(missing):
-        for chunk, why in process.run(chunks) if process is not None else ():
-            if why:
-                unreadable[chunk.file] = why
-            else:
-                done += job.rows(chunk)
-                progress(done, total)
-        if not unreadable or _whole(work, shard, unreadable):
+    for shard in [shard for shard, left in missing.items() if not left and _whole(work, shard, unreadable)]:
+        work.finish(shard, job.embedding)
+    for chunk, why in engine(job, chunks) if chunks else ():
+        shard = shard_of[chunk]
+        missing[shard].discard(chunk)
+        if why:
+            unreadable[chunk.file] = why
+        else:
+            done += job.rows(chunk)
+            progress(done, total)
+        if not missing[shard] and _whole(work, shard, unreadable):
             work.finish(shard, job.embedding)
     return work.end(whole=not unreadable)
 
 
 def _whole(work: Work, shard: int, unreadable: Mapping[int, str]) -> bool:
     """Whether all the rows of a file of OUT could be read."""
+    if not unreadable:
+        return True
     needed = {chunk.file for chunk in work.plan[shard]}
     return not work.target.single and bool(needed) and needed.isdisjoint(unreadable)

@@ -1,0 +1,115 @@
+"""What `embed` costs beside the bare runtime, and whether its memory grows: ratios within one run.
+
+Run: python scripts/bench_embed.py [--texts 10000] [--rows 1000000] [--rounds 3] [--json FILE]
+At LEALLA-large's size, whole runs of `embed`, from Parquet to Parquet, are timed in turn with ONNX Runtime alone on the same
+texts, tokenised and sorted beforehand over all of them, in the same batches, and with sentence-transformers on fewer. Then
+lealla-mini embeds 10,000 rows and many more, each in a process of its own, whose peak memory is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from bench import CACHE, MEGABYTE, judge, reference_model, run
+from rich.console import Console
+
+import hub2hf
+from hub2hf.corpora.encoders import OnnxEncoder
+from hub2hf.equivalence.sentences import language_sentences
+
+WORK = CACHE / "bench_embed"
+FEW = 10_000
+BARS = {
+    "embed / bare ONNX Runtime, sentences per second": ("at least", 0.95),
+    "ONNX Runtime / PyTorch, sentences per second": ("at least", 1.8),
+    "memory of many rows / of 10,000": ("at most", 1.05),
+}
+
+
+def write_corpus(path: Path, rows: int) -> Path:
+    """Write so many sentences of the languages, no two of them the same."""
+    texts = itertools.cycle(sentence.text for sentence in language_sentences())
+    schema = pa.schema([("n", pa.int64()), ("text", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, 50_000):
+            numbers = range(start, min(start + 50_000, rows))
+            writer.write_table(pa.table({"n": numbers, "text": [f"{next(texts)} {n}" for n in numbers]}, schema=schema))
+    return path
+
+
+def rates(folder: Path, count: int, rounds: int) -> dict[str, list[float]]:
+    """Return the sentences a second of every way in every round."""
+    from sentence_transformers import SentenceTransformer
+
+    corpus = write_corpus(WORK / "corpus.parquet", count)
+    texts = pq.read_table(corpus).column("text").to_pylist()
+    encoder, torch_side = OnnxEncoder(folder), SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    prepared = encoder.prepare(texts)
+    some = texts[: max(1, count // 10)]
+    found: dict[str, list[float]] = {"bare": [], "embed": [], "PyTorch": []}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        start = time.perf_counter()
+        encoder.embed(prepared)
+        found["bare"].append(count / (time.perf_counter() - start))
+        start = time.perf_counter()
+        hub2hf.embed(folder, corpus, WORK / f"out-{number}.parquet")
+        found["embed"].append(count / (time.perf_counter() - start))
+        start = time.perf_counter()
+        torch_side.encode(some, batch_size=32)
+        found["PyTorch"].append(len(some) / (time.perf_counter() - start))
+    return found
+
+
+def memory(rows: int) -> float:
+    """Return the peak memory of embedding so many rows with lealla-mini, in bytes."""
+    corpus = write_corpus(WORK / f"{rows}.parquet", rows)
+    command = Path(sys.executable).with_name("hub2hf")
+    _, peak = run([command, "embed", WORK / "mini", corpus, WORK / f"{rows}.out.parquet", "--quiet"])
+    return peak
+
+
+def main() -> int:
+    """Run the benchmark; return 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, default=CACHE / "bench-embed.json")
+    asked = parser.parse_args()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    hub2hf.convert("lealla-mini", WORK / "mini", onnx=True)
+    ratios = {}
+    if asked.rows:
+        few, many = memory(FEW), memory(asked.rows)
+        print(f"peak memory: {few / MEGABYTE:.0f} MB at {FEW:,} rows, {many / MEGABYTE:.0f} MB at {asked.rows:,}")
+        ratios["memory of many rows / of 10,000"] = many / few
+    if asked.texts:
+        hub2hf.convert(reference_model(), WORK / "large", onnx=True)
+        found = rates(WORK / "large", asked.texts, asked.rounds)
+        for name, values in found.items():
+            print(f"{name}: {median(values):.0f} sentences a second ({min(values):.0f} – {max(values):.0f})")
+        # Each round by itself: other programs slow down whole rounds.
+        pairs = zip(found["bare"], found["embed"], found["PyTorch"], strict=True)
+        each = [(whole / bare, bare / torch) for bare, whole, torch in pairs]
+        ratios["embed / bare ONNX Runtime, sentences per second"] = median(one for one, _ in each)
+        ratios["ONNX Runtime / PyTorch, sentences per second"] = median(one for _, one in each)
+    shutil.rmtree(WORK)
+    asked.json.write_text(json.dumps(ratios, indent=2) + "\n")
+    met = judge(Console(), ratios, {name: bar for name, bar in BARS.items() if name in ratios})
+    print(f"written to {asked.json}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
