@@ -6,6 +6,7 @@ at, which Ray gives to another; when Ray itself is lost, the same command goes o
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -65,6 +66,7 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
     started = not ray.is_initialized()
     try:
         if started:
+            _check_reachable(address)
             local = {} if address else {"include_dashboard": False, "num_cpus": workers}
             ray.init(address=address, logging_level="error", log_to_driver=False, **local)
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -82,6 +84,17 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
     finally:
         if started and ray.is_initialized():
             ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """See that something answers at HOST:PORT: Ray itself would wait for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _told(row: dict[str, Any]) -> tuple[Chunk, str]:
