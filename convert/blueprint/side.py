@@ -12,6 +12,7 @@ import numpy as np
 
 from hub2hf.analysis.flow import Flow
 from hub2hf.analysis.inline import resolved
+from hub2hf.analysis.joined import joined_in, lookups
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
@@ -27,10 +28,12 @@ from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.values import Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, tensor_of
 
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the slices so
+Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
@@ -54,7 +57,8 @@ class EncoderSide:
         self.model, self.graph = model, graph
         self.output = resolved(self.graph, output)
         order = order_of(self.graph, [self.output])
-        leaves = self._apart(self._leaves(order), order)
+        leaves, order = self._together(self._leaves(order), order)
+        leaves = self._apart(leaves, order)
         self.flow = Flow(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
         self.encoder = recognise(self.flow)
         self.conditionals = self.flow.conditionals(self.encoder.ids)
@@ -64,7 +68,7 @@ class EncoderSide:
         self._thaw()
         self.ids = self.encoder.ids
 
-    def _leaves(self, nodes: Sequence[Node]) -> dict[str, tuple[str, tuple[slice, ...]]]:
+    def _leaves(self, nodes: Sequence[Node]) -> Places:
         """Return node → (variable, part of the whole variable) of what may be weights."""
         bindings = {node.name: self.model.variable_binding(node.name) for node in nodes if node.op in VARIABLE_OPS}
         variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
@@ -80,9 +84,31 @@ class EncoderSide:
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return {name: (name, ()) for name in self.frozen}
 
-    def _apart(
-        self, leaves: dict[str, tuple[str, tuple[slice, ...]]], order: Sequence[Node]
-    ) -> dict[str, tuple[str, tuple[slice, ...]]]:
+    def _together(self, leaves: Places, order: list[Node]) -> tuple[Places, list[Node]]:
+        """Make one variable of those that hold the rows of one table; return `leaves` and `order` as they are then."""
+        self.lookups = lookups(self.graph, order, leaves, self.shapes)
+        self.joined: dict[str, Joined] = {}
+        if not self.lookups:
+            return leaves, order
+        self.graph = joined_in(self.graph, self.lookups)
+        inside = {node for lookup in self.lookups for node in lookup.nodes}
+        kept = {node: leaf for node, leaf in leaves.items() if node not in inside}
+        values = Values(self.model.checkpoint if self.model.has_checkpoint else None, self.frozen)
+        for lookup in self.lookups:
+            joined = lookup.joined(leaves)
+            names = [shard.variable for shard in joined.shards]
+            if len({values.stored(name).dtype for name in names}) > 1:
+                raise MappingError(f"{', '.join(names)} make one table, and have several dtypes.", "Report the model.")
+            if len({*names}) > 1 or joined.dealt or joined.rows != self.shapes[names[0]][0]:
+                name = f"{names[0]} and {len(names) - 1} more"
+                self.joined[name] = joined
+                self.shapes[name] = (joined.rows, lookup.width)
+                self.names[name] = tuple(PART.sub("", other) for other in self.names.get(names[0], (names[0],)))
+                names = [name]
+            kept[lookup.node] = (names[0], ())
+        return kept, order_of(self.graph, [self.output])
+
+    def _apart(self, leaves: Places, order: Sequence[Node]) -> Places:
         """Make variables of the parts of those that are used by parts; return `leaves` with these in their place."""
         wholes = {node: leaf for node, (leaf, part) in leaves.items() if not part}
         parts = parts_of(self.graph, order, wholes, self.shapes)
@@ -107,6 +133,7 @@ class EncoderSide:
     def _thaw(self) -> None:
         """Make variables of the constants that hold weights: they are run on substitutes too."""
         divided = {part.whole for part in self.parts.values() if part.name in self.owners}
+        divided |= {shard.variable for joined in self.joined.values() for shard in joined.shards}
         self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
             thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
@@ -153,7 +180,8 @@ class EncoderSide:
             MappingError: the weights are used in a way that the class of its architecture cannot.
         """
         encoder = self.encoder
-        watched = Watched(encoder.taps, self.ids, self.conditionals, encoder.head.watched())
+        asked = frozenset(lookup.ids for lookup in self.lookups if lookup.ids is not None)
+        watched = Watched(encoder.taps, self.ids, self.conditionals, encoder.head.watched() | asked)
         first = replace(watched, kept=watched.kept | encoder.entering(), outputs=others or {})
         run = ObservedRun(self.graph, self.output, first, substitutes, given[0])
         asking = self._asking(run)
@@ -162,6 +190,7 @@ class EncoderSide:
         read: dict[str, Any] = {**encoder.read(run, found)}
         believed = Believed(encoder, read, self._tensors(found, rows))
         proved = prove(run, believed)
+        self._check_lookups(run)
         self._taps = proved.taps
         assert proved.head is not None  # the first run is of all stages
         believed = replace(believed, head=proved.head)
@@ -169,10 +198,12 @@ class EncoderSide:
         for more in given[1:]:
             again = ObservedRun(self.graph, self.output, watched, substitutes, more)
             prove(again, believed, range(proved.row, proved.row + 1))
+            self._check_lookups(again)
             chosen |= again.chosen
         self._check_chosen(chosen)
         mapped = tuple(self._of_whole(self._with_row(item, proved.row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
+        used |= {shard.variable for joined in self.joined.values() for shard in joined.shards}
         stored = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
         blueprint = EncoderBlueprint(
             **read,
@@ -186,9 +217,15 @@ class EncoderSide:
             mapped=mapped,
             unused=tuple(sorted(stored - used)),
             frozen=self.frozen,
+            joined=self.joined,
         )
         mapped = tuple(map(self._named, encoder.architecture.finished(mapped, blueprint)))
         return replace(blueprint, mapped=mapped), dict(proved.named)
+
+    def _check_lookups(self, run: ObservedRun) -> None:
+        for lookup in self.lookups:
+            if lookup.ids is not None:
+                lookup.check(run.value(lookup.ids))
 
     def _of_whole(self, item: Mapped) -> Mapped:
         """Return the pair of a variable as it is stored."""

@@ -175,6 +175,8 @@ def _gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     batched += np.ndim(indices) if batched < 0 else 0
     if ((np.asarray(indices) < 0) | (np.asarray(indices) >= np.shape(x)[axis])).any():
         raise IndexError(f"an index is outside the {np.shape(x)[axis]} entries along the axis {axis}")
+    if not batched and not np.asarray(x).flags.c_contiguous:  # np.take would lay out all of it
+        return (x[(*[slice(None)] * (axis % np.ndim(x)), np.asarray(indices))],)
     if not batched:
         return (np.take(x, indices, axis=axis),)
     bounded(node, (*np.shape(indices), *np.shape(x)[batched:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -201,6 +201,19 @@ class Checkpoint:
         if all(piece.slice is None or piece.slice.rows_only for piece in pieces):
             return self._stream_pieces(variable, size)
         return _chunks(self.read(name), size)
+
+    def stream_rows(self, name: str, start: int, rows: int, chunk_bytes: int = 4 << 20) -> Iterator[memoryview] | None:
+        """Do as :meth:`stream` with the rows that one slice holds alone; None where no slice holds just these.
+
+        Raises:
+            CheckpointError: see :meth:`stream`.
+        """
+        variable = self.variable(name)
+        for piece in variable._pieces:
+            part = piece.slice
+            if part is not None and part.rows_only and (part.starts[0], part.shape[0]) == (start, rows):
+                return self._stream_pieces(replace(variable, _pieces=(piece,)), max(1, chunk_bytes))
+        return None
 
     def verify(self, name: str, chunk_bytes: int = 4 << 20) -> None:
         """Read a variable in bounded memory (strings: whole) only to check its CRC32C.

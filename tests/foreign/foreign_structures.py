@@ -21,6 +21,8 @@ from builders import VOCABULARY, _control_flow
 
 v1 = tf.compat.v1
 PARTS = ("query", "key", "value")
+PARTITIONED = ("div", "mod", "concat")
+SHARDED = (*PARTITIONED, "chosen", "masked", "nested", "uneven", "unlike", "switched")
 STACKED = "encoder/layers"
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
@@ -30,7 +32,9 @@ class Form:
     """One encoder.
 
     Attributes:
-        words: "gather", "one_hot", "one_hot_flat", "clip" (or "clip_early", wrongly), "cond".
+        words: "gather", "one_hot", "one_hot_flat", "clip" (or "clip_early", wrongly), "cond"; of a table in shards: "div",
+            "mod" and "concat" of a partitioned variable; "chosen", "masked", "nested" of several; "uneven", "unlike",
+            "switched", which no table has.
         types: "given" as ids that are gathered, "given_one_hot", or "row", "slice", "one_hot": row 0 for all.
         places: "slice", "gather", "one_hot".
         kernels: "plain", "turned" (stored [outputs, inputs]), "transposed" (the same, by a Transpose node), "apart"
@@ -238,13 +242,57 @@ def dropped(x: Any, form: Form) -> Any:
     return x
 
 
+def partitioned(ids: Any, get: Store, pieces: int) -> Any:
+    """Look ids up in a partitioned variable."""
+    with v1.variable_scope("", reuse=v1.AUTO_REUSE):
+        table = v1.get_variable(
+            get.called("embeddings/word_embeddings"),
+            [pieces, get.form.hidden],
+            tf.float32,
+            v1.random_normal_initializer(0.0, 0.05, seed=5),
+            partitioner=v1.fixed_size_partitioner(3),
+        )
+    if get.form.words == "concat":
+        return tf.gather(tf.convert_to_tensor(table), ids)
+    return v1.nn.embedding_lookup(table, ids, partition_strategy=get.form.words)
+
+
+def sharded(ids: Any, get: Store, pieces: int) -> Any:
+    """Look ids up in a table whose thirds are variables of their own."""
+    style, hidden = get.form.words, get.form.hidden
+    third = -(-pieces // 3)
+    counts = (
+        [third, third, pieces - 2 * third] if style != "uneven" else [third + 5, third + 5, pieces - 2 * third - 10]
+    )
+    parts = [get(f"embeddings/word_embeddings/part_{i}", [count, hidden], 0.05) for i, count in enumerate(counts)]
+    if style == "nested":
+        return tf.gather(tf.concat([tf.concat(parts[:2], 0), parts[2]], 0), ids)
+    within, owner = ids % third, ids // third
+    held = [tf.gather(part, tf.minimum(within, count - 1)) for part, count in zip(parts, counts, strict=True)]
+    if style == "chosen":
+        x = tf.where(tf.equal(owner, 1)[..., tf.newaxis], held[1], held[2])
+        return tf.where(tf.equal(owner, 0)[..., tf.newaxis], held[0], x)
+    if style in ("masked", "unlike"):
+        held[2] *= 0.5 if style == "unlike" else 1.0  # the last shard is half as large
+        return tf.add_n([x * tf.cast(tf.equal(owner, i), tf.float32)[..., tf.newaxis] for i, x in enumerate(held)])
+    if style == "switched":  # in long texts the first two change places
+        owner = tf.where((tf.shape(ids)[1] > 40) & (owner < 2), 1 - owner, owner)
+    flat = tf.reshape(owner, [-1])
+    rows = tf.dynamic_partition(tf.reshape(within, [-1]), flat, 3)
+    places = tf.dynamic_partition(tf.range(tf.size(ids)), flat, 3)
+    found = tf.dynamic_stitch(places, [tf.gather(part, row) for part, row in zip(parts, rows, strict=True)])
+    return tf.reshape(found, [tf.shape(ids)[0], -1, hidden])
+
+
 def embedded(ids: Any, types: Any, get: Store, pieces: int) -> Any:
     form, hidden = get.form, get.form.hidden
-    words = get("embeddings/word_embeddings", [pieces, hidden], 0.05)
+    words = None if form.words in SHARDED else get("embeddings/word_embeddings", [pieces, hidden], 0.05)
     kinds = get("embeddings/token_type_embeddings", [2, hidden], 0.05)
     places = get("embeddings/position_embeddings", [form.positions, hidden], 0.05)
     shape = tf.shape(ids)
-    if form.words == "one_hot":
+    if form.words in SHARDED:
+        x = (partitioned if form.words in PARTITIONED else sharded)(ids, get, pieces)
+    elif form.words == "one_hot":
         x = tf.einsum("blv,vh->blh", tf.one_hot(ids, pieces), words)
     elif form.words == "one_hot_flat":
         x = tf.reshape(tf.matmul(tf.one_hot(tf.reshape(ids, [-1]), pieces), words), [shape[0], shape[1], hidden])

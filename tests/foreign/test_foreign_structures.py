@@ -48,6 +48,12 @@ GOOD = {
     "layers stacked, in a loop of TensorFlow 1": Form(stacked="loop", legacy=True),
     "names that say nothing": Form(names="blind", joined="one", split="unstack"),
     "names that swap query and key": Form(names="swapped"),
+    "a partitioned variable, looked up by turns": Form(words="mod"),
+    "a partitioned variable, looked up in order": Form(words="div", resource=True),
+    "a partitioned variable, put together": Form(words="concat"),
+    "shards, one of which is chosen, frozen": Form(words="chosen", frozen=True),
+    "shards that are added under masks": Form(words="masked"),
+    "shards put together twice": Form(words="nested"),
     "frozen": Form(frozen=True),
     "frozen, joined": Form(frozen=True, joined="concat", dropout="cond", words="one_hot", types="row"),
     "mask of minus infinity": Form(twist="infinite"),
@@ -74,6 +80,9 @@ WRONG = {
     "cut_off": "none of",
 }
 
+# Words → what the error must say: rows that no id leads to, a shard that is scaled, another shard for long texts.
+SHARDED_WRONGLY = {"uneven": "three tables", "unlike": "three tables", "switched": "every id up in the same row"}
+
 
 def apart(built: Built, out: Path) -> float:
     """Return how far the converted folder is from TensorFlow, over a batch of texts of all lengths."""
@@ -99,6 +108,13 @@ def test_another_computation_is_refused(twist: str, tmp_path: Path) -> None:
         hub2hf.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
     assert WRONG[twist] in str(refusal.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("words", "named"), SHARDED_WRONGLY.items())
+def test_shards_that_make_no_table_are_refused(words: str, named: str, tmp_path: Path) -> None:
+    built = build(tmp_path / "model", Form(words=words, layers=1))
+    with pytest.raises(Hub2HFError, match=named):
+        hub2hf.convert(built.folder, tmp_path / "out", vocab=VOCABULARY)
 
 
 def test_ids_that_are_changed_far_up_are_refused(tmp_path: Path) -> None:
