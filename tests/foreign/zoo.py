@@ -7,6 +7,7 @@ from dataclasses import replace
 import zoo_encoders as z
 from zoo_base import v2
 from zoo_encoders import Encoder
+from zoo_minds import MINDS
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
 from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_others import OTHER
@@ -83,7 +84,7 @@ HUB = {
 
 RIGHT: dict[str, Model] = {
     **{"text-" + name: Model(text, google_encoder) for name, text in {**RULE, **MORE_TEXTS}.items()},
-    **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS}.items()},
+    **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS, **MINDS}.items()},
     **{"form-" + name: model for name, model in FORMS.items()},
 }
 
