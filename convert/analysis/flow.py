@@ -306,7 +306,7 @@ class Flow:
         """
         gammas, additions = self._region(depth, "multiply"), self._region(depth, "add")
         where = f"after {depth} products by weights" if depth else "after the embeddings"
-        if len(gammas) != 1 or len(gammas[0].leaves) != 1:
+        if len({join.leaves for join in gammas}) != 1 or len(gammas[0].leaves) != 1:
             found = self.shown([leaf for join in gammas for leaf in join.leaves]) if gammas else "none"
             raise MappingError(f"One LayerNorm should follow {where}, with one gamma; found: {found}.", REPORT)
         if len(additions) != (2 if depth else 1) or len(additions[-1].leaves) != 1:
@@ -332,7 +332,7 @@ class Flow:
         return Dense(product, additions[0])
 
     def end_of(self, norm: Norm) -> TensorRef | None:
-        """Return the tensor that a LayerNorm ends with: the first that every way from its gamma and beta to the output
+        """Return the tensor that a LayerNorm ends with: the first that every way from its gammas and beta to the output
         leads through. None where the ways meet nowhere before the output."""
         name = self.output.node
         before, after = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)  # ways to a node, and on from it
@@ -340,8 +340,10 @@ class Flow:
         for node in reversed(self.nodes.values()):
             for ref in node.inputs:
                 after[ref.node] += after[node.name]
+        gammas = [join for join in self.at(norm.gamma.depth, "multiply") if join.leaves == norm.gamma.leaves]
+        taking = [join.node.name for join in (*gammas, norm.beta)]
         for node in self.nodes.values():
-            starts = sum(join.node.name == node.name for join in (norm.gamma, norm.beta))
+            starts = taking.count(node.name)
             before[node.name] = starts + sum(before[ref.node] for ref in node.inputs)
         meeting = (node for node in self.nodes if before[node] and before[node] * after[node] == before[name])
         found = next(meeting, name)

@@ -7,6 +7,7 @@ their rows; and again on the ids of every probe, since a graph may do something 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,7 @@ MEETING = CHOOSING | {"Add", "AddV2", "AddN"}  # of rows made 0 where they are n
 CARRYING = MEETING | PASSING | {"Reshape", "Cast", "Mul", "ExpandDims", "Squeeze"}
 ASKED = 4096  # ids at a time
 FIRST = 128  # ids that are asked before all are
+PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the parts so
 NARROW = 2  # columns are enough to tell rows by
 
 Leaves = Mapping[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
@@ -208,6 +210,7 @@ class _Searching:
     ) -> None:
         # Constants that hold weights are asked as variables are.
         asked = {name: Node.made(name, "VariableV2") for name in sizes}
+        self.leaves = leaves
         self.graph, self.order, self.sizes = Graph({**graph.nodes, **asked}, graph.functions), order, sizes
         self.at = {node.name: i for i, node in enumerate(order)}
         self.still: dict[str, bool] = {}  # whether a node depends on nothing that is fed
@@ -248,7 +251,7 @@ class _Searching:
         width, found = self.sizes[min(nodes)][1], TensorRef(node.name)
         if self.still[node.name]:
             names = self._in_turn(node)
-            if sorted(names) != sorted(rows) or not self._only_looked_up(node):
+            if sorted(names) != sorted(rows) or not (self._only_looked_up(node) or self._one_is_meant(names)):
                 return None
             counts = tuple(rows[name] for name in names)
             return Lookup(self.graph, names, counts, width, None, found, np.arange(sum(counts)))
@@ -267,6 +270,11 @@ class _Searching:
             return ()
         parts = [self._in_turn(self.graph.node(ref.node)) for ref in node.inputs[:-1]]
         return tuple(name for part in parts for name in part) if all(parts) else ()
+
+    def _one_is_meant(self, names: Sequence[str]) -> bool:
+        """Whether names say that these are parts of one variable: kernels of several may be put together, too."""
+        stems = {PART.sub("", self.leaves[name][0]) for name in names}
+        return len(stems) == 1 and not any(self.leaves[name][0] in stems for name in names)
 
     def _only_looked_up(self, node: Node) -> bool:
         users = self.users.get(TensorRef(node.name), [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -12,7 +11,7 @@ import numpy as np
 
 from hub2hf.analysis.flow import Flow
 from hub2hf.analysis.inline import resolved
-from hub2hf.analysis.joined import joined_in, lookups
+from hub2hf.analysis.joined import PART, joined_in, lookups
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
@@ -32,7 +31,6 @@ from hub2hf.savedmodel.values import Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, tensor_of
 
-PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the slices so
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 

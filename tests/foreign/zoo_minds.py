@@ -52,13 +52,6 @@ def dense_of_shards(x: Any, w: World, name: str, inputs: int, outputs: int) -> A
     return v2.tensordot(x, v2.concat(parts, 0), 1) + z.bias(w, name, outputs)
 
 
-def dense_left(x: Any, w: World, name: str, inputs: int, outputs: int) -> Any:
-    """The kernel is on the left: (K' x')'."""
-    rows = v2.transpose(v2.reshape(x, [-1, inputs]))
-    y = v2.transpose(v2.matmul(z.kernel(w, name, inputs, outputs), rows, transpose_a=True))
-    return v2.reshape(z.bias(w, name, outputs) + y, v2.concat([v2.shape(x)[:-1], [outputs]], 0))
-
-
 def norm_double(x: Any, w: World, name: str) -> Any:
     gamma, beta = z._scales(w, name)
     y = v2.cast(x, v2.float64)
@@ -195,7 +188,6 @@ MINDS: dict[str, Encoder] = {
     "mask-chosen": Encoder(mask=mask_kept, attention=attention_chosen, norm=norm_variance),
     "double": Encoder(dense=dense_double, unit=unit_double),
     "kernels-of-shards": Encoder(dense=dense_of_shards),
-    "kernels-on-the-left": Encoder(dense=dense_left),
     "norm-squares": Encoder(norm=norm_squares, first=first_masked),
     "orders": Encoder(attention=attention_orders, embeddings=embeddings_added),
     "values-on-the-left": Encoder(attention=attention_transposed),
