@@ -194,7 +194,7 @@ class Flow:
             leaf
             for join in self._joins[0]
             for leaf in join.leaves
-            if join.kind == "table" or (join.kind != "other" and not self._is_vector(leaf))
+            if join.kind == "table" or join.node.op == "Pack" or (join.kind != "other" and not self._is_vector(leaf))
         )
         return sorted(found, key=lambda leaf: -prod(self.shapes[leaf][:-1]))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import Forks
 from loopback import Served
 from references import EMBEDDED
 from sources_fixtures import contents, packed
@@ -314,13 +315,12 @@ def test_without_kagglehub_what_needs_an_account_is_told(
         resolve(str(KAGGLE))
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "hub2hf", *arguments], capture_output=True, text=True, check=False)
-
-
 def test_the_command_fetches_converts_and_lists(
-    server: Server, tarball: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tarball: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: Forks
 ) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return forks.run("from hub2hf.cli import main; main()", *arguments, env=os.environ)
+
     monkeypatch.setenv("HUB2HF_TFHUB_ENDPOINT", server[0])
     server[1][PATH] = Served(tarball)
     server[1]["/m.tgz"] = Served(tarball)

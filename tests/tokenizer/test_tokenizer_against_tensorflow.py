@@ -30,7 +30,7 @@ from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
 from hub2hf.tokenizer.oniguruma import Oniguruma
 from hub2hf.tokenizer.pipeline import build_pipeline
 
-SAMPLE, SMALL_SAMPLE = 100, 1500
+SAMPLE, SMALL_SAMPLE = 250, 1500  # `make fuzz` has all
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)

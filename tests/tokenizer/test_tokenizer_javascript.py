@@ -24,7 +24,7 @@ RULES: dict[str, tuple[TextBlueprint, int]] = {  # and the size of the sample: f
     "cased": (bert_operations(lower_case=False), 400),
     "uncased": (bert_operations(lower_case=True), 1000),
 }
-MOST = 20_000
+MOST = 9_000
 
 in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node's packages")
 
@@ -33,7 +33,7 @@ in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
     vocabulary, compared = alphabet_vocabulary(tmp_path), 0
-    fewer = 1 if library == LIBRARIES[0] else 20  # the other runs the same code
+    fewer = 3 if library == LIBRARIES[0] else 30  # of `make fuzz`; the other runs the same code
     for rules, (text, sample) in RULES.items():
         whole = replace(text, vocabulary=vocabulary)
         compiled = CompiledSide(whole, tmp_path)
@@ -42,7 +42,7 @@ def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
                 count, different = compare(texts(), compiled, ids)
                 assert not different, (rules, family)
                 compared += count
-    assert compared > (MOST if fewer == 1 else MOST // 8)
+    assert compared > (MOST if fewer == 3 else MOST // 6)
 
 
 @in_node

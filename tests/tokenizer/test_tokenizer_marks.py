@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
@@ -110,7 +110,11 @@ def test_marks_are_in_the_order_of_tensorflow(lower_case: bool, tmp_path: Path) 
     missing = {"##" + mark for mark in KEPT} - set(pieces)
     vocabulary.write_text("\n".join([*pieces[:-1], *sorted(missing), ""]), encoding="utf-8", newline="\n")
     text = replace(bert_operations(lower_case), vocabulary=vocabulary)
-    count, different = compare(texts(), BertSide(text), CompiledSide(text, tmp_path))
+    count, different = compare(
+        islice(texts(), 0, None, 1 if lower_case else 9),  # without folding, marks stay where they are
+        BertSide(text),
+        CompiledSide(text, tmp_path),
+    )
     print(f"{count} texts, {len(different)} differences")
     assert not different
 

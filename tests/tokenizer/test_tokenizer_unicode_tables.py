@@ -49,9 +49,16 @@ def test_scripts_and_white_space() -> None:
     texts = edges(*scripts().values(), blank)
     assert [count == 0 for count in words(texts)] == [ord(text) in blank for text in texts]
     anchors = {name: chr((codes - blank).ranges[0][0]) for name, codes in scripts().items()}
-    owner = {name: [text for text in texts if ord(text) in codes] for name, codes in scripts().items()}
-    for name, members in owner.items():
-        assert set(words([anchors[name] + text + anchors[name] for text in members])) == {1}, name
+    owner: dict[str, list[str]] = {name: [] for name in anchors}
+    names_of = np.full(LAST + 1, "", object)
+    for name, codes in scripts().items():
+        for low, high in codes.ranges:
+            names_of[low : high + 1] = name
+    for text in texts:
+        owner[names_of[ord(text)]].append(text)
+    alike = [(name, text) for name, members in owner.items() for text in members]
+    counts = words([anchors[name] + text + anchors[name] for name, text in alike])
+    assert not [pair for pair, count in zip(alike, counts, strict=True) if count != 1]
     names = sorted(anchors)
     assert set(words([anchors[a] + anchors[b] for a in names for b in names if a < b])) == {2}
 
