@@ -33,12 +33,12 @@ def _run() -> None:
         _fail(str(error), asked)
     except Stopped as stopped:
         print(
-            "hub2hf: stopped; nothing half-written was left. A download goes on from here when it is run again.",
+            "hub2hf: stopped; nothing half-written was left behind. A download resumes when the command is run again.",
             file=sys.stderr,
         )
         sys.exit(stopped.code)
     except MemoryError:
-        _fail("There is not enough memory. Close other programs, or use a larger machine.", asked)
+        _fail("There is not enough memory. Close other programs, or use a machine with more.", asked)
     except OSError as error:
         if error.filename is None:
             _drop_output()

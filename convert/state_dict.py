@@ -153,7 +153,7 @@ def _rule_of(name: str, rules: tuple[Rule, ...], other: str) -> tuple[Rule, int]
                 return rule, int(match.groupdict().get("i") or 0)
     raise MappingError(
         f"Variable '{name}' reaches the output and has no rule.",
-        "The model is no plain encoder, or names its variables in an unknown way: report it.",
+        "The model is not a plain encoder, or names its variables in an unknown way: report it.",
     )
 
 

@@ -75,6 +75,6 @@ def export_to(folder: Path, target: str, out: Path | None, dtype: str, force: bo
         )
     if dtype not in wanted.dtypes:
         raise ExportError(
-            f"The target '{target}' is not to be had in '{dtype}'.", f"Known are: {', '.join(wanted.dtypes)}."
+            f"The target '{target}' cannot be exported as '{dtype}'.", f"Known are: {', '.join(wanted.dtypes)}."
         )
     return wanted.run(folder, out, dtype, force)

@@ -5,7 +5,7 @@ vary is an option, so that tests can show that the reader reads it rather than k
 
 Run: python scripts/build_reference_model.py OUT --size mini --vocabulary vocab.txt
 With --family bert-tf2 it is an encoder of the TF2 family, and its preprocessor, of scripts/build_tf2_model.py.
-Needs TensorFlow and TF.Text (`pip install hub2hf[tensorflow]`).
+Needs TensorFlow and TF.Text (`pip install '.[tensorflow]'`).
 """
 
 from __future__ import annotations

@@ -284,7 +284,7 @@ class TestAssets:
 
     @pytest.mark.parametrize("name", ["../secret", "a/../../secret", "/etc/passwd", "", "..\\secret", "c:x", "a\nb"])
     def test_do_not_lead_elsewhere(self, folder: Path, name: str) -> None:
-        with pytest.raises(SourceError, match="no file of its assets"):
+        with pytest.raises(SourceError, match="not among its assets"):
             read_assets(folder, self.graph(name))
 
     def test_are_no_links_out_and_not_missing(self, folder: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     (tmp_path / "latin.txt").write_bytes("Größe\n".encode("latin-1"))
     wrong = {
         "no sentences in xx": ["--languages", "de,xx"],
-        "Unknown surface nonsense": ["--surfaces", "nonsense"],
+        "Unknown way of loading: nonsense": ["--surfaces", "nonsense"],
         "absent.toml is not a file of tolerances: No such file": ["--tolerances", "absent.toml"],
         "'measured' is missing": ["--tolerances", "no-measure.toml"],
         "absent.txt cannot be read": ["--sentences", "absent.txt"],

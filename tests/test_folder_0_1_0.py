@@ -157,5 +157,5 @@ def test_what_had_a_wide_tolerance_is_what_need_not_be_exact(number: int) -> Non
 
 
 def test_what_it_cannot_have_said_is_refused() -> None:
-    with pytest.raises(ValueError, match="is no witness"):
+    with pytest.raises(ValueError, match="is not a witness"):
         from_json({**frozen(PROOF), "witness": "JAX 1"})

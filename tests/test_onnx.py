@@ -365,7 +365,7 @@ def test_what_cannot_be_added_to_is_refused_and_stays_as_it_is(folder: Path, tmp
         assert contents(folder) == before
 
     assert_refused(r"There is no target 'tflite'. Known are: onnx", target="tflite")
-    assert_refused(r"not to be had in 'int8'. Known are: float32, float16", dtype="int8")
+    assert_refused(r"cannot be exported as 'int8'. Known are: float32, float16", dtype="int8")
     assert_refused(r"makes no folder of its own. Leave out OUT", out=tmp_path / "out")
     with filelock.FileLock(folder / ".hub2hf.lock"):
         assert_refused("Another process is adding to")

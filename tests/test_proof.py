@@ -236,7 +236,7 @@ class TestReading:
     )
     def test_what_is_of_another_type_is_refused(self, folder: Path, change: dict[str, Any]) -> None:
         rows = [{**to_json(proof(row()), CONVERTER)["rows"][0], **change}]
-        with pytest.raises(ExportError, match=r"cannot be read: .* is no (number|whole number|text)\. Verify"):
+        with pytest.raises(ExportError, match=r"cannot be read: .* is not (a number|a whole number|text)\. Verify"):
             read_proof(folder, self.written(folder, rows=rows))
 
     @pytest.mark.parametrize("number", [0, FORMAT + 1, "2", None])
@@ -354,7 +354,7 @@ def read(folder: Path, **changes: Any) -> Manifest:
 def test_a_manifest_names_files_of_its_folder_only(name: str, tmp_path: Path) -> None:
     entry = {"bytes": 1, "sha256": "0" * 64}
     assert read(tmp_path, files={"1_Pooling/config.json": entry}).files
-    with pytest.raises(ExportError, match="no file of a folder"):
+    with pytest.raises(ExportError, match="not a file inside the folder"):
         read(tmp_path, files={name: entry})
 
 
@@ -381,5 +381,5 @@ def test_a_manifest_of_an_earlier_version_is_read_and_written_as_of_this_one(tmp
 
 @pytest.mark.parametrize("entry", [{"bytes": -1, "sha256": "0" * 64}, {"bytes": 1, "sha256": "0"}])
 def test_sizes_and_hashes_that_are_none_are_refused(entry: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="size or hash of 'a' is none"):
+    with pytest.raises(ExportError, match="the size or hash of 'a' is malformed"):
         read(tmp_path, files={"a": entry})

@@ -64,7 +64,7 @@ def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
-    with pytest.raises(SourceError, match=r"Unknown surface flax\. Known are: automodel, fastembed, haystack"):
+    with pytest.raises(SourceError, match=r"Unknown way of loading: flax\. Known are: automodel, fastembed, haystack"):
         chosen(["bert", "flax"], FILES)
 
 

@@ -221,7 +221,7 @@ BAD: dict[str, tuple[Change, str]] = {
     "no weights": (remove("model.safetensors"), "weights"),
     "no tokenizer": (remove("tokenizer.json", "vocab.txt"), "tokenizer"),
     "no configuration": (remove("config.json"), "config.json"),
-    "NaN weights": (nan_weights, "no numbers"),
+    "NaN weights": (nan_weights, "contain NaN"),
     "more pieces than embeddings": (more_pieces_than_embeddings, "cannot be run as automodel"),
     "other hidden size": (other_size, "16 numbers"),
 }
@@ -259,7 +259,7 @@ def test_a_recording_of_another_model_is_refused(port: Path, golden: Path) -> No
 def test_wrong_questions_are_refused(folder: Path, golden: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="tlh"):
         hub2hf.verify(EMBEDDED, folder, languages=["tlh"])
-    with pytest.raises(SourceError, match="Unknown surface flax"):
+    with pytest.raises(SourceError, match="Unknown way of loading: flax"):
         hub2hf.verify(EMBEDDED, folder, surfaces=["flax"])
     with pytest.raises(SourceError, match="neither a folder nor a repository"):
         hub2hf.verify(EMBEDDED, "nobody/nothing")

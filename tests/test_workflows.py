@@ -111,8 +111,9 @@ def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) ->
     assert code == 1
     assert "NOT THE SAME" in summary
     assert "AutoModel" in summary
-    verdict, told = (tmp_path / "output").read_text(encoding="utf-8").splitlines()
+    verdict, told, worst = (tmp_path / "output").read_text(encoding="utf-8").splitlines()
     assert (verdict, told[:22]) == ("verdict=different", "summary=NOT THE SAME: ")
+    assert 0 < float(worst.removeprefix("worst=")) < 2e-6
 
 
 def test_the_reusable_workflow_verifies_a_port_of_a_source_that_takes_ids(

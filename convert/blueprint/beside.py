@@ -186,6 +186,6 @@ class _EncoderOfIds:
         if outputs.get("sequence_output", last) != last:
             raise GraphError(f"The output 'sequence_output' is not that of {last}.", REPORT)
         if "sequence_output" in self._others() and "sequence_output" not in outputs:
-            raise GraphError("The output 'sequence_output' is no stage of the encoder that was read.", REPORT)
+            raise GraphError("The output 'sequence_output' is not a stage of the encoder that was read.", REPORT)
         self.chosen.settle(outputs)
         return outputs | {self.output: EMBEDDING}

@@ -92,7 +92,7 @@ class Chosen:
             raise ambiguous(
                 [self.entry],
                 f"The output '{self.output}' is called as embeddings are, but {_listed(left)} could be the embedding "
-                "as well and is no stage of the same encoder",
+                "as well and is not a stage of the same encoder",
             )
 
 

@@ -125,7 +125,7 @@ class EncoderSide:
             raise MappingError(
                 f"Variables reach the output and have no place in a {self.encoder.architecture.title} encoder: "
                 f"{self.flow.shown(left)}.",
-                "The model is no plain encoder of that kind: report it.",
+                "The model is not a plain encoder of that kind: report it.",
             )
 
     def _thaw(self) -> None:

@@ -73,5 +73,6 @@ def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
         found = verbs.verify(source, out, progress=progress)
     if people:
+        print()
         proving.tell(found, None, as_json=False, quiet=False)
     return report_json(found), summary(found), found.equivalent

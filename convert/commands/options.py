@@ -34,7 +34,9 @@ Corpus = Annotated[
     ),
 ]
 Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a line: text, or language<TAB>text.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no advice: print the answer, a line.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only the answer, in one line: no progress, no advice.")
+]
 
 
 def _note(context: typer.Context, as_json: bool) -> bool:

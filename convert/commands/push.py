@@ -25,7 +25,7 @@ def run(
     revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it is not there.")] = None,
     message: Annotated[str | None, typer.Option(help="The message of the commit.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be published, without a network too; touch nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be published, and change nothing; works offline too.")
     ] = False,
     allow_unverified: Annotated[
         bool, typer.Option("--allow-unverified", help="Publish without a passing verification; the card says so.")

@@ -33,7 +33,9 @@ def run(
     ] = None,
     languages: options.Languages = "",
     sentences: options.Corpus = None,
-    surfaces: Annotated[str, typer.Option(help=f"{','.join(SURFACES)}; all that apply by default.")] = "",
+    surfaces: Annotated[
+        str, typer.Option(help=f"Only these ways of loading, of {', '.join(SURFACES)}; by default all that apply.")
+    ] = "",
     tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
     integrity: Annotated[

@@ -135,7 +135,7 @@ def _check(folder: Path, target: Target, dtype: str, shards: int | None, engine:
             f"{target.path} cannot be {shards} files.", "Name a folder, without a suffix, and one file or more."
         )
     if not folder.is_dir():
-        raise SourceError(f"{folder} is no folder.", "Name a folder that hub2hf convert made.")
+        raise SourceError(f"{folder} is not a folder.", "Name a folder that hub2hf convert made.")
 
 
 def _engine(name: str, address: str | None, workers: int | None) -> Engine:

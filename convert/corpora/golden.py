@@ -134,7 +134,7 @@ def verify_vectors(
     """
     start, folder = time.monotonic(), Path(candidate)
     if not folder.is_dir():
-        raise SourceError(f"{candidate} is no folder.", "Name a Hugging Face model folder.")
+        raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")
     runtime = runtime or default_runtime(folder)
     found = inputs(str(golden))
     scans, unreadable = scanned(found, text, window)

@@ -131,7 +131,9 @@ class Candidate:
                 raise self._failed("loaded", surface, error) from error
             bad = self._loaded[surface].not_a_number()
             if bad is not None:
-                raise SourceError(f"{self.folder}: the weights '{bad}' hold no numbers.", "Make the folder again.")
+                raise SourceError(
+                    f"{self.folder}: the weights '{bad}' contain NaN or infinity.", "Make the folder again."
+                )
         return self._loaded[surface]
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:

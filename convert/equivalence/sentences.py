@@ -162,4 +162,6 @@ def check_languages(languages: Collection[str], sentences: Iterable[Sentence]) -
 def _refuse_unknown(languages: Collection[str]) -> None:
     if languages:
         names = ", ".join(sorted(languages))
-        raise SourceError(f"There are no sentences in {names}.", "Languages are codes as on the card: de, ja.")
+        raise SourceError(
+            f"There are no sentences in {names}.", "Languages are named by the codes on the card, such as de,ja."
+        )

@@ -61,7 +61,7 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
     unknown = sorted(surfaces.keys() - SURFACES.keys())
     if unknown:
         raise SourceError(
-            f"{source} has a tolerance for {', '.join(unknown)}, which is no way of loading.",
+            f"{source} has a tolerance for {', '.join(unknown)}, which is not a way of loading.",
             f"Known are: {', '.join(SURFACES)}.",
         )
     wide = [name for name, allowed in surfaces.items() if allowed.tolerance > TIGHT]

@@ -203,16 +203,16 @@ def _wrong(content: Any) -> str:
             if not isinstance(where[name], kind):
                 return f"'{name}' is of another type"
     if not SHA256.fullmatch(content["source"]["fingerprint"]):
-        return "the fingerprint is none"
+        return "the fingerprint is not a SHA-256"
     return next(filter(None, (_wrong_file(name, entry) for name, entry in content["files"].items())), "")
 
 
 def _wrong_file(name: str, entry: FileEntry) -> str:
     if not _is_inside(name):
-        return f"'{name[:80]}' is no file of a folder"
+        return f"'{name[:80]}' is not a file inside the folder"
     size = entry["bytes"]
     if type(size) is not int or not 0 <= size < MAX_BYTES or not SHA256.fullmatch(entry["sha256"]):
-        return f"size or hash of '{name[:80]}' is none"
+        return f"the size or hash of '{name[:80]}' is malformed"
     return ""
 
 

@@ -91,7 +91,7 @@ def token() -> str | None:
 
 
 LATER = "Push again then: what was uploaded is not uploaded again."
-LOG_IN = "Log in with hf auth login, or set HF_TOKEN, to a token that may write."
+LOG_IN = "Log in with hf auth login, or set HF_TOKEN; the token needs write access."
 
 
 def redacted(text: str) -> str:

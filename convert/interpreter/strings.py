@@ -74,7 +74,7 @@ def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[
         raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
     points, splits = np.asarray(inputs[0], np.int64), np.asarray(inputs[1])
     if points.size and not 0 <= points.min() <= points.max() <= LAST:
-        raise GraphError(f"Node '{node.name}' is given what is no code point.", "The graph is damaged.")
+        raise GraphError(f"Node '{node.name}' is given what is not a code point.", "The graph is damaged.")
     scripts = script_numbers()[points]
     fresh = np.ones(len(points), bool)
     fresh[1:] = scripts[1:] != scripts[:-1]

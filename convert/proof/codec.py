@@ -124,19 +124,19 @@ def _real(value: float) -> float | str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not text")
     return value
 
 
 def _whole(value: Any) -> int:
     if type(value) is not int:
-        raise TypeError(f"{value!r:.40} is no whole number")
+        raise TypeError(f"{value!r:.40} is not a whole number")
     return value
 
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float) and value not in NUMBERS:
-        raise TypeError(f"{value!r:.40} is no number")
+        raise TypeError(f"{value!r:.40} is not a number")
     return NUMBERS[value] if isinstance(value, str) else float(value)
 
 
@@ -189,7 +189,7 @@ def _conditions_of_format_1(data: Mapping[str, Any], surface: str) -> Conditions
     """Return the conditions of a way, which version 0.1.0 said once for all of them."""
     told = WITNESS.fullmatch(_text(data["witness"]))
     if told is None:
-        raise ValueError(f"{data['witness']!r:.80} is no witness")
+        raise ValueError(f"{data['witness']!r:.80} is not a witness")
     files = READERS["Mapping[str, str]"](data["files"])
     return Conditions(
         tensorflow=told["tensorflow"],

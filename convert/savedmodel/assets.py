@@ -72,7 +72,7 @@ def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:
 def _asset_path(folder: Path, filename: str) -> Path:
     parts = filename.replace("\\", "/").split("/")
     if not filename.isprintable() or ":" in filename or any(part in ("", ".", "..") for part in parts):
-        raise SourceError(f"{folder} names the asset {filename!r}, which is no file of its assets.", FETCH_AGAIN)
+        raise SourceError(f"{folder} names the asset {filename!r}, which is not among its assets.", FETCH_AGAIN)
     path = folder / ASSETS_FOLDER / filename
     try:
         resolved, inside = path.resolve(), (folder / ASSETS_FOLDER).resolve()

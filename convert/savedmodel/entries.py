@@ -118,7 +118,7 @@ class _Reader:
         except UnicodeDecodeError:
             raise CheckpointError(f"The key {raw_key!r} of {self.where} is not UTF-8.", FETCH_AGAIN) from None
         if len(raw_key) > MAX_KEY_BYTES or not key.isprintable():
-            raise CheckpointError(f"The key {key[:50]!r} of {self.where} is no name of a variable.", FETCH_AGAIN)
+            raise CheckpointError(f"The key {key[:50]!r} of {self.where} is not the name of a variable.", FETCH_AGAIN)
         proto = _parse(self.where, "BundleEntryProto", f"variable {key}", self.table[raw_key])
         if proto.dtype not in NUMPY_DTYPES:
             raise self.error(key, f"has the unsupported DataType {proto.dtype}", _UNSUPPORTED)

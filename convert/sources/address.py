@@ -125,7 +125,7 @@ def _tfhub(path: str, query: str) -> TfhubAddress:
     path = re.sub("/{2,}", "/", path).rstrip("/")
     if path.count("/") < 2:
         raise SourceError(
-            f"{TFHUB}{path} is no module.", f"An address looks like {TFHUB}/google/LEALLA/LEALLA-large/1."
+            f"{TFHUB}{path} is not a module.", f"An address looks like {TFHUB}/google/LEALLA/LEALLA-large/1."
         )
     options = [pair for pair in parse_qsl(query) if pair != COMPRESSED]
     return TfhubAddress(f"{TFHUB}{path}" + (f"?{urlencode(options)}" if options else ""))

@@ -53,7 +53,7 @@ def chosen(names: Sequence[str], files: Collection[str]) -> list[Surface]:
     """
     unknown = sorted(set(names) - SURFACES.keys())
     if unknown:
-        raise SourceError(f"Unknown surface {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
+        raise SourceError(f"Unknown way of loading: {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
     return [SURFACES[name] for name in names] if names else applying(files)
 
 

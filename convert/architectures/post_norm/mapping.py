@@ -193,5 +193,5 @@ class Mapper:
         return MappingError(
             f"Variable {self.structure.flow.shown([item.variable])} becomes '{item.key}' {list(item.shape)}, which should "
             f"be {wanted}.",
-            "The checkpoint does not belong to this graph, or it is no such encoder.",
+            "The checkpoint does not belong to this graph, or it is not such an encoder.",
         )
