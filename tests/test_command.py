@@ -63,7 +63,7 @@ def test_verify_takes_a_recording_in_place_of_the_source(
     assert run_hub2hf("verify", "--golden", "recording", "folder", "--languages", "de, ja,")[0] == 0
     arguments, options = verify.given
     assert arguments == (None, "folder")
-    assert (options["golden"], options["languages"], options["surfaces"]) == (Path("recording"), ["de", "ja"], [])
+    assert (options["golden"], options["languages"], options["surfaces"]) == ("recording", ["de", "ja"], [])
     assert find.given == ((), {})
     assert run_hub2hf("verify", "source", "folder")[0] == 0
     assert verify.given[0] == ("found", "folder")

@@ -13,6 +13,7 @@ from hub2hf.bars import progress_bar
 from hub2hf.commands import options, push
 from hub2hf.commands import verify as proving
 from hub2hf.errors import SourceError
+from hub2hf.notices import notice
 
 
 def run(
@@ -46,6 +47,7 @@ def run(
     beside = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
     found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)
     with progress_bar("writing weights", quiet=quiet) as report:
+        notice("reading the model")
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
     told: dict[str, Any] = {"out": str(out), **conversion.manifest}
     line, people = str(out), not (as_json or quiet)

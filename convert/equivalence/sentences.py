@@ -88,7 +88,9 @@ class Distinct:
         Raises:
             SourceError: there are fewer.
         """
-        if len(self.texts) < max(len(self.languages), 1):
+        if not self.texts:
+            raise SourceError("All sentences are blank: they prove nothing.", "Give at least one with text in it.")
+        if len(self.texts) < len(self.languages):
             languages = f"{len(self.languages)} language{'s' if len(self.languages) > 1 else ''}"
             raise SourceError(
                 f"{len(self.texts)} distinct texts that are not blank prove nothing about {languages}.",

@@ -171,7 +171,8 @@ def read_manifest(folder: Path) -> Manifest:
             )
         return Manifest.from_json(content)
     except FileNotFoundError as error:
-        raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", AGAIN) from error
+        step = "Name a folder that hub2hf made, or make one: hub2hf convert SOURCE OUT."
+        raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", step) from error
     except UNREADABLE as error:
         raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", AGAIN) from error
 

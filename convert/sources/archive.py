@@ -32,7 +32,7 @@ MAX_DEPTH: Final = 32
 # Of headers: an extended header of tar and the directory of a zip are read whole, so their size bounds the memory.
 MAX_HEADER_BYTES: Final = 4 << 20
 _CHUNK: Final = 1 << 20
-_NEXT: Final = "Fetch the archive again, or unpack it yourself and give the folder."
+_NEXT: Final = "Give the folder of a SavedModel, or an archive of one; if this is one, fetch it again."
 _GZIP, _ZIP, _TAR = b"\x1f\x8b", b"PK\x03\x04", b"ustar"
 _TAR_MAGIC_AT: Final = 257  # struct posix_header, magic
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, IndexError, OverflowError)
@@ -103,7 +103,7 @@ def _members(file: BinaryIO) -> Iterator[_Member]:
         return _tar_members(_Forward(gzip.GzipFile(fileobj=file, mode="rb")))
     if start[_TAR_MAGIC_AT:].startswith(_TAR):
         return _tar_members(_Forward(file))
-    raise _ArchiveError("it is none of .tar.gz, .tar and .zip")
+    raise _ArchiveError("it is not a .tar.gz, .tar or .zip file")
 
 
 class _Forward:
