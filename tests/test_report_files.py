@@ -126,7 +126,7 @@ class TestHtml:
         assert "<script" not in text
         assert html.escape("<script>alert(1)</script> a|b [bold]x[/bold]") in text
         assert no_controls(text)
-        assert '<span class="esc">\\u202e</span>abc' in text
+        assert '<span class="esc">⟨RIGHT-TO-LEFT OVERRIDE⟩</span>abc' in text
 
     def test_language_and_direction(self) -> None:
         tags = Page(report_html(failing())).tags

@@ -161,22 +161,23 @@ class TestText:
         ("text", "shown"),
         [
             ("", "(empty text)"),
-            ("   ", r"\u0020\u0020\u0020"),
-            ("a\tb\r\n", r"a\tb\r\n"),
-            ("do\x00g\x1b[31m", r"do\u0000g\u001b[31m"),
-            ("\u202edog\u202c", r"\u202edog\u202c"),
-            ("dog\u200cs", r"dog\u200cs"),
+            ("   ", "⟨SPACE × 3⟩"),
+            ("a\tb\r\n", "a⟨TAB⟩b⟨CARRIAGE RETURN⟩⟨NEW LINE⟩"),
+            ("do\x00g\x1b[31m", "do⟨U+0000⟩g⟨U+001B⟩[31m"),
+            ("\u202edog\u202c", "⟨RIGHT-TO-LEFT OVERRIDE⟩dog⟨POP DIRECTIONAL FORMATTING⟩"),
+            ("dog\u200cs", "dog⟨ZERO WIDTH NON-JOINER⟩s"),
             ("می\u200cخواهم", "می\u200cخواهم"),
-            ("\u0301a\u0301", "\\u0301a\u0301"),
-            ("\U000e0067\ud83d", r"\U000e0067\ud83d"),
-            ("a\u00a0b\u3164", r"a\u00a0b\u3164"),
+            ("\u0301a\u0301", "⟨COMBINING ACUTE ACCENT⟩a\u0301"),
+            ("\U000e0067\ud83d", "⟨TAG LATIN SMALL LETTER G⟩⟨U+D83D⟩"),
+            ("a\u00a0b\u3164", "a⟨NO-BREAK SPACE⟩b⟨HANGUL FILLER⟩"),
         ],
     )
-    def test_what_cannot_be_seen_is_escaped(self, text: str, shown: str) -> None:
+    def test_what_cannot_be_seen_is_named(self, text: str, shown: str) -> None:
         assert printable(text) == shown
 
     def test_long_texts_are_cut_and_counted(self) -> None:
         assert printable("a" * 10_000, 10) == "a" * 9 + "… (10,000 characters)"
+        assert printable("a dog runs", 3) == "a… (10 characters)"
 
     def test_language_tags(self) -> None:
         assert [language_tag(name) for name in ("de", "zh-Hant", TRAPS, UNKNOWN, 'x" onload="')] == [
@@ -233,14 +234,28 @@ class TestTerminal:
         assert worst == ["ug", "ja", "zh", "th", "ar"]
         assert re.search(r"^ja .*2 ids  0\.10 ≠$", text, re.M)
         assert "[bold]x[/bold]" in text
-        assert r"\u202eabc\u202c" in text
-        assert "\u0000".encode("unicode_escape").decode() not in text.replace(r"\u0000", "")
+        assert "⟨RIGHT-TO-LEFT OVERRIDE⟩abc" in text
+        assert "⟨U+0000⟩" in text
         assert no_controls(text)
         assert "ug, BertTokenizerFast: differs by NaN" in text
         assert text.index("ug, BertTok") < text.index("en, BertModel") < text.index("ja, BertTok")
         assert "… and 1 more sentence" in text
         assert "… and 2 more in the report" in text
         assert lines[-1] == summary(failing())
+
+    def test_where_most_languages_fail_only_the_worst_are_shown(self) -> None:
+        text = terminal(report([row("snippet", name, 1.0 if n < 41 else 1e-7) for n, name in enumerate(LANGUAGES)]))
+        assert len(re.findall(r"1\.0 ≠$", text, re.M)) == 12
+        assert "… and 97 more languages, most of them not exact either" in text
+
+    def test_the_share_of_a_cause_is_said(self) -> None:
+        causes = [Cause("pooler", "tanh", share=0.934), Cause("rule", "kana", share=0.0), Cause("weights", "1")]
+        found = report([row(difference=0.5)], causes=causes)
+        assert "likely causes: pooler (93 %); rule (under 1 %); and 1 more" in summary(found)
+        assert "likely cause: pooler (93 %)\n" in terminal(found)
+        assert "- **pooler** (93 %): tanh" in report_markdown(found)
+        assert "<h3>pooler (93 %)</h3>" in report_html(found)
+        assert [one["share"] for one in report_json(found)["causes"]] == [0.934, 0.0, None]
 
     def test_a_right_to_left_sentence_has_a_line_of_its_own(self) -> None:
         assert "    גורי כלבים" in terminal(failing()).splitlines()
@@ -249,6 +264,7 @@ class TestTerminal:
         text = terminal(failing(), encoding="ascii")
         assert r"\u05d2" in text
         assert "0.10 !=" in text
+        assert "<RIGHT-TO-LEFT OVERRIDE>abc" in text
 
     def test_a_surface_that_saw_no_such_language(self) -> None:
         assert "not compared" in terminal(report([row("snippet", "ja"), row("automodel", "de")]))

@@ -222,7 +222,6 @@ BAD: dict[str, tuple[Change, str]] = {
     "no tokenizer": (remove("tokenizer.json", "vocab.txt"), "tokenizer"),
     "no configuration": (remove("config.json"), "config.json"),
     "NaN weights": (nan_weights, "contain NaN"),
-    "more pieces than embeddings": (more_pieces_than_embeddings, "cannot be run as automodel"),
     "other hidden size": (other_size, "16 numbers"),
 }
 
@@ -233,6 +232,14 @@ def test_a_bad_candidate_is_one_clear_error(name: str, port: Path) -> None:
     spoil(port)
     with pytest.raises(SourceError, match=said):
         verified(port)
+
+
+def test_texts_with_pieces_that_have_no_embedding_fail_alone(port: Path) -> None:
+    more_pieces_than_embeddings(port)
+    report = hub2hf.verify(None, port, golden=recording_of("lealla-mini"), languages=["traps"], surfaces=["automodel"])
+    assert not report.equivalent
+    assert "cannot be run as AutoModel: IndexError" in report.failures[0].detail
+    assert report.causes[0].name.startswith("tokenizer rule")
 
 
 def test_a_damaged_or_foreign_recording_is_refused(folder: Path, golden: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,11 @@ from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
 from hub2hf.slimming.scope import Scope
-from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen
+from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen, title
 from hub2hf.surfaces.transformers import Pooled
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+PROBES = 8  # texts that a way is tried on which cannot be run on many at once
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
 
 
@@ -126,27 +127,32 @@ class Candidate:
         if surface not in self._loaded:
             notice(f"loading the folder as {surface}")
             try:
-                self._loaded[surface] = SURFACES[surface].load(self.folder, self.ships_our_class)
+                loaded = SURFACES[surface].load(self.folder, self.ships_our_class)
             except Exception as error:  # whatever the libraries raise on a foreign folder
                 raise self._failed("loaded", surface, error) from error
-            bad = self._loaded[surface].not_a_number()
+            bad = loaded.not_a_number()
             if bad is not None:
                 raise SourceError(
                     f"{self.folder}: the weights '{bad}' contain NaN or infinity.", "Make the folder again."
                 )
+            self._loaded[surface] = loaded
         return self._loaded[surface]
 
     def embed(self, surface: str, texts: Sequence[str]) -> Embedded:
         """Return what the folder makes of `texts`, loaded as `surface` does, with ids as the SavedModel numbers them.
 
+        Of a text that it cannot be run on, as one of more pieces than embeddings, ids are empty and the embedding is NaN.
+
         Raises:
-            SourceError: as `load`, or the libraries cannot run it: more pieces than embeddings, for one.
+            SourceError: as `load`, or it cannot be run on any of them.
         """
         loaded = self.load(surface)
         try:
             found = loaded.embed(texts)
         except Exception as error:  # whatever the libraries raise on a foreign folder
-            raise self._failed("run", surface, error) from error
+            if len(texts) == 1:
+                raise self._failed("run", surface, error) from error
+            found = self._singly(surface, texts)
         if self.scope is None:
             return found
         original = self.scope.original_ids
@@ -169,10 +175,53 @@ class Candidate:
         pairs = zip(recording.sentences, recording.ids, strict=True)
         return recording.part([at for at, (sentence, ids) in enumerate(pairs) if scope.answers(sentence.text, ids)])
 
+    def own(self, ids: Sequence[int]) -> list[int]:
+        """Return ids of the SavedModel as the folder numbers them."""
+        own = self.scope.own_ids if self.scope is not None else {}
+        return [own.get(number, number) for number in ids]
+
+    def _singly(self, surface: str, texts: Sequence[str]) -> Embedded:
+        """Return what it makes of texts on some of which it cannot be run.
+
+        Raises:
+            SourceError: it cannot be run on any of a few.
+        """
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # often the long ones are those
+        size = self._size(surface, [texts[i] for i in order[:: -(-len(order) // PROBES)]])
+        ids: list[list[int]] = [[]] * len(texts)
+        embeddings = np.full((len(texts), size), np.nan, np.float32)
+
+        def fill(part: list[int]) -> None:
+            try:
+                found = self._loaded[surface].embed([texts[i] for i in part])
+            except Exception:  # as above
+                for half in (part[: len(part) // 2], part[len(part) // 2 :]) if len(part) > 1 else ():
+                    fill(half)
+                return
+            embeddings[part] = found.embeddings
+            for i, row in zip(part, found.ids, strict=True):
+                ids[i] = row
+
+        fill(order)
+        return Embedded(ids, embeddings)
+
+    def _size(self, surface: str, texts: Sequence[str]) -> int:
+        """Return how many numbers an embedding has, by the first of `texts` that it can be run on."""
+        error: SourceError | None = None
+        for text in texts:
+            try:
+                return int(self.embed(surface, [text]).embeddings.shape[-1])
+            except SourceError as found:
+                error = error or found
+        assert error is not None
+        raise error
+
     def _failed(self, done: str, surface: str, error: Exception) -> SourceError:
-        first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
+        line = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
+        first = " ".join(line.split())
         return SourceError(
-            f"{self.folder} cannot be {done} as {surface}: {first}.", "Check the folder, or leave the surface out."
+            f"{self.folder.name} cannot be {done} as {title(surface)}: {first}.",
+            f"Check the folder, or leave {surface} out.",
         )
 
     @cached_property
@@ -181,8 +230,3 @@ class Candidate:
         loaded = self.load(ENCODER)
         assert isinstance(loaded, Pooled)
         return loaded
-
-    @cached_property
-    def tensors(self) -> Mapping[str, np.ndarray]:
-        """State-dict key → its value as the plain class loads it, float32."""
-        return {key: value.float().numpy() for key, value in self.bert.model.state_dict().items()}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Sentences of each surface whose stages are compared after a failure.
 EXAMINED = 12
+DRAWN = 48  # sentences, evenly from the first chunk, on which likely causes are tried besides those
 AS_NEAR = 1e-5  # of two cosines; float32 round-off in one is 1e-7 to 1e-6
 
 Progress = Callable[[int], None]
@@ -93,9 +94,8 @@ class _Examined:
     worst: list[tuple[float, Recording]] = field(default_factory=list)
 
     def add(self, difference: float, part: Recording) -> None:
-        rank = np.inf if np.isnan(difference) else difference
-        self.worst.append((rank, part))
-        self.worst.sort(key=lambda entry: -entry[0])
+        self.worst.append((difference, part))
+        self.worst.sort(key=lambda entry: (not np.isnan(entry[0]), -entry[0]))
         del self.worst[EXAMINED:]
 
 
@@ -113,10 +113,10 @@ class Verification:
         self.tallies: dict[tuple[str, str], _Tally] = {}
         self.refused: dict[str, SourceError] = {}
         self.unanswered = 0
-        known = (
-            () if candidate.ours else candidate.surfaces
-        )  # what differs in our own folder as it must needs no diagnosis
-        self.examined = {name: _Examined() for name in candidate.surfaces if name in {*candidate.held, *known}}
+        self.drawn: list[Recording] = []
+        # What differs in a folder of ours as it must needs no diagnosis.
+        asked = candidate.held if candidate.ours else candidate.surfaces
+        self.examined = {name: _Examined() for name in candidate.surfaces if name in asked}
 
     def add(self, part: Recording) -> Recording:
         """Compare one chunk of sentences in every way of loading; one that cannot be loaded or run drops out alone.
@@ -129,6 +129,9 @@ class Verification:
         """
         recording = self.candidate.answered(part)
         self.unanswered += len(part.sentences) - len(recording.sentences)
+        if not self.drawn:
+            at = np.linspace(0, len(recording.sentences) - 1, min(DRAWN, len(recording.sentences)), dtype=int)
+            self.drawn = [recording.part([i]) for i in at.tolist()]
         for name in self.candidate.surfaces if recording.sentences else ():
             if name not in self.refused:
                 try:
@@ -181,7 +184,7 @@ class Verification:
                     tally.difference,
                     tally.similarity,
                     allowed.tolerance,
-                    allowed.reason if self.candidate.ours or allowed.measured is not None else "",
+                    allowed.reason if self.candidate.ours or allowed.tolerance > EXACT else "",
                     tally.worst,
                     tally.cosine,
                     tally.neighbours,
@@ -211,6 +214,8 @@ class Verification:
 
         found = []
         for surface, examined in self.examined.items():
+            if surface in self.refused:
+                continue
             for difference, recording in examined.worst:
                 where = departure(self.candidate, surface, recording)
                 language, text = recording.sentences[0]
@@ -223,8 +228,11 @@ class Verification:
             return []
         from hub2hf.equivalence.diagnose import likely_causes
 
-        parts = [part for examined in self.examined.values() for _, part in examined.worst]
-        return likely_causes(self.candidate, failures, parts, model, blueprint)
+        parts = {part.sentences[0]: part for part in self.drawn}
+        for examined in self.examined.values():
+            parts |= {part.sentences[0]: part for _, part in examined.worst}
+        ways = [name for name, examined in self.examined.items() if examined.worst and name not in self.refused]
+        return likely_causes(self.candidate, ways, list(parts.values()), model, blueprint)
 
 
 def verify(

@@ -86,11 +86,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class Cause:
-    """A likely cause of failures: `name` in a few words, `evidence` in a sentence, the sentences that show it."""
+    """A likely cause of failures.
+
+    Attributes:
+        name: a few words.
+        evidence: a sentence.
+        sentences: some that show it.
+        share: how much of the mean difference goes where this alone is mended, at most 1; None where that was not measured.
+    """
 
     name: str
     evidence: str
     sentences: Sequence[str] = ()
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -182,8 +190,8 @@ class Way:
 
     @property
     def reason(self) -> str:
-        """Why it is not exact, where that is known: of the first language in which it is not."""
-        return next((row.reason for row in self.rows if not row.exact), "")
+        """Why it is not exact, where that is known, as it is of ways that need not be."""
+        return "" if self.held else next((row.reason for row in self.rows if not row.exact), "")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hub2hf.proof.record import Failure, Proof, Row, Way
-from hub2hf.proof.text import cosine, count, join, number, printable, tolerance, where
+from hub2hf.proof.text import cosine, count, join, number, printable, share, tolerance, where
 from hub2hf.surfaces import title
 
 
@@ -169,6 +169,6 @@ def felt(way: Way) -> str:
 def _causes(found: Proof) -> str:
     if not found.causes:
         return ""
-    names = [printable(cause.name, 80) for cause in found.causes[:2]]
+    names = [printable(cause.name, 80) + share(cause) for cause in found.causes[:2]]
     more = f"; and {len(found.causes) - 2} more" if len(found.causes) > 2 else ""
     return f"; likely cause{'s' if found.causes[1:] else ''}: {'; '.join(names)}{more}"

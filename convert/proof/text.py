@@ -8,15 +8,17 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_UP, Context
 
-from hub2hf.proof.record import TRAPS, UNKNOWN
+from hub2hf.proof.record import TRAPS, UNKNOWN, Cause
 
-SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+CONTROLS = {"\n": "NEW LINE", "\r": "CARRIAGE RETURN", "\t": "TAB"}  # which Unicode gives no name
+ASCII = str.maketrans({"≠": "!=", "…": "...", "⟨": "<", "⟩": ">", "×": "x"})  # for who cannot show our signs
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji
 BLANK_LETTERS = "\u034f\u115f\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks and a sign that show nothing
 OTHERS = {TRAPS: "the traps", UNKNOWN: "the sentences of no stated language"}  # stand in the place of a language
 PLAIN = 1e-3  # differences from here on are written without an exponent
 STAGES = {
     "ids": "token ids",
+    "truncation": "truncation",
     "embeddings": "sum of the embeddings, before the first layer",
     "embedding": "sentence embedding (pooling, dense layers, normalisation)",
     "": "not known",
@@ -24,10 +26,10 @@ STAGES = {
 
 
 def pieces(text: str, limit: int | None = None) -> Iterator[tuple[str, bool]]:
-    r"""Yield what to show for `text`, and whether it is an escape such as `\u202e` for what cannot be seen.
+    """Yield what to show for `text`, and whether it is a name such as `⟨SOFT HYPHEN⟩` for what cannot be seen.
 
-    Escaped are controls, format characters, white space other than single spaces inside, unassigned and private code
-    points, half surrogate pairs and marks without a letter. Joiners stay between letters, where the spelling has them.
+    Named are controls, format characters, white space other than single spaces inside, unassigned and private code points,
+    half surrogate pairs and marks without a letter. Joiners stay between letters, where the spelling has them.
 
     Args:
         text: anything.
@@ -35,15 +37,24 @@ def pieces(text: str, limit: int | None = None) -> Iterator[tuple[str, bool]]:
     """
     if not text:
         yield "(empty text)", True
-    shown = text if limit is None or len(text) <= limit else text[: limit - 1]
-    for at, character in enumerate(shown):
+    shown = text if limit is None or len(text) <= limit else text[: limit - 1].rstrip(" ")
+    at = 0
+    while at < len(shown):
+        end = at + 1
         if _visible(shown, at):
-            yield character, False
+            yield shown[at], False
         else:
-            code = ord(character)
-            yield SHORT.get(character) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"), True
+            while shown[end : end + 1] == shown[at] and not _visible(shown, end):
+                end += 1
+            yield _name(shown[at], end - at), True
+        at = end
     if len(shown) < len(text):
         yield f"… ({len(text):,} characters)", True
+
+
+def _name(character: str, times: int) -> str:
+    name = CONTROLS.get(character) or unicodedata.name(character, f"U+{ord(character):04X}")
+    return f"⟨{name} × {times}⟩" if times > 1 else f"⟨{name}⟩"
 
 
 def _visible(text: str, at: int) -> bool:
@@ -80,6 +91,13 @@ def cosine(value: float | None) -> str:
     if value is None:
         return ""
     return f"{math.floor(value * 1000 + 1e-3) / 1000:.3f}" if math.isfinite(value) else number(value)
+
+
+def share(cause: Cause) -> str:
+    """Return how much of the mean difference a cause alone makes: ` (58 %)`; "" where that was not measured."""
+    if cause.share is None:
+        return ""
+    return f" ({cause.share:.0%})".replace("%", " %") if cause.share >= 0.01 else " (under 1 %)"
 
 
 def tolerance(value: float) -> str:

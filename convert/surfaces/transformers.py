@@ -28,21 +28,26 @@ class Pooled(Loaded):
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`, cut at the length that the folder states."""
-        ids, stages = self._run(texts, stages=False)
+        ids = self.ids(texts)
+        stages = self.run(ids, stages=False)
         if EMBEDDING not in stages:
             raise SourceError("The plain class has no such pooler.", "Load the folder as automodel.")
         return Embedded(ids, unit(stages[EMBEDDING]))
 
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text, cut at the length that the folder states."""
+        return list(self.tokenizer(list(texts), truncation=True)["input_ids"])
+
     def stages(self, texts: Sequence[str]) -> Mapping[str, np.ndarray]:
         """Return the first token after every stage, float32 [texts, hidden], by the names of `reference.stages`."""
-        return self._run(texts, stages=True)[1]
+        return self.run(self.ids(texts), stages=True)
 
     def not_a_number(self) -> str | None:
         """Return the name of a parameter that holds NaN or infinity, if there is one."""
         return not_a_number(self.model)
 
-    def _run(self, texts: Sequence[str], *, stages: bool) -> tuple[list[list[int]], dict[str, np.ndarray]]:
-        rows = self.tokenizer(list(texts), truncation=True)["input_ids"]
+    def run(self, rows: Sequence[list[int]], *, stages: bool) -> dict[str, np.ndarray]:
+        """Return the pooler's output for rows of ids, float32 [rows, hidden], and with `stages` what `stages` gives."""
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         batches = [[rows[i] for i in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
         parts: dict[str, list[np.ndarray]] = {}
@@ -51,7 +56,7 @@ class Pooled(Loaded):
                 for name, value in found.items():
                     parts.setdefault(name, []).append(value)
         back = np.argsort(order)
-        return rows, {name: np.concatenate(values)[back] for name, values in parts.items()}
+        return {name: np.concatenate(values)[back] for name, values in parts.items()}
 
     def _forward(self, rows: list[list[int]], *, stages: bool) -> dict[str, np.ndarray]:
         import torch

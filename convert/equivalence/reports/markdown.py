@@ -7,7 +7,7 @@ import re
 from hub2hf.equivalence.reports.scale import DIFFERS
 from hub2hf.proof import Report, Row, Way
 from hub2hf.proof.summary import Grid, differing, explanation, failures_by_turns, felt, grid, verdict
-from hub2hf.proof.text import cosine, count, more, number, printable, stage, where
+from hub2hf.proof.text import cosine, count, more, number, printable, share, stage, where
 from hub2hf.surfaces import title
 
 WORST = 12  # languages of a surface that are shown although they pass; the others are folded away
@@ -50,7 +50,7 @@ def _code(text: str, limit: int | None = LENGTH, *, cell: bool = False) -> str:
 def _causes(report: Report) -> list[str]:
     parts = []
     for cause in report.causes:
-        lines = [f"- **{_escape(cause.name)}**: {_escape(cause.evidence)}"]
+        lines = [f"- **{_escape(cause.name)}**{share(cause)}: {_escape(cause.evidence)}"]
         parts.append("\n".join([*lines, *(f"  - {_code(sentence)}" for sentence in cause.sentences)]))
     return ["### Likely causes", "\n".join(parts)] if parts else []
 

@@ -45,6 +45,7 @@ def report_html(report: Report) -> str:
         text.stage,
         text.tolerance,
         text.cosine,
+        text.share,
         summary.ratio,
         step,
     )

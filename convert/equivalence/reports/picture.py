@@ -13,7 +13,7 @@ from hub2hf.export.files import write_whole
 from hub2hf.extras import install
 from hub2hf.proof import Report, Row
 from hub2hf.proof.summary import grid, summary
-from hub2hf.proof.text import number, printable
+from hub2hf.proof.text import ASCII, number, printable
 from hub2hf.surfaces import title
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def heat_map(report: Report) -> bytes:
 
 def _ascii(text: str, limit: int | None = None) -> str:
     """Return `text` in the characters that the font which comes with Pillow has."""
-    return printable(text, limit).replace(DIFFERS, "!=").encode("ascii", "backslashreplace").decode("ascii")
+    return printable(text, limit).translate(ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 class _Picture:

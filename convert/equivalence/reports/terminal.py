@@ -11,10 +11,11 @@ from rich.text import Text
 from hub2hf.equivalence.reports.scale import DIFFERS
 from hub2hf.proof import Cause, Failure, Report, Row, Way
 from hub2hf.proof.summary import Grid, called, differing, failures_by_turns, felt, grid, summary
-from hub2hf.proof.text import count, more, number, printable, stage
+from hub2hf.proof.text import ASCII, count, more, number, printable, share, stage
 from hub2hf.surfaces import title
 
 WORST = 12  # languages shown although they pass
+MOST = 40  # languages that do not pass; where there are more, only the worst are shown
 SHORT = 4  # a rest of so few is shown rather than counted
 FAILURES = 5
 SENTENCES = 3  # of a cause
@@ -32,7 +33,7 @@ def print_report(report: Report, console: Console | None = None, *, every: bool 
     Args:
         report: what `verify` returned.
         console: where to.
-        every: show all languages, not only those that fail and the 12 worst.
+        every: show all languages, not only those that fail, if they are not most, and the 12 worst.
     """
     page = _Page(console or Console())
     if report.rows:
@@ -61,7 +62,7 @@ class _Page:
     def text(self, text: str, style: str = "") -> Text:
         encoding = self.console.encoding
         if not encoding.startswith("utf"):
-            text = text.replace("≠", "!=").replace("…", "...")
+            text = text.translate(ASCII)
         return Text(text.encode(encoding, "backslashreplace").decode(encoding), style)
 
     def line(self, text: str = "", style: str = "", *, whole: bool = False) -> None:
@@ -76,7 +77,9 @@ class _Page:
 
 def shown(table: Grid, *, every: bool) -> list[str]:
     """Return the languages to show, worst first: the `WORST` and all in which a way that counts differs."""
-    languages = [name for at, name in enumerate(table.languages) if every or at < WORST or not table.passed(name)]
+    failing = [name for name in table.languages if not table.passed(name)]
+    some = failing if len(failing) <= MOST else []
+    languages = [name for at, name in enumerate(table.languages) if every or at < WORST or name in some]
     return table.languages if len(table.languages) - len(languages) <= SHORT else languages
 
 
@@ -94,7 +97,8 @@ def _print_table(page: _Page, table: Grid, *, every: bool) -> None:
     page.line()
     rest = [name for name in table.languages if name not in set(languages)]
     if rest:
-        page.line(f"… and {more(rest)}, exact in the same ways")
+        same = all(table.passed(name) for name in rest)
+        page.line(f"… and {more(rest)}, " + ("exact in the same ways" if same else "most of them not exact either"))
         page.line()
 
 
@@ -144,7 +148,7 @@ def _print_way(page: _Page, way: Way) -> None:
 
 
 def _print_cause(page: _Page, cause: Cause) -> None:
-    page.line(f"likely cause: {printable(cause.name)}", "bold yellow")
+    page.line(f"likely cause: {printable(cause.name)}{share(cause)}", "bold yellow")
     page.line(f"  {printable(cause.evidence)}")
     for sentence in cause.sentences[:SENTENCES]:
         page.line(f"    {printable(sentence, LENGTH)}")
