@@ -122,6 +122,8 @@ def test_no_room_imports_from_one_that_comes_after_it() -> None:
         path.stem for path in (ROOT / "convert").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
     assert rooms | GROUND | ROOF == in_code
+    told = set(re.findall(r"^\| `(\w+)(?:/|\.py)` \|", TEXT, flags=re.MULTILINE))
+    assert rooms <= told, "a room that the table does not tell of"
     found = imports()
     assert {(own, other) for own, other in found if own in GROUND and other not in GROUND} == set()
     assert {(own, other) for own, other in found if own in rooms and other in ROOF} == set()
