@@ -135,7 +135,7 @@ def inspect(
     Raises:
         Hub2HFError: the source is missing, damaged, or holds something that is not understood.
     """
-    from hub2hf.export.prove import prove_tokenizer
+    from hub2hf.export.tokenizer_proof import prove_tokenizer
     from hub2hf.opened import Source
 
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
@@ -229,8 +229,8 @@ def convert(
     from concurrent.futures import ThreadPoolExecutor
 
     from hub2hf.export.folder import write_folder
-    from hub2hf.export.prove import prove_tokenizer
     from hub2hf.export.staging import check_free
+    from hub2hf.export.tokenizer_proof import prove_tokenizer
     from hub2hf.known_models import find_model
     from hub2hf.onnx import write_onnx
     from hub2hf.opened import Source

@@ -18,8 +18,8 @@ import hub2hf
 from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
 from hub2hf.errors import GraphError
-from hub2hf.export import prove
-from hub2hf.export.prove import prove_tokenizer
+from hub2hf.export import tokenizer_proof
+from hub2hf.export.tokenizer_proof import prove_tokenizer
 from hub2hf.tokenizer import pipeline
 from hub2hf.tokenizer.oniguruma import Oniguruma
 
@@ -79,14 +79,14 @@ def cut_everywhere(tokenizer: Tokenizer) -> None:
 def test_what_was_miscompiled_is_seen(
     fault: Callable[[Tokenizer], None], blueprint: Blueprint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compile_ = prove.probe_tokenizer
+    compile_ = tokenizer_proof.probe_tokenizer
 
     def faulty(*arguments: Any) -> Tokenizer:
         tokenizer = compile_(*arguments)
         fault(tokenizer)
         return tokenizer
 
-    monkeypatch.setattr(prove, "probe_tokenizer", faulty)
+    monkeypatch.setattr(tokenizer_proof, "probe_tokenizer", faulty)
     with pytest.raises(GraphError):
         prove_tokenizer(blueprint)
 
@@ -115,14 +115,14 @@ def test_the_texts_of_many_words_are_what_shows_which_end_is_kept(
 ) -> None:
     """A text of one word again and again, as there once was, is the same from either end."""
     same = tuple(probe for probe in blueprint.probes if len(set(probe.text.split())) < 100)
-    compile_ = prove.probe_tokenizer
+    compile_ = tokenizer_proof.probe_tokenizer
 
     def faulty(*arguments: Any) -> Tokenizer:
         tokenizer = compile_(*arguments)
         from_the_left(tokenizer)
         return tokenizer
 
-    monkeypatch.setattr(prove, "probe_tokenizer", faulty)
+    monkeypatch.setattr(tokenizer_proof, "probe_tokenizer", faulty)
     prove_tokenizer(replace(blueprint, probes=same))
     with pytest.raises(GraphError):
         prove_tokenizer(blueprint)

@@ -23,8 +23,8 @@ from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted
 from hub2hf.export.files import hash_files, write_json
 from hub2hf.export.manifest import ABOUT, MANIFEST, problems, read_manifest
-from hub2hf.export.prove import points, words_of
 from hub2hf.export.staging import check_free, staged
+from hub2hf.export.tokenizer_proof import points, words_of
 from hub2hf.tokenizer import read_vocabulary, write_javascript_files
 from hub2hf.web.rules import text_of
 from hub2hf.web.words import words_in_javascript
