@@ -20,6 +20,7 @@ import pytest
 from references import EMBEDDED, Reference
 
 import hub2hf
+from hub2hf.architectures import MODEL_FILE, NOTICE
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.errors import CheckpointError, ExportError, MappingError
@@ -60,10 +61,12 @@ def test_the_manifest_has_every_file_and_the_source(tmp_path: Path) -> None:
 def test_safetensors_reads_the_weights(converted_variant: Path) -> None:
     from safetensors import safe_open
 
+    own_class = (converted_variant / MODEL_FILE).exists()
     for path in converted_variant.rglob("*.safetensors"):
         with safe_open(path, "np") as file:
             assert all(np.isfinite(file.get_tensor(key)).all() for key in file.keys())  # noqa: SIM118
             assert file.metadata() == {"format": "pt"}
+            assert (NOTICE in file.keys()) == (own_class and path.parent == converted_variant)  # noqa: SIM118
 
 
 def test_progress_counts_the_bytes_of_the_weights_and_ends_at_all_of_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from hub2hf.analysis.flow import Flow
-from hub2hf.architectures.base import MODEL_FILE, Architecture, Recognised
+from hub2hf.architectures.base import MODEL_FILE, NOTICE, Architecture, Recognised
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.errors import MappingError
 
@@ -57,4 +57,4 @@ def ships_own_class(code: bytes) -> bool:
     return code in own or hashlib.sha256(code).hexdigest() in SHIPPED
 
 
-__all__ = ["ARCHITECTURES", "MODEL_FILE", "Architecture", "architecture_of", "recognise", "ships_own_class"]
+__all__ = ["ARCHITECTURES", "MODEL_FILE", "NOTICE", "Architecture", "architecture_of", "recognise", "ships_own_class"]

@@ -24,6 +24,9 @@ from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Mapped, Rule
 
 MODEL_FILE = "modeling_hub2hf.py"
+# A tensor without numbers in the weights of a folder that ships this file, whose class expects it. A stock class does not:
+# what it says on loading, at the libraries' default level of logging, then tells the remedy.
+NOTICE = "AutoModel_needs_trust_remote_code__SentenceTransformer_does_not"
 EMBEDDINGS = "embeddings"  # the first stage
 
 

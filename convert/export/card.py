@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hub2hf.architectures import MODEL_FILE
+from hub2hf.architectures import MODEL_FILE, NOTICE
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
@@ -115,6 +115,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "files": manifest.files,
         "own_class": MODEL_FILE in manifest.files,
         "class_file": MODEL_FILE,
+        "notice": NOTICE,
         "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not manifest.changed),

@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from hub2hf.architectures import MODEL_FILE, architecture_of
+from hub2hf.architectures import MODEL_FILE, NOTICE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.export.about import write_about
 from hub2hf.export.files import hash_file, hash_files, write_json
@@ -78,13 +78,14 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
         done += count
         progress(done, total)
 
-    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, report)
+    architecture = architecture_of(encoder)
+    own_class = architecture.needs_model_class(encoder)
+    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, report, [NOTICE] if own_class else [])
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
-    architecture = architecture_of(encoder)
     write_json(work / "config.json", architecture.config(encoder, pack.pad_id))
     write_modules(work, values, encoder, pack)
-    if architecture.needs_model_class(encoder):
+    if own_class:
         (work / MODEL_FILE).write_bytes(architecture.model_code())
     return digest
 

@@ -23,7 +23,11 @@ Entry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
 
 
 def write_safetensors(
-    path: Path, values: Values, mapped: Sequence[Mapped], progress: Progress = lambda done: None
+    path: Path,
+    values: Values,
+    mapped: Sequence[Mapped],
+    progress: Progress = lambda done: None,
+    notices: Iterable[str] = (),
 ) -> str:
     """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.
 
@@ -32,12 +36,13 @@ def write_safetensors(
         values: where the variables are read from; each CRC32C is verified on the way.
         mapped: variables, keys and operations.
         progress: called with the bytes of tensors just written, `weights_bytes` in all.
+        notices: keys of tensors without numbers, which come after.
 
     Raises:
         CheckpointError: a variable is damaged.
         MappingError: a variable is not of a floating dtype.
     """
-    header = safetensors_header(_entries(values, mapped))
+    header = safetensors_header([*_entries(values, mapped), *((notice, "F32", [0], 0) for notice in notices)])
 
     def pieces() -> Iterator[bytes | memoryview]:
         yield header

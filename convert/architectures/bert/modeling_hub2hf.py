@@ -6,6 +6,10 @@ import torch
 from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
+# The name of a tensor without numbers, which no stock class expects: its report on loading, which libraries print
+# unasked, then says what its `pooler_output` is not, and what to do.
+NOTICE = "AutoModel_needs_trust_remote_code__SentenceTransformer_does_not"
+
 # From states [batch, length, hidden] and the mask [batch, length, 1], 1.0 for each token, to one row a text.
 POOLINGS = {
     "first": lambda states, mask: states[:, 0],
@@ -22,17 +26,21 @@ class HubEncoderModel(BertModel):
     `config.hub_head` says how: a pooling, then dense layers. `config.pooler_normalize` asks for unit length.
     """
 
+    _keys_to_ignore_on_load_missing = [NOTICE]  # noqa: RUF012  # the form that transformers has for it
+
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
         head = getattr(config, "hub_head", None)
-        self.hub_pooling: str | None = None
         if head is None:
             super().__init__(config, add_pooling_layer=add_pooling_layer)
+        else:
+            super().__init__(config)
+            self.pooler: torch.nn.Module | None = None
+        self.register_buffer(NOTICE, torch.zeros(0))  # so that what is saved again has it, too
+        self.hub_pooling: str | None = None
+        if head is None:
             if self.pooler is not None:
                 self.pooler.activation = ACT2FN[config.pooler_act]
-            return
-        super().__init__(config)
-        self.pooler: torch.nn.Module | None = None
-        if add_pooling_layer:
+        elif add_pooling_layer:
             self.hub_pooling, layers = head["pooling"], head["dense"]
             self.head = torch.nn.ModuleList(
                 torch.nn.Linear(each["in_features"], each["out_features"], bias=each["bias"]) for each in layers
@@ -71,7 +79,7 @@ class HubEncoderModel(BertModel):
             pooled = torch.nn.functional.normalize(pooled, p=2, dim=-1)
         outputs["pooler_output"] = pooled
         if return_dict is None:
-            return_dict = getattr(self.config, "use_return_dict", self.config.return_dict)
+            return_dict = self.config.return_dict and not getattr(self.config, "torchscript", False)
         return outputs if return_dict else outputs.to_tuple()
 
     def _pooled(self, pooling: Any, states: torch.Tensor, attention_mask: torch.Tensor | None) -> Any:
@@ -81,3 +89,6 @@ class HubEncoderModel(BertModel):
         for layer, activation in zip(self.head, self.head_activations, strict=True):
             x = activation(layer(x))
         return x
+
+
+HubEncoderModel.register_for_auto_class("AutoModel")  # `save_pretrained` brings this file along
