@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hub2hf.hub import Publication
     from hub2hf.opened import Source
     from hub2hf.proof import Report
+    from hub2hf.retrieval.evaluate import Evaluation, evaluate
     from hub2hf.slimming.folder import Slim, slim
 
 Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
@@ -37,10 +38,12 @@ _LATER = {
     "Blueprint": "hub2hf.blueprint",
     "Embeddings": "hub2hf.corpora.embed",
     "Report": "hub2hf.proof",
+    "Evaluation": "hub2hf.retrieval.evaluate",
     "Slim": "hub2hf.slimming.folder",
     "Source": "hub2hf.opened",
     "StoredReport": "hub2hf.corpora.golden",
     "embed": "hub2hf.corpora.embed",
+    "evaluate": "hub2hf.retrieval.evaluate",
     "slim": "hub2hf.slimming.folder",
     "verify_vectors": "hub2hf.corpora.golden",
 }
@@ -49,6 +52,7 @@ __all__ = [
     "Blueprint",
     "Conversion",
     "Embeddings",
+    "Evaluation",
     "Hub2HFError",
     "Report",
     "Slim",
@@ -58,6 +62,7 @@ __all__ = [
     "convert",
     "diagnose",
     "embed",
+    "evaluate",
     "export",
     "facts",
     "fetch",

@@ -100,10 +100,7 @@ class Variables:
 
     def __call__(self, name: str, shape: tuple[int, ...], scale: float, centre: float = 0.0, slices: int = 1) -> Any:
         """Return variable `name` of `shape`, float32, normal with mean `centre` and deviation `scale`."""
-        rng = np.random.default_rng([self.options.seed, *name.encode()])
-        value = rng.standard_normal(shape, dtype=np.float32)
-        value *= np.float32(scale)
-        value += np.float32(centre)
+        value = self.value(name, shape, scale, centre)
         partitioner = v1.fixed_size_partitioner(slices, axis=0) if slices > 1 else None
         with tf.device(f"/cpu:{len(self.values) % self.options.shards}"):
             variable = v1.get_variable(
@@ -123,6 +120,14 @@ class Variables:
             self.values.append((part, value[start : start + rows]))
             start += rows
         return tf.convert_to_tensor(variable)
+
+    def value(self, name: str, shape: tuple[int, ...], scale: float, centre: float) -> np.ndarray:
+        """Return what variable `name` holds, float32 of `shape`."""
+        rng = np.random.default_rng([self.options.seed, *name.encode()])
+        value = rng.standard_normal(shape, dtype=np.float32)
+        value *= np.float32(scale)
+        value += np.float32(centre)
+        return value
 
 
 # From states [batch, length, hidden] and mask [batch, length, 1] to [batch, hidden].
@@ -281,13 +286,15 @@ def token_ids(texts: tf.Tensor, vocabulary: Path, o: Options) -> tf.Tensor:
     return tf.map_fn(one, texts, fn_output_signature=tf.TensorSpec([o.max_length], tf.int32))
 
 
-def build(folder: Path, vocabulary: Path, options: Options) -> None:
+def build(
+    folder: Path, vocabulary: Path, options: Options, variables: Callable[[Options], Variables] = Variables
+) -> None:
     """Write a TF1-style SavedModel of `options` over the pieces of `vocabulary` into the absent `folder`."""
     with vocabulary.open("rb") as lines:
         pieces = sum(1 for _ in lines)
     config = v1.ConfigProto(device_count={"CPU": max(options.shards, 1)})
     with tf.Graph().as_default(), v1.Session(config=config) as session:
-        make = Variables(options)
+        make = variables(options)
         texts = v1.placeholder(tf.string, [None], name="source_raw")
         ids = token_ids(texts, vocabulary, options)
         output = tf.identity(encode(ids, pieces, make), name="embedding")

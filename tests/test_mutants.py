@@ -13,7 +13,19 @@ from references import ROOT
 
 FAULTS = load_faults()
 ROOMS = {"architectures", "blueprint", "command", "corpora", "equivalence", "export", "hub", "interpreter"} | {
-    *("onnx", "opened", "savedmodel", "slimming", "sources", "surfaces", "tokenizer", "unicode", "web", "witness")
+    *(
+        "onnx",
+        "opened",
+        "retrieval",
+        "savedmodel",
+        "slimming",
+        "sources",
+        "surfaces",
+        "tokenizer",
+        "unicode",
+        "web",
+        "witness",
+    )
 }
 
 

@@ -5,6 +5,7 @@ VERBS = (
     "convert",
     "export",
     "slim",
+    "evaluate",
     "fetch",
     "list",
     "record",

@@ -1,0 +1,38 @@
+"""`hub2hf evaluate`: are translations found?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hub2hf as verbs
+from hub2hf.bars import progress_bar
+from hub2hf.commands import options
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="A folder that hub2hf made, or a SavedModel, which TensorFlow runs.")],
+    pairs: Annotated[
+        list[Path],
+        typer.Option(help="A folder as tatoeba.deu-eng.deu, or a TSV; or two files line by line: give it twice."),
+    ],
+    against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, side by side.")] = None,
+    languages: Annotated[str, typer.Option(help="Only these, as the pairs name them: deu,jpn.")] = "",
+    runtime: Annotated[str | None, typer.Option(help="onnx or torch; the faster one there is by default.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the table into this Markdown file.")] = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure how well translations find each other, in every language that there are pairs of."""
+    with progress_bar("embedded", "sentences", quiet=quiet) as progress:
+        found = verbs.evaluate(
+            model, pairs, against=against, languages=options.split(languages), runtime=runtime, progress=progress
+        )
+    if report is not None:
+        from hub2hf.export.files import write_whole
+
+        write_whole(report, found.to_markdown().encode(), "Name another file.")
+    line = f"{100 * found.mean.forward:.1f} {100 * found.mean.backward:.1f}"
+    options.answer(as_json, quiet, content=found.to_json, line=line, people=lambda: print(found.to_markdown(), end=""))

@@ -1,0 +1,228 @@
+"""Measure retrieval with a folder or a SavedModel, and what changed from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hub2hf.corpora.encoders import default_runtime, load
+from hub2hf.equivalence import reference
+from hub2hf.opened import Source
+from hub2hf.retrieval.metrics import Found, changed, interval, mining, search
+from hub2hf.retrieval.pairs import DataSet, Pairs, read_pairs
+from hub2hf.surfaces.base import unit
+
+WINDOW: Final = 1024  # texts that are embedded between two reports of progress
+Embed = Callable[[Sequence[str]], np.ndarray]
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model in one language.
+
+    Attributes:
+        forward, backward: the share of texts that find their translation, and of translations that find their text.
+        mining: F1 of margin-based mining.
+    """
+
+    forward: float
+    backward: float
+    mining: float
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language.
+
+    Attributes:
+        language: as the data has it.
+        pairs: how many there are.
+        own: of the model that was asked for.
+        other: of the one that it is held against; None without one.
+        changed: how many searches, of 2 * pairs, have another result than in the other; None without one.
+    """
+
+    language: str
+    pairs: int
+    own: Measured
+    other: Measured | None = None
+    changed: int | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy forward."""
+        return interval(self.own.forward, self.pairs)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured.
+
+    Attributes:
+        model, against: what was named; "" without another.
+        data, sha256: name and hash of the pairs.
+        languages: each with what was measured.
+    """
+
+    model: str
+    against: str
+    data: str
+    sha256: str
+    languages: Sequence[Language]
+
+    @property
+    def mean(self) -> Measured:
+        """The mean over languages."""
+        return _mean([row.own for row in self.languages])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        rows = [
+            {
+                "language": row.language,
+                "pairs": row.pairs,
+                **vars(row.own),
+                "interval": list(row.interval),
+                **({"against": vars(row.other), "changed": row.changed} if row.other else {}),
+            }
+            for row in self.languages
+        ]
+        told = {"model": self.model, "against": self.against, "data": self.data, "sha256": self.sha256}
+        return {**told, "mean": vars(self.mean), "languages": rows}
+
+    def to_markdown(self) -> str:
+        """Return it as a table."""
+        others = [row.other for row in self.languages if row.other]
+        head = ["language", "pairs", "→", "95 %", "←", "mining F1"]
+        head += ["→ against", "← against", "changed"] if others else []
+        lines = [f"| {' | '.join(head)} |", f"|:--|{'--:|' * (len(head) - 1)}"]
+        for row in self.languages:
+            low, high = row.interval
+            cells = [row.language, f"{row.pairs:,}", _share(row.own.forward), f"{_share(low)}-{_share(high)}"]
+            cells += [_share(row.own.backward), _share(row.own.mining)]
+            cells += [_share(row.other.forward), _share(row.other.backward), str(row.changed)] if row.other else []
+            lines.append(f"| {' | '.join(cells)} |")
+        mean = self.mean
+        cells = ["mean", "", _share(mean.forward), "", _share(mean.backward), _share(mean.mining)]
+        if others:
+            other = _mean(others)
+            total = sum(row.changed or 0 for row in self.languages)
+            cells += [_share(other.forward), _share(other.backward), str(total)]
+        lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join([*lines, "", f"Pairs: {self.data}, SHA-256 {self.sha256}.", ""])
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _mean(found: Sequence[Measured]) -> Measured:
+    return Measured(
+        *(float(np.mean([getattr(one, name) for one in found])) for name in ("forward", "backward", "mining"))
+    )
+
+
+def evaluate(
+    model: str | Path,
+    pairs: str | Path | Sequence[str | Path],
+    *,
+    against: str | Path | None = None,
+    languages: Collection[str] = (),
+    runtime: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Evaluation:
+    """Measure how well translations are found: accuracy both ways by cosine, and F1 of margin-based mining.
+
+    Accuracy is that of the LEALLA paper on Tatoeba: the share of sentences whose most similar one of the other side is their
+    translation.
+
+    Args:
+        model: a folder that sentence-transformers or ONNX Runtime loads; or a SavedModel, named as for `inspect`, which
+            TensorFlow runs.
+        pairs: a folder named as Tatoeba's in LASER, a TSV, or two files line by line.
+        against: another model, named likewise, on the same pairs; searches with another result are counted.
+        languages: only these, as the data names them.
+        runtime: onnx or torch, for folders; the faster one there is by default.
+        progress: called with (texts embedded so far, texts in all).
+
+    Raises:
+        SourceError: there is no such model, its libraries are not installed, or the pairs are none.
+    """
+    given = [pairs] if isinstance(pairs, str | Path) else pairs
+    data = read_pairs([Path(path) for path in given], languages)
+    names = [str(model), *([str(against)] if against is not None else [])]
+    total, done = len(names) * 2 * sum(len(each.texts) for each in data.pairs), 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    own = list(_measured(names[0], data, runtime, report))
+    if against is None:
+        rows = [
+            Language(each.language, len(each.texts), one.measured) for each, one in zip(data.pairs, own, strict=True)
+        ]
+    else:
+        others = _measured(names[1], data, runtime, report)
+        rows = [
+            Language(each.language, len(each.texts), one.measured, other.measured, one.changed_from(other))
+            for each, one, other in zip(data.pairs, own, others, strict=True)
+        ]
+    return Evaluation(names[0], names[1] if against is not None else "", data.name, data.sha256, rows)
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """One model in one language, with its embeddings [pairs, hidden], as two searches found them."""
+
+    texts: np.ndarray
+    translations: np.ndarray
+    forward: Found
+    backward: Found
+    measured: Measured
+
+    def changed_from(self, other: _Searched) -> int:
+        """Return how many of both searches have another result."""
+        there = changed(self.texts, self.translations, self.forward, other.forward)
+        return there + changed(self.translations, self.texts, self.backward, other.backward)
+
+
+def _measured(name: str, data: DataSet, runtime: str | None, report: Callable[[int], None]) -> Iterator[_Searched]:
+    with _encoder(name, runtime) as embed:
+        for pairs in data.pairs:
+            yield _searched(pairs, lambda texts: _embedded(texts, embed, report))
+
+
+def _searched(pairs: Pairs, embed: Embed) -> _Searched:
+    texts, translations = embed(pairs.texts), embed(pairs.translations)
+    there, back = search(texts, translations), search(translations, texts)
+    measured = Measured(there.accuracy, back.accuracy, mining(texts, translations))
+    return _Searched(texts, translations, there, back, measured)
+
+
+def _embedded(texts: Sequence[str], embed: Embed, report: Callable[[int], None]) -> np.ndarray:
+    parts = []
+    for at in range(0, len(texts), WINDOW):
+        window = texts[at : at + WINDOW]
+        parts.append(unit(embed(window)))
+        report(len(window))
+    return np.concatenate(parts)
+
+
+@contextmanager
+def _encoder(name: str, runtime: str | None) -> Iterator[Embed]:
+    """Yield what embeds texts with a model: a folder's weights, or TensorFlow."""
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        encoder = load(folder, runtime or default_runtime(folder))
+        yield lambda texts: encoder.embed(encoder.prepare(texts))
+        return
+    with reference(Source.find(name)) as graph:
+        yield graph.embed
