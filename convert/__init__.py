@@ -243,7 +243,8 @@ def convert(
     target = Path(out)
     named = find_model(model) if model is not None else None
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
-    check_free(target, force, found.original.folder)
+    for folder in found.original.folders:
+        check_free(target, force, folder)
     found.whole()
     # Hashing the source takes as long as all the reading: it goes on beside it.
     with ThreadPoolExecutor(max_workers=1) as pool:

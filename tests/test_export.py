@@ -265,6 +265,29 @@ def test_the_source_is_never_replaced(tmp_path: Path) -> None:
     assert contents(tmp_path / "model") == contents(EMBEDDED)
 
 
+def test_what_a_killed_export_left_is_replaced_and_what_is_like_it_is_not(tmp_path: Path) -> None:
+    out = hub2hf.convert(EMBEDDED, tmp_path / "out").out
+    whole = contents(out)
+    (out / "onnx").mkdir()
+    for name in ("onnx/.model.onnx.0", "onnx/model.onnx_data"):
+        (out / name).write_text("of a run that was killed")
+    with pytest.raises(ExportError, match="did not write"):  # nothing says that a run of ours was killed
+        hub2hf.convert(EMBEDDED, out, force=True)
+    (out / ".hub2hf.lock").touch()
+    (out / "onnx" / "mine.onnx").write_text("mine")
+    with pytest.raises(ExportError, match=r"did not write: onnx/mine\.onnx\."):
+        hub2hf.convert(EMBEDDED, out, force=True)
+    (out / "onnx" / "mine.onnx").unlink()
+    assert contents(hub2hf.convert(EMBEDDED, out, force=True).out) == whole
+
+
+def test_out_inside_the_preprocessor_is_refused(tmp_path: Path) -> None:
+    beside = Path(shutil.copytree(EMBEDDED, tmp_path / "preprocessor"))
+    with pytest.raises(ExportError, match="lies in"):
+        hub2hf.convert(EMBEDDED, beside / "out", preprocessor=beside)
+    assert contents(beside) == contents(EMBEDDED)
+
+
 @pytest.fixture
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model with one bit of the last weight flipped."""

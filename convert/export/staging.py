@@ -17,7 +17,9 @@ from hub2hf.errors import ExportError
 from hub2hf.export.manifest import ABOUT, MANIFEST, read_manifest
 
 OLD, LOCK = "-old", ".lock"
-HALF_WRITTEN = re.compile(r"\.(.+)\.\d+")  # what `write_whole` leaves where it is killed
+HALF_WRITTEN = re.compile(r"(.*/)?\.([^/]+)\.\d+")  # what is left where writing is killed
+ADDING = ".hub2hf.lock"  # held while an ONNX file is added to a folder, and left there where that is killed
+ADDED = re.compile(r"onnx/model(_fp16)?\.onnx(_data)?")  # what then stands there already, and is not listed yet
 
 
 def check_free(out: Path, force: bool, source: Path | None = None) -> None:
@@ -58,12 +60,17 @@ def _not_ours(out: Path) -> Iterator[str]:
     """Yield the files that the manifest does not list, and that no killed run of ours left; all where there is none."""
     manifest = read_manifest(out) if (out / MANIFEST).is_file() else None
     ours = {MANIFEST, *ABOUT, *manifest.files} if manifest else set()
+    killed = manifest is not None and (out / ADDING).is_file()
+
+    def written(name: str) -> bool:
+        return name in ours or (killed and (name == ADDING or ADDED.fullmatch(name) is not None))
+
     for above, folders, files in os.walk(out):
         links = [name for name in folders if Path(above, name).is_symlink()]
         for name in (*files, *links):
             path = Path(above, name).relative_to(out).as_posix()
             half = HALF_WRITTEN.fullmatch(path)
-            if path not in ours and not (half and half[1] in ours):
+            if not written(path) and not (half and written(f"{half[1] or ''}{half[2]}")):
                 yield path
 
 

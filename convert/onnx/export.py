@@ -20,6 +20,7 @@ from hub2hf.errors import ExportError, pasted
 from hub2hf.export.about import edited_by_hand, read_proof, write_about
 from hub2hf.export.files import write_pieces
 from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
+from hub2hf.export.staging import ADDING
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
@@ -35,7 +36,6 @@ DATA: Final = "_data"  # at the end of the name of a file of weights, as Transfo
 INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
 WEIGHTS: Final = "model.safetensors"
-LOCK: Final = ".hub2hf.lock"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType(
@@ -181,7 +181,7 @@ def _written(path: Path, pieces: Iterator[bytes]) -> dict[str, Any]:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other processes from adding to `folder` meanwhile; the operating system forgets it with the process."""
-    path = folder / LOCK
+    path = folder / ADDING
     lock = filelock.FileLock(path, timeout=0)
     try:
         lock.acquire()

@@ -28,6 +28,11 @@ class Original:
         self._preprocessor, self._vocabulary = preprocessor, vocabulary
         self._hashing = threading.Lock()
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that were named."""
+        return [self.folder, *([self._preprocessor] if self._preprocessor is not None else [])]
+
     @cached_property
     def model(self) -> SavedModel:
         """The encoder, of text or of ids (SourceError, GraphError: see `SavedModel.open`)."""
