@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,11 +19,13 @@ from references import EMBEDDED, GOLDEN, Reference
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
+from hub2hf.export import card
 from hub2hf.export.about import read_proof
 from hub2hf.export.card import render_card
 from hub2hf.export.manifest import read_manifest
 from hub2hf.known_models import find_model
 from hub2hf.proof import Cause
+from hub2hf.proof.text import number
 
 
 def text_of(folder: Path) -> str:
@@ -55,7 +58,20 @@ class TestMetadata:
         worst = {row["surface"]: 0.0 for row in proof["rows"]}
         for row in proof["rows"]:
             worst[row["surface"]] = max(worst[row["surface"]], row["difference"])
-        assert [result.metric_value for result in results] == list(worst.values())
+        assert [result.metric_value for result in results] == [float(number(value)) for value in worst.values()]
+        assert all(result.metric_value >= value for result, value in zip(results, worst.values(), strict=True))
+
+    def test_holds_only_what_is_a_number(self, verified: Path) -> None:
+        manifest = read_manifest(verified)
+        proof = read_proof(verified, manifest)
+        assert proof is not None
+        rows = [replace(row, difference=math.nan) if row.surface == "bert" else row for row in proof.rows]
+        results = ModelCard(render_card(manifest, replace(proof, rows=rows))).data.eval_results
+        assert [result.metric_name.rpartition(" ")[2] for result in results] == [
+            "automodel",
+            "sentence-transformers",
+            "snippet",
+        ]
 
     @pytest.mark.parametrize("name", ["lealla-small", "lealla-base", "lealla-large"])
     def test_of_each_lealla_has_what_the_published_card_has(self, verified: Path, name: str) -> None:
@@ -92,7 +108,7 @@ class TestText:
     def test_says_what_was_found(self, verified: Path) -> None:
         text = text_of(verified)
         assert (
-            "✅ **Exactly the original**: loaded with `AutoTokenizer` + `AutoModel` and `SentenceTransformer`, no"
+            "✅ **Exactly the original**: loaded with `AutoTokenizer` + `AutoModel` with `trust_remote_code=True` and"
             in text
         )
         assert "- BertModel: cosine to the true embedding down to 0." in text
@@ -136,6 +152,15 @@ class TestText:
         assert "cut to 128 pieces" in text
         assert "more than 100 UTF-8 bytes" in text
         assert manifest.fingerprint in text
+
+    def test_links_where_it_lives_and_what_made_it(self, verified: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        manifest = read_manifest(verified)
+        assert "| This model |" not in render_card(manifest, None)
+        text = render_card(replace(manifest, repository="me/model"), None)
+        assert "| This model | [me/model](https://huggingface.co/me/model) |" in text
+        assert "Divide embeddings by their L2 norm before you compare them" in text
+        monkeypatch.setattr(card, "home", lambda: "https://example.org/hub2hf")
+        assert "| Conversion | [hub2hf](https://example.org/hub2hf) " in render_card(manifest, None)
 
     def test_has_no_place_of_this_machine(self, verified: Path) -> None:
         for name in ("README.md", "equivalence.json", "hub2hf.json"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, NOTICE
@@ -15,7 +16,7 @@ from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
 from hub2hf.proof.summary import differing, explanation, grid, verdict
 from hub2hf.proof.text import join, number
-from hub2hf.surfaces import title
+from hub2hf.surfaces import SURFACES, title
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
@@ -59,9 +60,10 @@ def _metadata(proof: Proof | None, manifest: Manifest) -> str:
             dataset_name=DATASET,
             metric_type="max_abs_difference",
             metric_name=f"largest difference from the original, {way.surface}",
-            metric_value=way.difference if math.isfinite(way.difference) else number(way.difference),
+            metric_value=float(number(way.difference)),  # rounded as all of the card
         )
         for way in _ways(proof)
+        if math.isfinite(way.difference)
     ]
     data = ModelCardData(
         language=list(languages) or None,
@@ -95,7 +97,8 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
     operations = {step["operation"]: step for step in blueprint["text"]}
     return {
         "title": _title(model),
-        "status": _status(proof),
+        "status": _status(proof, manifest),
+        "home": home(),
         "changed": manifest.changed,
         "slim": manifest.slim,
         "summary": _facts(model).summary
@@ -129,7 +132,16 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
     }
 
 
-def _status(proof: Proof | None) -> str:
+def home() -> str:
+    """Return the address of hub2hf, as its distribution states it; "" where it states none."""
+    try:
+        stated = metadata.metadata("hub2hf").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    return next((address.strip() for _, _, address in (line.partition(",") for line in stated)), "")
+
+
+def _status(proof: Proof | None, manifest: Manifest) -> str:
     if proof is None:
         return f"> ⚠️ **Unverified.** {HOW_TO_VERIFY}"
     if not proof.equivalent:
@@ -137,10 +149,17 @@ def _status(proof: Proof | None) -> str:
     same = [way for way in proof.worth.ways if way.same]
     worst = max(row.difference for way in same for row in way.rows if row.exact)
     but = "".join(f" But {plain(differing(way))}." for way in same if way.allowed)
+    names = join([_exact_with(way, manifest) for way in same])
     return (
-        f"> ✅ **Exactly the original**: loaded with {join([label(way.surface) for way in same])}, no entry of a unit "
-        f"embedding differs by more than {number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}"
+        f"> ✅ **Exactly the original**: loaded with {names}, no entry of a unit embedding differs by more than "
+        f"{number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}"
     )
+
+
+def _exact_with(way: Way, manifest: Manifest) -> str:
+    """Return what a way is called, with the argument without which it is not exact."""
+    asks = MODEL_FILE in manifest.files and way.surface in SURFACES and "{trust}" in SURFACES[way.surface].code
+    return f"{label(way.surface)} with `trust_remote_code=True`" if asks else label(way.surface)
 
 
 def _found(proof: Proof) -> str:
