@@ -114,8 +114,7 @@ SURFACES = (
     _of_onnx(
         name="openvino-tokenizers",
         title="OpenVINO Tokenizers",
-        differs="OpenVINO Tokenizers follows some of the rules in tokenizer.json and drops others without a word: "
-        "give OpenVINO the ids of tokenizers",
+        differs="OpenVINO Tokenizers gives other ids than tokenizer.json in silence: give OpenVINO the ids of tokenizers",
         label="`openvino` + `openvino_tokenizers`",
         code='convert_tokenizer(AutoTokenizer.from_pretrained("{id}"), truncation=True, max_length=128)',
         load=own_tokenizer,
