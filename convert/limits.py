@@ -87,8 +87,8 @@ def extend(seconds: float) -> None:
         spent.until += seconds
 
 
-def tick(where: str) -> None:
-    """Tell that a step of a loop whose length the file decides was taken.
+def tick(where: object) -> None:
+    """Tell that a step was taken of a loop whose length the file decides, at `where`, which is written out only if needed.
 
     Raises:
         GraphError: the budget of the block is spent; names `where`.

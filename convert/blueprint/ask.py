@@ -28,6 +28,7 @@ from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespa
 
 CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3
+FIRST_SCRIPTS = 10  # whose rules are hints for others
 MOST_LETTERS = 40  # of a word that is asked about
 MOST_INSIDE = 20_000  # code points of ranges whose ends are not alike
 
@@ -132,14 +133,26 @@ def _learned(
     alone: list[str] = []
     left = dict(of_script)
     while True:
-        rules = [learn(points, _longest(oracle, points), guesses) for points in left.values() if points]
+        # Where words take long, the rules of some scripts are hints for the others: most scripts share one.
+        order = sorted(filter(None, left.values()), key=len, reverse=True)
+        first = len(order) if oracle.light else FIRST_SCRIPTS
         try:
-            return alone, _answered(oracle, rules, parts_of)
+            hints: list[Learned] = []
+            for some in (order[:first], order[first:]):
+                rules = [learn(points, _longest(oracle, points), guesses, _forms(hints)) for points in some]
+                hints += _answered(oracle, rules, parts_of)
         except PartlyCutError as error:
             script = script_of(error.word[0])
             found = _alone(oracle, left[script], error)
             alone += found
             left[script] = [point for point in left[script] if point not in found]
+        else:
+            return alone, hints
+
+
+def _forms(rules: Iterable[Learned]) -> list[Learned]:
+    """Return one rule of each form."""
+    return list({(len(rule.classes), rule.accepting, rule.moves): rule for rule in rules}.values())
 
 
 def _alone(oracle: Oracle, points: Sequence[str], error: PartlyCutError) -> set[str]:

@@ -23,6 +23,8 @@ Asking = Generator[Sequence[str], Sequence[bool], "Learned"]
 ROUNDS = 30  # each finds a state or an end at least
 MOST_STATES = 48  # more would be no rule that somebody wrote
 GUESSES, FEW_GUESSES = 48, 16  # random words that a hypothesis is held against
+# Random words, and lengths of words of one letter, that a rule of another script is held against.
+HINTED, HINTED_LENGTHS = 8, (5, 40)
 LENGTHS = (2, 3, 4, 5, 6, 7, 8, 12, 20, 40)
 MIXED_LENGTHS = (4, 5, 6, 7, 8, 12, 3, 4, 5, 6, 7, 20, 4, 5, 6, 40)  # the short ones tell most for their price
 
@@ -49,13 +51,16 @@ class Learned:
         return state in self.accepting
 
 
-def learn(points: Sequence[str], longest: int = LENGTHS[-1], guesses: int = GUESSES) -> Asking:
+def learn(
+    points: Sequence[str], longest: int = LENGTHS[-1], guesses: int = GUESSES, hints: Sequence[Learned] = ()
+) -> Asking:
     """Ask about words over `points`, characters of one script, and return the rule.
 
     Args:
         points: the characters.
         longest: characters of a word that may be asked about.
         guesses: random words that a hypothesis is held against.
+        hints: rules of other scripts: one that agrees with all short words, and some others, is taken for this one too.
 
     A word of one character is the same cut or whole: the answer of the doubled character stands for it.
 
@@ -68,7 +73,13 @@ def learn(points: Sequence[str], longest: int = LENGTHS[-1], guesses: int = GUES
         answers = set((yield [letters[0] * length for length in LENGTHS if length <= longest]))
         if len(answers) == 1:
             return Learned(classes, frozenset({0} if True in answers else ()), ((0,),))
-    return (yield from _automaton(classes, letters, longest, guesses))
+    known: dict[str, bool] = {"": False}
+    for hint in hints:
+        if len(hint.classes) == len(letters):
+            tests = _tests(letters, Random(0), HINTED, HINTED_LENGTHS)
+            if (yield from _first_wrong(hint, tests, letters, longest, known)) is None:
+                return Learned(classes, hint.accepting, hint.moves)
+    return (yield from _automaton(classes, letters, longest, guesses, known))
 
 
 def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], tuple[tuple[str, ...], ...]]:
@@ -92,8 +103,9 @@ def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], 
                 answers[point] += (next(found), next(found), next(found))
 
 
-def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int, guesses: int) -> Asking:
-    known: dict[str, bool] = {"": False}
+def _automaton(
+    classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int, guesses: int, known: dict[str, bool]
+) -> Asking:
     states, ends = [""], ["", *letters]
     source = Random(0)
     for _ in range(ROUNDS):
@@ -102,14 +114,21 @@ def _automaton(classes: tuple[tuple[str, ...], ...], letters: Sequence[str], lon
         moves = tuple(tuple(number[rows[state + letter]] for letter in letters) for state in states)
         accepting = frozenset(i for i, state in enumerate(states) if known[state])
         learned = Learned(classes, accepting, moves)
-        tests = [word for word in _tests(letters, source, guesses) if len(word) <= longest]
-        yield from _fill(["".join(letters[i] for i in word) for word in tests], known)
-        wrong = next((w for w in tests if learned.holds(w) != known["".join(letters[i] for i in w)]), None)
+        wrong = yield from _first_wrong(learned, _tests(letters, source, guesses), letters, longest, known)
         if wrong is None:
             return learned
         text = "".join(letters[i] for i in wrong)
         ends += [text[i:] for i in range(1, len(text)) if text[i:] not in ends]
     raise TooComplexError("it depends on more than a word can be asked for")
+
+
+def _first_wrong(
+    learned: Learned, tests: Sequence[tuple[int, ...]], letters: Sequence[str], longest: int, known: dict[str, bool]
+) -> Generator[Sequence[str], Sequence[bool], tuple[int, ...] | None]:
+    """Ask about `tests`, and return the first that a rule is wrong about."""
+    words = {word: "".join(letters[i] for i in word) for word in tests if len(word) <= longest}
+    yield from _fill(list(words.values()), known)
+    return next((word for word, text in words.items() if learned.holds(word) != known[text]), None)
 
 
 def _closed(
@@ -138,10 +157,12 @@ def _fill(words: Sequence[str], known: dict[str, bool]) -> Generator[Sequence[st
         known.update(zip(asked, found, strict=True))
 
 
-def _tests(letters: Sequence[str], source: Random, guesses: int) -> list[tuple[int, ...]]:
+def _tests(
+    letters: Sequence[str], source: Random, guesses: int, alike_lengths: Sequence[int] = LENGTHS
+) -> list[tuple[int, ...]]:
     """All short words, those of one letter, and some others."""
     count = len(letters)
     short = [word for length in (1, 2, 3) if count**length <= 600 for word in product(range(count), repeat=length)]
-    alike = [(letter,) * length for letter in range(count) for length in LENGTHS]
+    alike = [(letter,) * length for letter in range(count) for length in alike_lengths]
     lengths = (MIXED_LENGTHS[i % len(MIXED_LENGTHS)] for i in range(guesses))
     return [*short, *alike, *(tuple(source.choices(range(count), k=length)) for length in lengths)]

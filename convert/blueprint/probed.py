@@ -184,11 +184,12 @@ class _Probing:
         rich = f"{RICH} {words_of(fits)}"
         texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits, self.longest)]
         ends = ["", words_of(self.longest + 1)]
-        vocabulary, ids = self._traced([*texts, *ends])
-        far = [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]
-        if far:
-            texts += far
-            vocabulary, ids = self._traced([*texts, *ends])
+        self._traced([RICH, ""])  # a short run shows most constants
+        far: list[str] | None = None
+        while far != (seen := [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]):
+            far = seen
+            vocabulary, ids = self._traced([*texts, *far, *ends])
+        texts += far
         untaken = self.trace.untaken()
         if untaken:
             raise GraphError(f"Node '{untaken[0]}' goes another way for texts that no probe came upon.", REPORT)

@@ -32,7 +32,7 @@ def check(node: Node, cost: Cost | None, inputs: Sequence[Value]) -> None:
     Raises:
         GraphError: names the node.
     """
-    limits.tick(f"node '{node.name}'")
+    limits.tick(node)
     try:
         made = broadcast(node, inputs) if cost is None else cost(node, inputs)
     except (ValueError, IndexError, TypeError, AttributeError, KeyError, OverflowError, MemoryError):
@@ -92,13 +92,11 @@ def broadcast(node: Node, inputs: Sequence[Value]) -> int:
     """Element by element; also above what operations make that give back what they take, whole or in part."""
     most = 1
     for value in inputs:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray):  # a table or a list is none: NumPy would go through all of it
             most *= value.size or 1
-        elif not isinstance(value, list):
-            most *= np.size(value) or 1
     if most <= FEW:
         return 0
-    shapes = [np.shape(value) for value in inputs if not isinstance(value, list)]
+    shapes = [value.shape for value in inputs if isinstance(value, np.ndarray)]
     try:
         return int(math.prod(np.broadcast_shapes(*shapes)))
     except ValueError:

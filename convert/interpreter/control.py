@@ -19,7 +19,7 @@ def _while(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...
     condition, body = node.attr("cond"), node.attr("body")
     state = tuple(inputs)
     for _ in range(MAX_ITERATIONS):
-        if not bool(np.all(run.call(node, condition, state)[0])):
+        if not run.call(node, condition, state)[0].all():
             return state
         state = run.call(node, body, state)
     raise GraphError(f"The loop '{node.name}' does not end.", "The graph is damaged or hostile.")

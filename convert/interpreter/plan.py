@@ -17,6 +17,9 @@ from hub2hf.savedmodel.node import Node, TensorRef
 
 Body = Graph | Function
 
+MERGES = frozenset({"Merge", "RefMerge"})  # the only ops that take a dead value
+SWITCHES = frozenset({"Switch", "RefSwitch"})  # the only ones that make one
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -48,12 +51,14 @@ class Plan:
         steps: all else, each after what it takes.
         results: (place, output) of each value that is fetched.
         fed: how many values are fed.
+        conditional: whether a step may take a dead value.
     """
 
     constants: tuple[tuple[int, Node], ...]
     steps: tuple[Step, ...]
     results: tuple[tuple[int, int], ...]
     fed: int
+    conditional: bool
 
     @property
     def places(self) -> int:
@@ -92,7 +97,7 @@ def plan(
         for i, (node, inputs) in enumerate(zip(rest, taken, strict=True))
     )
     placed = tuple((numbers[node.name], node) for node in constants)
-    return Plan(placed, tuple(steps), results, len(fed))
+    return Plan(placed, tuple(steps), results, len(fed), any(node.op in SWITCHES | MERGES for node in rest))
 
 
 def _cost(node: Node) -> Cost | None:

@@ -12,7 +12,7 @@ from hub2hf import limits
 from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.interpreter import bounds
 from hub2hf.interpreter.catalog import find
-from hub2hf.interpreter.plan import Body, Plan, Step, plan
+from hub2hf.interpreter.plan import MERGES, Body, Plan, Step, plan
 from hub2hf.interpreter.registry import DEAD, Kernel, Value, as_float64
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -22,7 +22,6 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS
 MAX_STEPS = 2_000_000
 MAX_CALL_DEPTH = 50
 
-MERGES = frozenset({"Merge", "RefMerge"})  # the only ops that take a dead value
 NO_VALUES = (DEAD,)  # all outputs of a node that takes a dead value
 TABLE_OPS = frozenset({"HashTable", "HashTableV2"})
 # What the interpreter itself answers, rather than a kernel.
@@ -128,13 +127,24 @@ class Interpreter:
         for place, value in enumerate(given):
             values[place] = (value,)
         sizes = [0] * len(values)
-        observe = self._observe
+        observe, most = self._observe, limits.memory()
         for step in how.steps:
-            inputs = [_output(values, place, output) for place, output in step.inputs]
-            outputs = values[step.place] = self._step(step, inputs)
-            sizes[step.place] = size = sum(map(bounds.nbytes, outputs))
+            try:
+                inputs = [values[place][output] for place, output in step.inputs]
+            except IndexError:
+                inputs = [_output(values, place, output) for place, output in step.inputs]
+            if how.conditional and step.node.op not in MERGES and any(value is DEAD for value in inputs):
+                outputs: tuple[Value, ...] = NO_VALUES
+            else:
+                outputs = self._step(step, inputs)
+            values[step.place] = outputs
+            size = 0
+            for value in outputs:
+                plain = type(value) is np.ndarray and not value.dtype.hasobject
+                size += value.nbytes if plain else bounds.nbytes(value)
+            sizes[step.place] = size
             self._held += size
-            if self._held > limits.memory():
+            if self._held > most:
                 raise bounds.too_large(step.node)
             if observe:
                 observe(step.node, inputs, outputs)
@@ -150,9 +160,6 @@ class Interpreter:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise GraphError(f"The graph takes too many steps, at node '{node.name}'.", "It is damaged or hostile.")
-        for value in inputs:
-            if value is DEAD and node.op not in MERGES:
-                return NO_VALUES
         bounds.check(node, step.cost, inputs)
         if step.kernel is None:
             raise GraphError(
@@ -160,7 +167,8 @@ class Interpreter:
                 "Report the model and this op, so that support can be added.",
             )
         try:
-            return tuple(map(_plain, step.kernel(node, inputs, self)))
+            outputs = step.kernel(node, inputs, self)
+            return outputs if all(type(value) is np.ndarray for value in outputs) else tuple(map(_plain, outputs))
         except Hub2HFError:
             raise
         except (

@@ -15,7 +15,7 @@ from hub2hf.savedmodel.node import Node
 
 def ints(value: Value) -> tuple[int, ...]:
     """Return the elements of an integer tensor, such as a shape."""
-    return tuple(int(v) for v in np.atleast_1d(value))
+    return tuple(map(int, np.atleast_1d(value).tolist()))
 
 
 def zero(dtype: Any) -> Any:
@@ -108,6 +108,9 @@ def _squeeze(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, .
 
 @operation("Pack")
 def _pack(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
+    kinds = {value.dtype if isinstance(value, np.ndarray) and not value.ndim else None for value in inputs}
+    if len(kinds) == 1 and (kind := kinds.pop()) is not None and not kind.hasobject:
+        return (np.array([value.item() for value in inputs], kind),)  # a shape or a place: loops make thousands
     return (np.stack(inputs, axis=node.attr("axis", 0)),)
 
 
@@ -138,21 +141,23 @@ def _slice(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...
     return (x[tuple(slice(b, e) for b, e in zip(ints(begin), ends, strict=True))],)
 
 
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
 def sliced(node: Node, bounds: Sequence[Value]) -> tuple[Any, ...]:
     """Return the index that begin, end and strides of a strided slice mean under its masks."""
-    names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
-    masks = {name: int(node.attr(f"{name}_mask", 0)) for name in names}
+    begin, end, ellipsis, new_axis, shrink_axis = (int(node.attr(name, 0)) for name in MASKS)
     index: list[Any] = []
     for i, (b, e, s) in enumerate(zip(*map(ints, bounds), strict=True)):
         bit = 1 << i
-        if masks["ellipsis"] & bit:
+        if ellipsis & bit:
             index.append(Ellipsis)
-        elif masks["new_axis"] & bit:
+        elif new_axis & bit:
             index.append(np.newaxis)
-        elif masks["shrink_axis"] & bit:
+        elif shrink_axis & bit:
             index.append(b)
         else:
-            index.append(slice(None if masks["begin"] & bit else b, None if masks["end"] & bit else e, s))
+            index.append(slice(None if begin & bit else b, None if end & bit else e, s))
     return tuple(index)
 
 

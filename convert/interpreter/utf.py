@@ -74,6 +74,8 @@ def valid(texts: Sequence[bytes]) -> bool:
         joined.decode()
     except UnicodeDecodeError:
         return False
+    if len(texts) == 1:
+        return True
     ends = np.cumsum([0, *map(len, texts)])[:-1]
     begins = starts_of(joined)
     return bool(begins[ends[ends < len(joined)]].all())
@@ -85,6 +87,9 @@ def decoded(texts: Sequence[bytes]) -> tuple[Points, np.ndarray]:
     Returns:
         Code points of all texts, int32, and how many each text has, int64 [texts].
     """
+    if len(texts) == 1 and valid(texts):
+        points = points_of(texts[0].decode())
+        return points, np.asarray([len(points)], np.int64)
     if valid(texts):
         joined = b"".join(texts)
         before = np.concatenate([[0], np.cumsum(starts_of(joined))])
@@ -161,9 +166,19 @@ def _decoded_cost(node: Node, inputs: Sequence[Value]) -> int:
     return 8 * sum(map(len, flat(inputs[0])))
 
 
+def _is_plain(node: Node) -> bool:
+    """Whether a node reads UTF-8 and keeps control characters."""
+    return str(node.attr("input_encoding", "UTF-8")).upper() == "UTF-8" and not node.attr(
+        "replace_control_characters", False
+    )
+
+
 @operation("UnicodeDecode", "UnicodeDecodeWithOffsets", cost=_decoded_cost)
 def _unicode_decode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     texts = flat(inputs[0])
+    if len(texts) == 1 and not node.op.endswith("Offsets") and _is_plain(node) and valid(texts):
+        points = points_of(texts[0].decode())  # of a loop over words
+        return np.asarray([0, len(points)], node.attr("Tsplits", np.int64)), points
     points, rows, offsets = _read(node, texts)
     counts = np.bincount(rows, minlength=len(texts))
     splits = np.concatenate([[0], np.cumsum(counts)]).astype(node.attr("Tsplits", np.int64))
@@ -243,4 +258,6 @@ _INVALID_SCRIPT = -1  # USCRIPT_INVALID_CODE
 def _unicode_script(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     points = np.asarray(inputs[0])
     inside = (points >= 0) & (points <= LAST_POINT)
+    if inside.all():
+        return (script_numbers()[points],)
     return (np.where(inside, script_numbers()[np.where(inside, points, 0)], np.int32(_INVALID_SCRIPT)),)
