@@ -55,7 +55,7 @@ def _for(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
 @operation("Switch", "RefSwitch")
 def _switch(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """The conditionals of TensorFlow 1: the side that is not taken gets no value, nor does what depends on it."""
-    value, taken = inputs[0], bool(np.all(inputs[1]))
+    value, taken = inputs[0], bool(np.asarray(inputs[1]).all())
     return (DEAD, value) if taken else (value, DEAD)
 
 

@@ -18,6 +18,7 @@ from hub2hf.savedmodel.node import Node, TensorRef
 Body = Graph | Function
 
 MERGES = frozenset({"Merge", "RefMerge"})  # the only ops that take a dead value
+PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "PreventGradient"})  # what they take is what they give
 SWITCHES = frozenset({"Switch", "RefSwitch"})  # the only ones that make one
 
 
@@ -67,7 +68,12 @@ class Plan:
 
 
 def plan(
-    body: Body, fetches: Sequence[TensorRef], fed: Sequence[TensorRef], kernel_of: Callable[[Node], Kernel | None]
+    body: Body,
+    fetches: Sequence[TensorRef],
+    fed: Sequence[TensorRef],
+    kernel_of: Callable[[Node], Kernel | None],
+    *,
+    whole: bool = False,
 ) -> Plan:
     """Plan how `fetches` are computed from what is fed.
 
@@ -76,17 +82,25 @@ def plan(
         fetches: what is wanted.
         fed: the tensors that values are given for; what is before them is not followed.
         kernel_of: what computes a node.
+        whole: whether nodes that only pass a value on are steps too; loops have many.
 
     Raises:
-        GraphError: see `order_of`.
+        GraphError: see `order_of`; or a node takes an output that another does not have.
     """
     order = order_of(body, fetches, frozenset(fed))
     constants = [node for node in order if node.op == "Const"]
-    rest = [node for node in order if node.op != "Const"]
+    passed = {node.name: node.inputs[0] for node in order if not whole and node.op in PASSES and len(node.inputs) == 1}
+    rest = [node for node in order if node.op != "Const" and node.name not in passed]
     numbers = {node.name: len(fed) + i for i, node in enumerate([*constants, *rest])}
     given = {ref: i for i, ref in enumerate(fed)}
 
     def place(ref: TensorRef) -> tuple[int, int]:
+        while ref not in given and ref.node in passed:
+            if ref.output:
+                raise GraphError(
+                    f"Node '{ref.node}' has one output, and another one is taken.", "The graph is damaged."
+                )
+            ref = passed[ref.node]
         return (given[ref], 0) if ref in given else (numbers[ref.node], ref.output)
 
     taken = [tuple(map(place, node.inputs)) for node in rest]

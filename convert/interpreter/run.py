@@ -114,7 +114,7 @@ class Interpreter:
             self._depth -= 1
 
     def _ready(self, body: Body, fetches: tuple[TensorRef, ...], fed: tuple[TensorRef, ...]) -> _Ready:
-        how = plan(body, fetches, fed, self._kernel)
+        how = plan(body, fetches, fed, self._kernel, whole=self._observe is not None)
         values: list[tuple[Value, ...]] = [()] * how.places
         for place, node in how.constants:
             values[place] = (self._constant(body, node),)
@@ -127,13 +127,13 @@ class Interpreter:
         for place, value in enumerate(given):
             values[place] = (value,)
         sizes = [0] * len(values)
-        observe, most = self._observe, limits.memory()
+        observe, most, dead = self._observe, limits.memory(), id(DEAD)
         for step in how.steps:
             try:
                 inputs = [values[place][output] for place, output in step.inputs]
             except IndexError:
                 inputs = [_output(values, place, output) for place, output in step.inputs]
-            if how.conditional and step.node.op not in MERGES and any(value is DEAD for value in inputs):
+            if how.conditional and dead in map(id, inputs) and step.node.op not in MERGES:
                 outputs: tuple[Value, ...] = NO_VALUES
             else:
                 outputs = self._step(step, inputs)

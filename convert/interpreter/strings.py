@@ -58,8 +58,8 @@ def _regex_replace(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
 @operation("RegexFullMatch", "StaticRegexFullMatch")
 def _regex_full_match(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     pattern = _pattern(node, inputs)
-    if np.ndim(inputs[0]) == 0:
-        return (np.asarray(pattern.matches(np.asarray(inputs[0], object).item())),)
+    if np.size(inputs[0]) == 1:
+        return (np.full(np.shape(inputs[0]), pattern.matches(np.asarray(inputs[0], object).item())),)
     flat = np.ravel(inputs[0]).tolist()
     known = {item: pattern.matches(item) for item in set(flat)}
     return (np.asarray([known[item] for item in flat], bool).reshape(np.shape(inputs[0])),)

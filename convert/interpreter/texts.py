@@ -112,8 +112,8 @@ def _substr(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
         GraphError: a position is outside its text.
     """
     shape = np.broadcast_shapes(*map(np.shape, inputs))
-    if not shape and (part := _part(node, *(np.asarray(value).item() for value in inputs))) is not None:
-        return (byte_strings([part], ()),)
+    if math.prod(shape) == 1 and (part := _part(node, *(np.asarray(value).item() for value in inputs))) is not None:
+        return (byte_strings([part], shape),)
     texts = flat(np.broadcast_to(np.asarray(inputs[0], object), shape))
     positions, lengths = (np.broadcast_to(np.asarray(value, np.int64), shape).ravel() for value in inputs[1:])
     sizes = np.asarray([*map(len, texts)], np.int64)
