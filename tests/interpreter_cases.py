@@ -141,6 +141,12 @@ def _by_rows(z: Any, rows: Any) -> Any:
     return tf.compat.v1.nn.fused_batch_norm(flat, rows, 0 * rows, epsilon=1e-3, data_format="NCHW")[0]
 
 
+def _packs(x: Any) -> Iterator[tuple[str, Case]]:
+    yield "Pack", lambda: R.Pack(values=[x, x], axis=-1)
+    for kind in (np.int64, np.float32, np.bool_):
+        yield f"Pack {kind.__name__}", lambda kind=kind: R.Pack(values=[kind(1), kind(0), kind(1 << 40)])
+
+
 def shapes() -> Iterator[tuple[str, Case]]:
     x, i = reals(2, 3, 4), integers(3, 2)
     yield "ExpandDims", lambda: R.ExpandDims(input=x, axis=-2)
@@ -180,7 +186,7 @@ def shapes() -> Iterator[tuple[str, Case]]:
     yield "Reshape to a scalar", lambda: R.Reshape(tensor=[7], shape=np.zeros(0, np.int32))
     yield "Squeeze", lambda: R.Squeeze(input=x[:1, :, :1], axis=[-1])
     yield "Squeeze all", lambda: R.Squeeze(input=x[:1, :, :1])
-    yield "Pack", lambda: R.Pack(values=[x, x], axis=-1)
+    yield from _packs(x)
     yield "Unpack", lambda: R.Unpack(value=x, num=3, axis=-2)
     yield "Split", lambda: R.Split(axis=-1, value=x, num_split=2)
     yield "SplitV", lambda: R.SplitV(value=x, size_splits=[1, -1, 2], axis=2, num_split=3)

@@ -114,6 +114,9 @@ def strings() -> Iterator[tuple[str, Case]]:
     yield "RegexReplace", lambda: R.RegexReplace(input=texts, pattern=r"\p{Cc}|\p{Cf}", rewrite="")
     yield "StaticRegexReplace", lambda: R.StaticRegexReplace(input=texts, pattern=r"[[:space:]]+", rewrite=r"<\\>")
     yield "RegexFullMatch", lambda: R.RegexFullMatch(input=[*texts, "犬犬"], pattern=r"\p{Han}+")
+    yield "Substr of one", lambda: R.Substr(input=["é犬x"], pos=[1], len=[1], unit="UTF8_CHAR")
+    for one in ("犬犬", ["犬"], [["x犬"]]):
+        yield f"RegexFullMatch of {one}", lambda one=one: R.RegexFullMatch(input=one, pattern=r"\p{Han}+")
     yield (
         "StaticRegexFullMatch",
         lambda: R.StaticRegexFullMatch(input=[["?!", "a?"], ["|", ""]], pattern=r"[\p{P}|\p{S}]+"),

@@ -80,6 +80,20 @@ def test_learns_the_rule_and_writes_it_as_a_pattern(name: str) -> None:
         assert (automaton is not None and automaton.accepts(word)) == rule(word), word
 
 
+def test_a_hint_is_taken_only_where_it_holds() -> None:
+    """Each rule is learned right with all rules as hints, and its own saves questions."""
+    alone = {name: answered(learn(list(POINTS)), rule) for name, rule in RULES.items()}
+    hints = [learned for learned, _ in alone.values()]
+    for name, rule in RULES.items():
+        learned, asked = answered(learn(list(POINTS), hints=hints), rule)
+        letter = {c: i for i, members in enumerate(learned.classes) for c in members}
+        assert all(learned.holds([letter[c] for c in word]) == rule(word) for word in random_words()), name
+        _, asked_with_its_own = answered(learn(list(POINTS), hints=[alone[name][0]]), rule)
+        assert asked_with_its_own <= alone[name][1], name
+        assert asked >= asked_with_its_own, name
+    assert answered(learn(list(POINTS), hints=[alone["any"][0]]), RULES["any"])[1] < alone["any"][1]
+
+
 @pytest.mark.parametrize("name", HOPELESS)
 def test_what_is_no_small_rule_is_refused_or_not_learned(name: str) -> None:
     rule = HOPELESS[name]

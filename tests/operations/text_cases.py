@@ -22,14 +22,17 @@ def malformed() -> Iterator[Case]:
                     "replace_control_characters": controls,
                     "replacement_char": 63,
                 }
-                yield from (Case(op, [texts], attrs) for op in ("UnicodeDecode", "UnicodeDecodeWithOffsets"))
+                for some in (texts, texts[:1]):
+                    yield from (Case(op, [some], attrs) for op in ("UnicodeDecode", "UnicodeDecodeWithOffsets"))
                 for to in ("UTF-8", "UTF-16-BE"):
                     yield Case("UnicodeTranscode", [texts], attrs | {"output_encoding": to})
         for unit in ("BYTE", "UTF8_CHAR"):
             yield Case("StringLength", [texts], {"unit": unit})
             for at in (-2, -1, 0, 1):
                 yield from (
-                    Case("Substr", [texts, np.int32(at), np.int32(size)], {"unit": unit}) for size in (-1, 0, 1, 2, 9)
+                    Case("Substr", [some, np.int32(at), np.int32(size)], {"unit": unit})
+                    for size in (-1, 0, 1, 2, 9)
+                    for some in (texts, texts[:1])
                 )
         for encoding in ("", "utf-8"):
             yield from (Case(op, [texts], {"encoding": encoding}) for op in ("StringLower", "StringUpper"))
