@@ -93,7 +93,7 @@ def embeddings_types_first(ids: Any, w: World, e: Encoder) -> Any:
 
 
 def embeddings_stacked(ids: Any, w: World, e: Encoder) -> Any:
-    places = v2.broadcast_to(e.positions(ids, w), v2.shape(e.words(ids, w)))
+    places = v2.broadcast_to(e.positions(ids, w), v2.concat([v2.shape(ids), [HIDDEN]], 0))
     return e.norm(v2.reduce_sum(v2.stack([e.words(ids, w), z.types_gathered(ids, w), places], 2), 2), w, "embeddings")
 
 
