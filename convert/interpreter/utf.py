@@ -116,20 +116,20 @@ def _foreign(texts: Sequence[bytes], encoding: str, node: Node) -> tuple[Points,
     return points_of("".join(parts)), np.asarray([len(part) for part in parts], np.int64)
 
 
-def _handled(node: Node, points: Points, wrong: np.ndarray) -> tuple[Points, np.ndarray]:
+def _handled(node: Node, points: Points, wrong: np.ndarray, malformed: np.ndarray) -> tuple[Points, np.ndarray]:
     """Treat `wrong` code points as the node's attributes say.
 
     Returns:
         The code points, and which of those given are kept, bool.
 
     Raises:
-        GraphError: one is wrong and the node is strict.
+        GraphError: one is malformed and the node is strict.
     """
     errors = node.attr("errors", "replace")
     kept = np.ones(len(points), bool)
     if not wrong.any():
         return points, kept
-    if errors == "strict":
+    if errors == "strict" and malformed.any():  # control characters are replaced all the same
         raise GraphError(f"The {node} takes malformed text, and is strict.", "TensorFlow refuses it too.")
     if errors == "ignore":
         return points[~wrong], ~wrong
@@ -145,10 +145,10 @@ def _read(node: Node, texts: Sequence[bytes]) -> tuple[Points, np.ndarray, np.nd
     starts = np.cumsum(widths) - widths
     first = np.cumsum(lengths) - lengths
     offsets = starts - starts[first[rows]] if len(points) else starts
-    wrong = (points >= _MALFORMED) & (points <= _MALFORMED + 4)
+    wrong = malformed = (points >= _MALFORMED) & (points <= _MALFORMED + 4)
     if node.attr("replace_control_characters", False):
-        wrong |= points < len(_CONTROLS)
-    points, kept = _handled(node, points, wrong)
+        wrong = malformed | (points < len(_CONTROLS))
+    points, kept = _handled(node, points, wrong, malformed)
     return points, rows[kept], offsets[kept]
 
 
@@ -222,7 +222,8 @@ def _unicode_encode(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[V
     points = np.ravel(inputs[0]).astype(np.int32)
     lengths = row_lengths(node, inputs[1], len(points))
     rows = np.repeat(np.arange(len(lengths)), lengths)
-    points, kept = _handled(node, points, _no_character(points))
+    wrong = _no_character(points)
+    points, kept = _handled(node, points, wrong, wrong)
     return (byte_strings(_written(node, points, np.bincount(rows[kept], minlength=len(lengths)))),)
 
 
