@@ -116,9 +116,11 @@ class TorchEncoder(Encoder):
         import torch
 
         pinned = self.model.device.type == "cuda"
-        moved = {
+        moved = {  # newer versions say, in words, of what kind the inputs are, too
             name: (value.pin_memory() if pinned else value).to(self.model.device, non_blocking=pinned)
-            for name, value in ((name, torch.as_tensor(value)) for name, value in given.items())
+            if isinstance(value, torch.Tensor)
+            else value
+            for name, value in given.items()
         }
         with torch.inference_mode():
             found = self.model(moved)["sentence_embedding"]
