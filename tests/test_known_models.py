@@ -85,7 +85,7 @@ def test_a_member_of_a_known_family_is_one_toml(pair: Callable[[str], Pair], tmp
         "{two}",
     ):
         assert text in card.text
-    assert "✅ **Equivalent to the original**" in card.text
+    assert "✅ **Exactly the original**" in card.text
     model.write_text(ONE_TOML.format(hidden=7, layers=given.options.layers))
     with pytest.raises(ExportError, match="hidden_size is"):
         hub2hf.convert(given.encoder, tmp_path / "again", preprocessor=given.preprocessor, model=model)

@@ -325,7 +325,7 @@ def test_a_proof_of_the_other_ways_stays(verified: Path, tmp_path: Path) -> None
     before = json.loads((folder / "equivalence.json").read_text())
     hub2hf.export(folder, "onnx")
     assert json.loads((folder / "equivalence.json").read_text()) == before
-    assert "Equivalent to the original" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "Exactly the original" in (folder / "README.md").read_text(encoding="utf-8")
     assert hub2hf.integrity(folder) == {}
 
 

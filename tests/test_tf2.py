@@ -14,7 +14,7 @@ from references import EMBEDDED, VOCABULARY, Pair
 
 import hub2hf
 from hub2hf.analysis.run import Probe
-from hub2hf.architectures import bert
+from hub2hf.architectures.post_norm import recognised
 from hub2hf.blueprint import beside
 from hub2hf.blueprint.text import CaseFold
 from hub2hf.equivalence.sentences import language_sentences, trap_sentences
@@ -55,7 +55,7 @@ def test_every_layer_and_the_sequence_is_proved(pair: Callable[[str], Pair]) -> 
 
 def test_long_texts_are_proved_in_every_layer(pair: Callable[[str], Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that did something else after the first layer, with full rows of its last length alone, would be seen."""
-    original, lengths = bert.stages, set()
+    original, lengths = recognised.stages, set()
 
     def departing(probe: Probe, *given: Any, **sizes: Any) -> Iterator[tuple[str, np.ndarray]]:
         lengths.add(probe.ids.shape[1])
@@ -63,7 +63,7 @@ def test_long_texts_are_proved_in_every_layer(pair: Callable[[str], Pair], monke
             other = stage == "layer 1" and probe.ids.shape[1] > beside.LENGTH and probe.attended.all()
             yield stage, value + other
 
-    monkeypatch.setattr(bert, "stages", departing)
+    monkeypatch.setattr(recognised, "stages", departing)
     encoder, preprocessor = pair("uncased").encoder, pair("uncased").preprocessor
     with pytest.raises(GraphError, match="stage 'layer 1'"):
         hub2hf.inspect(encoder, preprocessor=preprocessor)

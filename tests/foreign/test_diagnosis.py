@@ -55,7 +55,12 @@ def test_each_thing_that_is_not_understood_is_told(tmp_path: Path) -> None:
     for part in ("embedding projection, from 8 to 16", "one layer, whose weights", "(causal)", "mean pooling"):
         assert part in kinds
     assert read(found, "embeddings") == ["looked up by ids, 8 wide"]
-    assert "embedding_projection/kernel [8, 16] is named as in no family" in read(found, "variables")
+    assert read(found, "variables") == ["25 reach the output; 25 are named as in ELECTRA of TensorFlow Model Garden"]
+
+
+def test_a_name_of_no_family_is_told(tmp_path: Path) -> None:
+    found = diagnosed(save(tmp_path / "model", Encoder("talking")))
+    assert "transformer/layer_0/pre_softmax [4, 4] is named as in no family" in read(found, "variables")
 
 
 def test_every_operation_that_is_not_understood_is_told_with_its_nodes(tmp_path: Path) -> None:
@@ -92,7 +97,7 @@ def test_the_command_prints_it_and_ends_with_one_error(as_json: bool, tmp_path: 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("hub2hf: This is no BERT encoder")
+    assert done.stderr.startswith("hub2hf: This is no BERT, ALBERT or ELECTRA encoder")
     if as_json:
         found = json.loads(done.stdout)
         assert {"read", "not_understood", "error"} <= found.keys()

@@ -15,8 +15,7 @@ from transformers import AutoModel
 import hub2hf
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
-from hub2hf.architectures import bert
-from hub2hf.architectures.post_norm import mapping
+from hub2hf.architectures.post_norm import mapping, recognised
 from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.savedmodel import SavedModel
 from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped
@@ -70,7 +69,7 @@ WRONG = {
     "long": "1 texts of 48 ids",
     "seventeen": "no probe has seen",
     "first": "embeddings",
-    "tied": "two places",
+    "tied": "whose weights are used 3 times",
     "mean": "the mean over all tokens",
     "epsilon": "epsilons differ",
     "pre_norm": "LayerNorm",
@@ -141,7 +140,7 @@ FAULTS = {
     "parts that begin late": (mapping, "mapped_matrix", beside, Form(joined="one"), "layer 0"),
     "queries taken for keys": (Asking, "keys_are_queries", lambda *_: True, Form(), "layer 0"),
     "one epsilon for another": (
-        bert,
+        recognised,
         "read_epsilon",
         lambda nodes, gammas: Read(1e-3, ""),
         Form(epsilon=1e-5),

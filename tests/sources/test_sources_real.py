@@ -203,7 +203,7 @@ def test_what_is_different_is_different(
     monkeypatch.setattr(real, "_convert", careless)
     code, found, _ = run(capsys, toml("one"))
     assert (code, found["verdict"], found["models"][0]["stage"]) == (1, "different", "verify")
-    assert "NOT EQUIVALENT" in found["models"][0]["said"]
+    assert "NOT THE SAME: AutoModel, sentence-transformers" in found["models"][0]["said"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "[1]", '[{"text": "a"}]', '[{"text": "a", "ids": ["x"]}]'])
