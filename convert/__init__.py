@@ -77,11 +77,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'hub2hf' has no attribute '{name}'")
-    found = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return found
+if not TYPE_CHECKING:  # which would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'hub2hf' has no attribute '{name}'")
+        found = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return found
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class TestPublishing:
             verify, env={**environment, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False
         )
         assert cached.returncode == 0, cached.stderr
-        assert "EQUIVALENT" in cached.stdout
+        assert "EXACT: AutoModel, sentence-transformers" in cached.stdout
         assert "cached copy" in cached.stderr
 
     def test_the_examples_of_the_published_card_run(self, push: Push, tmp_path: Path) -> None:

@@ -21,8 +21,12 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
+    from hub2hf.equivalence import require_tensorflow
+    from hub2hf.equivalence.sentences import count_sentences
+
     names = options.split(languages)
-    verbs.check_sentences(names, sentences)
+    count_sentences(names, sentences)
+    require_tensorflow()
     found = options.find(source, preprocessor, vocab, output, quiet=quiet)
     with progress_bar("recorded", "sentences", quiet=quiet) as report:
         count = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
