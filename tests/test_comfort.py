@@ -182,6 +182,8 @@ def test_sentences_are_counted_before_anything_starts(tmp_path: Path) -> None:
 
 def test_lines_are_whole_in_a_pipe(run_hub2hf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
+    _, said, _ = run_hub2hf("inspect", "lealla-mini")
+    assert [line for line in said.splitlines() if "attention heads" in line and "8 of 32 numbers" in line]
     out = tmp_path / "a folder; with $signs"
     _, said, _ = run_hub2hf("convert", "lealla-mini", out)
     assert max(map(len, said.splitlines())) > 120

@@ -18,7 +18,11 @@ from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS, step
 from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
 from hub2hf.proof import Cause, Conditions, Report
 from hub2hf.proof.summary import grid, worst_first
-from hub2hf.proof.text import cosine, language_tag, number, printable, tolerance
+from hub2hf.proof.text import cosine, join, language_tag, number, printable, tolerance
+
+
+def test_a_list_ends_with_and() -> None:
+    assert [join(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
 
 
 class TestSummary:
