@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hub2hf.architectures.bert.names import FAMILIES, dense_rules, renamed
+from hub2hf.architectures.bert.names import FAMILIES, projection_rules, renamed
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import dense_key
 from hub2hf.architectures.post_norm.architecture import PostNorm, embedded_width, pooled_by_one_layer
@@ -38,7 +38,7 @@ _VARIABLES = {
     },
     "BERT of TensorFlow Model Garden": {"transformer/layer_{i}": "transformer"},  # networks/albert_encoder.py
 }
-_PROJECTIONS = ("encoder/embedding_hidden_mapping_in", "embedding_projection")
+_PROJECTIONS = projection_rules("encoder/embedding_hidden_mapping_in", "embedding_projection")
 
 
 def albert_key(place: str) -> str:
@@ -49,10 +49,7 @@ def albert_key(place: str) -> str:
 
 
 def _families() -> Mapping[str, tuple[Rule, ...]]:
-    projections = [
-        rule for name in _PROJECTIONS for rule in dense_rules(name, PROJECTION, "embedding_size", "hidden_size")
-    ]
-    tables = {family: (*renamed(FAMILIES[family], names), *projections) for family, names in _VARIABLES.items()}
+    tables = {family: (*renamed(FAMILIES[family], names), *_PROJECTIONS) for family, names in _VARIABLES.items()}
     return {
         family.replace("BERT", "ALBERT"): tuple(replace(rule, key=albert_key(rule.key)) for rule in rules)
         for family, rules in tables.items()

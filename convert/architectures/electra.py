@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from hub2hf.architectures.bert.names import FAMILIES, dense_rules
+from hub2hf.architectures.bert.names import FAMILIES, projection_rules
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.post_norm.architecture import PostNorm, embedded_width
-from hub2hf.architectures.post_norm.mapping import PROJECTION
 from hub2hf.architectures.post_norm.structure import Structure
-from hub2hf.state_dict import Rule
 
 # As google-research/electra (model/modeling.py) and TensorFlow Model Garden (networks/bert_encoder.py) name it.
-PROJECTIONS = ("embeddings_project", "embedding_projection")
-
-
-def _families() -> Mapping[str, tuple[Rule, ...]]:
-    added = [rule for name in PROJECTIONS for rule in dense_rules(name, PROJECTION, "embedding_size", "hidden_size")]
-    return {family.replace("BERT", "ELECTRA"): (*rules, *added) for family, rules in FAMILIES.items()}
+_PROJECTIONS = projection_rules("embeddings_project", "embedding_projection")
 
 
 class Electra(PostNorm):
@@ -26,7 +19,9 @@ class Electra(PostNorm):
 
     name, title, model_class, config_class = "electra", "ELECTRA", "ElectraModel", "ElectraConfig"
     published = 2020
-    families = _families()
+    families = MappingProxyType(
+        {name.replace("BERT", "ELECTRA"): (*rules, *_PROJECTIONS) for name, rules in FAMILIES.items()}
+    )
 
     def misfit(self, structure: Structure) -> str:
         """Return what `ElectraModel` cannot have."""

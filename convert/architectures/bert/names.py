@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hub2hf.architectures.post_norm.mapping import PROJECTION
 from hub2hf.state_dict import HEADS, MERGE_HEADS, MERGE_HEADS_TRANSPOSE, TRANSPOSE, Rule
 
 
@@ -14,6 +15,12 @@ def dense_rules(variable: str, key: str, inputs: str, outputs: str) -> tuple[Rul
         Rule(f"{variable}/kernel", f"{key}.weight", (inputs, outputs), TRANSPOSE),
         Rule(f"{variable}/bias", f"{key}.bias", (outputs,)),
     )
+
+
+def projection_rules(*variables: str) -> tuple[Rule, ...]:
+    """Return the rules of the dense layer between embeddings and layers, by the names that exporters give it."""
+    rules = (dense_rules(variable, PROJECTION, "embedding_size", "hidden_size") for variable in variables)
+    return tuple(rule for pair in rules for rule in pair)
 
 
 def _layer_norm(variable: str, key: str) -> tuple[Rule, Rule]:
