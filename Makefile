@@ -37,6 +37,7 @@ pictures: $(VENV)/torch,report.installed  ## the pictures of README.md, of what 
 
 first-hour: $(VENV)/dev.installed  ## README's blocks in a clone, wrong inputs, the report in Chromium, as a stranger does; transcript in .cache/
 	$(BIN)/python scripts/first_hour.py
+	$(BIN)/python -m pytest -m slow tests/test_report_page.py
 
 recipes: $(VENV)/dev.installed  ## every recipe of CONTRIBUTING.md, followed to the letter in a copy of the tree
 	$(BIN)/python -m pytest -m "slow or not slow" tests/test_contributing.py

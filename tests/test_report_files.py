@@ -75,7 +75,7 @@ class TestMarkdown:
 class Page(HTMLParser):
     """Keeps the tags, their attributes and the text."""
 
-    VOID = ("meta", "br", "wbr")
+    VOID = ("meta", "br", "wbr", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -103,7 +103,8 @@ class TestHtml:
         text = report_html(found)
         page = Page(text)
         assert page.open == []
-        assert not {"script", "img", "link", "iframe", "form", "object"} & {tag for tag, _ in page.tags}
+        assert [tag for tag, _ in page.tags].count("script") == 1
+        assert not {"img", "link", "iframe", "form", "object"} & {tag for tag, _ in page.tags}
         for _, attributes in page.tags:
             assert attributes.get("href", "#").startswith("#")  # type: ignore[union-attr]
             assert not {"src", "style", "srcset", "action", "data"} & attributes.keys()
@@ -113,17 +114,23 @@ class TestHtml:
 
     def test_policy(self) -> None:
         text = report_html(passing())
-        sheet = re.search(r"<style>(.*)</style>", text, re.S)
-        assert sheet
-        digest = base64.b64encode(hashlib.sha256(sheet[1].encode()).digest()).decode()
+        digests = [
+            base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
+            for tag in ("style", "script")
+            for found in re.findall(rf"<{tag}>(.*)</{tag}>", text, re.S)
+        ]
         policies = [
             one["content"] for tag, one in Page(text).tags if one.get("http-equiv") == "Content-Security-Policy"
         ]
-        assert policies == [f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"]
+        assert policies == [
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'".format(
+                *digests
+            )
+        ]
 
     def test_escaping(self) -> None:
         text = report_html(failing())
-        assert "<script" not in text
+        assert text.count("<script") == 1
         assert html.escape("<script>alert(1)</script> a|b [bold]x[/bold]") in text
         assert no_controls(text)
         assert '<span class="esc">⟨RIGHT-TO-LEFT OVERRIDE⟩</span>abc' in text
@@ -136,10 +143,10 @@ class TestHtml:
 
     def test_the_map_has_every_value_worst_first(self) -> None:
         text = report_html(failing())
-        names = re.findall(r'<tr><th scope="row">(\w+)</th>', text)
+        names = re.findall(r'<tr data-code="\w+" data-name="[^"]+"><th scope="row"><b>(\w+)</b>', text)
         assert names[:5] == ["ug", "ja", "zh", "th", "ar"]
         assert sorted(names) == sorted(LANGUAGES)
-        assert len(re.findall(r'<td class="s\d"><span class="v s\d" tabindex="0">', text)) == 109 * 4
+        assert len(re.findall(r'<td class="s\d"><span class="v s\d" tabindex="(?:0|-1)">', text)) == 109 * 4
         assert ">0.10<b>≠</b><small>2 ids</small>" in text
         assert text.count("<b>≠</b>") == 5
 

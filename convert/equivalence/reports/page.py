@@ -1,4 +1,4 @@
-"""The report as one self-contained web page: nothing is loaded, nothing runs."""
+"""The report as one self-contained web page: nothing is loaded, and what runs orders and searches it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 from importlib import resources
 from typing import Any
 
+from hub2hf.equivalence.reports.languages import language_name
 from hub2hf.equivalence.reports.scale import DIFFERS, STEPS, step
 from hub2hf.equivalence.reports.style import style_sheet
 from hub2hf.proof import Report, Way, summary, text
 from hub2hf.surfaces import title
 
-TEMPLATE = "page.html.jinja"
+TEMPLATE, SCRIPT = "page.html.jinja", "page.js"
 LENGTH = 1000  # characters shown of a sentence
 TIP_LENGTH = 200  # characters shown of the worst sentence of a cell
 LANGUAGES = 1000  # shown at most
@@ -26,14 +27,16 @@ COLUMNS = {  # of the ways of loading → class
     "other ids": "n",
     "why": "reason",
 }
-BLOCK = 15  # more languages than this stand in three tables side by side
+ROWS = 15  # languages of a table at least; more stand in tables side by side
+SIDE_BY_SIDE = ((2, 3), (5, 2))  # ways of loading at most → tables; of more ways there is one
 
 
 def report_html(report: Report) -> str:
     """Return the page.
 
-    Its `Content-Security-Policy` allows its own style sheet, by its hash, and nothing else: no script, picture, font, form
-    or address. Everything from the outside is escaped; what cannot be seen in a sentence is shown as an escape.
+    Its `Content-Security-Policy` allows its own style sheet and its own script, each by its hash, and nothing else: no
+    picture, font, form or address. Where scripts do not run, the page shows the same, worst first. Everything from the
+    outside is escaped; what cannot be seen in a sentence is shown as an escape.
     """
     import jinja2
 
@@ -48,24 +51,42 @@ def report_html(report: Report) -> str:
         text.share,
         summary.ratio,
         step,
+        language_name,
+        digest,
     )
     environment.filters.update({function.__name__: function for function in named})
     environment.globals.update(pieces=text.pieces, count=text.count, title=title)
-    limits = {"LENGTH": LENGTH, "TIP_LENGTH": TIP_LENGTH, "FAILURES": FAILURES, "DIFFERS": DIFFERS, "STEPS": STEPS}
-    template = environment.from_string(resources.files(__package__).joinpath(TEMPLATE).read_text("utf-8"))
+    limits = {
+        "LENGTH": LENGTH,
+        "TIP_LENGTH": TIP_LENGTH,
+        "FAILURES": FAILURES,
+        "DIFFERS": DIFFERS,
+        "STEPS": STEPS,
+        "ROWS": ROWS,
+    }
+    template = environment.from_string(_read(TEMPLATE))
     return template.render(_context(report) | limits)
+
+
+def digest(text: str) -> str:
+    """Return the hash of an inline script or style sheet, as a Content-Security-Policy names it (CSP 3, section 2.3.1)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _context(report: Report) -> dict[str, Any]:
     """Return what the template names."""
-    sheet = style_sheet()
     table = summary.grid(report)
     languages = table.languages[:LANGUAGES]
-    size = max(1, -(-len(languages) // (1 if len(languages) <= BLOCK else 3)))
+    tables = next((tables for ways, tables in SIDE_BY_SIDE if len(table.ways) <= ways), 1)
+    size = max(ROWS, -(-len(languages) // tables))
     return {
         "report": report,
-        "sheet": sheet,
-        "digest": base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode(),
+        "sheet": style_sheet(),
+        "script": _read(SCRIPT),
         "verdict": summary.verdict(report),
         "explanation": summary.explanation(report),
         "columns": list(COLUMNS.items()),

@@ -21,7 +21,13 @@ p { margin: .35rem 0; max-width: 60rem; }
 .banner { color: var(--on); border-radius: .6rem; padding: 1rem 1.25rem; }
 .banner strong { display: block; font-size: clamp(1.4rem, 5vw, 2rem); line-height: 1.2; letter-spacing: .02em; }
 .banner.good { background: var(--good); } .banner.bad { background: var(--bad); }
-.skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: 1rem; background: var(--page); padding: .5rem; }
+[hidden] { display: none !important; }
+.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; margin: .75rem 0; }
+.controls label:first-child { flex: 0 1 28rem; display: flex; gap: .5rem; align-items: center; }
+.controls input[type=search] { flex: 1; min-width: 0; font: inherit; padding: .25rem .5rem; color: inherit;
+  background: var(--page); border: 1px solid var(--soft); border-radius: .3rem; }
+.controls fieldset { display: flex; flex-wrap: wrap; gap: .25rem .75rem; border: 0; margin: 0; padding: 0; }
+.controls legend { float: left; padding: 0; margin-inline-end: .25rem; color: var(--soft); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { text-align: start; font-weight: 600; }
 caption { text-align: start; padding-bottom: .25rem; }
@@ -47,12 +53,13 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
   font-size: .85rem; }
 .legend li { padding: .1rem .5rem; border-radius: .2rem; border: 1px solid var(--line); }
 .maps { display: grid; gap: 1.25rem; align-items: start; }
-@media (min-width: 60rem) { .maps.many { grid-template-columns: repeat(3, 1fr); } .maps.some { max-width: 45rem; } }
+@media (min-width: 60rem) { .m1 { max-width: 60rem; } .m2 { grid-template-columns: repeat(2, 1fr); }
+  .m3 { grid-template-columns: repeat(3, 1fr); } }
 .map { width: 100%; table-layout: fixed; border-collapse: separate; border-spacing: 2px; font-size: .85rem; }
 .map th { font-size: .8rem; }
 .map thead th { font-size: .66rem; padding: 0 0 .2rem; overflow-wrap: break-word; vertical-align: bottom; line-height: 1.2; }
-.map th.code { width: 4.2rem; }
-.map tbody th { vertical-align: middle; padding: 0; }
+.map th.code { width: 8.5rem; }
+.map tbody th { vertical-align: middle; padding: 0; font-weight: 400; line-height: 1.15; }
 .map thead th + th { text-align: center; }
 .map td { padding: 0; text-align: center; border-radius: .2rem; }
 .map span.v { display: block; padding: .12rem .1rem; border-radius: .2rem; cursor: default; }
@@ -67,12 +74,12 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 @media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
-  .map { font-size: .8rem; } .map thead th { font-size: .6rem; } .map th.code { width: 3.2rem; } }
+  .map { font-size: .8rem; } .map thead th { font-size: .6rem; } .map th.code { width: 6rem; } }
 /* On a phone each way of loading is a list; the roles in the markup keep it a table for screen readers. */
 @media (max-width: 44rem) { .facts thead { position: absolute; left: -99rem; } .facts, .facts tbody { display: block; }
   .facts tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .facts tr > * { display: block; border: 0; padding: .1rem 0; } .facts td.n { text-align: start; white-space: normal; }
-  .facts td::before { content: attr(data-head) ": "; color: var(--soft); } }
+  .facts td:empty { display: none; } .facts td::before { content: attr(data-head) ": "; color: var(--soft); } }
 @media print { * { print-color-adjust: exact; } body { padding-bottom: 0; } }
 """
 
