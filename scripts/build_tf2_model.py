@@ -32,12 +32,14 @@ class Options:
     """What an encoder and its preprocessor are made of.
 
     Attributes:
+        types: how many token types there are; 0 where none are added, and no input gives them, as with DistilBERT.
         inputs: "dict" as Model Garden exports, or "list" as LaBSE/1 takes: ids, mask, token types.
         names: "keys", outputs of the signature called as in a call of the object; "layers", as Keras calls them; "none", no
             signature at all.
         attention: "einsum" over kernels of three dimensions, or "reshape" of them and a plain product.
         layer_norm: "moments" as Keras for small epsilons, "fused" as Keras for large ones, or "plain".
-        default: whether `default` is the pooled output, or that divided by its L2 norm.
+        default: "pooled", the pooled output; "normalised", that divided by its L2 norm; "first" or "mean", the first token
+            or the mean over tokens, as `pooled_output` is then, too.
         mlm: whether a head for masked words hangs on the object.
         lower_case: of the preprocessor, and `do_lower_case`; None leaves that variable out.
         own_vocabulary: whether `vocab_file` hangs on the object.
@@ -187,7 +189,8 @@ class Encoder(tf.Module):
         width = o.embedded or o.hidden
         self.words = make("word_embeddings/embeddings", (pieces, width), 0.05)
         self.positions = make("position_embedding/embeddings", (o.positions, width), 0.05)
-        self.types = make("type_embeddings/embeddings", (o.types, width), 0.05)
+        if o.types:
+            self.types = make("type_embeddings/embeddings", (o.types, width), 0.05)
         self.norm = make.norm("embeddings/layer_norm", width)
         if o.embedded:
             self.projection = make.dense("embedding_projection", (width,), (o.hidden,))
@@ -195,11 +198,12 @@ class Encoder(tf.Module):
         self.transformer = [Layer(name, make) for name in names] * (o.layers if o.shared else 1)
         self.pooler = make.dense("pooler_transform", (o.hidden,), (o.hidden,))
 
-    def outputs(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
+    def outputs(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor | None = None) -> dict[str, Any]:
         """Return `default`, `pooled_output`, `sequence_output` and the list `encoder_outputs`."""
         x = tf.gather(self.words, ids)
-        kinds = tf.one_hot(tf.reshape(types, [-1]), self.o.types)
-        x += tf.reshape(tf.matmul(kinds, self.types), tf.shape(x))
+        if types is not None:
+            kinds = tf.one_hot(tf.reshape(types, [-1]), self.o.types)
+            x += tf.reshape(tf.matmul(kinds, self.types), tf.shape(x))
         x += self.positions[: tf.shape(ids)[1]]
         x = layer_norm(x, *self.norm, self.o)
         if self.o.embedded:
@@ -209,7 +213,13 @@ class Encoder(tf.Module):
         for layer in self.transformer:
             x = layer(x, ignored)
             layers.append(x)
-        pooled = ACTIVATIONS[self.o.pooler](tf.matmul(x[:, 0, :], self.pooler[0]) + self.pooler[1])
+        if self.o.default == "mean":
+            seen = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
+            pooled = tf.reduce_sum(x * seen, 1) / tf.reduce_sum(seen, 1)
+        elif self.o.default == "first":
+            pooled = x[:, 0, :]
+        else:
+            pooled = ACTIVATIONS[self.o.pooler](tf.matmul(x[:, 0, :], self.pooler[0]) + self.pooler[1])
         default = tf.nn.l2_normalize(pooled, -1) if self.o.default == "normalised" else pooled
         return {"default": default, "pooled_output": pooled, "sequence_output": x, "encoder_outputs": layers}
 
@@ -228,10 +238,14 @@ def _count(vocabulary: Path) -> int:
         return sum(1 for _ in lines)
 
 
+def _names(o: Options) -> tuple[str, ...]:
+    return ("input_word_ids", "input_mask", "input_type_ids")[: 3 if o.types else 2]
+
+
 def _function(encoder: Encoder) -> Any:
     """Return the call of the root object, traced for the inputs that the options name."""
     spec = tf.TensorSpec([None, None], tf.int32)
-    names = ("input_word_ids", "input_mask", "input_type_ids")
+    names = _names(encoder.o)
 
     def of_dict(inputs: Tensors) -> dict[str, Any]:
         return encoder.outputs(*(inputs[name] for name in names))
@@ -241,14 +255,14 @@ def _function(encoder: Encoder) -> Any:
         return [found["default"], found["sequence_output"]]
 
     if encoder.o.inputs == "list":
-        return tf.function(of_list, input_signature=[[spec] * 3], autograph=False)
+        return tf.function(of_list, input_signature=[[spec] * len(names)], autograph=False)
     named = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
     return tf.function(of_dict, input_signature=[named], autograph=False)
 
 
 def _signature(root: Any, o: Options) -> Any:
     """Return the signature `serving_default` as its outputs are to be named."""
-    names = ("input_word_ids", "input_mask", "input_type_ids")
+    names = _names(o)
 
     def serve(**given: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = dict(given) if o.inputs == "dict" else [given[name] for name in names]
@@ -304,7 +318,7 @@ class Preprocessor(tf.Module):
         kinds, _ = tf_text.pad_model_inputs(types, length)
         shape = [tf.shape(sentences)[0], length]
         named = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": kinds}
-        return {name: tf.reshape(tf.cast(value, tf.int32), shape) for name, value in named.items()}
+        return {name: tf.reshape(tf.cast(named[name], tf.int32), shape) for name in _names(self.o)}
 
 
 def build_preprocessor(folder: Path, vocabulary: Path, options: Options) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,7 @@ from hub2hf.errors import MappingError
 
 KIN: dict[str, dict[str, Any]] = {
     "electra": {"embedded": 16, "default": "normalised", "max_length": 48, "lower_case": True},
+    "distilbert": {"types": 0, "default": "mean", "max_length": 32, "lower_case": True, "layer_norm": "plain"},
     "albert": {"embedded": 48, "shared": True, "activation": "gelu_erf", "max_length": 48, "layers": 4},
 }
 WAYS = ("automodel", "sentence-transformers", "onnx")
@@ -36,8 +40,8 @@ def test_it_is_exact_in_every_language_however_it_is_loaded(kin: tuple[str, Pair
     assert encoder.architecture == name
     assert all(item.named for item in encoder.mapped if not item.key.startswith(("head.", "pooler.")))
     config = json.loads((out / "config.json").read_bytes())
-    assert (config["model_type"], config["embedding_size"]) == (name, KIN[name]["embedded"])
-    assert config["num_hidden_layers"] == pair.options.layers
+    assert (config["model_type"], config.get("embedding_size", 0)) == (name, KIN[name].get("embedded", 0))
+    assert ARCHITECTURES[name].named_as_ours(config)["num_hidden_layers"] == pair.options.layers
     assert config["architectures"] == [ARCHITECTURES[name].model_class]
     report = hub2hf.verify(source, out)
     assert {row.surface for row in report.rows} == set(WAYS)
@@ -45,6 +49,21 @@ def test_it_is_exact_in_every_language_however_it_is_loaded(kin: tuple[str, Pair
     assert not any(row.other_ids for row in report.rows)
     assert len({row.language for row in report.rows}) > 109  # the traps have a name of their own
     assert hub2hf.integrity(out) == {}
+    _check_the_card(out, name)
+    hub2hf.slim(out, tmp_path / "slim", languages=["de"])
+    config = json.loads((tmp_path / "slim" / "tokenizer_config.json").read_bytes())
+    assert config["model_input_names"] == list(ARCHITECTURES[name].inputs)
+
+
+def _check_the_card(out: Path, name: str) -> None:
+    """It names the class, and what it shows of ONNX runs as it stands."""
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert f"### As a plain {ARCHITECTURES[name].model_class}" in card
+    assert f"\n- {name}\n" in card
+    (shown,) = [code for code in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "onnxruntime" in code]
+    with contextlib.chdir(out), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(shown, {})
+    assert printed.getvalue().count("[") == 4
 
 
 def test_the_pooler_of_albert_is_that_of_its_class_where_it_can_be(
@@ -65,6 +84,11 @@ def test_the_pooler_of_albert_is_that_of_its_class_where_it_can_be(
     ("changes", "said"),
     [
         ({"shared": True}, "ELECTRA: The embeddings are not projected"),
+        (
+            {"types": 0, "embedded": 16},
+            r"DistilBertModel cannot\. ELECTRA: Token types are not added, which ElectraModel does",
+        ),
+        ({"types": 0, "epsilon": 1e-6}, r"is 1e-06 \(node '.*'\); DistilBertModel has 1e-12 in its code"),
         ({"embedded": 32}, r"from 32 numbers to as many, which ElectraModel does not"),
     ],
 )
@@ -81,16 +105,19 @@ def test_the_stock_class_gives_the_states_of_the_graph(kin: tuple[str, Pair], tm
     import torch
     from transformers import AutoModel
 
-    _, pair = kin
+    name, pair = kin
     hub2hf.convert(pair.encoder, tmp_path / "out", preprocessor=pair.preprocessor)
     ids = np.random.default_rng(5).integers(1000, 5000, (3, 20))
     mask = np.arange(20) < np.asarray([[20], [7], [1]])
     serve = tf.saved_model.load(str(pair.encoder)).signatures["serving_default"]
     given = {"input_word_ids": ids * mask, "input_mask": mask, "input_type_ids": ids % 2 * mask}
+    theirs = dict(zip(given, ("input_ids", "attention_mask", "token_type_ids"), strict=True))
+    given = {key: value for key, value in given.items() if theirs[key] in ARCHITECTURES[name].inputs}
     expected = serve(**{key: tf.constant(value, tf.int32) for key, value in given.items()})["sequence_output"].numpy()
     shutil.rmtree(tmp_path / "out" / "onnx", ignore_errors=True)
     model = AutoModel.from_pretrained(tmp_path / "out", trust_remote_code=False).eval()
     assert not type(model).__module__.startswith("transformers_modules")
     with torch.inference_mode():
-        states = model(*(torch.from_numpy(np.asarray(value, np.int64)) for value in given.values())).last_hidden_state
+        tensors = {theirs[key]: torch.from_numpy(np.asarray(value, np.int64)) for key, value in given.items()}
+        states = model(**tensors).last_hidden_state
     assert np.abs(states.numpy() - expected)[mask].max() < 1e-5

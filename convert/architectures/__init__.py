@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 from hub2hf.analysis.flow import Flow
 from hub2hf.architectures.base import MODEL_FILE, NOTICE, Architecture, Recognised
@@ -51,10 +52,24 @@ def architecture_of(encoder: EncoderBlueprint) -> Architecture:
     return ARCHITECTURES[encoder.architecture]
 
 
+def inputs_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the model of an encoder takes, from "encoder" of the blueprint in `hub2hf.json`."""
+    return ARCHITECTURES[facts.get("architecture", "bert")].inputs
+
+
 def ships_own_class(code: bytes) -> bool:
     """Return whether `code` is a model class of this package, byte for byte, of this version or an earlier one."""
     own = (known.model_code() for known in ARCHITECTURES.values())
     return code in own or hashlib.sha256(code).hexdigest() in SHIPPED
 
 
-__all__ = ["ARCHITECTURES", "MODEL_FILE", "NOTICE", "Architecture", "architecture_of", "recognise", "ships_own_class"]
+__all__ = [
+    "ARCHITECTURES",
+    "MODEL_FILE",
+    "NOTICE",
+    "Architecture",
+    "architecture_of",
+    "inputs_of",
+    "recognise",
+    "ships_own_class",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ MODEL_FILE = "modeling_hub2hf.py"
 # A tensor without numbers in the weights of a folder that ships this file, whose class expects it. A stock class does not:
 # what it says on loading, at the libraries' default level of logging, then tells the remedy.
 NOTICE = "AutoModel_needs_trust_remote_code__SentenceTransformer_does_not"
+INPUTS = ("input_ids", "token_type_ids", "attention_mask")  # of `BertModel` and its kin
 EMBEDDINGS = "embeddings"  # the first stage
 
 
@@ -164,6 +166,9 @@ class Architecture(ABC):
         model_class: its class in transformers.
         families: name of an exporter's convention → its rules from variable names to state-dict keys.
         token_types: the state-dict key of the token-type embeddings; "" where there are none.
+        inputs: what the model class takes of what a tokenizer can give.
+        config_names: by what name of ours → what the configuration class calls it, where that is another.
+        fixed: what the model class has in its code, by our name: no configuration can tell it otherwise.
     """
 
     name: str
@@ -172,6 +177,9 @@ class Architecture(ABC):
     model_class: str
     families: Mapping[str, tuple[Rule, ...]]
     token_types: str = ""
+    inputs: tuple[str, ...] = INPUTS
+    config_names: Mapping[str, str] = MappingProxyType({})
+    fixed: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def recognise(self, flow: Flow) -> Recognised:
@@ -200,6 +208,11 @@ class Architecture(ABC):
     def key(self, place: str) -> str:
         """Return the state-dict key of the Hugging Face class for a key of the mapping that `recognise` leads to."""
         return place
+
+    def named_as_ours(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of `config.json` by the names that `BertConfig` has, with what is fixed."""
+        ours = {theirs: name for name, theirs in self.config_names.items()}
+        return {**self.fixed, **{ours.get(name, name): value for name, value in config.items()}}
 
     def finished(self, mapped: Sequence[Mapped], encoder: EncoderBlueprint) -> tuple[Mapped, ...]:
         """Return the mapping with the keys of the Hugging Face class for the head that was read."""

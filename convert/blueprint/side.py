@@ -280,6 +280,8 @@ class EncoderSide:
 
     def _type_evidence(self) -> str:
         types, _ = self.encoder.types
+        if not types:
+            return self.encoder.size("type_vocab_size").evidence
         return f"node '{next(join.node.name for join in self.flow.joins() if types in join.leaves)}'"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from hub2hf.architectures import MODEL_FILE, NOTICE
+from hub2hf.architectures import MODEL_FILE, NOTICE, inputs_of
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
@@ -19,7 +19,7 @@ from hub2hf.proof.text import join, number
 from hub2hf.surfaces import SURFACES, title
 
 TEMPLATE = "card.md.jinja"
-TAGS = ("sentence-transformers", "transformers", "bert", "sentence_embedding", "sentence-similarity", "hub2hf")
+TAGS = ("sentence-transformers", "transformers", "sentence_embedding", "sentence-similarity", "hub2hf")
 DATASET = "configs/sentences.tsv and configs/traps.tsv of hub2hf"
 HOW_TO_VERIFY = (
     "`hub2hf verify SOURCE FOLDER` runs the original graph in TensorFlow beside it, sentence by sentence, and writes what "
@@ -52,7 +52,8 @@ def _metadata(proof: Proof | None, manifest: Manifest) -> str:
 
     model, languages = manifest.model, manifest.languages
     facts = _facts(model)
-    tags = [*TAGS, *(["multilingual"] if len(languages) > 1 else []), *facts.tags]
+    kind = manifest.blueprint["encoder"].get("architecture", "bert")
+    tags = [*TAGS, kind, *(["multilingual"] if len(languages) > 1 else []), *facts.tags]
     results = [
         EvalResult(
             task_type="sentence-similarity",
@@ -101,8 +102,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "home": home(),
         "changed": manifest.changed,
         "slim": manifest.slim,
-        "summary": _facts(model).summary
-        or "A text encoder that was published as a TensorFlow SavedModel, as a BERT model.",
+        "summary": _facts(model).summary or "A text encoder that was published as a TensorFlow SavedModel.",
         "facts": _facts(model),
         "model": model,
         "address": manifest.source.get("address", ""),
@@ -119,6 +119,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "own_class": MODEL_FILE in manifest.files,
         "class_file": MODEL_FILE,
         "notice": NOTICE,
+        "inputs": inputs_of(blueprint["encoder"]),
         "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not manifest.changed),

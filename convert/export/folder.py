@@ -69,7 +69,8 @@ def write_folder(
 def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
     """Write all but the manifest; return the SHA-256 of the weights."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
-    tokenizer_files(blueprint.text, encoder.vocab_size.value, work)
+    architecture = architecture_of(encoder)
+    tokenizer_files(blueprint.text, encoder.vocab_size.value, work, architecture.inputs)
     values, done = encoder.values(model), 0
     total = weights_bytes(values, encoder.mapped)
 
@@ -78,7 +79,6 @@ def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: 
         done += count
         progress(done, total)
 
-    architecture = architecture_of(encoder)
     own_class = architecture.needs_model_class(encoder)
     digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, report, [NOTICE] if own_class else [])
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is

@@ -33,13 +33,12 @@ FOLDER: Final = "onnx/"
 FILES: Final[Mapping[str, str]] = MappingProxyType({"float32": "model.onnx", "float16": "model_fp16.onnx"})
 DATA: Final = "_data"  # at the end of the name of a file of weights, as Transformers.js and optimum have it
 
-INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
 WEIGHTS: Final = "model.safetensors"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType(
-    dict.fromkeys(("bert", "albert", "electra"), post_norm)
+    dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm)
 )
 
 
@@ -130,8 +129,10 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
         raise ExportError(
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
-    graph = Graph(Weights(folder / WEIGHTS), dtype, ARCHITECTURES[kind].key)
+    known = ARCHITECTURES[kind]
+    graph = Graph(Weights(folder / WEIGHTS), dtype, known.key)
     try:
+        config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)
         hidden = int(config["hidden_size"])
         size = pooler_of(config).add(graph, HIDDEN, EMBEDDING) or hidden
@@ -139,7 +140,7 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
         raise ExportError(
             f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
         ) from error
-    inputs = [value_info(name, "int64", ["batch", "length"]) for name in INPUTS]
+    inputs = [value_info(name, "int64", ["batch", "length"]) for name in known.inputs]
     outputs = [
         value_info(EMBEDDING, "float32", ["batch", size]),
         value_info(HIDDEN, "float32", ["batch", "length", hidden]),

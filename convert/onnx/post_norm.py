@@ -19,8 +19,9 @@ def post_norm(graph: Graph, config: Mapping[str, Any]) -> None:
     """Add the encoder, whose last hidden state, float32 [batch, length, hidden], is called `last_hidden_state`.
 
     Args:
-        graph: has the inputs `input_ids`, `attention_mask` and `token_type_ids`, int64 [batch, length].
-        config: the content of `config.json`, for `transformers.BertConfig` or one of its kin.
+        graph: has the inputs `input_ids`, `attention_mask` and, where there are token types, `token_type_ids`, int64
+            [batch, length].
+        config: the content of `config.json`, by the names of `transformers.BertConfig`.
     """
     epsilon, layers = float(config["layer_norm_eps"]), config["num_hidden_layers"]
     shared = "num_hidden_groups" in config  # of ALBERT
@@ -50,9 +51,11 @@ def _embeddings(graph: Graph, epsilon: float) -> str:
     parts = [
         graph.op("Gather", graph.table(f"{at}.{name}_embeddings.weight"), ids, at=f"{at}.{name}", axis=0)
         for name, ids in (("word", "input_ids"), ("token_type", "token_type_ids"))
+        if graph.has(f"{at}.{name}_embeddings.weight")
     ]
-    words, types, places = (graph.as_float32(part, at) for part in (*parts, rows))
-    x = graph.op("Add", graph.op("Add", words, types, at=at), places, at=at)
+    x, *others = (graph.as_float32(part, at) for part in (*parts, rows))
+    for other in others:
+        x = graph.op("Add", x, other, at=at)
     return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
 
 

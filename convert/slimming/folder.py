@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hub2hf.architectures import inputs_of
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.export.about import write_about
@@ -260,7 +261,7 @@ class _Written:
                 (self.work / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.folder / name, self.work / name)
         write_vocab_txt(self.vocabulary, self.work / VOCABULARY)
-        tokenizer_files(self.text, len(self.kept), self.work)
+        tokenizer_files(self.text, len(self.kept), self.work, inputs_of(self.manifest.blueprint["encoder"]))
         self._check_steps()
         config = json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
         write_json(self.work / CONFIG, {**config, "vocab_size": len(self.kept), "pad_token_id": self.pack.pad_id})

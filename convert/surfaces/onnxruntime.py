@@ -28,10 +28,11 @@ class Session(Padded):
 
         super().__init__(folder)
         self.session = onnxruntime.InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
+        self.takes = [each.name for each in self.session.get_inputs()]
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Return the embeddings of what `padded` made as the graph gives them, float32 [texts, hidden]."""
-        return np.asarray(self.session.run([EMBEDDING], inputs)[0])
+        return np.asarray(self.session.run([EMBEDDING], {name: inputs[name] for name in self.takes})[0])
 
 
 def load(folder: Path, trusted: bool) -> Session:

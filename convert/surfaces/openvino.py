@@ -33,7 +33,8 @@ class Compiled(Padded):
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Return the embeddings of what `padded` made as the graph gives them, float32 [texts, hidden]."""
-        return np.asarray(self.model(inputs)[EMBEDDING])
+        taken = {each.any_name: inputs[each.any_name] for each in self.model.inputs}
+        return np.asarray(self.model(taken)[EMBEDDING])
 
 
 class WithItsTokenizer(Compiled):

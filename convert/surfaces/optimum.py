@@ -32,7 +32,7 @@ class Ort(Padded):
 
     def run(self, inputs: Inputs) -> np.ndarray:
         """Return what is taken for the embeddings, float32 [texts, hidden]."""
-        return np.asarray(self.take(self.model(**inputs)))
+        return np.asarray(self.take(self.model(**{name: inputs[name] for name in self.model.input_names})))
 
 
 def custom_tasks(folder: Path, trusted: bool) -> Ort:

@@ -15,7 +15,7 @@ Inputs = dict[str, np.ndarray]  # name → int64 [texts, longest]
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Inputs:
-    """Return the ids of some texts as the model takes them, int64 [texts, longest] each."""
+    """Return the ids of some texts as models take them, int64 [texts, longest] each: not every model takes all of these."""
     lengths = np.array([len(row) for row in rows])
     mask = (np.arange(lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
     ids = np.zeros_like(mask)

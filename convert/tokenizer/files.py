@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, processors
 
+from hub2hf.architectures.base import INPUTS
 from hub2hf.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
 from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
@@ -24,13 +25,14 @@ LINES_A_WRITE = 10_000
 PLACEHOLDER = "placeholder-of-the-vocabulary"
 
 
-def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path) -> None:
+def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: Sequence[str] = INPUTS) -> None:
     """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json` into `folder`.
 
     Args:
         text: the text side of the SavedModel, its vocabulary included.
         vocab_size: rows of the word embeddings.
         folder: an existing folder.
+        inputs: what the model takes.
 
     Raises:
         GraphError: an operation or pattern of the graph that is not understood.
@@ -45,7 +47,7 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path) -> None:
     tokens = special_tokens(text, vocabulary)
     write_tokenizer_json(text, vocabulary, folder / "tokenizer.json")
     write_vocab_txt(vocabulary, folder / "vocab.txt")
-    _write_json(tokenizer_config(text, tokens), folder / "tokenizer_config.json")
+    _write_json(tokenizer_config(text, tokens, inputs), folder / "tokenizer_config.json")
     _write_json(special_tokens_map(tokens), folder / "special_tokens_map.json")
 
 
@@ -71,7 +73,9 @@ def write_tokenizer_json(text: TextBlueprint, vocabulary: Vocabulary, path: Path
     _write_around(vocabulary, frame.to_str(pretty=True), path)
 
 
-def write_javascript_files(text: TextBlueprint, vocabulary: Vocabulary, folder: Path) -> None:
+def write_javascript_files(
+    text: TextBlueprint, vocabulary: Vocabulary, folder: Path, inputs: Sequence[str] = INPUTS
+) -> None:
     """Write `tokenizer.json` and `tokenizer_config.json` into `folder`, for the JavaScript libraries.
 
     The ids are the same; see `javascript` for what differs, and why.
@@ -80,6 +84,7 @@ def write_javascript_files(text: TextBlueprint, vocabulary: Vocabulary, folder: 
         text: the text side; where its vocabulary stands is not looked at.
         vocabulary: the pieces.
         folder: an existing folder.
+        inputs: what the model takes.
 
     Raises:
         GraphError: an operation or pattern of the graph that is not understood, or that JavaScript cannot follow.
@@ -90,7 +95,7 @@ def write_javascript_files(text: TextBlueprint, vocabulary: Vocabulary, folder: 
     pipeline = build_pipeline(text, _never_a_piece(vocabulary.ids), JavaScript())
     whole = {**frame, **tokenizer_parts(pipeline.steps, pipeline.cut)}
     _write_around(vocabulary, json.dumps(whole, indent=2, ensure_ascii=False), folder / "tokenizer.json")
-    _write_json({**tokenizer_config(text, tokens), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
+    _write_json({**tokenizer_config(text, tokens, inputs), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
 
 
 def _write_around(vocabulary: Vocabulary, frame: str, path: Path) -> None:
@@ -178,7 +183,7 @@ def _never_a_piece(vocabulary: Container[str]) -> str:
     return next(chr(code) for code in range(LAST, 0, -1) if chr(code) not in vocabulary)
 
 
-def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens) -> dict[str, Any]:
+def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens, inputs: Sequence[str] = INPUTS) -> dict[str, Any]:
     """`tokenizer_config.json`.
 
     `PreTrainedTokenizerFast` is the class that obeys `tokenizer.json` in transformers 4 and 5.
@@ -187,7 +192,7 @@ def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens) -> dict[str, An
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": text.pack.max_length,
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "model_input_names": list(inputs),
         "padding_side": "right",
         "truncation_side": "right",
         "clean_up_tokenization_spaces": False,

@@ -121,9 +121,18 @@ BERT_TF2_2019 = renamed(
     },
 )
 
+# transformers 4, models/bert/modeling_tf_bert.py.
+_TABLES = {
+    "embeddings/word_embeddings": "embeddings/word_embeddings/weight",
+    "embeddings/token_type_embeddings": "embeddings/token_type_embeddings/embeddings",
+    "embeddings/position_embeddings": "embeddings/position_embeddings/embeddings",
+}
+BERT_HF = renamed(BERT_TF1, {**_TABLES, _LAYER: "encoder/layer_._{i}"})
+
 FAMILIES: Mapping[str, tuple[Rule, ...]] = {
     "BERT": BERT_TF1,
     "BERT of TensorFlow Model Garden": BERT_TF2,
     "BERT of TensorFlow Model Garden, 2020": BERT_TF2_2020,
     "BERT of TensorFlow's official models, 2019": BERT_TF2_2019,
+    "BERT of transformers": BERT_HF,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from hub2hf.errors import MappingError
 # The form of `config.json`. Without one, or with one after 4.57.2, transformers 4.57 takes the tokenizer of any local folder
 # of more than 100,000 pieces for Mistral's, and advises a flag that would change the ids.
 CONFIG_VERSION = "4.57.0"
+UNTAKEN = re.compile(r" +(token_type_ids|position_ids)\b")  # lines of the model class
 EPSILONS = (1e-12, 1e-6, 1e-5)  # that published models have
 
 
@@ -32,7 +34,7 @@ class PostNorm(Architecture):
     """
 
     config_class: str
-    token_types = TYPES
+    token_types: str = TYPES
 
     @abstractmethod
     def misfit(self, structure: Structure) -> str:
@@ -41,6 +43,10 @@ class PostNorm(Architecture):
     def recognise(self, flow: Flow) -> Recognised:
         """Return the encoder in a graph."""
         structure = Structure(flow)
+        typed = "types" in structure.tables
+        if typed != bool(self.token_types):
+            told = "are added, which {} has not" if typed else "are not added, which {} does"
+            raise MappingError(f"Token types {told.format(self.model_class)}.", REPORT)
         if misfit := self.misfit(structure):
             raise MappingError(misfit, REPORT)
         return RecognisedPostNorm(self, structure)
@@ -62,11 +68,12 @@ class PostNorm(Architecture):
             "hidden_act": transformers_name(encoder.hidden_activation.value),
             "layer_norm_eps": encoder.layer_norm_epsilon.value,
             "max_position_embeddings": encoder.positions.value,
-            "type_vocab_size": encoder.type_vocab_size.value,
+            **({"type_vocab_size": encoder.type_vocab_size.value} if self.token_types else {}),
             "pad_token_id": pad_id,
             "dtype": "float32",  # what the graph computes in, however its variables are stored
             "transformers_version": CONFIG_VERSION,
         }
+        config = {self.config_names.get(name, name): value for name, value in config.items() if name not in self.fixed}
         if self.needs_model_class(encoder):
             stock = self.stock_activation(encoder)
             if stock is None:
@@ -86,6 +93,8 @@ class PostNorm(Architecture):
         code = (Path(architectures.__file__).parent / "bert" / MODEL_FILE).read_text(encoding="utf-8")
         for name, own in (("BertModel", self.model_class), ("BertConfig", self.config_class), ("BERT", self.title)):
             code = code.replace(name, own)
+        if not self.token_types:  # nor positions: a class that takes neither
+            code = "".join(line for line in code.splitlines(keepends=True) if not UNTAKEN.match(line))
         return code.encode()
 
     @abstractmethod
@@ -96,7 +105,8 @@ class PostNorm(Architecture):
         """Yield other activations, epsilons and token types."""
         from transformers.activations import ACT2FN
 
-        has, epsilon_has = model.config.hidden_act, model.config.layer_norm_eps
+        config = self.named_as_ours(model.config.to_dict())
+        has, epsilon_has = config["hidden_act"], config["layer_norm_eps"]
         for name, activation in ACTIVATIONS.items():
             known = activation.transformers_name
             if known and known != has:
@@ -107,6 +117,8 @@ class PostNorm(Architecture):
             if epsilon != epsilon_has:
                 change = [(norm, "eps", epsilon) for norm in norms]
                 yield Change("LayerNorm epsilon", f"{epsilon} in place of {epsilon_has}", change)
+        if not self.token_types:
+            return
         types = model.embeddings.token_type_embeddings.weight
         for row in range(1, len(types)):
             change = [(types, "data", types.data.roll(-row, 0))]

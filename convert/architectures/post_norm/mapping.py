@@ -35,8 +35,8 @@ def layer_key(number: int) -> str:
 
 def claims(structure: Structure, head: Head) -> Iterator[Claim]:
     """Yield every variable that has a place."""
-    for name, key in TABLES.items():
-        yield Claim(key, structure.tables[name], WORDS if name == "words" else VECTOR)
+    for name, leaf in structure.tables.items():
+        yield Claim(TABLES[name], leaf, WORDS if name == "words" else VECTOR)
     yield from _of_norm("embeddings.LayerNorm", structure.norm)
     if structure.projection is not None:
         yield from _of_dense(PROJECTION, structure.projection)
@@ -106,6 +106,8 @@ class Mapper:
     def _items(self, places: dict[str, Elements]) -> Iterator[Mapped]:
         structure = self.structure
         for name, key in TABLES.items():
+            if name not in structure.tables:
+                continue
             leaf = structure.tables[name]
             shape = self.shapes[leaf]
             yield Mapped(leaf, key, COPY if len(shape) == 2 else MERGE_HEADS, (prod(shape[:-1]), shape[-1]))

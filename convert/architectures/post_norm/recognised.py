@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.epsilon import read_epsilon
+from hub2hf.analysis.flow import REPORT
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
@@ -17,6 +18,7 @@ from hub2hf.architectures.head import Head, Weights, activation_between
 from hub2hf.architectures.post_norm.mapping import Mapper, claims
 from hub2hf.architectures.post_norm.reference import stages
 from hub2hf.architectures.post_norm.structure import Structure
+from hub2hf.errors import MappingError
 from hub2hf.savedmodel.node import TensorRef
 
 SIZES = {
@@ -34,7 +36,7 @@ class RecognisedPostNorm(Recognised):
         flow = structure.flow
         self.architecture, self.flow, self.structure = architecture, flow, structure
         self.ids = structure.lookup.data
-        self.types = (structure.tables["types"], self.size("type_vocab_size").value)
+        self.types = (structure.tables.get("types", ""), self.size("type_vocab_size").value)
         self.layers = len(structure.layers)
         self.head = Head(flow, structure.depth, flow.end_of(structure.layers[-1].norm))
         # The values, not the queries: in the last layer the first token may be the only one that asks.
@@ -51,6 +53,8 @@ class RecognisedPostNorm(Recognised):
         if name == "hidden_size" and projection is not None:
             return Read(self.structure.width, f"variable '{projection.bias.leaves[0]}'")
         table, axis = SIZES[name]
+        if table not in self.structure.tables:
+            return Read(1, "no token types are added")
         leaf = self.structure.tables[table]
         shape = self.flow.shapes[leaf]
         return Read(shape[-1] if axis else prod(shape[:-1]), f"variable '{leaf}'")
@@ -78,13 +82,21 @@ class RecognisedPostNorm(Recognised):
         inner = {item.key: item for item in found.mapped}["encoder.layer.0.intermediate.dense.bias"]
         scores, hidden = first.attention.query.places[0][0].name, self.size("hidden_size").value
         activation, _ = activation_between(run, first.inner.bias.node, first.outer.product.data, last=False)
-        return {
+        read: dict[str, Read[Any]] = {
             "layers": Read(len(layers), f"variable '{layers[-1].norm.beta.leaves[0]}'"),
             "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
             "intermediate_size": Read(inner.shape[0], f"variable '{inner.variable}'"),
             "hidden_activation": activation,
             "layer_norm_epsilon": read_epsilon(self.flow.nodes, [norm.beta.node for norm in norms]),
         }
+        epsilon, fixed = read["layer_norm_epsilon"], self.architecture.fixed.get("layer_norm_eps")
+        if fixed is not None and epsilon.value != fixed:
+            raise MappingError(
+                f"The epsilon of LayerNorm is {epsilon.value} ({epsilon.evidence}); {self.architecture.model_class} has "
+                f"{fixed} in its code.",
+                REPORT,
+            )
+        return read
 
     def stages(self, probe: Probe, weights: Weights, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer."""
@@ -95,6 +107,7 @@ class RecognisedPostNorm(Recognised):
             heads=read["heads"].value,
             activation=read["hidden_activation"].value,
             epsilon=read["layer_norm_epsilon"].value,
+            typed="types" in self.structure.tables,
             projected=self.structure.projection is not None,
             shared=self.structure.shared,
         )

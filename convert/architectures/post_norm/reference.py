@@ -22,6 +22,7 @@ def stages(
     heads: int,
     activation: str,
     epsilon: float,
+    typed: bool = True,
     projected: bool = False,
     shared: bool = False,
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -31,6 +32,7 @@ def stages(
         probe: ids, token types, and which of them attention sees.
         weights: state-dict key → its tensor, float64.
         layers, heads, activation, epsilon: see `EncoderBlueprint`.
+        typed: whether token types are added.
         projected: whether the embeddings go through a dense layer.
         shared: whether all layers have the weights of the first.
     """
@@ -55,7 +57,8 @@ def stages(
         return np.asarray((softmax(scores) @ value).swapaxes(0, 1).reshape(query.shape[1], -1))
 
     x = weights("embeddings.word_embeddings.weight")[probe.ids[counted]]
-    x = x + weights("embeddings.token_type_embeddings.weight")[probe.types[counted]]
+    if typed:
+        x = x + weights("embeddings.token_type_embeddings.weight")[probe.types[counted]]
     x = layer_norm(x + weights("embeddings.position_embeddings.weight")[places], "embeddings.LayerNorm")
     if projected:
         x = dense(x, PROJECTION)

@@ -1,4 +1,4 @@
-"""The pattern of an encoder with LayerNorm after each part: three tables, and layers of four products by weights.
+"""The pattern of an encoder with LayerNorm after each part: two tables or three, and layers of four products by weights.
 
 Each layer has queries, keys and values at one depth, then the output of the attention, the inner and the outer layer; a
 LayerNorm follows the embeddings, the attention and the layer. The embeddings may be projected to another width first, and
@@ -31,7 +31,7 @@ class Structure:
     """The parts of such an encoder in a graph.
 
     Attributes:
-        tables: "words", "positions", "types" → the variable.
+        tables: "words", "positions" and, where token types are added, "types" → the variable.
         lookup: the join that looks up the word embeddings.
         norm, layers: the parts, in order.
         projection: the dense layer between the embeddings and the first layer; None where there is none.
@@ -67,18 +67,20 @@ class Structure:
         return self.layers[:1] if self.shared else self.layers
 
     def _embeddings(self) -> tuple[Join, dict[str, str]]:
-        """Return the lookup of the words, and the three tables: word embeddings have the most rows, types the fewest."""
+        """Return the lookup of the words, and the tables: word embeddings have the most rows, types the fewest."""
         rows = self.flow.tables()
         words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
-        if not words or len(rows) != 3 or words[0].leaves[0] != rows[0]:
+        if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0]:
             found = self.flow.shown(rows) if rows else "none"
             raise MappingError(
-                f"BERT looks up words, positions and token types in three tables; this graph uses {found}.", REPORT
+                "BERT looks up words, positions and token types in three tables, DistilBERT words and positions in two; "
+                f"this graph uses {found}.",
+                REPORT,
             )
         same = [join.node.name for join in words if join.leaves == words[0].leaves]
         if len(same) > 1:
             raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
-        return words[0], dict(zip(("words", "positions", "types"), rows, strict=True))
+        return words[0], dict(zip(("words", "positions", "types"), rows, strict=False))
 
     def _projected(self) -> int:
         """Return how many products by weights precede those of the first attention: 1, of the embeddings, or none."""
