@@ -33,6 +33,7 @@ FOLDER: Final = "onnx/"
 FILES: Final[Mapping[str, str]] = MappingProxyType({"float32": "model.onnx", "float16": "model_fp16.onnx"})
 DATA: Final = "_data"  # at the end of the name of a file of weights, as Transformers.js and optimum have it
 
+INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")  # in this order, as far as a model takes them
 EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
 WEIGHTS: Final = "model.safetensors"
 
@@ -140,7 +141,7 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
         raise ExportError(
             f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
         ) from error
-    inputs = [value_info(name, "int64", ["batch", "length"]) for name in known.inputs]
+    inputs = [value_info(name, "int64", ["batch", "length"]) for name in INPUTS if name in known.inputs]
     outputs = [
         value_info(EMBEDDING, "float32", ["batch", size]),
         value_info(HIDDEN, "float32", ["batch", "length", hidden]),
