@@ -350,6 +350,7 @@ def verify(
     sample: int | None = None,
     seed: int = 0,
     surfaces: Sequence[str] = (),
+    device: str = "cpu",
     tolerances: str | Path | None = None,
     add_proof: bool = True,
     progress: Progress = lambda done, total: None,
@@ -369,6 +370,7 @@ def verify(
         sample: how many sentences to draw of it, evenly of its languages; `note` of the report says how far that reaches.
         seed: of the drawing.
         surfaces: ways of loading, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
+        device: where they compute: cpu, cuda, mps. On another than the processor each is a way of its own.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
         add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
             tolerances are the project's own; `note` of the report says what was done.
@@ -388,7 +390,7 @@ def verify(
     from hub2hf.opened import Source
 
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
-    loaded = Candidate.find(candidate, surfaces)
+    loaded = Candidate.find(candidate, surfaces, device)
     recording = None
     if golden is not None:
         if sentences is not None or sample is not None:

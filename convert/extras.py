@@ -5,14 +5,40 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
 from hub2hf.errors import pasted
 
 NAME = "hub2hf"
+
+
+def known_versions(library: str, extra: str) -> SpecifierSet:
+    """Return which versions of a library hub2hf asks for by itself or by an extra: those that it was tested with, or all."""
+    found = SpecifierSet()
+    for line in _required():
+        wanted = Requirement(line)
+        if canonicalize_name(wanted.name) == canonicalize_name(library) and (
+            wanted.marker is None or wanted.marker.evaluate({"extra": extra})
+        ):
+            found &= wanted.specifier
+    return found
+
+
+@cache
+def _required() -> list[str]:
+    """Return what hub2hf asks for; nothing where it runs without being installed."""
+    try:
+        return metadata.requires(NAME) or []
+    except metadata.PackageNotFoundError:
+        return []
 
 
 def install(extra: str) -> str:

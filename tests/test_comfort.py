@@ -23,7 +23,9 @@ from hub2hf.commands import VERBS
 from hub2hf.commands.app import app
 from hub2hf.equivalence.sentences import count_sentences, language_sentences, trap_sentences
 from hub2hf.errors import SourceError, pasted
+from hub2hf.surfaces.devices import DEVICES
 
+ABSENT = [device for device, (_, there) in DEVICES.items() if not there()]
 Run = Callable[..., tuple[int, str, str]]
 HEAVY = ("tensorflow", "tensorflow_text", "torch", "transformers", "sentence_transformers")
 # Runs each argument list of the JSON it is given, and prints its exit code and what heavy modules were imported by then.
@@ -51,6 +53,9 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
         "absent.txt cannot be read": ["--sentences", "absent.txt"],
         "line 1 is not UTF-8": ["--sentences", "latin.txt"],
         "prove nothing": ["--sentences", "blank.txt"],
+        "There is no device 'tpu'": ["--device", "tpu"],
+        "Known are: automodel, sentence-transformers": ["--device", "cuda", "--surfaces", "onnx"],
+        **{f"There is no {device} device on this machine": ["--device", device] for device in ABSENT},
     }
     asked = [["verify", "lealla-mini", str(converted), *options] for options in wrong.values()]
     asked += [["verify", "lealla-mini", "absent"], ["record", "lealla-mini", "file", "--languages", "xx"]]

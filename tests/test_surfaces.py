@@ -9,12 +9,15 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from references import ROOT
 
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
+from hub2hf.extras import known_versions
 from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, reads, title
 from hub2hf.surfaces.base import Loaded, Surface
+from hub2hf.surfaces.devices import DEVICES, PLACED, placed
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "onnx/model.onnx"}
 
@@ -34,14 +37,14 @@ def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] 
 
 
 def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
-    assert [way.exact for way in SURFACES.values()] == [True] * 13 + [False] * 5
+    assert [way.exact for way in SURFACES.values()] == [True] * 13 + [False] * 9
     assert list(SURFACES) == [
         *("automodel", "fastembed", "haystack", "infinity", "langchain", "llamaindex", "onnx", "openvino", "optimum"),
         *("sentence-transformers", "sentence-transformers-onnx", "sentence-transformers-openvino", "web"),
+        *("automodel-cuda", "automodel-mps", "bert", "openvino-tokenizers", "optimum-feature-extraction"),
         *(
-            "bert",
-            "openvino-tokenizers",
-            "optimum-feature-extraction",
+            "sentence-transformers-cuda",
+            "sentence-transformers-mps",
             "sentence-transformers-openvino-default",
             "snippet",
         ),
@@ -72,6 +75,51 @@ def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> N
     assert surface("a", libraries=("numpy",)).versions() == {"numpy": metadata.version("numpy")}
     with pytest.raises(SourceError, match=r"no-such-runtime is not installed, .* as a\. .*\[everything\]"):
         surface("a", libraries=("numpy", "no-such-runtime")).versions()
+
+
+def test_a_version_that_was_never_tested_is_named_with_those_that_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "6.1.0" if name == "transformers" else real(name))
+    with pytest.raises(
+        SourceError, match=r"transformers 6\.1\.0, .*never tested.* transformers<6,>=4\.57\. Install.*\[torch\]"
+    ):
+        SURFACES["automodel"].versions()
+
+
+def test_each_library_that_is_here_is_of_a_version_that_was_tested() -> None:
+    assert known_versions("sentence_transformers", "torch").contains("6.2.0")
+    assert not known_versions("sentence-transformers", "frameworks").contains("7.0.0")
+    assert known_versions("sentence-transformers", "infinity").contains("3.4.1")
+    assert known_versions("tokenizers", "torch") == known_versions("tokenizers", "onnx") != SpecifierSet()
+    for name in ("automodel", "sentence-transformers", "onnx"):
+        assert SURFACES[name].versions()
+
+
+ABSENT = [device for device, (_, there) in DEVICES.items() if not there()]
+
+
+@pytest.mark.parametrize("way", ["automodel", "sentence-transformers"])
+def test_another_device_gives_what_it_computed_there(way: str, converted: Path) -> None:
+    """No GPU is needed: on the processor nothing changes, and on `meta` all goes well until a number is asked for."""
+    (load,) = (load for known, load, _ in PLACED if known.name == way)
+    texts = ["dog", "Puppies are nice."]
+    found = placed(load, "cpu")(converted, True).embed(texts)
+    assert (found.embeddings == SURFACES[way].load(converted, True).embed(texts).embeddings).all()
+    elsewhere = placed(load, "meta")(converted, True)
+    with pytest.raises((NotImplementedError, RuntimeError), match=r"Cannot copy out of meta|cannot be called on meta"):
+        elsewhere.embed(texts)
+
+
+def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> None:
+    assert [way.name for way in chosen([], (), "cuda")] == ["automodel-cuda", "sentence-transformers-cuda"]
+    assert [way.name for way in chosen(["automodel"], (), "mps")] == ["automodel-mps"]
+    with pytest.raises(SourceError, match=r"Unknown way of loading on cuda: onnx. Known are: automodel, sentence-tr"):
+        chosen(["onnx"], (), "cuda")
+    with pytest.raises(SourceError, match=r"There is no device 'tpu'. Known are: cpu, cuda, mps"):
+        chosen([], (), "tpu")
+    for device in ABSENT:
+        with pytest.raises(SourceError, match=f"There is no {device} device on this machine. Leave out --device"):
+            SURFACES[f"automodel-{device}"].versions()
 
 
 def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:

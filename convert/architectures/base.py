@@ -26,7 +26,9 @@ from hub2hf.state_dict import Mapped, Rule
 
 MODEL_FILE = "modeling_hub2hf.py"
 # A tensor without numbers in the weights of a folder that ships this file, whose class expects it. A stock class does not:
-# what it says on loading, at the libraries' default level of logging, then tells the remedy.
+# what it says on loading, at the libraries' default level of logging, then tells the remedy. sentence-transformers says it
+# too, though it is exact: `key_mapping` in the `model_args` of `sentence_bert_config.json` would keep it quiet, in
+# transformers 4.57 and 5, but optimum, its backend for ONNX, refuses arguments that it does not know.
 NOTICE = "AutoModel_needs_trust_remote_code__SentenceTransformer_does_not"
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")  # of `BertModel` and its kin
 EMBEDDINGS = "embeddings"  # the first stage

@@ -13,7 +13,7 @@ from hub2hf.bars import progress_bar, screen
 from hub2hf.commands import options
 from hub2hf.corpora.places import form_of
 from hub2hf.errors import SourceError
-from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces import CPU, on
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
@@ -34,8 +34,11 @@ def run(
     languages: options.Languages = "",
     sentences: options.Corpus = None,
     surfaces: Annotated[
-        str, typer.Option(help=f"Only these ways of loading, of {', '.join(SURFACES)}; by default all that apply.")
+        str, typer.Option(help=f"Only these ways of loading, of {', '.join(on(CPU))}; by default all that apply.")
     ] = "",
+    device: Annotated[
+        str, typer.Option(help="Where the folder computes: cpu, cuda, mps; each way there is one of its own.")
+    ] = CPU,
     tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
     integrity: Annotated[
@@ -68,7 +71,7 @@ def run(
         _stored(golden, source, {"text": text, "embedding": embedding, "again": again}, tolerances, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
-    check(names, sentences, ways, tolerances, report, live=golden is None)
+    check(names, sentences, ways, tolerances, report, live=golden is None, device=device)
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
@@ -83,6 +86,7 @@ def run(
             sample=sample,
             seed=seed,
             surfaces=ways,
+            device=device,
             tolerances=tolerances,
             progress=progress,
         )
@@ -99,11 +103,12 @@ def check(
     report: Path | None,
     *,
     live: bool,
+    device: str = CPU,
 ) -> None:
     """See that all that was named is there, before anything is fetched or takes time to import.
 
     Args:
-        languages, sentences, surfaces, tolerances, report: the options of these names.
+        languages, sentences, surfaces, tolerances, report, device: the options of these names.
         live: whether TensorFlow runs the source.
 
     Raises:
@@ -116,7 +121,8 @@ def check(
     from hub2hf.equivalence.tolerances import load_tolerances
     from hub2hf.surfaces import chosen
 
-    chosen(surfaces, ())
+    for way in chosen(surfaces, (), device) if surfaces or device != CPU else ():
+        way.versions()  # what was asked for is here, or is asked for in vain
     load_tolerances(tolerances)
     if live:
         if sentences is None or not is_corpus(sentences):  # a corpus is read through when TensorFlow is there

@@ -13,15 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
-
-from filelock import FileLock, Timeout
 
 from hub2hf.corpora.places import PARQUET, SUFFIXES, form_of, located, pyarrow, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.export.files import as_text
+from hub2hf.locks import held
 
 VERSION: Final = 1
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
@@ -112,20 +111,18 @@ class Work:
         Raises:
             ExportError: another run works there, or another has worked there.
         """
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as block:
             before = self._before()
             with writable(self.target.path, "Check the disk and the permissions."):
                 self.target.files.create_dir(self.target.work)
             if pyarrow().fs.LocalFileSystem().equals(self.target.files):
-                try:
-                    held.enter_context(FileLock(f"{self.target.work}/lock", timeout=0))
-                except Timeout as error:
-                    raise ExportError(f"Another hub2hf embed writes {self.target.path}.", "Wait for it.") from error
+                taken = ExportError(f"Another hub2hf embed writes {self.target.path}.", "Wait for it.")
+                block.enter_context(held(Path(f"{self.target.work}/lock"), taken))
             if before is None or before.get("done") is None:
                 self._write_manifest(None)
             yield
             if self.done() is not None:
-                held.close()
+                block.close()
                 with writable(self.target.work, "Remove it."):
                     self.target.files.delete_dir(self.target.work)
 

@@ -9,18 +9,16 @@ from pathlib import Path
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import heat_map
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
-from hub2hf.errors import ExportError, pasted
-from hub2hf.export.about import edited_by_hand, files_read, of_ways, read_proof, write_about
+from hub2hf.errors import ExportError
+from hub2hf.export.about import changeable, files_read, of_ways, read_proof, write_about
 from hub2hf.export.manifest import (
     ABOUT,
-    CARD,
     MANIFEST,
     Manifest,
-    links,
-    problems,
-    read_manifest,
+    check_unchanged,
     unknown_files,
 )
+from hub2hf.export.staging import alone
 from hub2hf.proof import Proof, Report
 from hub2hf.surfaces import SURFACES
 
@@ -45,11 +43,13 @@ def add_proof(folder: Path, report: Report) -> str:
     if not (folder / MANIFEST).is_file():
         return ""
     try:
-        manifest = read_manifest(folder)
+        manifest = changeable(folder)
+        check_unchanged(folder, manifest)
         reason = next(_reasons_against(folder, manifest, report), "")
         proof = None if reason else joined(_before(folder, manifest), _vouched(report, manifest))
         if proof is not None:
-            write_about(folder, manifest, replace(proof, picture=_picture(proof, manifest)))
+            with alone(folder):
+                write_about(folder, manifest, replace(proof, picture=_picture(proof, manifest)))
             return f"The result was added to {folder}."
         reason = reason or "the one that is there covers more"
     except ExportError as error:
@@ -61,16 +61,9 @@ def _reasons_against(folder: Path, manifest: Manifest, report: Report) -> Iterat
     """Yield why the folder is to stay as it is."""
     if report.fingerprint != manifest.fingerprint:
         yield "it is about another SavedModel than the folder was made from"
-    if links(folder, manifest):
-        yield "the folder is a cached copy"
-    for name, what in problems(folder, manifest).items():
-        if name not in ABOUT:
-            yield f"{name} {what}, so it is no longer what hub2hf made"
     for name in unknown_files(folder, manifest):
         if name not in ABOUT:  # proof and picture of a killed run are ours
             yield f"{name} is there, which hub2hf did not make"
-    if edited_by_hand(folder, manifest):
-        yield f"its {CARD} was edited by hand; {pasted('hub2hf', 'card', folder, '--force')} writes it again"
 
 
 def _before(folder: Path, manifest: Manifest) -> Proof | None:

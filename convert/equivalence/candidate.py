@@ -18,7 +18,7 @@ from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
 from hub2hf.slimming.scope import Scope
-from hub2hf.surfaces import ENCODER, SURFACES, Embedded, Loaded, chosen, title
+from hub2hf.surfaces import CPU, ENCODER, SURFACES, Embedded, Loaded, chosen, title
 from hub2hf.surfaces.transformers import Pooled
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -32,11 +32,12 @@ class Candidate:
     Args:
         folder: the folder.
         surfaces: names of `hub2hf.surfaces.SURFACES`; by default all that the folder is made for.
+        device: where they compute.
 
     Attributes:
         surfaces: the names of the ways that it is loaded in.
-        held: those that must be exact: the ones that were asked for by name; else, of a folder that hub2hf made, the ones
-            that it declares exact. Of somebody else's folder nothing is declared.
+        held: those that must be exact: the ones that were asked for by name, or on another device; else, of a folder that
+            hub2hf made, the ones that it declares exact. Of somebody else's folder nothing is declared.
         versions: surface → name → version of the libraries that load it.
 
     Raises:
@@ -44,30 +45,30 @@ class Candidate:
             installed.
     """
 
-    def __init__(self, folder: Path, surfaces: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, surfaces: Sequence[str] = (), device: str = CPU) -> None:
         self.folder = folder
         self._require(("config.json",), "configuration (config.json)")
         self._require(WEIGHTS, "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
-        ways = chosen(surfaces, {*files_in(folder)})
+        ways = chosen(surfaces, {*files_in(folder)}, device)
         if not surfaces and not self._is_stock_bert():
             ways = [way for way in ways if not way.stock_head]
         self.surfaces = [way.name for way in ways]
         self.ours = (folder / MANIFEST).is_file()
-        self.held = {way.name for way in ways if surfaces or (self.ours and way.exact)}
+        self.held = {way.name for way in ways if surfaces or device != CPU or (self.ours and way.exact)}
         self.versions = {way.name: way.versions() for way in ways}
         self._loaded: dict[str, Loaded] = {}
 
     @classmethod
-    def find(cls, name: str | Path, surfaces: Sequence[str] = ()) -> Candidate:
+    def find(cls, name: str | Path, surfaces: Sequence[str] = (), device: str = CPU) -> Candidate:
         """Return the candidate `name`: a folder, or OWNER/NAME of a repository that is already in the Hub cache."""
         if Path(name).is_dir():
-            return cls(Path(name), surfaces)
+            return cls(Path(name), surfaces, device)
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
         try:
-            return cls(Path(snapshot_download(str(name), local_files_only=True)), surfaces)
+            return cls(Path(snapshot_download(str(name), local_files_only=True)), surfaces, device)
         except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
             step = "Check the path, or download the repository first: hf download OWNER/NAME."
             raise SourceError(f"{name} is neither a folder nor a repository in the Hub cache.", step) from error

@@ -22,6 +22,7 @@ from hub2hf.export.manifest import (
     links,
     read_manifest,
 )
+from hub2hf.export.staging import alone
 from hub2hf.known_models import KnownModel
 from hub2hf.proof import Proof
 from hub2hf.proof.codec import from_json, to_json
@@ -151,15 +152,31 @@ def write_card(folder: Path, model: KnownModel | None = None, *, force: bool = F
         ExportError: there is no manifest, it is not `model`, the proof was changed, the card was edited by hand and `force`
             is not given, or the folder is a cached copy.
     """
-    manifest, path = read_manifest(folder), folder / CARD
+    manifest = changeable(folder, force=force)
+    if model is not None:
+        manifest = manifest.named(model)
+    with alone(folder):
+        write_about(folder, manifest, read_proof(folder, manifest))
+    return folder / CARD
+
+
+def changeable(folder: Path, *, force: bool = False) -> Manifest:
+    """Return the manifest of a folder that stands and that something is to be added to, with a new card.
+
+    Args:
+        folder: made by hub2hf.
+        force: whether a card that was edited by hand may be written over.
+
+    Raises:
+        ExportError: hub2hf did not make the folder, it is a cached copy, or its card was edited by hand.
+    """
+    manifest = read_manifest(folder)
     if links(folder, manifest):
         raise ExportError(f"{folder} holds links, as a cached copy does.", "Copy the files to a folder of their own.")
     if edited_by_hand(folder, manifest) and not force:
-        raise ExportError(f"{path} was edited by hand.", "Keep a copy of it, and pass --force to write it again.")
-    if model is not None:
-        manifest = manifest.named(model)
-    write_about(folder, manifest, read_proof(folder, manifest))
-    return path
+        step = f"Keep a copy of it; {pasted('hub2hf', 'card', folder, '--force')} writes it again."
+        raise ExportError(f"{folder / CARD} was edited by hand.", step)
+    return manifest
 
 
 def edited_by_hand(folder: Path, manifest: Manifest) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -244,6 +244,21 @@ def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
         except OSError as error:
             raise ExportError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     return found
+
+
+def check_unchanged(folder: Path, manifest: Manifest, but: Collection[str] = ()) -> None:
+    """Refuse a folder whose files are no longer what its manifest says; what is said about the model may change.
+
+    Args:
+        folder, manifest: of it.
+        but: the names of files that do not matter either.
+
+    Raises:
+        ExportError: names the first file that is not, or cannot be read.
+    """
+    files = {name: entry for name, entry in manifest.files.items() if name not in ABOUT and name not in but}
+    for name, what in problems(folder, replace(manifest, files=files)).items():
+        raise ExportError(f"{folder / name} {what}.", AGAIN)
 
 
 def unknown_files(folder: Path, manifest: Manifest) -> list[str]:

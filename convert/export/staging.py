@@ -15,10 +15,11 @@ import filelock
 
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import ABOUT, MANIFEST, read_manifest
+from hub2hf.locks import held
 
 OLD, LOCK = "-old", ".lock"
 HALF_WRITTEN = re.compile(r"(.*/)?\.([^/]+)\.\d+")  # what is left where writing is killed
-ADDING = ".hub2hf.lock"  # held while an ONNX file is added to a folder, and left there where that is killed
+ADDING = ".hub2hf.lock"  # held while something is added to a folder, and left there where that is killed
 ADDED = re.compile(r"onnx/model(_fp16)?\.onnx(_data)?")  # what then stands there already, and is not listed yet
 
 
@@ -98,7 +99,8 @@ def staged(out: Path, force: bool) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(out, prefix)
         check_free(out, force)
-        with _held(work):
+        lock = work.with_name(f"{work.name}{LOCK}")  # marks it, under whatever name, as of a living process
+        with held(lock, ExportError(f"{work} is taken.", "Run it again."), remove=True):
             work.mkdir()
             yield work
             _sync(work)
@@ -117,19 +119,19 @@ def _explained(error: OSError, out: Path) -> ExportError:
 
 
 @contextlib.contextmanager
-def _held(work: Path) -> Iterator[None]:
-    """Mark `work`, under whatever name, as of a living process; the operating system forgets it with the process."""
-    path = work.with_name(f"{work.name}{LOCK}")
-    with contextlib.ExitStack() as closing:
-        closing.callback(_unlink, path)
-        with contextlib.suppress(NotImplementedError):  # a network file system without locks: leftovers stay there
-            closing.enter_context(filelock.FileLock(path))
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from adding to `folder`, which stands, meanwhile.
+
+    Raises:
+        ExportError: another process is adding to it, or it cannot be written to.
+    """
+    with contextlib.ExitStack() as block:
+        taken = ExportError(f"Another process is adding to {folder}.", "Wait for it, and run this again.")
+        try:
+            block.enter_context(held(folder / ADDING, taken, remove=True))
+        except OSError as error:
+            raise ExportError(f"{folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
         yield
-
-
-def _unlink(lock: Path) -> None:
-    with contextlib.suppress(OSError):  # another process looks at it right now, and removes it
-        lock.unlink(missing_ok=True)
 
 
 def _clear_leftovers(out: Path, prefix: str) -> None:

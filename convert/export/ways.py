@@ -12,7 +12,7 @@ from hub2hf.export.manifest import Manifest
 from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
 from hub2hf.proof.text import join, number
-from hub2hf.surfaces import SURFACES, Surface, title
+from hub2hf.surfaces import CPU, SURFACES, Surface, title
 from hub2hf.surfaces.servers import SERVERS, Facts
 
 TEMPLATE = "ways.md.jinja"
@@ -45,7 +45,7 @@ def ways_table(manifest: Manifest, proof: Proof | None) -> str:
 
 def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
     """Yield what is known of the ways that were not measured of this folder, Markdown."""
-    rest = [surface for surface in SURFACES.values() if surface.name not in measured]
+    rest = [surface for surface in SURFACES.values() if surface.name not in measured and surface.device == CPU]
     exact = [surface for surface in rest if surface.exact]
     here = [surface for surface in exact if surface.applies(manifest.files)]
     if here:

@@ -82,9 +82,11 @@ def _push(
             url = patiently(lambda: _open_request(api, target, ready), repository, say)
             if url:
                 return replace(found, state="unchanged", url=url)
-        target = _prepare(api, target, private, say)
-        url, commit = _commit(api, target, ready, planned, message, create_pr, say)
-        return replace(found, state="published", url=url, commit=commit, created=_created(found, target))
+        there = _prepare(api, target, private, say)
+        url, commit = _commit(api, there, ready, planned, message, create_pr, say)
+        # A repository is private or public as its owner's settings made it.
+        created = _created(target, "private " if there.private else "public ")
+        return replace(found, state="published", url=url, commit=commit, created=created)
 
 
 def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Publication:
@@ -124,9 +126,6 @@ def _check_target(target: Repository, private: bool, create_pr: bool) -> None:
 
 
 def _publication(api: HfApi, target: Repository, ready: Ready, planned: Plan, private: bool) -> Publication:
-    created = [] if target.exists else [f"{'private ' if private else ''}repository {target.name}"]
-    if not target.head and target.revision != MAIN:
-        created.append(f"branch {target.revision}")
     return Publication(
         state="planned",
         repository=target.name,
@@ -134,7 +133,7 @@ def _publication(api: HfApi, target: Repository, ready: Ready, planned: Plan, pr
         revision=target.revision,
         commit="",
         verified=ready.verified,
-        created=created,
+        created=_created(target, "private " if private else ""),
         files=planned.changes,
         foreign=planned.foreign,
         card_diff=planned.diff,
@@ -142,10 +141,10 @@ def _publication(api: HfApi, target: Repository, ready: Ready, planned: Plan, pr
     )
 
 
-def _created(planned: Publication, target: Repository) -> list[str]:
-    """Return what was created; a repository is private or public as its owner's settings made it."""
-    kind = "private" if target.private else "public"
-    return [f"{kind} {name.removeprefix('private ')}" if "repository" in name else name for name in planned.created]
+def _created(before: Repository, kind: str) -> list[str]:
+    """Return, in words, what is created of what was not there `before`; `kind` says of what kind a repository is."""
+    branch = [f"branch {before.revision}"] if not before.head and before.revision != MAIN else []
+    return branch if before.exists else [f"{kind}repository {before.name}", *branch]
 
 
 def _open_request(api: HfApi, target: Repository, ready: Ready) -> str:

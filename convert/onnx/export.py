@@ -12,15 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import filelock
-
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.head import HEAD, dense_key
-from hub2hf.errors import ExportError, pasted
-from hub2hf.export.about import edited_by_hand, read_proof, write_about
+from hub2hf.errors import ExportError
+from hub2hf.export.about import changeable, read_proof, write_about
 from hub2hf.export.files import write_pieces
-from hub2hf.export.manifest import ABOUT, CARD, links, problems, read_manifest
-from hub2hf.export.staging import ADDING
+from hub2hf.export.manifest import check_unchanged
+from hub2hf.export.staging import alone
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
@@ -94,27 +92,14 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
         ExportError: hub2hf did not make the folder, it is not as its manifest says, its card was edited by hand, it is a
             cached copy, another process is adding to it, or as for `write_onnx`.
     """
-    manifest = read_manifest(folder)
-    if links(folder, manifest):
-        raise ExportError(f"{folder} holds links, as a cached copy does.", "Copy the files to a folder of their own.")
-    if edited_by_hand(folder, manifest):
-        raise ExportError(
-            f"{folder / CARD} was edited by hand, and would be written again.",
-            f"Keep a copy of it, and run {pasted('hub2hf', 'card', folder, '--force')}.",
-        )
+    manifest = changeable(folder)
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()
     kept = {name: entry for name, entry in manifest.files.items() if name not in own}
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
-    with _alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
-        others = replace(manifest, files={n: e for n, e in kept.items() if n not in ABOUT})
-        found = pool.submit(problems, folder, others)
-
-        def check() -> None:
-            for name, what in found.result().items():
-                raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
-
-        new = write_onnx(folder, dtype, limit=limit, check=check)
+    with alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
+        unchanged = pool.submit(check_unchanged, folder, manifest, own)
+        new = write_onnx(folder, dtype, limit=limit, check=unchanged.result)
         for name in own - new.keys():
             (folder / name).unlink(missing_ok=True)
         write_about(folder, replace(manifest, files=dict(sorted((kept | new).items()))), proof)
@@ -178,24 +163,3 @@ def _written(path: Path, pieces: Iterator[bytes]) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return entry
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from adding to `folder` meanwhile; the operating system forgets it with the process."""
-    path = folder / ADDING
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise ExportError(f"Another process is adding to {folder}.", "Wait for it, and run this again.") from error
-    except NotImplementedError:  # a network file system without locks
-        pass
-    except OSError as error:
-        raise ExportError(f"{folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        lock.release()

@@ -17,7 +17,7 @@ from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.export.about import write_about
 from hub2hf.export.files import hash_file, hash_files, write_json, write_pieces
-from hub2hf.export.manifest import ABOUT, Manifest, problems, read_manifest
+from hub2hf.export.manifest import ABOUT, Manifest, check_unchanged, read_manifest
 from hub2hf.export.staging import check_free, staged
 from hub2hf.export.weights import DTYPES, safetensors_header
 from hub2hf.onnx import FILES, write_onnx
@@ -114,15 +114,14 @@ def slim(
         _check_is_there(folder, scope, held)
     with ThreadPoolExecutor(max_workers=1) as pool, staged(out, force) as work:
         # Hashing takes as long as all the writing: it goes on beside it, and has its say before anything takes its place.
-        whole = pool.submit(problems, folder, _without_about(manifest))
+        unchanged = pool.submit(check_unchanged, folder, manifest)
         tokens = special_tokens(text, vocabulary)
         kept = kept_pieces(vocabulary.pieces, text, [piece for _, piece in tokens.items()], held)
         new = _Written(folder, work, manifest, vocabulary, text, kept)
         hashed = new.write(progress)
         before = scope.original_ids if scope is not None else range(len(vocabulary))
         (work / ORIGINAL_IDS).write_text("".join(f"{before[number]}\n" for number in kept), encoding="ascii")
-        for name, what in whole.result().items():
-            raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+        unchanged.result()
         codes = promised(held, new.dropped, text) & (scope.alphabet if scope is not None else ~CodePoints())
         told = rule.languages or _languages(codes, text)
         slim_facts = _facts(manifest, rule, told, codes, len(kept), len(vocabulary))
@@ -218,10 +217,6 @@ def _facts(
         "dropped": pieces - kept,
         "alphabet": " ".join(spans),
     }
-
-
-def _without_about(manifest: Manifest) -> Manifest:
-    return replace(manifest, files={name: entry for name, entry in manifest.files.items() if name not in ABOUT})
 
 
 def _bytes(manifest: Manifest) -> int:

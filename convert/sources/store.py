@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-import filelock
-
 from hub2hf.errors import SourceError
+from hub2hf.locks import held
 from hub2hf.sources.archive import model_folder, unpack
 from hub2hf.sources.download import Progress, download
 
@@ -96,14 +95,12 @@ def alone(folder: Path) -> Iterator[None]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = _beside(folder, "lock")
-    try:
-        with filelock.FileLock(lock, timeout=LOCK_SECONDS):
-            yield
-    except filelock.Timeout:
-        raise SourceError(
-            f"Another process has been fetching {folder} for {LOCK_SECONDS / 3600:.0f} hours.",
-            "End it, and run the same command again.",
-        ) from None
+    taken = SourceError(
+        f"Another process has been fetching {folder} for {LOCK_SECONDS / 3600:.0f} hours.",
+        "End it, and run the same command again.",
+    )
+    with held(lock, taken, seconds=LOCK_SECONDS):
+        yield
 
 
 def _made(folder: Path, named: str, fill: Callable[[Path], str], marker: Path | None = None) -> Path:

@@ -11,9 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 from hub2hf.errors import SourceError
-from hub2hf.surfaces.base import Embedded, Loaded, Surface
+from hub2hf.surfaces.base import CPU, Embedded, Loaded, Surface
 
 __all__ = [
+    "CPU",
     "ENCODER",
     "RENAMED",
     "SURFACES",
@@ -23,6 +24,7 @@ __all__ = [
     "applying",
     "chosen",
     "embed",
+    "on",
     "reads",
     "title",
 ]
@@ -45,16 +47,33 @@ def applying(files: Collection[str]) -> list[Surface]:
     return [surface for surface in SURFACES.values() if surface.applies(files) and not surface.by_name]
 
 
-def chosen(names: Sequence[str], files: Collection[str]) -> list[Surface]:
-    """Return the ways of loading called `names`; without names, all that apply to a folder of `files`.
+def on(device: str) -> list[str]:
+    """Return the names of the ways of loading that compute on a device, without it.
 
     Raises:
-        SourceError: there is none of a name.
+        SourceError: there is no such device.
     """
-    unknown = sorted(set(names) - SURFACES.keys())
+    found = [name.removesuffix(f"-{device}") for name, surface in SURFACES.items() if surface.device == device]
+    if not found:
+        known = ", ".join(dict.fromkeys(surface.device for surface in SURFACES.values()))
+        raise SourceError(f"There is no device '{device}'.", f"Known are: {known}.")
+    return found
+
+
+def chosen(names: Sequence[str], files: Collection[str], device: str = CPU) -> list[Surface]:
+    """Return the ways of loading called `names` on a device; without names, all that apply to a folder of `files`.
+
+    Raises:
+        SourceError: there is none of a name on that device.
+    """
+    known = on(device)
+    unknown = sorted(set(names) - {*known})
     if unknown:
-        raise SourceError(f"Unknown way of loading: {', '.join(unknown)}.", f"Known are: {', '.join(SURFACES)}.")
-    return [SURFACES[name] for name in names] if names else applying(files)
+        where = f" on {device}" if device != CPU else ""
+        raise SourceError(f"Unknown way of loading{where}: {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+    if device == CPU:
+        return [SURFACES[name] for name in names] if names else applying(files)
+    return [SURFACES[f"{name}-{device}"] for name in names or known]
 
 
 def reads(name: str, file: str) -> bool:

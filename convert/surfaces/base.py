@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.errors import SourceError
-from hub2hf.extras import install
+from hub2hf.extras import install, known_versions
 
 # Sentences of like length go through the model together, so that little of a batch is padding.
 BATCH = 32
+CPU = "cpu"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Surface:
         title: what reports call it; without, its name.
         differs: why it may give another embedding than the graph's, where it is not exact.
         stock_head: whether it takes the embedding from the pooler of `BertModel`, for which not every folder has weights.
+        device: where it computes, as PyTorch names it.
     """
 
     name: str
@@ -92,12 +94,13 @@ class Surface:
     title: str = ""
     differs: str = ""
     stock_head: bool = False
+    device: str = CPU
 
     def versions(self) -> dict[str, str]:
         """Return library → version.
 
         Raises:
-            SourceError: one is not installed.
+            SourceError: one is not installed, or in a version that was never tested.
         """
         found = {}
         for library in self.libraries:
@@ -108,6 +111,13 @@ class Surface:
                     f"{library} is not installed, which loads a folder as {self.name}.",
                     f"Install it: {install(self.extra)}.",
                 ) from error
+            known = known_versions(library, self.extra)
+            if not known.contains(found[library], prereleases=True):
+                raise SourceError(
+                    f"{library} {found[library]}, which loads a folder as {self.name}, was never tested with hub2hf: "
+                    f"it knows {library}{known}.",
+                    f"Install one that was: {install(self.extra)}.",
+                )
         return found
 
 

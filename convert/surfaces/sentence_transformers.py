@@ -45,17 +45,17 @@ class Wrapped(Loaded):
 class Stock(Wrapped):
     """A `SentenceTransformer`, without trust_remote_code."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, device: str = "cpu", **options: Any) -> None:
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, **options)
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True, **options)
         super().__init__(model, partial(model.encode, batch_size=BATCH))
 
 
-def stock(folder: Path, trusted: bool) -> Stock:
+def stock(folder: Path, trusted: bool, device: str = "cpu") -> Stock:
     """Load a folder as `SentenceTransformer` does."""
     quiet()
-    return Stock(folder)
+    return Stock(folder, device)
 
 
 SURFACES = (

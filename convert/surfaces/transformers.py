@@ -63,17 +63,18 @@ class Pooled(Loaded):
 
         longest = max(map(len, rows))
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id or 0)
+        device = self.model.device
         mask = torch.zeros_like(ids)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
         with torch.inference_mode():
-            outputs = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=stages)
+            outputs = self.model(input_ids=ids.to(device), attention_mask=mask.to(device), output_hidden_states=stages)
         found = {}
         if stages:
-            first = [hidden[:, 0].numpy() for hidden in outputs.hidden_states]
+            first = [hidden[:, 0].cpu().numpy() for hidden in outputs.hidden_states]
             found = {EMBEDDINGS: first[0]} | {layer_stage(i): value for i, value in enumerate(first[1:])}
-        return found if outputs.pooler_output is None else found | {EMBEDDING: outputs.pooler_output.numpy()}
+        return found if outputs.pooler_output is None else found | {EMBEDDING: outputs.pooler_output.cpu().numpy()}
 
 
 @contextmanager
@@ -106,13 +107,13 @@ def quiet() -> None:
     logging.set_verbosity_error()
 
 
-def automodel(folder: Path, trusted: bool) -> Pooled:
+def automodel(folder: Path, trusted: bool, device: str = "cpu") -> Pooled:
     """Load through `AutoTokenizer` and `AutoModel`, with the model class that the folder ships where it is trusted."""
     from transformers import AutoModel, AutoTokenizer
 
     quiet()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return Pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=trusted))
+    return Pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=trusted).to(device))
 
 
 def bert(folder: Path, trusted: bool) -> Pooled:

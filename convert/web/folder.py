@@ -23,7 +23,7 @@ from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted
 from hub2hf.export.files import hash_files, write_json
-from hub2hf.export.manifest import ABOUT, MANIFEST, problems, read_manifest
+from hub2hf.export.manifest import MANIFEST, check_unchanged, read_manifest
 from hub2hf.export.staging import check_free, staged
 from hub2hf.export.tokenizer_proof import points, words_of
 from hub2hf.tokenizer import read_vocabulary, write_javascript_files
@@ -51,9 +51,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     """
     manifest = read_manifest(folder)
     check_free(out, force, folder)
-    for name, what in problems(folder, manifest).items():
-        if name not in ABOUT:
-            raise ExportError(f"{folder / name} {what}.", "Convert the model again: hub2hf convert SOURCE OUT.")
+    check_unchanged(folder, manifest)
     onnx = [name for name in manifest.files if name.startswith(ONNX)]
     if not onnx:
         raise ExportError(
