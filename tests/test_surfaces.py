@@ -95,19 +95,30 @@ def test_each_library_that_is_here_is_of_a_version_that_was_tested() -> None:
         assert SURFACES[name].versions()
 
 
+def on_device(value: object) -> str:
+    device = getattr(value, "device", None)
+    return device.type if device is not None else ""
+
+
 ABSENT = [device for device, (_, there) in DEVICES.items() if not there()]
 
 
 @pytest.mark.parametrize("way", ["automodel", "sentence-transformers"])
 def test_another_device_gives_what_it_computed_there(way: str, converted: Path) -> None:
-    """No GPU is needed: on the processor nothing changes, and on `meta` all goes well until a number is asked for."""
+    """No GPU is needed: on the processor nothing changes, and on `meta`, which has no numbers, everything arrives."""
     (load,) = (load for known, load, _ in PLACED if known.name == way)
     texts = ["dog", "Puppies are nice."]
     found = placed(load, "cpu")(converted, True).embed(texts)
     assert (found.embeddings == SURFACES[way].load(converted, True).embed(texts).embeddings).all()
-    elsewhere = placed(load, "meta")(converted, True)
-    with pytest.raises((NotImplementedError, RuntimeError), match=r"Cannot copy out of meta|cannot be called on meta"):
+    elsewhere, seen = placed(load, "meta")(converted, True), []
+    encoder = next(part for part in elsewhere.model.modules() if hasattr(part, "embeddings"))  # type: ignore[attr-defined]
+    encoder.register_forward_pre_hook(
+        lambda _, args, given: seen.append({*map(on_device, given.values())}), with_kwargs=True
+    )
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
         elsewhere.embed(texts)
+    assert "cpu" not in set().union(*seen)
+    assert seen or way == "sentence-transformers"  # which asks for a number before
 
 
 def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> None:
