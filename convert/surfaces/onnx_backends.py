@@ -17,7 +17,11 @@ from hub2hf.surfaces.transformers import quiet
 
 
 class Fastembed(Loaded):
-    """A custom model of fastembed, which takes the first output of the file as it is."""
+    """A custom model of fastembed, which takes the first output of the file as it is.
+
+    Its tokenizer takes a text that spells a special token, such as [MASK], for that token unless it is told otherwise:
+    `tokenizer.json` has no place for this, and fastembed does not read `tokenizer_config.json` for it.
+    """
 
     def __init__(self, folder: Path) -> None:
         from fastembed import TextEmbedding
@@ -30,6 +34,7 @@ class Fastembed(Loaded):
                 name, pooling=PoolingType.DISABLED, normalization=False, sources=source, dim=dim
             )
         self.model: Any = TextEmbedding(name, specific_model_path=str(folder))
+        self.model.model.tokenizer.encode_special_tokens = True
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`."""
@@ -63,8 +68,9 @@ SURFACES = (
     ),
     _by_name(
         name="fastembed",
-        label="fastembed",
-        code='TextEmbedding("{id}")  # after add_custom_model("{id}", pooling=PoolingType.DISABLED, normalization=False, …)',
+        label="fastembed, told that `[SEP]` in a text is text",
+        code='TextEmbedding("{id}")  # after add_custom_model("{id}", pooling=PoolingType.DISABLED, normalization=False, …);'
+        " .model.tokenizer.encode_special_tokens = True",
         load=fastembed,
         exact=True,
         libraries=("fastembed", "tokenizers", "onnxruntime"),
