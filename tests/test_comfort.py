@@ -104,6 +104,8 @@ def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
     for verb in VERBS:
         code, out, _ = run_hub2hf(verb, "-h")
         assert (code, "--json" in out, "--quiet" in out, "-q" in out) == (0, True, True, True), verb
+        usage = next(line for line in out.splitlines() if "Usage:" in line).partition(verb)[2]
+        assert usage == usage.upper(), f"{verb}: arguments are called as its help calls them"
     assert run_hub2hf("-h")[0] == 0
     assert "--install-completion" in run_hub2hf("--help")[1]
 

@@ -12,9 +12,9 @@ from hub2hf.commands import options
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
     model: options.Model = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a card that was edited by hand.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a card that was edited by hand.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -18,7 +18,9 @@ from hub2hf.notices import notice
 
 def run(
     source: options.Source,
-    out: Annotated[Path, typer.Argument(help="The folder to make; it must not exist or be empty.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The folder to make: one that does not exist yet, or is empty.")
+    ],
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
     output: options.Output = "",
@@ -35,7 +37,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write the Hugging Face folder of a SavedModel. Needs neither TensorFlow nor PyTorch; --verify needs both."""
+    """Convert a SavedModel into a Hugging Face folder. Needs neither TensorFlow nor PyTorch; --verify needs both."""
     from hub2hf.report import print_conversion, print_next, print_publication
 
     if repository is not None:

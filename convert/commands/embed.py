@@ -15,28 +15,40 @@ from hub2hf.commands import options
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made, or that sentence-transformers loads.")],
-    source: Annotated[
-        str, typer.Argument(metavar="IN", help="Parquet, JSON lines, text: a file, folder, glob, or URL as s3://….")
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made, or that sentence-transformers loads.")
     ],
-    out: Annotated[str, typer.Argument(help="A file as vectors.parquet, vectors.jsonl; or a folder of Parquet files.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="IN", help="Parquet, JSON lines or text: a file, folder, glob, or URL such as s3://…"),
+    ],
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT", help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files."
+        ),
+    ],
     text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
     embedding: Annotated[str, typer.Option(help="The column to add.")] = "embedding",
-    runtime: Annotated[str | None, typer.Option(help="onnx or torch; the faster one there is by default.")] = None,
-    device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, mps.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="How vectors are kept: float32, float16.")] = "float32",
+    runtime: Annotated[
+        str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="How vectors are stored: float32 or float16.")] = "float32",
     shards: Annotated[
-        int | None, typer.Option(help="How many files to write into a folder; as many as IN has.")
+        int | None, typer.Option(help="How many files to write into a folder; by default as many as IN has.")
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="local, or ray: Ray Data, on a cluster that reaches all that is named.")
+        str, typer.Option(help="local, or ray for Ray Data, on a cluster that reaches all that is named.")
     ] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; one is started here by default.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Of Ray: one for each processor by default.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Embed a corpus of any size; run it again after it was stopped, and it goes on."""
+    """Embed a corpus of any size; a run that was stopped goes on when it is started again."""
     with progress_bar("embedded", "rows", quiet=quiet) as progress:
         found = verbs.embed(
             folder,

@@ -13,19 +13,27 @@ from hub2hf.commands import options
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="A folder that hub2hf made, or a SavedModel, which TensorFlow runs.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A folder that hub2hf made, or a SavedModel, which TensorFlow runs.")
+    ],
     pairs: Annotated[
         list[Path],
-        typer.Option(help="A folder as tatoeba.deu-eng.deu, or a TSV; or two files line by line: give it twice."),
+        typer.Option(
+            help="A folder of files such as tatoeba.deu-eng.deu, or a TSV; given twice, two files that match line by line."
+        ),
     ],
-    against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, side by side.")] = None,
-    languages: Annotated[str, typer.Option(help="Only these, as the pairs name them: deu,jpn.")] = "",
-    runtime: Annotated[str | None, typer.Option(help="onnx or torch; the faster one there is by default.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write the table into this Markdown file.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Another folder or SavedModel, to be measured side by side.")
+    ] = None,
+    languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
+    runtime: Annotated[
+        str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how well translations find each other, in every language that there are pairs of."""
+    """Measure how often translations find each other, in every language that there are pairs for."""
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model, pairs, against=against, languages=options.split(languages), runtime=runtime, progress=progress

@@ -13,11 +13,15 @@ from hub2hf.targets import TARGETS
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
-    target: Annotated[str, typer.Argument(help=f"One of {', '.join(TARGETS)}.")],
-    out: Annotated[Path | None, typer.Argument(help="The folder to make, for a target that makes one.")] = None,
-    dtype: Annotated[str, typer.Option(help="How weights are kept: float32, float16.")] = "float32",
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=f"What for: {' or '.join(TARGETS)}.")],
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="The folder to make, for a target that makes one.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="How weights are stored: float32 or float16.")] = "float32",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+    ] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -22,14 +22,12 @@ def run(
     thorough: options.Thorough = False,
     graph_only: Annotated[
         Path | None,
-        typer.Option(
-            help="Only write the graph into this file, without weights and vocabulary, to attach to an issue."
-        ),
+        typer.Option(help="Only write the graph to this file, without weights or vocabulary, to attach to an issue."),
     ] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell what a SavedModel is, what it will become and what of it is unused, with the evidence for each."""
+    """Tell what a SavedModel is, what it will become and what in it is unused, with the evidence for each."""
     from hub2hf.report import headline, print_blueprint, print_diagnosis, print_graph_only
 
     found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)

@@ -6,7 +6,7 @@ from hub2hf.commands import options
 
 
 def run(quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
-    """List the models known by name, and what of them and of other archives is on this machine."""
+    """List the models known by name, and which of them, and of other archives, are on this machine."""
     from hub2hf.report import print_sources
     from hub2hf.sources.listing import listed
 

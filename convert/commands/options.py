@@ -17,23 +17,29 @@ __all__ = ["EXIT_DIFFERENT", "EXIT_ERROR", "Stopped"]
 
 Source = Annotated[
     str,
-    typer.Argument(help="A SavedModel folder or archive, a name of `hub2hf list`, an address on tfhub.dev or Kaggle."),
+    typer.Argument(
+        metavar="SOURCE",
+        help="A SavedModel folder or archive, a name in `hub2hf list`, or an address on tfhub.dev or Kaggle.",
+    ),
 ]
-Model = Annotated[str | None, typer.Option(help="What it is, for the card: a name of `hub2hf list`, or your TOML.")]
-Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel from text to ids, where SOURCE takes ids.")]
-Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, where SOURCE takes ids and brings none.")]
+Model = Annotated[
+    str | None, typer.Option(help="Which model it is, for the card: a name in `hub2hf list`, or a TOML file of yours.")
+]
+Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel that turns text into ids, if SOURCE takes ids.")]
+Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and brings none.")]
 Output = Annotated[
-    str, typer.Option(help="Which output is the embedding, where several could be: NAME or SIGNATURE:NAME.")
+    str, typer.Option(help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME.")
 ]
 Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
-Languages = Annotated[str, typer.Option(help="Only these languages, as de,ja.")]
+Languages = Annotated[str, typer.Option(help="Only these languages, such as de,ja.")]
 Corpus = Annotated[
     str | None,
     typer.Option(
-        "--sentences", help="Your own: lines of text, or language<TAB>text; or a corpus in Parquet or JSON lines."
+        "--sentences",
+        help="Your own sentences: lines of text or of language<TAB>text, or a corpus in Parquet or JSON lines.",
     ),
 ]
-Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one a line: text, or language<TAB>text.")]
+Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one to a line: text, or language<TAB>text.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print only the answer, in one line: no progress, no advice.")
 ]

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
-    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hub; created if it is not there.")],
-    private: Annotated[bool, typer.Option("--private", help="Create it private.")] = False,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="OWNER/NAME on the Hub; created if it does not exist.")
+    ],
+    private: Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")] = False,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
-    revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it is not there.")] = None,
-    message: Annotated[str | None, typer.Option(help="The message of the commit.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it does not exist.")] = None,
+    message: Annotated[str | None, typer.Option(help="The commit message.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be published, and change nothing; works offline too.")
+        bool, typer.Option("--dry-run", help="Show what would be published and change nothing; works offline, too.")
     ] = False,
     allow_unverified: Annotated[
         bool, typer.Option("--allow-unverified", help="Publish without a passing verification; the card says so.")
@@ -33,7 +35,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Publish a verified folder on the Hugging Face Hub, as one commit of the files in its hub2hf.json."""
+    """Publish a verified folder on the Hugging Face Hub, in one commit of the files that its hub2hf.json lists."""
     from hub2hf.report import print_publication
 
     found = publish(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import hub2hf as verbs
 from hub2hf.bars import progress_bar
@@ -11,7 +14,7 @@ from hub2hf.commands import options
 
 def run(
     source: options.Source,
-    file: Path,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to write, a safetensors file.")],
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
     output: options.Output = "",

@@ -14,16 +14,18 @@ from hub2hf.commands import options
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder that hub2hf made.")],
-    out: Annotated[Path, typer.Argument(help="The folder to make.")],
-    languages: Annotated[str, typer.Option(help="Keep what these are written in, as de,ja.")] = "",
-    scripts: Annotated[str, typer.Option(help="Keep these scripts, as Latin,Han.")] = "",
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make.")],
+    languages: Annotated[str, typer.Option(help="Keep what these languages are written in, such as de,ja.")] = "",
+    scripts: Annotated[str, typer.Option(help="Keep these scripts, such as Latin,Han.")] = "",
     alphabet: Annotated[Path | None, typer.Option(help="Keep the characters of this text file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+    ] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a smaller folder of a part of the vocabulary: exact for every text in the languages or characters named.
+    """Make a smaller folder with part of the vocabulary: exact for every text in the languages or characters named.
 
     Texts with other characters may have other ids and embeddings. `hub2hf verify SOURCE OUT` proves the promise.
     """

@@ -20,45 +20,51 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="The SavedModel; with --golden leave it out.")] = "",
-    candidate: Annotated[str, typer.Argument(help="A Hugging Face folder, or OWNER/NAME in the Hub cache.")] = "",
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The SavedModel; leave it out with --golden.")] = "",
+    candidate: Annotated[
+        str, typer.Argument(metavar="CANDIDATE", help="A Hugging Face folder, or OWNER/NAME in the local Hub cache.")
+    ] = "",
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
     output: options.Output = "",
     golden: Annotated[
         str | None,
-        typer.Option(
-            help="In place of SOURCE and TensorFlow: a recording, or Parquet or JSON lines of stored vectors."
-        ),
+        typer.Option(help="Instead of SOURCE and TensorFlow: a recording, or stored vectors in Parquet or JSON lines."),
     ] = None,
     languages: options.Languages = "",
     sentences: options.Corpus = None,
     surfaces: Annotated[
-        str, typer.Option(help=f"Only these ways of loading, of {', '.join(on(CPU))}; by default all that apply.")
+        str, typer.Option(help=f"Only these ways of loading; by default all that apply. Known: {', '.join(on(CPU))}.")
     ] = "",
     device: Annotated[
-        str, typer.Option(help="Where the folder computes: cpu, cuda, mps; each way there is one of its own.")
+        str,
+        typer.Option(help="Where the folder runs: cpu, cuda or mps; on a GPU each way of loading is one of its own."),
     ] = CPU,
-    tolerances: Annotated[Path | None, typer.Option(help="A file like configs/tolerances.toml.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write JSON, Markdown, HTML and PNG into this folder.")] = None,
+    tolerances: Annotated[Path | None, typer.Option(help="A file in the form of configs/tolerances.toml.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the report, as JSON, Markdown, HTML and PNG, into this folder.")
+    ] = None,
     integrity: Annotated[
-        Path | None, typer.Option(help="Only check this folder's files against its hub2hf.json; nothing else is given.")
+        Path | None,
+        typer.Option(help="Only check this folder's files against its hub2hf.json; without SOURCE and CANDIDATE."),
     ] = None,
     text: Annotated[
-        str, typer.Option(help="Of stored vectors, or a corpus of sentences: the column of texts.")
+        str, typer.Option(help="The column of texts, in stored vectors or a corpus of sentences.")
     ] = "text",
-    sample: Annotated[int | None, typer.Option(help="Only so many of the sentences, evenly of the languages.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
-    embedding: Annotated[str, typer.Option(help="Of stored vectors: their column.")] = "embedding",
-    again: Annotated[Path | None, typer.Option(help="Of stored vectors: list here what to embed again.")] = None,
+    sample: Annotated[int | None, typer.Option(help="Draw only this many sentences, evenly across languages.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    embedding: Annotated[str, typer.Option(help="The column of stored vectors.")] = "embedding",
+    again: Annotated[
+        Path | None, typer.Option(help="For stored vectors: list in this file what has to be embedded again.")
+    ] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
 
-    Exact must be every way of loading that --surfaces names; without, all that hub2hf declares exact of a folder that it
-    made, and at least one of anybody else's. The result, and a card that states it, are written into a CANDIDATE that
-    hub2hf made.
+    Every way of loading that --surfaces names must be exact; without it, every one that hub2hf declares exact for a folder
+    that it made, and at least one for anyone else's. The result, and a card that states it, are written into CANDIDATE if
+    hub2hf made it.
     """
     if integrity is not None:
         _integrity(integrity, as_json, quiet)
