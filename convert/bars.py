@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from hub2hf.notices import listening
@@ -28,6 +30,14 @@ def screen() -> Console:
     """Return the standard output, which wraps lines on a terminal, or where COLUMNS says so."""
     found = Console()
     return found if found.is_terminal or "COLUMNS" in os.environ else Console(width=WIDE)
+
+
+def table(*headers: str) -> Table:
+    """Return an empty table, whose cells are folded where they are too wide."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        found.add_column(header, overflow="fold")
+    return found
 
 
 def _amount(done: int, total: int | None, rate: float | None, unit: str) -> str:

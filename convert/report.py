@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 import hub2hf as verbs
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.words import words_of
-from hub2hf.bars import screen
+from hub2hf.bars import screen, table
 from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     CaseFold,
@@ -36,7 +34,6 @@ from hub2hf.hub.result import Publication
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.savedmodel.graph_only import left_out
 from hub2hf.savedmodel.objects import CALL
-from hub2hf.sources.listing import Listed
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.diagnosis import Diagnosis
@@ -97,13 +94,6 @@ def _short(pattern: str, width: int = 32) -> str:
     return pattern if len(pattern) <= width else f"{pattern[: width - 1]}…"
 
 
-def _table(*headers: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
 def headline(source: str, blueprint: Blueprint) -> str:
     """Return what `source` is, in a line."""
     words = words_of(blueprint.encoder)
@@ -120,7 +110,7 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
     console, encoder = screen(), blueprint.encoder
     architecture, words = architecture_of(encoder), words_of(encoder)
     console.print(escape(headline(source, blueprint)))
-    encoder_table = _table("encoder", "value", "read from")
+    encoder_table = table("encoder", "value", "read from")
     for name, label in LABELS.items():
         read = getattr(encoder, name)
         encoder_table.add_row(label, _value(read.value), escape(read.evidence))
@@ -129,7 +119,7 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         encoder_table.add_row(f"dense layer {number}", told, escape(layer.evidence))
     encoder_table.add_row(LAST_LABEL, _value(encoder.normalised.value), escape(encoder.normalised.evidence))
     console.print(encoder_table)
-    text = _table("text, in order", "read from")
+    text = table("text, in order", "read from")
     for operation in blueprint.text.operations:
         text.add_row(escape(describe(operation)), escape(operation.evidence))
     text.add_row(escape(f"vocabulary {blueprint.text.vocabulary.name}"), escape(blueprint.text.vocabulary_evidence))
@@ -145,7 +135,7 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         )
         + "; an exact tokenizer.json; sentence-transformers modules"
     )
-    mapping = _table("variable", "state-dict key", "operation", "shape")
+    mapping = table("variable", "state-dict key", "operation", "shape")
     for row, count in _mapping_rows(blueprint).items():
         mapping.add_row(*map(escape, row[:2]), row[2] if count == 1 else f"{row[2]}, × {count}", escape(row[3]))
     console.print(mapping)
@@ -232,14 +222,14 @@ def print_diagnosis(source: str, found: Diagnosis) -> None:
     console = screen()
     console.print(f"[bold]{escape(source)}[/bold] cannot be converted")
     if found.read:
-        read = _table("read", "", "where")
+        read = table("read", "", "where")
         last = ""
         for item in found.read:
             shown = [item.question if item.question != last else "", item.value, item.evidence]
             read.add_row(*map(escape, map(printable, shown)))
             last = item.question
         console.print(read)
-    trouble = _table("not understood", "")
+    trouble = table("not understood", "")
     for each in found.not_understood:
         trouble.add_row(escape(each.question), escape(each.problem))
     console.print(trouble)
@@ -279,7 +269,7 @@ def print_publication(found: Publication) -> None:
     for name in found.created:
         console.print(f"{'to be created' if found.state == 'planned' else 'created'}: {escape(name)}")
     if found.state != "unchanged":
-        files = _table("file", "bytes", "there")
+        files = table("file", "bytes", "there")
         for file in found.files:
             files.add_row(escape(file.name), f"{file.bytes:,}", file.change)
         console.print(files)
@@ -290,12 +280,3 @@ def print_publication(found: Publication) -> None:
     if found.state == "planned" and found.card_diff:
         console.print(escape(found.card_diff), highlight=False, soft_wrap=True)
     console.print(escape(found.url), soft_wrap=True)
-
-
-def print_sources(sources: Iterable[Listed]) -> None:
-    """Print what a person can name, and where it is on this machine."""
-    table = _table("name", "on this machine, or where it comes from")
-    for source in sources:
-        here = f"{source.nbytes / 1e6:,.1f} MB in {source.folder}"
-        table.add_row(escape(source.name), escape(here if source.folder else source.address or source.kaggle))
-    screen().print(table)

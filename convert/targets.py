@@ -1,4 +1,4 @@
-"""What a converted folder can be exported to, each a value: a new target is an entry of `TARGETS`."""
+"""What a converted folder can be exported to, each a value: a new target is an entry of `TARGETS`, imported when it runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from hub2hf.errors import ExportError
-from hub2hf.onnx import FILES, add_onnx
-from hub2hf.web import export_web
 
-FLOAT32: Final = "float32"
+FLOAT32, FLOAT16 = "float32", "float16"
 
 
 @dataclass(frozen=True)
@@ -33,17 +31,23 @@ class Target:
 
 
 def _onnx(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
+    from hub2hf.onnx import add_onnx
+
     return add_onnx(folder, dtype)
 
 
 def _web(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
+    from hub2hf.web import export_web
+
     assert out is not None  # as `takes_out` says
     return export_web(folder, out, force=force)
 
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
-        "onnx": Target("adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=tuple(FILES)),
+        "onnx": Target(
+            "adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=(FLOAT32, FLOAT16)
+        ),
         "web": Target(
             "makes OUT of a FOLDER that has it, for Transformers.js, with a page to try it", _web, takes_out=True
         ),

@@ -13,7 +13,6 @@ from hub2hf.bars import progress_bar, screen
 from hub2hf.commands import options
 from hub2hf.corpora.places import form_of
 from hub2hf.errors import SourceError
-from hub2hf.surfaces import CPU, on
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
@@ -34,12 +33,15 @@ def run(
     languages: options.Languages = "",
     sentences: options.Corpus = None,
     surfaces: Annotated[
-        str, typer.Option(help=f"Only these ways of loading; by default all that apply. Known: {', '.join(on(CPU))}.")
+        str,
+        typer.Option(
+            help="Only these ways of loading, as automodel,onnx; by default all that apply. A wrong one lists them."
+        ),
     ] = "",
     device: Annotated[
         str,
         typer.Option(help="Where the folder runs: cpu, cuda or mps; on a GPU each way of loading is one of its own."),
-    ] = CPU,
+    ] = "cpu",
     tolerances: Annotated[Path | None, typer.Option(help="A file in the form of configs/tolerances.toml.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the report, as JSON, Markdown, HTML and PNG, into this folder.")
@@ -109,7 +111,7 @@ def check(
     report: Path | None,
     *,
     live: bool,
-    device: str = CPU,
+    device: str = "cpu",
 ) -> None:
     """See that all that was named is there, before anything is fetched or takes time to import.
 
@@ -127,7 +129,7 @@ def check(
     from hub2hf.equivalence.tolerances import load_tolerances
     from hub2hf.surfaces import chosen
 
-    for way in chosen(surfaces, (), device) if surfaces or device != CPU else ():
+    for way in chosen(surfaces, (), device) if surfaces or device != "cpu" else ():
         way.versions()  # what was asked for is here, or is asked for in vain
     load_tolerances(tolerances)
     if live:
