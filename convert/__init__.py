@@ -233,13 +233,9 @@ def convert(
     Raises:
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from hub2hf.export.folder import write_folder
+    from hub2hf.beside import worker
     from hub2hf.export.staging import check_free
-    from hub2hf.export.tokenizer_proof import prove_tokenizer
     from hub2hf.known_models import find_model
-    from hub2hf.onnx import write_onnx
     from hub2hf.opened import Source
 
     target = Path(out)
@@ -248,12 +244,16 @@ def convert(
     for folder in found.original.folders:
         check_free(target, force, folder)
     found.whole()
-    # Hashing the source takes as long as all the reading: it goes on beside it.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(lambda: found.fingerprint)
-        prove_tokenizer(found.blueprint)
-        also = [write_onnx] if onnx else []
-        manifest = write_folder(found, target, named=named, force=force, also=also, progress=progress)
+    also = []
+    with worker() as beside:
+        beside.submit(lambda: found.fingerprint)  # takes as long as all the reading, and what is imported for that
+        from hub2hf.export.folder import write_folder
+
+        if onnx:
+            from hub2hf.onnx import write_onnx
+
+            also.append(write_onnx)
+        manifest = write_folder(found, target, beside, named=named, force=force, also=also, progress=progress)
     return Conversion(target, found.blueprint, manifest)
 
 

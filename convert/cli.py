@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -12,7 +13,8 @@ from hub2hf.errors import Hub2HFError
 
 def main() -> None:
     """Run the command; an error of the user's is one sentence on standard error and exit code 2."""
-    with stoppable():
+    with stoppable(), contextlib.ExitStack() as ending:
+        ending.callback(gc.freeze)  # the process ends: what a last look for garbage would find goes with it
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:  # closed by the caller
                 stream.reconfigure(errors="replace")  # type: ignore[union-attr]

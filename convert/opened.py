@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hub2hf.blueprint import Blueprint, gives, read_blueprint
 from hub2hf.errors import SourceError
 from hub2hf.known_models import KnownModel
 from hub2hf.savedmodel import Original, SavedModel
 from hub2hf.sources import Progress, address_of, model_of, resolve
+
+if TYPE_CHECKING:
+    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.side import EncoderSide
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,14 @@ class Source:
     @property
     def blueprint(self) -> Blueprint:
         """What it is, each value with its evidence (Hub2HFError: it is not understood, or damaged)."""
+        return self.read()
+
+    def read(self, recognised: Callable[[EncoderSide], object] = lambda side: None) -> Blueprint:
+        """Return `blueprint`; where it is read only now, `recognised` is called as `read_blueprint` says."""
         if self.output not in self.blueprints:
-            found = read_blueprint(self.original, self.output, thorough=self.thorough)
+            from hub2hf.blueprint import read_blueprint  # only now: its files are hashed while this is imported
+
+            found = read_blueprint(self.original, self.output, thorough=self.thorough, recognised=recognised)
             self.blueprints.update({self.output: found, f"{found.signature}:{found.output_name}": found})
         return self.blueprints[self.output]
 
@@ -117,5 +126,7 @@ class Source:
 
     def read_for(self, output: str) -> Source:
         """Return it, read for `output` (SIGNATURE:NAME, "" for any) where the person named none and it has that."""
+        from hub2hf.blueprint import gives
+
         wanted = not self.output and output and gives(self.model, output)
         return replace(self, output=output) if wanted else self

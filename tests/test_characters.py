@@ -309,7 +309,7 @@ class TestTokenizer:
         assert read_vocabulary(tmp_path / "again.txt").pieces == PIECES
 
     def test_special_tokens_are_the_pieces_behind_the_ids(self, tmp_path) -> None:  # noqa: ANN001
-        vocabulary = Vocabulary(PIECES, tmp_path)
+        vocabulary = Vocabulary.of(PIECES, tmp_path)
         found = special_tokens(text_side(pack=Pack(5, 4, 6, 9, "pack")), vocabulary)
         assert (found.cls, found.sep, found.pad, found.unk, found.mask) == ("##a", "a", "b", "[UNK]", None)
         for wrong in (Pack(10, 3, 0, 6, "p"), Pack(2, 3, -1, 6, "p")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,15 @@ LENGTH = 12  # ids of a probe of several texts
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
-def read_beside(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
+def read_beside(
+    original: Original, output: str, *, thorough: bool, recognised: Callable[[EncoderSide], object]
+) -> Blueprint:
     """Return the blueprint of an encoder of ids, and of its text side; see `read_blueprint`."""
     model, preprocessor, vocabulary = original.model, original.preprocessor, original.vocabulary
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
     reading = _EncoderOfIds(ids_entry(model, output), model)
+    recognised(reading.side)
     pieces, positions = reading.side.size("vocab_size"), reading.side.size("max_position_embeddings")
     if preprocessor is not None:
         text, side = read_preprocessor(preprocessor, model, pieces, positions, thorough=thorough)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +34,20 @@ from hub2hf.savedmodel.original import Original
 HIGH = 3  # texts whose pieces are given high ids
 
 
-def read_blueprint(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
+def read_blueprint(
+    original: Original,
+    output: str = "",
+    *,
+    thorough: bool = False,
+    recognised: Callable[[EncoderSide], object] = lambda side: None,
+) -> Blueprint:
     """Return the blueprint of an encoder, of text or of ids.
 
     Args:
         original: its SavedModel, and what stands beside it.
         output: the output that is the embedding, NAME or SIGNATURE:NAME; "" where the conventions of TensorFlow Hub tell.
         thorough: hold the text side against a hundred times as many generated words and texts.
+        recognised: called with the encoder when its parts are found in the graph, before anything of it is read or proved.
 
     Raises:
         GraphError: something that reaches the output is not understood, or computes something else than was read.
@@ -52,7 +59,7 @@ def read_blueprint(original: Original, output: str = "", *, thorough: bool = Fal
     with threadpool_limits(limits=1, user_api="blas"), limits.budget(original.model.nbytes):
         found = text_entry(original.model, output)
         if found is None:
-            blueprint = read_beside(original, output, thorough=thorough)
+            blueprint = read_beside(original, output, thorough=thorough, recognised=recognised)
         elif original.preprocessor is not None or original.vocabulary is not None:
             raise SourceError(
                 f"{original.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor and no "
@@ -60,7 +67,9 @@ def read_blueprint(original: Original, output: str = "", *, thorough: bool = Fal
                 "Leave them out.",
             )
         else:
-            blueprint = _Reading(original.model, found).blueprint(thorough=thorough)
+            reading = _Reading(original.model, found)
+            recognised(reading.encoder)
+            blueprint = reading.blueprint(thorough=thorough)
         return replace(blueprint, absent=original.absent)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
@@ -11,14 +13,14 @@ from hub2hf.errors import GraphError, MappingError
 from hub2hf.savedmodel.original import Original
 
 
-def read_blueprint(original: Original, output: str = "", *, thorough: bool = False) -> Blueprint:
+def read_blueprint(original: Original, output: str = "", **options: Any) -> Blueprint:
     """Return the blueprint of `original`; see `hub2hf.blueprint.read.read_blueprint`.
 
     Raises:
         Hub2HFError: as there; where the model is seen to be of another kind, the error says of which.
     """
     try:
-        return read(original, output, thorough=thorough)
+        return read(original, output, **options)
     except (GraphError, MappingError) as error:
         from hub2hf.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
 

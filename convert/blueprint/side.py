@@ -29,7 +29,7 @@ from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.values import Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
-from hub2hf.state_dict import SWAP_ROWS, Mapped, tensor_of
+from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
@@ -136,6 +136,15 @@ class EncoderSide:
         if self.frozen:
             thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
             self.graph = Graph({**self.graph.nodes, **thawed}, self.graph.functions)
+
+    def likely(self) -> tuple[Mapped, ...]:
+        """Return what the names of the variables say that their keys are, where they say it; nothing is proved of that."""
+        if self.frozen or self.joined or self.parts:
+            return ()
+        try:
+            return pair({leaf: self.shapes[leaf] for leaf in self.owners}, self.encoder.architecture.families).mapped
+        except MappingError:
+            return ()
 
     def size(self, name: str) -> int:
         """Return a size of the model: vocab_size, hidden_size, type_vocab_size or max_position_embeddings."""

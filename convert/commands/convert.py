@@ -38,8 +38,6 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Convert a SavedModel into a Hugging Face folder. Needs neither TensorFlow nor PyTorch; --verify needs both."""
-    from hub2hf.report import print_conversion, print_next, print_publication
-
     if repository is not None:
         if not verify:
             raise SourceError("--push publishes what is proved.", "Add --verify.")
@@ -53,6 +51,8 @@ def run(
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
     told: dict[str, Any] = {"out": str(out), **conversion.manifest}
     line, people = str(out), not (as_json or quiet)
+    from hub2hf.report import print_conversion, print_next, print_publication  # only now: it takes a while to import
+
     if people:
         print_conversion(found, conversion)
     if people and not verify:

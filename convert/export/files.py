@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -52,16 +52,16 @@ def hash_files(folder: Path, known: Mapping[str, str] = MappingProxyType({})) ->
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, Any]:
     """Write a new file piece by piece, and return its size and SHA-256, as `hash_file` does.
 
-    Hashing takes as long as writing: another thread hashes a piece while the next is made and written.
+    Hashing takes as long as writing: another thread does it meanwhile.
     """
     digest, size = hashlib.sha256(), 0
-    hashed: Future[None] | None = None
     with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
         for piece in pieces:
+            hashed = hasher.submit(digest.update, piece)
             size += file.write(piece)
-            if hashed is not None:
-                hashed.result()
-            hashed = hasher.submit(digest.update, bytes(piece))
+            hashed.result()
+        file.flush()
+        os.fsync(file.fileno())  # a whole folder is brought to the disk before it gets its name: this one meanwhile
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from hub2hf.architectures import MODEL_FILE, NOTICE, architecture_of
+from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.export.about import write_about
+from hub2hf.export.ahead import Progress, WeightsAhead
 from hub2hf.export.files import hash_file, hash_files, write_json
 from hub2hf.export.manifest import Manifest
 from hub2hf.export.sentence_transformers import write_modules
 from hub2hf.export.staging import staged
-from hub2hf.export.weights import weights_bytes, write_safetensors
+from hub2hf.export.tokenizer_proof import prove_tokenizer
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.known_models import KnownModel, recognised
 from hub2hf.opened import Source
@@ -24,13 +26,13 @@ from hub2hf.tokenizer import tokenizer_files
 WEIGHTS = "model.safetensors"
 SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
 
-Progress = Callable[[int, int], None]
 Addition = Callable[[Path], Mapping[str, Mapping[str, Any]]]  # of files to a folder; name → size and SHA-256 of each
 
 
 def write_folder(
     source: Source,
     out: Path,
+    beside: Executor,
     *,
     named: KnownModel | None = None,
     force: bool = False,
@@ -42,6 +44,7 @@ def write_folder(
     Args:
         source: what is converted.
         out: the folder to make.
+        beside: what writes the weights while all else is read, proved and written.
         named: the known model that the person says it is; without, it is what the source's name stands for, or is
             recognised by its sizes and vocabulary.
         force: whether an existing folder is replaced.
@@ -49,12 +52,15 @@ def write_folder(
         progress: called with (bytes of weights written so far, bytes in all).
 
     Raises:
-        CheckpointError, MappingError, SourceError, VocabularyError: the source is damaged; nothing is left behind.
+        CheckpointError, GraphError, MappingError, SourceError, VocabularyError: the source is damaged or not understood, or
+            the tokenizer gives other ids than the graph; nothing is left behind.
         ExportError: `out` cannot be written; nothing is left behind.
     """
-    with staged(out, force) as work:
-        blueprint = source.blueprint
-        hashed = {WEIGHTS: _write_files(source.model, blueprint, work, progress)}
+    with staged(out, force) as work, WeightsAhead(source.model, work / WEIGHTS, beside, progress) as weights:
+        blueprint = source.read(weights.begin)
+        prove_tokenizer(blueprint)
+        _write_files(source.model, blueprint, work)
+        hashed = {WEIGHTS: weights.finish(blueprint.encoder)}
         for addition in also:
             hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
         origin = {**source.fingerprint, "address": source.address}
@@ -66,28 +72,17 @@ def write_folder(
     return manifest.to_json()
 
 
-def _write_files(model: SavedModel, blueprint: Blueprint, work: Path, progress: Progress) -> str:
-    """Write all but the manifest; return the SHA-256 of the weights."""
+def _write_files(model: SavedModel, blueprint: Blueprint, work: Path) -> None:
+    """Write all but the weights and the manifest."""
     encoder, pack = blueprint.encoder, blueprint.text.pack
     architecture = architecture_of(encoder)
     tokenizer_files(blueprint.text, encoder.vocab_size.value, work, architecture.inputs)
-    values, done = encoder.values(model), 0
-    total = weights_bytes(values, encoder.mapped)
-
-    def report(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    own_class = architecture.needs_model_class(encoder)
-    digest = write_safetensors(work / WEIGHTS, values, encoder.mapped, report, [NOTICE] if own_class else [])
     for name in encoder.unused:  # a damaged file is not converted, wherever the damage is
         model.checkpoint.verify(name)
     write_json(work / "config.json", architecture.config(encoder, pack.pad_id))
-    write_modules(work, values, encoder, pack)
-    if own_class:
+    write_modules(work, encoder.values(model), encoder, pack)
+    if architecture.needs_model_class(encoder):
         (work / MODEL_FILE).write_bytes(architecture.model_code())
-    return digest
 
 
 def _identity(blueprint: Blueprint) -> dict[str, int | str]:

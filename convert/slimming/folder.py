@@ -239,7 +239,7 @@ class _Written:
         self.kept = kept
         self.mask = np.zeros(len(vocabulary), bool)
         self.mask[kept] = True
-        self.vocabulary = Vocabulary(tuple(vocabulary.pieces[number] for number in kept), work / VOCABULARY)
+        self.vocabulary = Vocabulary.of((vocabulary.pieces[number] for number in kept), work / VOCABULARY)
         self.dropped = [piece for piece, stays in zip(vocabulary.pieces, self.mask, strict=True) if not stays]
         self.pack = self._renumbered(text.pack)
         operations = tuple(self.pack if isinstance(each, Pack) else each for each in text.operations)

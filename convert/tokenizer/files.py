@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Container, Mapping, Sequence
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from .oniguruma import Oniguruma, normalizer, pre_tokenizer
 from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
-LINES_A_WRITE = 10_000
 PLACEHOLDER = "placeholder-of-the-vocabulary"
+INDENT = " " * 6  # of a piece in `tokenizer.json`
 
 
 def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: Sequence[str] = INPUTS) -> None:
@@ -69,7 +68,7 @@ def write_tokenizer_json(text: TextBlueprint, vocabulary: Vocabulary, path: Path
     """
     tokens = special_tokens(text, vocabulary)
     frame = _tokenizer(text, {PLACEHOLDER: 0}, (tokens.cls, tokens.sep))
-    _add_rules(frame, text, _never_a_piece(vocabulary.ids))
+    _add_rules(frame, text, _never_a_piece(vocabulary))
     _write_around(vocabulary, frame.to_str(pretty=True), path)
 
 
@@ -92,35 +91,29 @@ def write_javascript_files(
     """
     tokens = special_tokens(text, vocabulary)
     frame = json.loads(_tokenizer(text, {PLACEHOLDER: 0}, (tokens.cls, tokens.sep)).to_str())
-    pipeline = build_pipeline(text, _never_a_piece(vocabulary.ids), JavaScript())
+    pipeline = build_pipeline(text, _never_a_piece(vocabulary), JavaScript())
     whole = {**frame, **tokenizer_parts(pipeline.steps, pipeline.cut)}
     _write_around(vocabulary, json.dumps(whole, indent=2, ensure_ascii=False), folder / "tokenizer.json")
     _write_json({**tokenizer_config(text, tokens, inputs), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
 
 
 def _write_around(vocabulary: Vocabulary, frame: str, path: Path) -> None:
-    before, found, after = frame.partition(f'      "{PLACEHOLDER}": 0\n')
+    before, found, after = frame.partition(f'{INDENT}"{PLACEHOLDER}": 0\n')
     if not found or PLACEHOLDER in before + after:
         raise AssertionError("tokenizers writes a vocabulary in a new way")
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(before)
-        entries = _entries(vocabulary)
-        while lines := list(islice(entries, LINES_A_WRITE)):
-            file.write("".join(lines))
-        file.write(after)
-
-
-def _entries(vocabulary: Vocabulary) -> Iterator[str]:
-    last = len(vocabulary) - 1
-    for index, piece in enumerate(vocabulary.pieces):
-        yield f"      {encode_basestring(piece)}: {index}{',' if index < last else ''}\n"
+        start = 0
+        for run in vocabulary.runs():
+            file.write(",\n" if start else "")
+            file.write(",\n".join([f"{INDENT}{encode_basestring(p)}: {i}" for i, p in enumerate(run, start)]))
+            start += len(run)
+        file.write(f"\n{after}")
 
 
 def write_vocab_txt(vocabulary: Vocabulary, path: Path) -> None:
     """Write `vocab.txt`, one piece a line, as `BertTokenizer` reads it."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for start in range(0, len(vocabulary), LINES_A_WRITE):
-            file.write("\n".join(vocabulary.pieces[start : start + LINES_A_WRITE]) + "\n")
+    path.write_bytes(vocabulary.lines)
 
 
 def probe_tokenizer(text: TextBlueprint, vocabulary: Mapping[str, int]) -> Tokenizer:

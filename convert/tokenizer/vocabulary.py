@@ -2,38 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import VocabularyError
 from hub2hf.savedmodel.assets import check_vocabulary
 
 MASK = "[MASK]"
+AT_A_TIME = 10_000  # pieces that are decoded together
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Pieces in the order of their ids.
+    """Pieces in the order of their ids, held as the lines of a file: strings of their own take ten times the memory.
 
     Attributes:
-        pieces: `pieces[i]` has the id i.
+        lines: the pieces in UTF-8, each with a newline after it; the one in line i, from 0, has the id i.
         path: the file they were read from, for messages.
     """
 
-    pieces: tuple[str, ...]
+    lines: bytes
     path: Path
+
+    @classmethod
+    def of(cls, pieces: Iterable[str], path: Path) -> Vocabulary:
+        """Return the vocabulary of `pieces`; none may hold a newline."""
+        return cls("".join(f"{piece}\n" for piece in pieces).encode(), path)
+
+    @cached_property
+    def pieces(self) -> tuple[str, ...]:
+        """All of them: `pieces[i]` has the id i."""
+        return tuple(self.lines.decode().split("\n")[:-1])
 
     @cached_property
     def ids(self) -> dict[str, int]:
         """The id of each piece."""
         return {piece: index for index, piece in enumerate(self.pieces)}
 
+    def runs(self) -> Iterator[list[str]]:
+        """Yield the pieces, `AT_A_TIME` of them at a time.
+
+        Raises:
+            UnicodeDecodeError: one is not UTF-8; `start` counts from the beginning of its run.
+        """
+        file = BytesIO(self.lines)
+        while run := b"".join(islice(file, AT_A_TIME)):
+            yield run.decode().split("\n")[:-1]
+
+    @cached_property
+    def _size(self) -> int:
+        return self.lines.count(b"\n")
+
     def __len__(self) -> int:
         """How many pieces there are."""
-        return len(self.pieces)
+        return self._size
+
+    def __getitem__(self, number: int) -> str:
+        """Return the piece with an id."""
+        return next(islice(BytesIO(self.lines), number, None))[:-1].decode()
+
+    def __contains__(self, piece: object) -> bool:
+        """Whether it is one of them."""
+        line = f"{piece}\n".encode("utf-8", "surrogatepass")
+        return self.lines.startswith(line) or b"\n" + line in self.lines
 
 
 @dataclass(frozen=True)
@@ -69,23 +107,28 @@ def read_vocabulary(path: Path) -> Vocabulary:
         data = path.read_bytes()
     except OSError as error:
         raise VocabularyError(f"{path}: {error.strerror}.", "It is an asset of the model.") from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad_line(path, data.count(b"\n", 0, error.start), "is not UTF-8") from error
-    if not text:
+    if not data:
         raise VocabularyError(f"{path} is empty.", "It should hold one piece a line.")
-    lines = text.replace("\r\n", "\n").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    vocabulary = Vocabulary(tuple(lines), path)
+    lines = data.replace(b"\r\n", b"\n")
+    vocabulary = Vocabulary(lines if lines.endswith(b"\n") else lines + b"\n", path)
     _check(vocabulary)
     return vocabulary
 
 
 def _check(vocabulary: Vocabulary) -> None:
-    if len(vocabulary.ids) == len(vocabulary) and "" not in vocabulary.ids and not _has_return(vocabulary):
-        return
+    number = 0
+    try:
+        for run in vocabulary.runs():
+            number += len(run)
+    except UnicodeDecodeError as error:
+        raise _bad_line(vocabulary.path, number + error.object.count(b"\n", 0, error.start), "is not UTF-8") from error
+    lines = vocabulary.lines
+    hashes = np.sort(np.fromiter(map(hash, BytesIO(lines)), np.int64, len(vocabulary)))
+    if (hashes[1:] == hashes[:-1]).any() or lines.startswith(b"\n") or b"\n\n" in lines or b"\r" in lines:
+        _check_each(vocabulary)
+
+
+def _check_each(vocabulary: Vocabulary) -> None:
     seen: dict[str, int] = {}
     for number, piece in enumerate(vocabulary.pieces):
         if not piece:
@@ -95,10 +138,6 @@ def _check(vocabulary: Vocabulary) -> None:
         if piece in seen:
             raise _bad_line(vocabulary.path, number, f"repeats {piece!r} of line {seen[piece] + 1}")
         seen[piece] = number
-
-
-def _has_return(vocabulary: Vocabulary) -> bool:
-    return any("\r" in piece for piece in vocabulary.pieces)
 
 
 def _bad_line(path: Path, number: int, what: str) -> VocabularyError:
@@ -115,7 +154,7 @@ def special_tokens(text: TextBlueprint, vocabulary: Vocabulary) -> SpecialTokens
         VocabularyError: the vocabulary is too short for an id, or lacks the unknown token.
     """
     unknown = text.wordpiece.unknown_token
-    if unknown not in vocabulary.ids:
+    if unknown not in vocabulary:
         raise VocabularyError(
             f"{vocabulary.path} has no {unknown!r}, which {text.wordpiece.evidence} gives for unknown words.",
             "This is not the vocabulary of this graph.",
@@ -128,6 +167,6 @@ def special_tokens(text: TextBlueprint, vocabulary: Vocabulary) -> SpecialTokens
                 f"{vocabulary.path} has {len(vocabulary)} pieces, but {pack.evidence} packs with id {role}.",
                 "This is not the vocabulary of this graph.",
             )
-        found.append(vocabulary.pieces[role])
-    mask = MASK if MASK in vocabulary.ids else None
+        found.append(vocabulary[role])
+    mask = MASK if MASK in vocabulary else None
     return SpecialTokens(cls=found[0], sep=found[1], pad=found[2], unk=unknown, mask=mask)
