@@ -114,7 +114,7 @@ PHASES = {
     "vocabulary and tokenizer files": "hub2hf.export.folder:tokenizer_files",
     "weights, beside these: read, check CRC32C, transpose, hash, write": "hub2hf.export.ahead:write_safetensors",
     "waiting for the weights": "hub2hf.export.ahead:WeightsAhead.finish",
-    "card and manifest": "hub2hf.export.folder:write_about",
+    "card and manifest": "hub2hf.export.about:write_about",
     "fsync of every file": "hub2hf.export.staging:_sync",
 }
 

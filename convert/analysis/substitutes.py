@@ -9,12 +9,13 @@ from functools import cache
 from math import prod
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from hub2hf.errors import MappingError
 from hub2hf.limits import memory, tick
 
 # Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
-POOL = 1_048_573
+POOL = 524_287
 
 # What a variable is to the computation, which says of what size its substitute should be.
 WORDS, VECTOR, GAMMA, KERNEL, MERGING = "words", "vector", "gamma", "kernel", "merging kernel"
@@ -43,6 +44,12 @@ class Weights:
             shape = (min(shape[0], self.rows), shape[1])
         if 16 * prod(shape) > memory():
             raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
+        step = (POOL - shape[-1]) // shape[0] if role == WORDS and shape[0] else 0
+        if step:  # the rows overlap in the pool: a probe asks for a few of thousands
+            numbers = _tenth()
+            return as_strided(
+                numbers, shape, (min(step, shape[-1]) * numbers.itemsize, numbers.itemsize), writeable=False
+            )
         draw = _drawn(key, prod(shape)).reshape(shape)
         if role in (KERNEL, MERGING):
             draw /= np.sqrt(prod(shape[:-1]) if role == MERGING else shape[0])
@@ -56,6 +63,12 @@ class Weights:
 def _pool() -> np.ndarray:
     """Numbers of zero mean and unit variance."""
     return np.asarray((np.random.default_rng(0).random(POOL) - 0.5) * np.sqrt(12.0))
+
+
+@cache
+def _tenth() -> np.ndarray:
+    """The pool, as small as the numbers of a table are."""
+    return _pool() * 0.1
 
 
 def _drawn(key: str, count: int) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.export.about import write_about
 from hub2hf.export.ahead import Progress, WeightsAhead
 from hub2hf.export.files import hash_file, hash_files, write_json
 from hub2hf.export.manifest import Manifest
@@ -61,6 +60,8 @@ def write_folder(
         prove_tokenizer(blueprint)
         _write_files(source.model, blueprint, work)
         hashed = {WEIGHTS: weights.finish(blueprint.encoder)}
+        from hub2hf.export.about import write_about  # only now: beside the proof it would add to the memory at its peak
+
         for addition in also:
             hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
         origin = {**source.fingerprint, "address": source.address}

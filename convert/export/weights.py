@@ -88,7 +88,7 @@ def _tensor_bytes(values: Values, item: Mapped) -> Iterator[bytes | memoryview]:
         return
     value = tensor_of(item, values.read(item.variable))
     if value.size:
-        yield np.ascontiguousarray(value).tobytes()
+        yield np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
