@@ -84,7 +84,9 @@ class Asking:
         """Return the elements of the weights of a product."""
         count = prod(np.take(self._shape_of(product.data), self.flow.contraction(product)))
         tokens = prod(self._shape_of(product.data)) // max(1, count)
-        return self._matrix(product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0].copy())
+        return self._matrix(
+            product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0].copy()
+        )
 
     def context_order(self, attention: Attention, values: Elements) -> np.ndarray:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden].
