@@ -38,7 +38,7 @@ MODELS = {
 # What the project promises: ratios of the medians, and bytes at most.
 BARS = {
     "convert / cp+sync": ("at most", 8.0),
-    "convert peak memory, MB": ("at most", 300.0),
+    "convert peak memory, MB": ("at most", 170.0),
     "usual way / convert": ("at least", 6.0),
     "usual way memory / convert memory": ("at least", 10.0),
     "exact tokenizer rate / BertTokenizerFast rate, one thread": ("at least", 0.5),
