@@ -21,6 +21,7 @@ from hub2hf.blueprint.text import (
     Normalize,
     Pack,
     ReplacePattern,
+    SentencePiece,
     SplitAround,
     SplitCharacters,
     SplitDelimiters,
@@ -66,8 +67,12 @@ def describe(operation: TextOperation) -> str:
             return "cut into characters the words that match " + " or ".join(map(_short, patterns[:3])) + more
         case WordPiece(suffix, unknown, limit, _):
             return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
+        case SentencePiece(undecided, _):
+            but = f"; where two cuts are as likely to float32, as of {undecided!r}, not surely the same" if undecided else ""
+            return f"the likeliest cut into pieces of a SentencePiece model, with its normalizer{but}"
         case Pack(start, end, pad, length, _):
-            return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
+            head, room = ("", length - 1) if start is None else (f"[{start}] + ", length - 2)
+            return f"{head}at most {room} pieces + [{end}], padded with {pad} to {length}"
 
 
 def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) -> str:

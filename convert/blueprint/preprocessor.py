@@ -10,8 +10,10 @@ import numpy as np
 
 from hub2hf.analysis.inline import inlined
 from hub2hf.blueprint.entry import SIGNATURES, Entry
+from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
 from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
@@ -21,6 +23,7 @@ from hub2hf.interpreter.registry import Kernel
 from hub2hf.savedmodel.model import SavedModel
 
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
+PIECES_FILE = "sp_model_file"  # ibid.
 LOWER_CASE = "do_lower_case"  # ibid.
 OTHER = "Give the preprocessor that was published for this encoder."
 
@@ -43,7 +46,10 @@ def read_preprocessor(
             or the reverse.
     """
     reading = _Preprocessor(preprocessor)
-    check_vocabulary(reading.text.vocabulary()[0], f"the preprocessor {preprocessor.folder}", encoder, pieces)
+    if isinstance(reading.text, PieceReader):
+        check_pieces(reading.text, f"the preprocessor {preprocessor.folder}", encoder, pieces)
+    else:
+        check_vocabulary(reading.text.vocabulary()[0], f"the preprocessor {preprocessor.folder}", encoder, pieces)
     found = reading.read(pieces, positions, thorough=thorough)
     said, folds = lower_case_said(encoder), reading.folds_case(found[1].vocabulary)
     if said is not None and said.lower != folds:
@@ -98,6 +104,23 @@ def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -
         )
 
 
+def check_pieces(reader: PieceReader, whose: str, encoder: SavedModel, rows: int) -> None:
+    """See that a SentencePiece model is that of `encoder`, which has `rows` word embeddings.
+
+    Raises:
+        VocabularyError: it has more pieces than there are rows, or the encoder brings another one.
+    """
+    count = len(reader.pieces.pieces)
+    if count > rows:
+        raise VocabularyError(
+            f"The SentencePiece model of {whose} has {count} pieces; the encoder {encoder.folder} has {rows} word embeddings.",
+            OTHER,
+        )
+    own = encoder.root_asset(PIECES_FILE)
+    if own is not None and own.read_bytes() != reader.data:
+        raise VocabularyError(f"The SentencePiece model of {whose} is not the encoder's own, {own}.", OTHER)
+
+
 def preprocessor_entry(model: SavedModel) -> Entry:
     """Return the signature from one string tensor to integers of a batch of texts.
 
@@ -126,13 +149,23 @@ class _Preprocessor:
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
         self.graph = graph
-        self.text = TextReader(model, graph)
+        self.text = (PieceReader if cuts_by_pieces(graph) else TextReader)(model, graph)
         self.tables = self.text.tables.others()
         self._output: str | None = None
 
     def read(self, pieces: int, positions: int, *, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Return the text blueprint, and what it was read from."""
+        if isinstance(self.text, PieceReader):
+            text, side = self.text.read(self._ids, positions, PREPROCESSOR)
+            self._check_outputs(side, text.pack.pad_id, positions)
+            return text, side
         side = read_probed(self.text, self._ids, pieces, positions, thorough=thorough)
+        pack = read_pack(side.ids[-2], side.ids[-1], self._output or "")
+        self._check_outputs(side, pack.pad_id, positions)
+        return self.text.blueprint(side.operations, side.tables, pack, pieces, PREPROCESSOR), side
+
+    def _check_outputs(self, side: ProbedSide, pad_id: int, positions: int) -> None:
+        """See that the mask is that of the ids, and that they fit the encoder."""
         found = self._run(encoded(side.vocabulary), [probe.text for probe in side.probes])
         roles = output_roles(found)
         ids = found[roles["ids"]]
@@ -142,13 +175,15 @@ class _Preprocessor:
                 f"{positions} positions.",
                 OTHER,
             )
-        pack = read_pack(ids[-2], ids[-1], roles["ids"])
-        if (found[roles["mask"]] != (ids != pack.pad_id)).any():
+        if (found[roles["mask"]] != (ids != pad_id)).any():
             raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
-        return self.text.blueprint(side.operations, side.tables, pack, pieces, PREPROCESSOR), side
 
     def folds_case(self, vocabulary: Mapping[str, int]) -> bool:
         """Tell whether the graph makes the same ids of a capital as of its small letter, over a probe vocabulary."""
+        if isinstance(self.text, PieceReader):
+            letters = " ".join(LETTERS)
+            capital, small = self._ids({}, [letters.upper(), letters])
+            return bool((capital == small).all())
         known = {piece.encode(): number for piece, number in {**vocabulary, "a": 1, "A": 2}.items()}
         capital, small = self._ids(known, ["A", "a"])
         return bool((capital == small).all())

@@ -20,10 +20,12 @@ from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.entry import Chosen, text_entry, within
 from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probe import SPARE_ROWS
-from hub2hf.blueprint.probed import read_probed
+from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.registry import Kernel
@@ -86,28 +88,22 @@ class _Reading:
         for ref in outputs:
             graph = inlined(graph, ref)
         self.graph = settled(graph, outputs, given)
-        self.text = TextReader(model, self.graph)
+        self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
         self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()
         self.ids = self.encoder.ids
 
     def blueprint(self, *, thorough: bool) -> Blueprint:
         """Return the whole blueprint."""
-        longest = self.encoder.size("max_position_embeddings")
-        side = read_probed(self.text, self._ids, self.encoder.size("vocab_size"), longest, thorough=thorough)
-        ids = side.ids
-        made = self.text.bodies.origin(self.graph, self.ids)
-        pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)
-        text = self.text.blueprint(side.operations, side.tables, pack, self.encoder.size("vocab_size"))
-        pieces = {piece.encode(): number for piece, number in side.vocabulary.items()}
-        texts = [probe.text for probe in side.probes]
-        self._check_high_ids(pieces, texts, ids)
+        text, side = self._by_pieces() if isinstance(self.text, PieceReader) else self._by_words(self.text, thorough)
+        probes = side.probes[-LOW_TEXTS:] if text.by_pieces else side.probes
+        texts, ids = [probe.text for probe in probes], np.stack([probe.ids for probe in probes])
         return Blueprint(
             self.chosen.entry.name,
             self.input_name,
             self.chosen.output,
             text,
-            self._encoder(pieces, texts, ids, pack.pad_id),
+            self._encoder(encoded(side.vocabulary), texts, ids, text.pack.pad_id),
             side.vocabulary,
             side.probes,
             self.encoder.stage_tensors(),
@@ -116,10 +112,29 @@ class _Reading:
             seen=side.seen,
         )
 
-    def _check_high_ids(self, pieces: Mapping[bytes, int], texts: Sequence[str], ids: np.ndarray) -> None:
+    def _by_words(self, reader: TextReader, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
+        """Read a text side of words that are cut by WordPiece."""
+        longest, count = (self.encoder.size(name) for name in ("max_position_embeddings", "vocab_size"))
+        side = read_probed(reader, self._ids, count, longest, thorough=thorough)
+        ids = side.ids
+        made = reader.bodies.origin(self.graph, self.ids)
+        pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)
+        text = reader.blueprint(side.operations, side.tables, pack, count)
+        unknown = reader.wordpiece.unknown_token.encode()
+        self._check_high_ids(encoded(side.vocabulary), unknown, [probe.text for probe in side.probes], ids)
+        return text, side
+
+    def _by_pieces(self) -> tuple[TextBlueprint, ProbedSide]:
+        """Read a text side that a SentencePiece model cuts: its ids are the real ones."""
+        assert isinstance(self.text, PieceReader)
+        return self.text.read(self._ids, self.encoder.size("max_position_embeddings"))
+
+    def _check_high_ids(
+        self, pieces: Mapping[bytes, int], unknown: bytes, texts: Sequence[str], ids: np.ndarray
+    ) -> None:
         """See that ids reach the word embeddings unchanged up to the last row: those of a probe are low."""
         last = self.encoder.size("vocab_size") - 1
-        kept = {*map(int, ids[-2]), pieces[self.text.wordpiece.unknown_token.encode()]}
+        kept = {*map(int, ids[-2]), pieces[unknown]}
         moved = {number: last - number for number in set(pieces.values()) if not kept & {number, last - number}}
         moved = {number: high for number, high in moved.items() if high > number}
         some = sorted(range(len(texts)), key=lambda i: -len(np.unique(ids[i])))[:HIGH]
@@ -137,7 +152,7 @@ class _Reading:
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
         several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual]))
         given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
-        rows = _rows(pieces)
+        rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)
         encoder, proved = self.encoder.blueprint(given, substitutes, rows, others=rivals)
@@ -166,8 +181,3 @@ class _Reading:
         values = np.empty(len(texts), dtype=object)
         values[:] = [text.encode() for text in texts]
         return {self.source: values}
-
-
-def _rows(pieces: Mapping[bytes, int]) -> int:
-    """Return how many rows of the word embeddings a probe over `pieces` can ask for."""
-    return max(pieces[piece] for piece in pieces) + SPARE_ROWS

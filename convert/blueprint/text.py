@@ -91,10 +91,22 @@ class WordPiece:
 
 
 @dataclass(frozen=True)
-class Pack:
-    """[start_id] + the first `max_length - 2` pieces + [end_id], padded with `pad_id` to `max_length`."""
+class SentencePiece:
+    """The likeliest cut into pieces (op `SentencepieceTokenizeOp`); the vocabulary is the model, with its own normalizer.
 
-    start_id: int
+    `undecided` is a text that has two cuts so equally likely that the round-off of float32 sums decides, as TensorFlow adds
+    scores; "" where none was found.
+    """
+
+    undecided: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """[start_id] + the pieces that fit + [end_id], padded with `pad_id` to `max_length`; None where no start id is put."""
+
+    start_id: int | None
     end_id: int
     pad_id: int
     max_length: int
@@ -110,6 +122,7 @@ TextOperation = (
     | SplitAround
     | SplitCharacters
     | WordPiece
+    | SentencePiece
     | Pack
 )
 
@@ -120,8 +133,8 @@ class TextBlueprint:
 
     Attributes:
         operations: the text operations in the order the graph applies them; the last two are always
-            one `WordPiece` and one `Pack`.
-        vocabulary: the asset file, one piece a line; the id of a piece is its line number from 0.
+            one `WordPiece` or `SentencePiece` and one `Pack`.
+        vocabulary: the asset file, one piece a line, whose id is its line number from 0; or the SentencePiece model.
         vocabulary_evidence: the node that reads the asset.
         origin: where the operations were read; one of the constants above.
     """
@@ -135,6 +148,11 @@ class TextBlueprint:
     def wordpiece(self) -> WordPiece:
         """The one WordPiece operation."""
         return next(op for op in self.operations if isinstance(op, WordPiece))
+
+    @property
+    def by_pieces(self) -> bool:
+        """Whether a SentencePiece model cuts the text, and not WordPiece."""
+        return any(isinstance(op, SentencePiece) for op in self.operations)
 
     @property
     def pack(self) -> Pack:

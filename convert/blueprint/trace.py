@@ -32,6 +32,7 @@ def _ops(names: str) -> frozenset[str]:
 REPLACE = frozenset({"RegexReplace", "StaticRegexReplace"})
 FULL_MATCH = frozenset({"RegexFullMatch", "StaticRegexFullMatch"})
 WORDPIECE = "WordpieceTokenizeWithOffsets"
+PIECES = "SentencepieceTokenizeOp"
 SCRIPTS = "UnicodeScriptTokenizeWithOffsets"
 DELIMITERS = "RegexSplitWithOffsets"
 FOLD, NORMALIZE = "CaseFoldUTF8", "NormalizeUTF8"
@@ -50,8 +51,8 @@ CARRIES = {
 # Ops that ask nothing of the characters they are given.
 BLIND = _ops(
     """Shape ShapeN Size Rank ZerosLike OnesLike RegexFullMatch StaticRegexFullMatch WordpieceTokenizeWithOffsets
-    LookupTableFind LookupTableFindV2 TensorListLength TensorArraySizeV3 While StatelessWhile If StatelessIf Case
-    StatelessCase PartitionedCall StatefulPartitionedCall"""
+    SentencepieceTokenizeOp LookupTableFind LookupTableFindV2 TensorListLength TensorArraySizeV3 While StatelessWhile If
+    StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"""
 )
 # Ops that put the elements they are given elsewhere, and do not look at them.
 MOVES = _ops(

@@ -8,6 +8,7 @@ from hub2hf import limits
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.errors import GraphError
 from hub2hf.export.agreement import prove_tables
+from hub2hf.export.piece_proof import prove_pieces
 from hub2hf.tokenizer import probe_tokenizer
 
 
@@ -17,6 +18,9 @@ def prove_tokenizer(blueprint: Blueprint) -> None:
     Raises:
         GraphError: the graph computes other ids than its text operations, as they were read, give.
     """
+    if blueprint.text.by_pieces:
+        prove_pieces(blueprint)
+        return
     with limits.budget(0):
         prove_tables(blueprint.text)
     tokenizer = probe_tokenizer(blueprint.text, blueprint.probe_vocabulary)

@@ -26,7 +26,7 @@ from hub2hf.interpreter import (  # noqa: F401  (fill OPERATIONS)
 )
 from hub2hf.interpreter.registry import OPERATIONS, Operation
 
-RARE = ("blocks", "crosses", "hashing", "numerals", "searching", "segments", "sparse", "special")
+RARE = ("blocks", "crosses", "hashing", "numerals", "pieces", "searching", "segments", "sparse", "special")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +17,7 @@ from hub2hf.errors import SourceError
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
 
 LIBRARIES = ("transformers", "tokenizers", "torch")
+PIECES = "spiece.model"  # the file of a SentencePiece model
 
 
 class Pooled(Loaded):
@@ -132,6 +133,11 @@ def snippet(folder: Path, trusted: bool) -> Pooled:
     return Pooled(BertTokenizerFast.from_pretrained(folder), _plain(folder))
 
 
+def of_words(files: Collection[str]) -> bool:
+    """Tell whether the text side of a folder may be BERT's: it has no SentencePiece model."""
+    return PIECES not in files
+
+
 def _plain(folder: Path) -> Any:
     """Return the plain `BertModel`, without a pooler where the folder has no weights for one."""
     from transformers import BertConfig, BertModel
@@ -167,6 +173,7 @@ SURFACES = (
         label="`BertTokenizerFast` + `BertModel`",
         code='BertTokenizerFast.from_pretrained("{id}")',
         load=snippet,
+        applies=of_words,
         exact=False,
         stock_head=True,
     ),

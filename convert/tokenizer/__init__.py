@@ -21,12 +21,15 @@ from .files import (
     write_tokenizer_json,
     write_vocab_txt,
 )
+from .pieces import piece_tokenizer, read_model
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
 __all__ = [
     "SpecialTokens",
     "Vocabulary",
+    "piece_tokenizer",
     "probe_tokenizer",
+    "read_model",
     "read_vocabulary",
     "special_tokens",
     "special_tokens_map",

@@ -11,7 +11,7 @@ through it: see `marks`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
@@ -78,11 +78,11 @@ def _classes(waiting: list[TextOperation]) -> list[_Class]:
     found = []
     while waiting and isinstance(waiting[0], ReplacePattern):
         operation = waiting[0]
-        codes = _characters(parse(operation.pattern, operation.evidence))
+        codes = characters_of(parse(operation.pattern, operation.evidence))
         if codes is None:
             break
         _, content = replacement(operation.pattern, operation.rewrite, operation.evidence)
-        members = frozenset(_members(codes))
+        members = frozenset(characters_in(codes))
         if content and not mark_classes().keys().isdisjoint(members.union(content)):
             break  # what NFD sorts first
         found.append(_Class(members, content))
@@ -90,18 +90,24 @@ def _classes(waiting: list[TextOperation]) -> list[_Class]:
     return found
 
 
-def _characters(node: Node) -> CodePoints | None:
+def characters_of(node: Node) -> CodePoints | None:
     """Return the characters that a pattern matches one by one; None for any other pattern."""
     if isinstance(node, Chars):
         return node.codes
     if isinstance(node, Alternate):
-        found = [_characters(option) for option in node.options]
+        found = [characters_of(option) for option in node.options]
         return union(codes for codes in found if codes) if None not in found else None
     return None
 
 
-def _members(codes: CodePoints) -> Iterable[str]:
+def characters_in(codes: CodePoints) -> Iterable[str]:
+    """Yield the characters of a set."""
     return (chr(code) for low, high in codes.ranges for code in range(low, high + 1) if not 0xD800 <= code < 0xE000)
+
+
+def map_all(function: Callable[[str], str], text: str) -> str:
+    """Return what a function of characters makes of a text."""
+    return "".join(map(function, text))
 
 
 def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterator[Step]:
@@ -114,10 +120,10 @@ def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterat
     through = stand_ins(mark_classes().keys() - deleted, deleted)
 
     def image(character: str) -> str:
-        text = "".join(map(decomposed, case_folded(character) if folds else character))
+        text = map_all(decomposed, case_folded(character) if folds else character)
         return "".join(through.get(c, replaced(c) or ("" if c in deleted else PARTING)) for c in text)
 
-    changed = {*folded_characters(), *through, *(c for each in classes for c in each.codes)}
+    changed = {*foldedcharacters_of(), *through, *(c for each in classes for c in each.codes)}
     mapping = {c: target for c in changed if (target := image(c)) != c}
     reserved = {c: mapping.pop(c, c) for c in RESERVED}
     for character, target in reserved.items():

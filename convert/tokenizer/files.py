@@ -17,6 +17,7 @@ from hub2hf.unicode.codepoints import LAST
 
 from .javascript import TOKENIZER_CONFIG, JavaScript, tokenizer_parts
 from .oniguruma import Oniguruma, normalizer, pre_tokenizer
+from .pieces import piece_files
 from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
@@ -26,6 +27,8 @@ INDENT = " " * 6  # of a piece in `tokenizer.json`
 
 def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: Sequence[str] = INPUTS) -> None:
     """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json` into `folder`.
+
+    Of a text side that a SentencePiece model cuts, that model stands in place of `vocab.txt`.
 
     Args:
         text: the text side of the SavedModel, its vocabulary included.
@@ -37,6 +40,9 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: 
         GraphError: an operation or pattern of the graph that is not understood.
         VocabularyError: the vocabulary is damaged or does not fit the graph or the embeddings.
     """
+    if text.by_pieces:
+        piece_files(text, vocab_size, folder)
+        return
     vocabulary = read_vocabulary(text.vocabulary)
     if len(vocabulary) != vocab_size:
         raise VocabularyError(

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from hub2hf.blueprint.text import TextBlueprint, TextOperation
+from hub2hf.blueprint.text import SentencePiece, TextBlueprint, TextOperation
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST
 
@@ -24,6 +24,11 @@ def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     Raises:
         ExportError: the manifest names an operation that is not known, or not as it is known.
     """
+    if any(isinstance(entry, Mapping) and entry.get("operation") == SentencePiece.__name__ for entry in blueprint.get("text", ())):
+        raise ExportError(
+            "The text of this folder is cut by a SentencePiece model: it cannot be made slim, nor exported for the browser.",
+            "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",
+        )
     try:
         operations = tuple(_operation(entry) for entry in blueprint["text"])
         return TextBlueprint(operations, vocabulary, blueprint["vocabulary"]["evidence"], blueprint["text_origin"])
