@@ -17,6 +17,7 @@ from hub2hf.architectures.words import words_of
 from hub2hf.bars import screen, table
 from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
+    NO_START,
     CaseFold,
     Normalize,
     Pack,
@@ -26,6 +27,7 @@ from hub2hf.blueprint.text import (
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
+    TextBlueprint,
     TextOperation,
     WordPiece,
 )
@@ -68,11 +70,20 @@ def describe(operation: TextOperation) -> str:
         case WordPiece(suffix, unknown, limit, _):
             return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
         case SentencePiece(undecided, _):
-            but = f"; where two cuts are as likely to float32, as of {undecided!r}, not surely the same" if undecided else ""
+            but = (
+                f"; where two cuts are as likely to float32, as of {undecided!r}, not surely the same"
+                if undecided
+                else ""
+            )
             return f"the likeliest cut into pieces of a SentencePiece model, with its normalizer{but}"
         case Pack(start, end, pad, length, _):
-            head, room = ("", length - 1) if start is None else (f"[{start}] + ", length - 2)
+            head, room = ("", length - 1) if start == NO_START else (f"[{start}] + ", length - 2)
             return f"{head}at most {room} pieces + [{end}], padded with {pad} to {length}"
+
+
+def undecided(text: TextBlueprint) -> bool:
+    """Tell whether round-off decides some cuts of a SentencePiece model."""
+    return any(isinstance(op, SentencePiece) and op.undecided for op in text.operations)
 
 
 def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) -> str:
@@ -138,7 +149,7 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
             if architecture.needs_model_class(encoder)
             else ", whose pooler_output is the embedding"
         )
-        + "; an exact tokenizer.json; sentence-transformers modules"
+        + f"; {'a' if undecided(blueprint.text) else 'an exact'} tokenizer.json; sentence-transformers modules"
     )
     mapping = table("variable", "state-dict key", "operation", "shape")
     for row, count in _mapping_rows(blueprint).items():

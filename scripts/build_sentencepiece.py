@@ -26,7 +26,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 SENTENCES = Path(__file__).resolve().parent.parent / "configs" / "sentences.tsv"
-SPECIAL = {
+SPECIAL: dict[str, dict[str, Any]] = {
     "albert": {
         "pad_id": 0,
         "unk_id": 1,

@@ -76,7 +76,8 @@ RULES: Mapping[str, str] = {
     "Python code": r"(Eager)?PyFunc.*",
     "sets": r".*SetOperation|SetSize",
     "boosted trees": r"Boosted.*",
-    "another tokenizer, refused by name": r"(TFText>Fast)?Sentencepiece.*|(TFText>)?(Phrase|FastWordpiece|FastBert).*"
+    "another tokenizer, refused by name": r"TFText>FastSentencepiece.*|(TFText>)?(Phrase|FastWordpiece|FastBert).*"
+    r"|Sentencepiece(TokenizeWithOffsets|Detokenize)Op"
     r"|TokenizerFromLogits",
     "features hashed with a salt": r"SparseCrossHashed",
     "parsers, labels, measures and maps of offsets, which give no token": r"ConstrainedSequence|MaxSpanningTree|RougeL|SentenceFragments(V2)?"

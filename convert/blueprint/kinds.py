@@ -28,7 +28,6 @@ ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchM
 LOWEST = -1000.0  # what is added to the scores of a token that is not to be seen is less than this
 # Op → how a text is cut where these stand.
 CUTS = {
-    "SentencepieceTokenizeOp": "a SentencePiece model, as T5, XLM-R and the multilingual Universal Sentence Encoders have",
     "SentencepieceTokenizeWithOffsetsOp": "a SentencePiece model, as T5 and XLM-R have",
     "StringToHashBucketFast": "words hashed into buckets, as the Universal Sentence Encoder has",
     "StringSplit": "words between spaces, as nnlm and the Universal Sentence Encoder have",

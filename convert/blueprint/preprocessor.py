@@ -113,7 +113,8 @@ def check_pieces(reader: PieceReader, whose: str, encoder: SavedModel, rows: int
     count = len(reader.pieces.pieces)
     if count > rows:
         raise VocabularyError(
-            f"The SentencePiece model of {whose} has {count} pieces; the encoder {encoder.folder} has {rows} word embeddings.",
+            f"The SentencePiece model of {whose} has {count} pieces; the encoder {encoder.folder} has {rows} word "
+            "embeddings.",
             OTHER,
         )
     own = encoder.root_asset(PIECES_FILE)

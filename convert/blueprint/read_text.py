@@ -23,7 +23,6 @@ OTHER_TOKENIZERS = {
     "TFText>FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
     "FastBertNormalize": "FastBertTokenizer",
     "FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
-    "SentencepieceTokenizeOp": "SentencepieceTokenizer",
     "SentencepieceTokenizeWithOffsetsOp": "SentencepieceTokenizer",
     "TFText>FastSentencepieceTokenize": "FastSentencepieceTokenizer",
     "StringSplit": "white-space splitting",

@@ -17,6 +17,9 @@ CONVENTION = (
 )
 
 
+NO_START = -1
+
+
 @dataclass(frozen=True)
 class ReplacePattern:
     """Every match of an RE2 `pattern` becomes `rewrite` (op `RegexReplace`, `StaticRegexReplace`)."""
@@ -104,9 +107,9 @@ class SentencePiece:
 
 @dataclass(frozen=True)
 class Pack:
-    """[start_id] + the pieces that fit + [end_id], padded with `pad_id` to `max_length`; None where no start id is put."""
+    """[start_id] + the pieces that fit + [end_id], padded with `pad_id` to `max_length`."""
 
-    start_id: int | None
+    start_id: int  # `NO_START` where none is put
     end_id: int
     pad_id: int
     max_length: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.text import Pack
+from hub2hf.blueprint.text import NO_START, Pack
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.pieces import Cutter
 from hub2hf.tokenizer import piece_tokenizer, read_model
@@ -44,8 +44,8 @@ def prove_pieces(blueprint: Blueprint) -> None:
         at = next((i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), -1)
         here, there = (" ".join(model.pieces[i].text for i in ids[at : at + 3]) for ids in (found, expected))
         raise GraphError(
-            f"The compiled SentencePiece model of node '{text.vocabulary_evidence}' cuts {given[:40]!r} otherwise than the graph: "
-            f"piece {at} begins {here!r} in place of {there!r}.",
+            f"The compiled SentencePiece model of node '{text.vocabulary_evidence}' cuts {given[:40]!r} otherwise than "
+            f"the graph: piece {at} begins {here!r} in place of {there!r}.",
             "Report the model, so that support can be added.",
         )
 
@@ -65,5 +65,5 @@ class _Rounding:
         return (expected, found) in both
 
     def _packed(self, ids: list[int]) -> list[int]:
-        head = [] if self.pack.start_id is None else [self.pack.start_id]
+        head = [] if self.pack.start_id == NO_START else [self.pack.start_id]
         return [*head, *ids[: self.pack.max_length - len(head) - 1], self.pack.end_id]

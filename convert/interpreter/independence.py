@@ -9,6 +9,8 @@ INDEPENDENT: Final = (
     "tables for the tokenizer.",
     "Normalization: unicodedata2 for the graph, hub2hf's tables and the tokenizers library for the tokenizer.",
     "Case folding: idna for the graph, hub2hf's tables for the tokenizer.",
+    "SentencePiece: hub2hf's interpreter for the graph, after sentencepiece's own code; Precompiled, NFC and Unigram of the "
+    "tokenizers library for the tokenizer.",
     "WordPiece and packing: hub2hf's interpreter for the graph, the tokenizers library for the tokenizer.",
 )
 

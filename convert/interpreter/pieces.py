@@ -138,7 +138,9 @@ class Cutter:
             GraphError: there is none.
         """
         if piece not in self.model.ids:
-            raise GraphError(f"The SentencePiece model of node '{self.evidence}' lacks {piece!r}.", "The graph is damaged.")
+            raise GraphError(
+                f"The SentencePiece model of node '{self.evidence}' lacks {piece!r}.", "The graph is damaged."
+            )
         return self.model.ids[piece]
 
     @cached_property
@@ -168,7 +170,11 @@ class Cutter:
         known, unknown, size = self._known, self.model.unknown, len(text)
         lowest, highest = self.model.scores
         penalised = np.float32(np.float32(lowest) - np.float32(UNKNOWN_PENALTY)).item()
-        scores, starts, numbers = array("d" if exact else "f", [0.0]) * (size + 1), [-1] * (size + 1), [unknown] * (size + 1)
+        scores, starts, numbers = (
+            array("d" if exact else "f", [0.0]) * (size + 1),
+            [-1] * (size + 1),
+            [unknown] * (size + 1),
+        )
         for start in range(size):
             until, single = scores[start], False
             for end in range(start + 1, size + 1):
@@ -220,7 +226,8 @@ def cutter(data: bytes, evidence: str) -> Cutter:
     model = read_pieces(data, evidence)
     if model.kind != UNIGRAM:
         raise GraphError(
-            f"The SentencePiece model of node '{evidence}' is no unigram model.", "Only these are read: report the model."
+            f"The SentencePiece model of node '{evidence}' is no unigram model.",
+            "Only these are read: report the model.",
         )
     return Cutter(model, evidence)
 

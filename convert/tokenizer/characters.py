@@ -123,7 +123,7 @@ def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterat
         text = map_all(decomposed, case_folded(character) if folds else character)
         return "".join(through.get(c, replaced(c) or ("" if c in deleted else PARTING)) for c in text)
 
-    changed = {*foldedcharacters_of(), *through, *(c for each in classes for c in each.codes)}
+    changed = {*folded_characters(), *through, *(c for each in classes for c in each.codes)}
     mapping = {c: target for c in changed if (target := image(c)) != c}
     reserved = {c: mapping.pop(c, c) for c in RESERVED}
     for character, target in reserved.items():

@@ -186,7 +186,8 @@ def _alone(key: str, joining: CodePoints) -> str:
 def _unlike(key: str, target: str, evidence: str) -> GraphError:
     points = " ".join(f"U+{ord(c):04X}" for c in key)
     return GraphError(
-        f"The normalizer of node '{evidence}' makes {target!r} of {key!r} ({points}), which the parts of tokenizers cannot do.",
+        f"The normalizer of node '{evidence}' makes {target!r} of {key!r} ({points}), which no part of "
+        "tokenizers does.",
         "The maps nmt_nfkc, nfkc and identity of sentencepiece can be converted: report the model.",
     )
 

@@ -41,7 +41,7 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: 
         VocabularyError: the vocabulary is damaged or does not fit the graph or the embeddings.
     """
     if text.by_pieces:
-        piece_files(text, vocab_size, folder)
+        piece_files(text, vocab_size, folder, inputs)
         return
     vocabulary = read_vocabulary(text.vocabulary)
     if len(vocabulary) != vocab_size:

@@ -11,13 +11,13 @@ r"""A text side that a SentencePiece model cuts, as a `tokenizer.json` of stock 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from hub2hf.blueprint.text import CaseFold, Normalize, Pack, ReplacePattern, TextBlueprint
+from hub2hf.blueprint.text import NO_START, CaseFold, Normalize, Pack, ReplacePattern, TextBlueprint
 from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.interpreter.pieces import BONUS
 from hub2hf.savedmodel.sentencepiece import (
@@ -36,7 +36,7 @@ from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from hub2hf.unicode.re2 import parse
 
-from .characters import character_steps, characters_of, characters_in, map_all
+from .characters import character_steps, characters_in, characters_of, map_all
 from .charsmaps import charsmap_steps, mapping_of
 from .engine import RESERVED, CharacterMap
 from .marks import stand_ins
@@ -70,7 +70,7 @@ def piece_tokenizer(text: TextBlueprint, model: PieceModel) -> Tokenizer:
     _check(model, evidence)
     found = Tokenizer(models.Unigram(_scored(model, evidence), model.unknown, model.byte_fallback))
     found.normalizer = normalizers.Sequence([*_character_steps(text, model), *_space_steps(model)])
-    splits = _splits(model, evidence)
+    splits = _splits(model, _unseen(text, model), evidence)
     if splits:
         found.pre_tokenizer = pre_tokenizers.Sequence(splits)
     _pack(found, text.pack, model)
@@ -90,7 +90,11 @@ def _check(model: PieceModel, evidence: str) -> None:
         if holds:
             raise GraphError(f"The SentencePiece model of node '{evidence}' cannot be converted: {what}.", REPORT)
     chosen = {c for piece in model.of_kind(USER_DEFINED) for c in piece}
-    met = next((key for key in mapping_of(model.charsmap, evidence) if chosen.intersection(key)), None) if chosen else None
+    met = (
+        next((key for key in mapping_of(model.charsmap, evidence) if chosen.intersection(key)), None)
+        if chosen
+        else None
+    )
     if met is not None or SPACE in chosen:
         raise GraphError(
             f"The normalizer of node '{evidence}' changes {met!r}, of which a piece that it must keep is made.", REPORT
@@ -136,7 +140,9 @@ def _folding(changes: Sequence[CaseFold | Normalize | ReplacePattern]) -> list[n
     """Case folding that is not decomposed after: NFD, the folding's own map, its NFC."""
     deleting: list[CodePoints] = []
     for op in changes[:-1]:
-        codes = characters_of(parse(op.pattern, op.evidence)) if isinstance(op, ReplacePattern) and not op.rewrite else None
+        codes = (
+            characters_of(parse(op.pattern, op.evidence)) if isinstance(op, ReplacePattern) and not op.rewrite else None
+        )
         if codes is not None:
             deleting.append(codes)
         elif not isinstance(op, Normalize) or op.form != "NFD" or op is not changes[0]:
@@ -162,14 +168,22 @@ def _folding(changes: Sequence[CaseFold | Normalize | ReplacePattern]) -> list[n
 
 def _space_steps(model: PieceModel) -> list[normalizers.Normalizer]:
     """Of a run of spaces one stays, none at the ends; what is left is escaped, with one in front."""
-    steps = [
+    steps: list[normalizers.Normalizer] = [
         normalizers.Replace(Regex(rf"[ {SPACE}]+\z|\A +|(?<= ) +"), ""),
         normalizers.Replace(" ", SPACE),
     ]
     return [*steps, normalizers.Prepend(SPACE)] if model.add_dummy_prefix else steps
 
 
-def _splits(model: PieceModel, evidence: str) -> list[pre_tokenizers.PreTokenizer]:
+def _unseen(text: TextBlueprint, model: PieceModel) -> Callable[[str], bool]:
+    """Return a function that tells of a character whether no text holds it any more when it is cut."""
+    mapping = mapping_of(model.charsmap, text.vocabulary_evidence)
+    made = {c for target in mapping.values() for c in target}
+    folds = any(isinstance(op, CaseFold) for op in text.operations)
+    return lambda c: c not in made and (mapping.get(c, c) != c or (folds and case_folded(c) != c))
+
+
+def _splits(model: PieceModel, unseen: Callable[[str], bool], evidence: str) -> list[pre_tokenizers.PreTokenizer]:
     """Part a text where no piece stretches over: before each space, and inside the names of pieces that it must not find."""
     matched = model.of_kind(NORMAL, USER_DEFINED)
     beside = {text[i : i + 2] for text in matched for i in range(len(text) - 1)}
@@ -183,6 +197,8 @@ def _splits(model: PieceModel, evidence: str) -> list[pre_tokenizers.PreTokenize
             for i in range(1, len(name))
             if name[i - 1 : i + 1] not in beside and (name[i - 1] in matched or name[i] in matched)
         ]
+        if any(map(unseen, name)):
+            continue
         if not places:
             raise GraphError(
                 f"To the tokenizers library the text {name!r} is the piece of that name; to the SentencePiece model of node "
@@ -190,7 +206,9 @@ def _splits(model: PieceModel, evidence: str) -> list[pre_tokenizers.PreTokenize
                 REPORT,
             )
         cuts.append(f"{_quoted(name[: places[0]])}(?={_quoted(name[places[0] :])})")
-    return [*splits, pre_tokenizers.Split(Regex("|".join(dict.fromkeys(cuts))), "merged_with_previous")]
+    if cuts:
+        splits.append(pre_tokenizers.Split(Regex("|".join(dict.fromkeys(cuts))), "merged_with_previous"))
+    return splits
 
 
 def _quoted(text: str) -> str:
@@ -219,19 +237,22 @@ def special_pieces(pack: Pack, model: PieceModel) -> tuple[str | None, str, str]
         VocabularyError: the model lacks one.
     """
     for number in (pack.start_id, pack.end_id, pack.pad_id):
-        if number is not None and not 0 <= number < len(model.pieces):
-            raise VocabularyError(f"The SentencePiece model has no piece {number}, which {pack.evidence} packs with.", REPORT)
-    start = None if pack.start_id is None else model.pieces[pack.start_id].text
+        if number != NO_START and not 0 <= number < len(model.pieces):
+            raise VocabularyError(
+                f"The SentencePiece model has no piece {number}, which {pack.evidence} packs with.", REPORT
+            )
+    start = None if pack.start_id == NO_START else model.pieces[pack.start_id].text
     return start, model.pieces[pack.end_id].text, model.pieces[pack.pad_id].text
 
 
-def piece_files(text: TextBlueprint, rows: int, folder: Path) -> None:
+def piece_files(text: TextBlueprint, rows: int, folder: Path, inputs: Sequence[str]) -> None:
     """Write `tokenizer.json`, the model itself, `tokenizer_config.json`, `special_tokens_map.json` into `folder`.
 
     Args:
         text: the text side.
         rows: of the word embeddings, of which some may stand behind those of all pieces.
         folder: an existing folder.
+        inputs: what the model takes.
 
     Raises:
         GraphError, VocabularyError: see `piece_tokenizer`.
@@ -247,7 +268,7 @@ def piece_files(text: TextBlueprint, rows: int, folder: Path) -> None:
         piece_tokenizer(text, model).to_str(pretty=True) + "\n", encoding="utf-8", newline="\n"
     )
     (folder / text.vocabulary.name).write_bytes(text.vocabulary.read_bytes())
-    _write(_config(text, tokens), folder / "tokenizer_config.json")
+    _write(_config(text, tokens, inputs), folder / "tokenizer_config.json")
     _write(tokens, folder / "special_tokens_map.json")
 
 
@@ -259,13 +280,12 @@ def special_tokens(text: TextBlueprint, model: PieceModel) -> dict[str, str]:
     return {**ends, "pad_token": pad, "unk_token": model.pieces[model.unknown].text, **masks}
 
 
-def _config(text: TextBlueprint, tokens: dict[str, str]) -> dict[str, Any]:
-    """`tokenizer_config.json`; see `files.tokenizer_config`. A text without a start id has no token types."""
-    types = ["token_type_ids"] if "cls_token" in tokens else []
+def _config(text: TextBlueprint, tokens: dict[str, str], inputs: Sequence[str]) -> dict[str, Any]:
+    """`tokenizer_config.json`; see `files.tokenizer_config`."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": text.pack.max_length,
-        "model_input_names": ["input_ids", *types, "attention_mask"],
+        "model_input_names": list(inputs),
         "padding_side": "right",
         "truncation_side": "right",
         "clean_up_tokenization_spaces": False,

@@ -24,7 +24,10 @@ def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     Raises:
         ExportError: the manifest names an operation that is not known, or not as it is known.
     """
-    if any(isinstance(entry, Mapping) and entry.get("operation") == SentencePiece.__name__ for entry in blueprint.get("text", ())):
+    if any(
+        isinstance(entry, Mapping) and entry.get("operation") == SentencePiece.__name__
+        for entry in blueprint.get("text", ())
+    ):
         raise ExportError(
             "The text of this folder is cut by a SentencePiece model: it cannot be made slim, nor exported for the browser.",
             "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",

@@ -1,0 +1,249 @@
+"""Texts that a SentencePiece model cuts: the kernel, the compiled tokenizer and the folder against TensorFlow Text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import build_sentencepiece as built
+import numpy as np
+import pytest
+import shared
+import tensorflow as tf
+import tensorflow_text as tf_text
+from tokenizers import Tokenizer
+
+import hub2hf
+from hub2hf.blueprint.generated import characters
+from hub2hf.blueprint.preprocessor import read_preprocessor
+from hub2hf.blueprint.text import NO_START, Pack, SentencePiece, TextBlueprint
+from hub2hf.equivalence.sentences import language_sentences, trap_sentences
+from hub2hf.errors import ExportError, GraphError, VocabularyError
+from hub2hf.interpreter.pieces import Cutter
+from hub2hf.savedmodel.sentencepiece import read_pieces
+from hub2hf.tokenizer import piece_tokenizer
+from hub2hf.tokenizer.charsmaps import mapping_of
+
+MODELS = {
+    "nmt_nfkc": {},
+    "nfkc": {"rule": "nfkc", "kind": "t5"},
+    "identity": {"rule": "identity", "pieces": 4000, "kind": "t5"},  # so many that pieces of one letter are among them
+    "folding": {"rule": "nmt_nfkc_cf"},
+    "bytes": {"byte_fallback": True, "kind": "t5"},
+}
+TOUCHY = "ae \u0301\u0323\u0345각한각é\u200b\u200d\ufeff\u00ad\x01\x02\x00▁ｶﾞﬁ①²\u3000\u0e33\u0bd7\u0bc6İß–(-."
+NAMES = ("[CLS]", "[SEP]", "</s>", "<unk>", "<pad>", "<0x41>", "x</s></s>")
+
+
+@cache
+def model(name: str) -> bytes:
+    return built.trained(replace(built.Options(), **MODELS[name]))
+
+
+def drawn(count: int, seed: int, data: bytes) -> list[str]:
+    """Texts of every kind: of a model's pieces and keys of its map, of characters that go wrong, of all, of one letter."""
+    source, pieces = Random(seed), read_pieces(data, "test")
+    keys = [*mapping_of(pieces.charsmap, "test")] or ["é"]
+    words = [piece.text.replace("▁", " ") for piece in pieces.pieces] + list(NAMES)
+    every, sentences = characters(every=8), [each.text for each in language_sentences()]
+    kinds: tuple[Callable[[], str], ...] = (
+        lambda: "".join(source.choices(words, k=source.randint(1, 9))),
+        lambda: "".join(source.choices(TOUCHY, k=source.randint(1, 12))),
+        lambda: "".join(source.choices(keys, k=source.randint(1, 4))),
+        lambda: "".join(source.choices(every, k=source.randint(1, 8))),
+        lambda: source.choice(sentences)[: source.randint(1, 60)],
+        lambda: f"{source.choice('ae.-!0x')}" * source.randint(1, 30),
+    )
+    return [source.choice(kinds)() for _ in range(count)]
+
+
+def theirs(data: bytes, texts: Sequence[str | bytes]) -> list[list[int]]:
+    """The ids of TensorFlow Text."""
+    values = tf.constant([text if isinstance(text, bytes) else text.encode() for text in texts])
+    ragged = tf_text.SentencepieceTokenizer(data, out_type=tf.int32).tokenize(values)
+    return [part.tolist() for part in np.split(ragged.flat_values.numpy(), ragged.row_splits.numpy()[1:-1])]
+
+
+def compiled(data: bytes, tmp_path: Path) -> Tokenizer:
+    """The tokenizer over a model, alone."""
+    path = tmp_path / "spiece.model"
+    path.write_bytes(data)
+    text = TextBlueprint((SentencePiece("", "cut"), Pack(NO_START, 1, 0, 512, "pack")), path, "model")
+    tokenizer = piece_tokenizer(text, read_pieces(data, "model"))
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_kernel_gives_what_tensorflow_text_gives(name: str) -> None:
+    data = model(name)
+    cutter, source = Cutter(read_pieces(data, "test"), "test"), Random(4)
+    malformed = [bytes(source.choices(b"ab \xe2\x82\xac\xff\x80\xc3\xa9\xf0\x9f\x98\xed\xa0", k=8)) for _ in range(200)]
+    texts = [text.encode() for text in drawn(2000, 1, data)] + malformed
+    assert [cutter.ids(text) for text in texts] == theirs(data, texts)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_compiled_tokenizer_gives_those_ids_but_where_float32_is_rounded(name: str, tmp_path: Path) -> None:
+    data = model(name)
+    differing = others(data, drawn(3000, 2, data), compiled(data, tmp_path))
+    assert len(differing) < (30 if name == "identity" else 6)
+
+
+def others(data: bytes, texts: list[str], tokenizer: Tokenizer) -> list[str]:
+    """The texts whose ids differ; each must be one that float32's round-off decides."""
+    cutter = Cutter(read_pieces(data, "test"), "test")
+    found = [each.ids for each in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    differing = []
+    for text, here, there in zip(texts, found, theirs(data, texts), strict=True):
+        if here != there:
+            exact = cutter.cut(cutter.normalized(text.encode()).decode(), exact=True)
+            assert here == exact, ascii(text)
+            differing.append(text)
+    return differing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nmt_nfkc", "nfkc"])
+def test_every_code_point_and_a_million_texts(name: str, tmp_path: Path) -> None:
+    data, tokenizer = model(name), compiled(model(name), tmp_path)
+    every = [f"a{chr(c)}b {chr(c)}" for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    assert others(data, every, tokenizer) == []
+    differing = [text for seed in range(20) for text in others(data, drawn(50_000, seed, data), tokenizer)]
+    assert len(differing) < 500
+
+
+def _save(folder: Path, **options: Any) -> Path:
+    built.build_text_side(folder, replace(built.Options(), **options))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ALBERT encoder, its preprocessor, and what they become."""
+    import build_tf2_model as tf2
+
+    def make(to: Path) -> None:
+        vocabulary = to / "lines"
+        vocabulary.write_text("".join(f"p{i}\n" for i in range(built.Options().pieces)))
+        shape = {"embedded": 16, "shared": True, "lower_case": True, "own_vocabulary": False, "layers": 2}
+        tf2.build_encoder(to / "encoder", vocabulary, replace(tf2.SIZES["mini"], **shape))
+        _save(to / "preprocessor")
+        hub2hf.convert(to / "encoder", to / "out", preprocessor=to / "preprocessor")
+
+    return shared.made_once(tmp_path_factory, "albert-pieces", make)
+
+
+def test_albert_converts_from_end_to_end(albert: Path) -> None:
+    result = hub2hf.verify(
+        albert / "encoder",
+        albert / "out",
+        preprocessor=albert / "preprocessor",
+        surfaces=["automodel", "sentence-transformers"],
+    )
+    assert result.equivalent
+    card = (albert / "out" / "README.md").read_text(encoding="utf-8")
+    assert "BertTokenizer" not in card
+    assert "plain AlbertModel" in card
+    manifest = json.loads((albert / "out" / "hub2hf.json").read_text(encoding="utf-8"))
+    steps = [step["operation"] for step in manifest["blueprint"]["text"]]
+    assert steps == ["Normalize", "ReplacePattern", "CaseFold", "SentencePiece", "Pack"]
+
+
+def test_its_ids_are_the_graphs_on_generated_texts(albert: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(albert / "out")
+    data = (albert / "out" / "spiece.model").read_bytes()
+    texts = drawn(1500, 5, data) + [each.text for each in trap_sentences()]
+    graph = tf.saved_model.load(albert / "preprocessor")
+    packed = graph(tf.constant([text.encode() for text in texts]))
+    rows = zip(packed["input_word_ids"].numpy(), packed["input_mask"].numpy(), strict=True)
+    expected = [ids[mask == 1].tolist() for ids, mask in rows]
+    found = tokenizer(texts, truncation=True)["input_ids"]
+    differing = [text for text, here, there in zip(texts, found, expected, strict=True) if here != there]
+    assert len(differing) < 4, list(map(ascii, differing))
+
+
+def test_such_a_folder_is_neither_slim_nor_for_the_browser(albert: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="SentencePiece"):
+        hub2hf.slim(albert / "out", tmp_path / "slim", languages=["de"])
+    with pytest.raises(ExportError, match="SentencePiece"):
+        hub2hf.export(albert / "out", "web", tmp_path / "web")
+    assert not list(tmp_path.iterdir())
+
+
+def _read(folder: Path, encoder: Path, rows: int = 5000) -> TextBlueprint:
+    from hub2hf.savedmodel import SavedModel
+
+    return read_preprocessor(SavedModel.open(folder), SavedModel.open(encoder), rows, 512)[0]
+
+
+def test_t5s_texts_have_an_end_and_no_start(albert: Path, tmp_path: Path) -> None:
+    t5 = _save(tmp_path / "t5", kind="t5", lower=False, strip=False, rule="identity", pieces=4000)
+    text = _read(t5, albert / "encoder")
+    assert (text.pack.start_id, text.pack.end_id, text.pack.pad_id, text.pack.max_length) == (NO_START, 1, 0, 64)
+    (cut,) = (step for step in text.operations if isinstance(step, SentencePiece))
+    assert cut.undecided
+    data = text.vocabulary.read_bytes()
+    assert others(data, [cut.undecided], compiled(data, tmp_path)) == [cut.undecided]
+
+
+def test_what_is_not_understood_is_refused(albert: Path, tmp_path: Path) -> None:
+    for name, options, error, told in (
+        ("bpe", {"model_type": "bpe"}, GraphError, "no unigram model"),
+        ("end", {"kind": "t5", "eos_kept": False}, GraphError, "does not pack"),
+        ("many", {"pieces": 2500}, VocabularyError, "word embeddings"),
+    ):
+        with pytest.raises(error, match=told):
+            _read(_save(tmp_path / name, **options), albert / "encoder", rows=2400)
+
+
+def test_a_damaged_model_is_refused() -> None:
+    data = model("nmt_nfkc")
+    for bad, told in ((data[:-9], "no ModelProto"), (b"", "0 pieces"), (data + data[:20], "again")):
+        with pytest.raises(VocabularyError, match=told):
+            read_pieces(bad, "node")
+    pieces = read_pieces(data, "node")
+    for cut in (3, 100, len(pieces.charsmap) // 8):
+        with pytest.raises((VocabularyError, GraphError), match=r"damaged|cut off"):
+            mapping_of(pieces.charsmap[:cut], "node")
+
+
+def test_the_other_operations_of_a_model_are_computed(tmp_path: Path) -> None:
+    from hub2hf.blueprint.entry import entries
+    from hub2hf.interpreter import Interpreter, Substitutes
+    from hub2hf.savedmodel import SavedModel
+
+    class Asking(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ids = tf_text.SentencepieceTokenizer(model("nmt_nfkc"), add_eos=False, reverse=True)
+            self.texts = tf_text.SentencepieceTokenizer(model("nfkc"), out_type=tf.string, add_eos=True)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="given")], autograph=False)
+        def __call__(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
+            ids, texts = self.ids.tokenize(given), self.texts.tokenize(given)
+            return {
+                "ids": ids.flat_values,
+                "splits": ids.row_splits,
+                "texts": texts.flat_values,
+                "size": self.ids.vocab_size(),
+                "id": self.ids.string_to_id(given),
+                "back": self.ids.id_to_string(ids.flat_values),
+            }
+
+    asking, given = Asking(), ["the dog", "犬 [CLS]", "", "[CLS]"]
+    tf.saved_model.save(asking, str(tmp_path / "asking"))
+    entry = next(iter(entries(SavedModel.open(tmp_path / "asking"))))
+    value = np.array([text.encode() for text in given], object)
+    refs = [tensor.ref for tensor in entry.outputs.values()]
+    ((source, _),) = ((tensor.ref, name) for name, tensor in entry.inputs.items())
+    ours = Interpreter(entry.graph, Substitutes(lambda name: np.zeros(0), {})).run(refs, {source: value})
+    for name, found in zip(entry.outputs, ours, strict=True):
+        assert np.asarray(found).tolist() == asking(tf.constant(given))[name].numpy().tolist(), name
