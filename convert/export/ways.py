@@ -53,7 +53,7 @@ def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
     if later := [surface for surface in exact if surface not in here]:
         yield f"The same once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
     for surface in rest:
-        if not surface.exact:
+        if not surface.exact and surface.applies(manifest.files):
             yield f"**Not the same**: {_line(surface, manifest)}: {plain(surface.differs)}."
 
 

@@ -115,19 +115,30 @@ class Cutter:
 
     def ids(self, text: bytes) -> list[int]:
         """Return the ids of the pieces of `text`."""
+        return [number for _, number in self.of_text(text)]
+
+    def of_text(self, text: bytes) -> list[tuple[str, int]]:
+        """Return the pieces of `text` with their ids; see `pieces`."""
         tick(f"node '{self.evidence}'")
-        return self.cut(self.normalized(text).decode())
+        return self.pieces(self.normalized(text).decode())
 
     def cut(self, normalized: str, *, exact: bool = False) -> list[int]:
         """Return the ids of the pieces of a normalized text; for `exact` see `best`."""
-        unknown, found, before = self.model.unknown, list[int](), False
+        return [number for _, number in self.pieces(normalized, exact=exact)]
+
+    def pieces(self, normalized: str, *, exact: bool = False) -> list[tuple[str, int]]:
+        """Return the pieces of a normalized text with their ids; an unknown one as it stands there."""
+        unknown, before = self.model.unknown, False
+        found: list[tuple[str, int]] = []
         for piece, number in self.best(normalized, exact=exact):
             if number != unknown:
-                found.append(number)
+                found.append((piece, number))
             elif self.model.byte_fallback:
-                found += [self._bytes[byte] for byte in piece.encode()]
-            elif not before:  # unknown pieces side by side are one
-                found.append(unknown)
+                found += [(f"<0x{byte:02X}>", self._bytes[byte]) for byte in piece.encode()]
+            elif not before:
+                found.append((piece, unknown))
+            else:  # unknown pieces side by side are one
+                found[-1] = (found[-1][0] + piece, unknown)
             before = number == unknown
         return found
 
@@ -258,17 +269,17 @@ def _tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
     if int(nbest) not in (0, 1):
         raise GraphError(f"The {node} cuts texts at random (nbest_size {int(nbest)}).", "Report the model.")
     before, after = (
-        [model.special(piece)] if wanted else []
+        [(piece, model.special(piece))] if wanted else []
         for piece, wanted in ((model.model.bos, add_bos), (model.model.eos, add_eos))
     )
-    rows = [[*before, *model.ids(text), *after] for text in flat(inputs[1])]
+    rows = [[*before, *model.of_text(text), *after] for text in flat(inputs[1])]
     if bool(reverse):
         rows = [row[::-1] for row in rows]
     splits = np.cumsum([0, *map(len, rows)]).astype(np.dtype(node.attr("Tsplits", np.dtype(np.int64))))
-    numbers = [number for row in rows for number in row]
-    if (kind := np.dtype(node.attr("out_type", np.dtype(np.int32)))).kind in "iu":
-        return np.asarray(numbers, kind), splits
-    return byte_strings([model.model.pieces[number].text.encode() for number in numbers]), splits
+    pieces = [pair for row in rows for pair in row]
+    if str(kind := node.attr("out_type", np.dtype(np.int32))) != "string":
+        return np.asarray([number for _, number in pieces], np.dtype(kind)), splits
+    return byte_strings([piece.encode() for piece, _ in pieces]), splits
 
 
 @operation("SentencepieceVocabSizeOp")

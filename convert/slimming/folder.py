@@ -27,7 +27,7 @@ from hub2hf.slimming.guarantee import characters_of_words, check_rules, kept_pie
 from hub2hf.slimming.scope import ORIGINAL_IDS, WORD_TABLE, Scope
 from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens, tokenizer_files, write_vocab_txt
 from hub2hf.unicode.codepoints import CodePoints, union
-from hub2hf.web.rules import text_of
+from hub2hf.web.rules import check_by_words, text_of
 
 WEIGHTS, VOCABULARY, CONFIG, TOKENIZER = "model.safetensors", "vocab.txt", "config.json", "tokenizer.json"
 ONNX: Final = "onnx/"
@@ -168,6 +168,7 @@ def _text_side(folder: Path, manifest: Manifest) -> tuple[Vocabulary, TextBluepr
     Raises:
         ExportError: it has none that can be made slim.
     """
+    check_by_words(folder, manifest.blueprint)
     for name in (WEIGHTS, VOCABULARY, TOKENIZER, CONFIG):
         if name not in manifest.files:
             raise ExportError(f"{folder} has no {name}.", "Name a folder that hub2hf convert or hub2hf slim made.")

@@ -27,7 +27,7 @@ from hub2hf.export.manifest import MANIFEST, check_unchanged, read_manifest
 from hub2hf.export.staging import check_free, staged
 from hub2hf.export.tokenizer_proof import points, words_of
 from hub2hf.tokenizer import read_vocabulary, write_javascript_files
-from hub2hf.web.rules import text_of
+from hub2hf.web.rules import check_by_words, text_of
 from hub2hf.web.words import words_in_javascript
 
 PAGE: Final = ("index.html", "hub2hf.mjs")
@@ -52,6 +52,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     manifest = read_manifest(folder)
     check_free(out, force, folder)
     check_unchanged(folder, manifest)
+    check_by_words(folder, manifest.blueprint)
     onnx = [name for name in manifest.files if name.startswith(ONNX)]
     if not onnx:
         raise ExportError(

@@ -11,6 +11,22 @@ from hub2hf.blueprint.text import SentencePiece, TextBlueprint, TextOperation
 from hub2hf.errors import ExportError
 from hub2hf.export.manifest import MANIFEST
 
+PIECES = SentencePiece.__name__
+
+
+def check_by_words(folder: Path, blueprint: Mapping[str, Any]) -> None:
+    """Refuse a folder whose text is not cut by WordPiece.
+
+    Raises:
+        ExportError: a SentencePiece model cuts it.
+    """
+    if any(isinstance(entry, Mapping) and entry.get("operation") == PIECES for entry in blueprint.get("text") or ()):
+        raise ExportError(
+            f"A SentencePiece model cuts the text of {folder}: it cannot be made slim, nor exported for the browser.",
+            "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",
+        )
+
+
 KINDS = {kind.__name__: kind for kind in get_args(TextOperation)}
 
 
@@ -24,14 +40,6 @@ def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     Raises:
         ExportError: the manifest names an operation that is not known, or not as it is known.
     """
-    if any(
-        isinstance(entry, Mapping) and entry.get("operation") == SentencePiece.__name__
-        for entry in blueprint.get("text", ())
-    ):
-        raise ExportError(
-            "The text of this folder is cut by a SentencePiece model: it cannot be made slim, nor exported for the browser.",
-            "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",
-        )
     try:
         operations = tuple(_operation(entry) for entry in blueprint["text"])
         return TextBlueprint(operations, vocabulary, blueprint["vocabulary"]["evidence"], blueprint["text_origin"])
