@@ -187,7 +187,7 @@ def _splits(model: PieceModel, unseen: Callable[[str], bool], evidence: str) -> 
     """Part a text where no piece stretches over: before each space, and inside the names of pieces that it must not find."""
     matched = model.of_kind(NORMAL, USER_DEFINED)
     beside = {text[i : i + 2] for text in matched for i in range(len(text) - 1)}
-    splits = []
+    splits: list[pre_tokenizers.PreTokenizer] = []
     if all(SPACE not in text[1:] for text in matched):
         splits.append(pre_tokenizers.Split(SPACE, "merged_with_next"))
     cuts = []
