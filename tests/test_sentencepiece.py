@@ -187,13 +187,13 @@ def _read(folder: Path, rows: int = 2400) -> TextBlueprint:
 
 
 def test_t5s_texts_have_an_end_and_no_start(tmp_path: Path) -> None:
-    t5 = _save(tmp_path / "t5", kind="t5", lower=False, strip=False, rule="identity", pieces=4000)
-    text = _read(t5, rows=4096)
+    options = replace(built.Options(), **MODELS["identity"], lower=False, strip=False)
+    built.build_text_side(tmp_path / "t5", options, model("identity"))
+    text = _read(tmp_path / "t5", rows=4096)
     assert (text.pack.start_id, text.pack.end_id, text.pack.pad_id, text.pack.max_length) == (NO_START, 1, 0, 64)
     (cut,) = (step for step in text.operations if isinstance(step, SentencePiece))
     assert cut.undecided
-    data = text.vocabulary.read_bytes()
-    assert others(data, [cut.undecided], compiled(data, tmp_path)) == [cut.undecided]
+    assert others(model("identity"), [cut.undecided], compiled(model("identity"), tmp_path)) == [cut.undecided]
 
 
 def test_what_is_not_understood_is_refused(tmp_path: Path) -> None:

@@ -49,7 +49,12 @@ LOW_TEXTS = 4  # how many there are
 LONG = 1500  # characters of a text that many others stand in
 BYTES = 100  # near lengths that probes look at; SentencePiece has no limit
 EVERY = 8  # of ranges of thousands of code points one in so many
-RUNS, RANDOM = 20, 300  # texts of one letter, and of random letters, to find one whose cut round-off decides
+RUNS, DOUBLED, BEFORE, RANDOM = (
+    9,
+    12,
+    12,
+    300,
+)  # texts of one letter behind words, and of random letters, that may be undecided
 TEXTS = 400  # at random
 
 
@@ -183,13 +188,15 @@ class PieceReader:
 
     def _undecided(self) -> str:
         """Return a text whose cut the round-off of float32 sums decides; "" where none is found."""
-        source = Random(3)
-        texts = [c * length for c in f"{LETTERS}.-!=0" for length in range(2, RUNS)]
+        source, normal = Random(3), [piece.text for piece in self.pieces.pieces if piece.kind == NORMAL]
+        doubled = [text[0] for text in normal if len(text) == 2 and text[0] == text[1]][:DOUBLED]
+        before = ["", *(text[1:] for text in normal if text[0] == SPACE and len(text) > 2)][:BEFORE]
+        texts = [f"{word} {c * length}" for length in range(2, RUNS) for word in before for c in doubled]
         texts += ["".join(source.choices(f"{LETTERS}{LETTERS.upper()}0123456789", k=30)) for _ in range(RANDOM)]
         for text in texts:
-            normal = self.cutter.normalized(text.encode()).decode()
-            if list(self.cutter.best(normal)) != list(self.cutter.best(normal, exact=True)):
-                return text
+            whole = self.cutter.normalized(text.encode()).decode()
+            if self.cutter.cut(whole) != self.cutter.cut(whole, exact=True):
+                return text.strip()
         return ""
 
 
