@@ -77,8 +77,9 @@ def describe(operation: TextOperation) -> str:
             )
             return f"the likeliest cut into pieces of a SentencePiece model, with its normalizer{but}"
         case Pack(start, end, pad, length, _):
-            head, room = ("", length - 1) if start == NO_START else (f"[{start}] + ", length - 2)
-            return f"{head}at most {room} pieces + [{end}], padded with {pad} to {length}"
+            if start == NO_START:
+                return f"at most {length - 1} pieces + [{end}], padded with {pad} to {length}"
+            return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
 
 
 def undecided(text: TextBlueprint) -> bool:
