@@ -77,9 +77,8 @@ def describe(operation: TextOperation) -> str:
             )
             return f"the likeliest cut into pieces of a SentencePiece model, with its normalizer{but}"
         case Pack(start, end, pad, length, _):
-            if start == NO_START:
-                return f"at most {length - 1} pieces + [{end}], padded with {pad} to {length}"
-            return f"[{start}] + at most {length - 2} pieces + [{end}], padded with {pad} to {length}"
+            pieces = f"[{start}] + at most {length - 2} pieces" if start != NO_START else f"at most {length - 1} pieces"
+            return f"{pieces} + [{end}], padded with {pad} to {length}"
 
 
 def undecided(text: TextBlueprint) -> bool:

@@ -13,6 +13,7 @@ from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
 from hub2hf.proof.text import join, number
 from hub2hf.surfaces import CPU, SURFACES, Surface, title
+from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.servers import SERVERS, Facts
 
 TEMPLATE = "ways.md.jinja"
@@ -53,7 +54,7 @@ def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
     if later := [surface for surface in exact if surface not in here]:
         yield f"The same once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
     for surface in rest:
-        if not surface.exact and surface.applies(manifest.files):
+        if not surface.exact and surface.applies({*manifest.files, MODEL}):  # as it may be yet
             yield f"**Not the same**: {_line(surface, manifest)}: {plain(surface.differs)}."
 
 
