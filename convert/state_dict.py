@@ -140,7 +140,8 @@ def pair(
             f"No variable that reaches the output fills {', '.join(missing)}.",
             "The graph is not a whole encoder, or its variable names are of an unknown family.",
         )
-    last = next(found[key][0] for key in reversed(wanted) if key.startswith(f"encoder.layer.{layers - 1}."))
+    layered = (key for key in reversed(wanted) if key.startswith(f"encoder.layer.{layers - 1}."))
+    last = found[next(layered, wanted[-1])][0]
     sizes = {"num_hidden_layers": Size(layers, last)}
     return Pairing(tuple(_checked(key, *found[key], variables, sizes) for key in wanted), sizes)
 
@@ -160,7 +161,7 @@ def _rule_of(name: str, rules: tuple[Rule, ...], other: str) -> tuple[Rule, int]
 def _expected(rules: tuple[Rule, ...], layers: int) -> Iterable[str]:
     """Yield every state-dict key of a model with `layers` layers, in the order of the state dict."""
     layered = [rule.key for rule in rules if "{i}" in rule.key]
-    first = next(i for i, rule in enumerate(rules) if "{i}" in rule.key)
+    first = next((i for i, rule in enumerate(rules) if "{i}" in rule.key), len(rules))  # ALBERT has one layer for all
     yield from (rule.key for rule in rules[:first])
     for i in range(layers):
         yield from (key.replace("{i}", str(i)) for key in layered)
