@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -56,10 +56,11 @@ class Engine(Protocol):
     def mapped(self, characters: CharacterMap) -> Iterable[Step]:
         """Map characters, and sort marks."""
 
-    def spaces_after(self, runs: str, gone: str) -> Step:
-        """At the start of the text, which is a space, and after each match of `runs` a space comes in place of `gone`.
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
+        """At the start of the text, which is a space, and after each run of a set of `runs` a space comes in place of `gone`.
 
-        Where no match of `runs` begins, one of `gone` does, the space at the start too.
+        Where no such run begins, one of `gone` does, the space at the start too. Spaces that alone part two runs of one set
+        may stay as they are.
         """
 
     def spaces_around(self, codes: CodePoints) -> Step:

@@ -27,7 +27,7 @@ these libraries refuse that one, so that neither is used by mistake.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub2hf.errors import GraphError
@@ -63,9 +63,10 @@ class JavaScript:
         for target, sources in _in_order(mapping):
             yield self.dialect.one_of(CodePoints.of(*((ord(c), ord(c)) for c in sources))), self.literal(target)
 
-    def spaces_after(self, runs: str, gone: str) -> Step:
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
         """What is kept is put back; a second space at the start does no harm."""
-        return f"({self.dialect.start} |{runs}){gone}", "$1 "
+        loops = "|".join(self.dialect.at_least_one(self.dialect.one_of(codes)) for codes in runs)
+        return f"({self.dialect.start} |{loops}){self.dialect.any_number(self.dialect.one_of(gone))}", "$1 "
 
     def spaces_around(self, codes: CodePoints) -> Step:
         """A second space does no harm here either."""

@@ -6,13 +6,13 @@ r"""The steps for the `tokenizers` library, whose regexes are Oniguruma's.
 bytes. So a control character, which is always a cluster of its own, is put between the characters of such clusters
 before, and taken away after.
 
-No regex can add up byte lengths, so each character of a long word is given as many tabs as it has bytes, the tabs are
-counted, and then go.
+No regex can add up byte lengths, so each character of a long word is given four tabs, of which as many are counted as it has
+bytes, and then all go. Most texts have no long word, and pay for each step that looks for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -51,9 +51,11 @@ class Oniguruma:
         yield NFD
         yield charsmap(characters.restored)
 
-    def spaces_after(self, runs: str, gone: str) -> Step:
-        """What matched before `\\K` is not part of the match."""
-        return rf"(?:\A|{runs})\K{gone}", " "
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
+        """What matched before `\\K` is not part of the match, which goes on over spaces between runs of one set."""
+        loops = [self.dialect.at_least_one(self.dialect.one_of(codes)) for codes in runs]
+        over = "|".join(f"{loop}{self.dialect.any_number(f'(?: ++{loop})')}" for loop in loops)
+        return rf"(?:\A|{over})\K{self.dialect.any_number(self.dialect.one_of(gone))}", " "
 
     def spaces_around(self, codes: CodePoints) -> Step:
         """Where there is no space yet."""
@@ -61,14 +63,13 @@ class Oniguruma:
         return rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
 
     def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[Step]:
-        """Tabs before the characters of words that may be too long."""
+        """Four tabs before each character of words that may be too long, of which as many are counted as it has bytes."""
+        four = "\t" * LONGEST_UTF8
         not_spared = f"(?!{spared})" if spared is not None else ""
-        yield rf" \K(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){not_spared}", "\t"  # before words that may be too long
-        yield r"\G(?:(?<=[^ ])[^ ]|[^\t]*+\t[^ ])\K(?=[^ ])", "\t"  # before each other character of theirs
-        yield r"\t\K(?=[\x{80}-\x{10FFFF}])", "\t"  # a second one for two bytes
-        yield r"\t\K(?=[\x{800}-\x{10FFFF}])", "\t"
-        yield r"\t\K(?=[\x{10000}-\x{10FFFF}])", "\t"
-        yield rf"(?<= )\t(?:[^ \t]?\t){{{limit}}}[^ ]*+", unknown
+        yield rf" \K(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){not_spared}", four  # before words that may be too long
+        yield r"\G(?:(?<=[^ ])[^ ]|[^\t]*+\t++[^ ])\K(?=[^ ])", four  # before each other character of theirs
+        left_out = r"\t{3}(?=\t[\x{0}-\x{7F}])|\t{2}(?=\t{2}[\x{80}-\x{7FF}])|\t(?=\t{3}[\x{800}-\x{FFFF}])"
+        yield rf"(?<= )(?:[^ \t]?(?>{left_out}|)\t){{{limit + 1}}}[^ ]*+", unknown
         yield r"\t", ""
 
 
@@ -82,8 +83,7 @@ def normalizer(step: Step) -> normalizers.Normalizer:
 
 
 def pre_tokenizer(cut: str | None, only_spaces: bool) -> pre_tokenizers.PreTokenizer:
-    """Return the part that splits at the spaces, and then cuts the words at whose start `cut` matches into characters."""
-    splits = [pre_tokenizers.Split(" ", "removed") if only_spaces else pre_tokenizers.WhitespaceSplit()]
+    """Return the part that takes words, which stand behind spaces, and of those at whose start `cut` matches the characters."""
     if cut is not None:
-        splits.append(pre_tokenizers.Split(Regex(rf"\G(?:(?!\A)|(?={cut}))(?m:.)"), "isolated"))
-    return pre_tokenizers.Sequence(splits)
+        return pre_tokenizers.Split(Regex(rf"(?<= )(?!{cut})[^ ]++|[^ ]"), "removed", invert=True)
+    return pre_tokenizers.Split(" ", "removed") if only_spaces else pre_tokenizers.WhitespaceSplit()

@@ -1,6 +1,6 @@
 r"""The text operations of a graph as steps for an engine, and what is cut after them.
 
-The normalizer leaves a text in which words are cut apart by single spaces and no other white space exists:
+The normalizer leaves a text in which words are cut apart by spaces and no other white space exists:
 
 1. the graph's own changes of characters (`characters`);
 2. for words split at delimiters: those that go become a space, and a space comes before and after each that stays;
@@ -145,8 +145,7 @@ def script_steps(engine: Engine) -> Iterator[Step]:
     yield "|".join(inside), ""
     yield Prepend(" ")
     names = [*FREQUENT_SCRIPTS, *sorted(table.keys() - set(FREQUENT_SCRIPTS))]
-    runs = "|".join(dialect.at_least_one(dialect.one_of(table[name] - blank)) for name in names)
-    yield engine.spaces_after(runs, dialect.any_number(dialect.one_of(blank)))
+    yield engine.spaces_after([table[name] - blank for name in names], blank)
 
 
 def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[Step]:
