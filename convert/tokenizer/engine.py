@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Map characters, and sort marks."""
 
     def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
-        """At the start of the text, which is a space, and after each run of a set of `runs` a space comes in place of `gone`.
+        """At the start of the text, a space, and after each run of a set of `runs` a space comes in place of `gone`.
 
         Where no such run begins, one of `gone` does, the space at the start too. Spaces that alone part two runs of one set
         may stay as they are.
