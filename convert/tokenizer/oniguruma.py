@@ -85,5 +85,5 @@ def normalizer(step: Step) -> normalizers.Normalizer:
 def pre_tokenizer(cut: str | None, only_spaces: bool) -> pre_tokenizers.PreTokenizer:
     """Return the part that takes words, which stand behind spaces, and the characters of those that `cut` matches."""
     if cut is not None:
-        return pre_tokenizers.Split(Regex(rf"(?<= )(?!{cut})[^ ]++|[^ ]"), "removed", invert=True)
+        return pre_tokenizers.Split(Regex(rf" \K(?!{cut})[^ ]++|[^ ]"), "removed", invert=True)
     return pre_tokenizers.Split(" ", "removed") if only_spaces else pre_tokenizers.WhitespaceSplit()
