@@ -186,13 +186,13 @@ def _checked(
                 f"as read from '{known.variable}'.",
                 "The checkpoint does not belong to this graph.",
             )
-    return Mapped(name, key, rule.operation, _target(name, rule, shape, sizes["hidden_size"]))
+    return Mapped(name, key, rule.operation, _target(name, rule, shape, sizes))
 
 
-def _target(name: str, rule: Rule, shape: tuple[int, ...], hidden: Size) -> tuple[int, ...]:
+def _target(name: str, rule: Rule, shape: tuple[int, ...], sizes: Mapping[str, Size]) -> tuple[int, ...]:
     """Return the shape of the tensor that a variable of `shape` becomes."""
     if HEADS[0] in rule.shape:
-        at = rule.shape.index(HEADS[0])
+        at, hidden = rule.shape.index(HEADS[0]), sizes["hidden_size"]
         merged = shape[at] * shape[at + 1]
         if merged != hidden.value:
             raise MappingError(

@@ -11,10 +11,11 @@ from references import EMBEDDED
 from test_export import contents
 
 import hub2hf
+from hub2hf.architectures import ARCHITECTURES, Architecture
 from hub2hf.blueprint.side import EncoderSide
-from hub2hf.errors import GraphError
+from hub2hf.errors import GraphError, MappingError
 from hub2hf.export import ahead, folder
-from hub2hf.state_dict import Mapped
+from hub2hf.state_dict import Mapped, pair
 
 
 @pytest.fixture
@@ -68,3 +69,15 @@ def test_a_refusal_stops_them_and_leaves_nothing(tmp_path: Path, monkeypatch: py
     with pytest.raises(GraphError, match="Other ids"):
         hub2hf.convert(EMBEDDED, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda known: known.name)
+def test_names_are_paired_or_refused_and_never_stop_a_conversion(architecture: Architecture) -> None:
+    for rules in architecture.families.values():
+        for left_out in range(len(rules) + 1):
+            some = [rule for number, rule in enumerate(rules) if number != left_out]
+            shapes = {rule.variable.replace("{i}", "0"): (2,) * len(rule.shape) for rule in some}
+            try:
+                assert pair(shapes, architecture.families).mapped
+            except MappingError:
+                continue
