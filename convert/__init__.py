@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from hub2hf.opened import Source
     from hub2hf.proof import Report
     from hub2hf.retrieval.evaluate import Evaluation, evaluate
-    from hub2hf.slimming.folder import Slim, slim
+    from hub2hf.retrieval.slim import slim
+    from hub2hf.slimming.folder import Slim
 
 Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
 
@@ -44,7 +45,7 @@ _LATER = {
     "StoredReport": "hub2hf.corpora.golden",
     "embed": "hub2hf.corpora.embed",
     "evaluate": "hub2hf.retrieval.evaluate",
-    "slim": "hub2hf.slimming.folder",
+    "slim": "hub2hf.retrieval.slim",
     "verify_vectors": "hub2hf.corpora.golden",
 }
 

@@ -29,6 +29,7 @@ from hub2hf.onnx.export import pooler_of
 from hub2hf.onnx.graph import OPSET, Graph
 from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, Pooler
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info
+from hub2hf.onnx.precision import Precision
 from hub2hf.onnx.weights import Weights
 
 Arrays = list[np.ndarray]
@@ -101,7 +102,8 @@ def test_the_fields_are_those_of_onnx() -> None:
             kind = int32 if other.type == enum else other.type
             assert (field.number, field.type, field.is_repeated) == (other.number, kind, other.is_repeated), field.name
             assert field.message_type is None or field.message_type.name == other.message_type.name
-    names = {"float32": "FLOAT", "int64": "INT64", "float16": "FLOAT16", "bool": "BOOL"}
+    names = {"float32": "FLOAT", "int64": "INT64", "float16": "FLOAT16", "bool": "BOOL", "uint8": "UINT8"}
+    names |= {"int8": "INT8", "bfloat16": "BFLOAT16"}
     assert {name: onnx.TensorProto.DataType.Value(theirs) for name, theirs in names.items()} == messages.DATA_TYPES
     kinds = {name: onnx.AttributeProto.AttributeType.Value(name) for name in ("FLOAT", "INT", "STRING", "INTS")}
     assert kinds == {name: getattr(messages, name) for name in kinds}
@@ -209,7 +211,7 @@ def test_a_weight_that_float16_does_not_reach_is_refused(tmp_path: Path) -> None
     from safetensors.numpy import save_file
 
     save_file({"a.weight": np.full((2, 2), 1e5, np.float32)}, tmp_path / "model.safetensors")
-    graph = Graph(Weights(tmp_path / "model.safetensors"), "float16")
+    graph = Graph(Weights(tmp_path / "model.safetensors"), Precision("float16"))
     graph.matrix("a.weight")
     with pytest.raises(ExportError, match=r"'a.weight' holds a number that float16 does not reach"):
         list(graph.initializers["a.weight"].pieces())
@@ -235,7 +237,7 @@ def pooled(
     from safetensors.numpy import save_file
 
     save_file(dict(weights) or {"none": np.zeros(1, np.float32)}, folder / "model.safetensors")
-    graph = Graph(Weights(folder / "model.safetensors"), "float32")
+    graph = Graph(Weights(folder / "model.safetensors"), Precision())
     pooler.add(graph, "hidden", "embedding")
     inputs = [
         value_info("hidden", "float32", ["b", "l", hidden.shape[-1]]),

@@ -45,7 +45,9 @@ def whole(ways: Sequence[str] = WAYS, **changes: Any) -> list[Row]:
 
 
 def manifest(*names: str) -> Manifest:
-    files = {name: {"bytes": 0, "sha256": "0" * 64} for name in names or ("config.json", "modules.json")}
+    files = {
+        name: {"bytes": 0, "sha256": "0" * 64} for name in names or ("config.json", "model.safetensors", "modules.json")
+    }
     blueprint = {"encoder": {}, "text": [], "mapping": [], "vocabulary": {}}
     return Manifest({"fingerprint": "0" * 64}, blueprint, {}, files, CONVERTER, {})
 
@@ -146,7 +148,7 @@ class TestPublishing:
     def test_a_folder_without_modules_needs_no_sentence_transformers(self) -> None:
         rows = whole(["automodel"])
         assert "as sentence-transformers" in unproved(manifest(), proof(*rows))
-        assert unproved(manifest("config.json"), proof(*rows)) == ""
+        assert unproved(manifest("config.json", "model.safetensors"), proof(*rows)) == ""
 
     def test_what_is_allowed_to_differ_does_not_count(self) -> None:
         rows = [

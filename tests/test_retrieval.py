@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from references import EMBEDDED
 
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import SourceError
+from hub2hf.export.card import render_card
+from hub2hf.export.manifest import problems, read_manifest
 from hub2hf.retrieval.metrics import BLOCK, changed, interval, mining, search
 from hub2hf.retrieval.pairs import read_pairs
 
@@ -147,3 +152,48 @@ def test_a_folder_searches_as_tensorflow_does(run_hub2hf: Callable[..., tuple[in
     alone = hub2hf.evaluate(folder, pairs, languages=["ja"])
     assert [row.language for row in alone.languages] == ["ja"]
     assert vars(alone.languages[0].own) == told["languages"][1]["against"]
+
+
+def test_what_was_measured_goes_into_the_folder(
+    run_hub2hf: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = hub2hf.convert(EMBEDDED, tmp_path / "folder", onnx=True).out
+    texts: dict[str, list[str]] = {}
+    for name, text in language_sentences():
+        texts.setdefault(name, []).append(text)
+    pairs = tmp_path / "own.tsv"
+    rows = (f"{name}\t{a}\t{b}\n" for name in ("de", "ja") for a, b in zip(texts[name][:4], texts["en"], strict=True))
+    pairs.write_text("".join(rows), encoding="utf-8")
+    asked = ("--pairs", pairs, "--sample", "3", "--add", "--plot", tmp_path / "plot.svg", "--json")
+    for _ in range(2):
+        code, printed, said = run_hub2hf("evaluate", folder, *asked)
+        assert code == 0, said
+    told = json.loads(printed)
+    assert [row["pairs"] for row in told["languages"]] == [3, 3]
+    manifest = read_manifest(folder)
+    (one,) = manifest.evaluations
+    assert problems(folder, manifest) == {}
+    assert str(tmp_path) not in json.dumps(one)
+    card = ModelCard.load(folder / "README.md")
+    (results,) = [r for r in [card.data.eval_results] if r]
+    assert {result.dataset_revision for result in results} == {told["sha256"]}
+    assert [result.metric_value for result in results] == [
+        round(told["mean"][m], 4) for m in ("forward", "backward", "mining")
+    ]
+    assert "| ja | 3 |" in card.text
+    plot = ElementTree.parse(tmp_path / "plot.svg").getroot()
+    bars = [
+        float(bar.get("width", ""))
+        for bar in plot.iter("{http://www.w3.org/2000/svg}rect")
+        if bar.get("class") == "bar"
+    ]
+    assert bars == sorted((round(480 * row["forward"], 1) for row in told["languages"]), reverse=True)
+    (folder / "onnx" / "model.onnx").unlink()
+    files = {name: entry for name, entry in manifest.files.items() if not name.startswith("onnx/")}
+    assert "## Retrieval" not in render_card(replace(manifest, files=files), None)
+
+
+def test_a_sample_of_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    with pytest.raises(SourceError, match="measures nothing"):
+        read_pairs([tmp_path / "pairs.tsv"], sample=0)

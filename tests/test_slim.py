@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -21,8 +22,8 @@ from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.export.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
+from hub2hf.onnx.weights import whole_rows
 from hub2hf.slimming.alphabet import alphabet_of_languages, letters
-from hub2hf.slimming.folder import rows
 from hub2hf.slimming.guarantee import characters_of_words, check_rules
 from hub2hf.slimming.scope import ORIGINAL_IDS, Scope
 from hub2hf.surfaces import SURFACES, embed
@@ -270,12 +271,11 @@ def test_characters_of_words_are_folded_decomposed_and_replaced() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 64])
-def test_rows_are_cut_out_of_pieces_that_end_anywhere(size: int) -> None:
+def test_rows_come_whole_of_pieces_that_end_anywhere(size: int) -> None:
     table = np.arange(40, dtype=np.float32).reshape(10, 4)
-    mask = np.arange(10) % 3 != 1
     flat = table.reshape(-1)
-    found = list(rows((flat[at : at + size] for at in range(0, 40, size)), 4, mask))
-    assert np.array_equal(np.concatenate(found), table[mask])
+    found = list(whole_rows((flat[at : at + size] for at in range(0, 40, size)), 4))
+    assert np.array_equal(np.concatenate(found), table)
 
 
 def test_the_table_of_letters_has_every_language_of_the_card() -> None:
@@ -298,3 +298,47 @@ def test_the_command(run_hub2hf: Callable[..., tuple[int, str, str]], converted:
     assert (code, printed.splitlines()[1][:10]) == (0, "exact for ")
     code, _, said = run_hub2hf("slim", converted, tmp_path / "out", "--languages", "xx")
     assert (code, "There is no language xx" in said) == (2, True)
+
+
+def used(folder: Path, text: str) -> set[str]:
+    return set(Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).tokens)
+
+
+def test_a_corpus_keeps_the_pieces_of_its_texts(rich: Path, tmp_path: Path) -> None:
+    texts = [("ru", text) for text in sentences("ru", 120, seed=6)] + [
+        ("xx", text) for text in sentences("el", 80, seed=7)
+    ]
+    (tmp_path / "corpus.txt").write_text("".join(f"{name}\t{text}\n" for name, text in texts), encoding="utf-8")
+    slim = hub2hf.slim(rich / "whole", tmp_path / "out", corpus=tmp_path / "corpus.txt")
+    assert slim.languages == ("ru",)
+    assert slim.slim is not None
+    before, after = (
+        Tokenizer.from_file(str(folder / "tokenizer.json")) for folder in (rich / "whole", tmp_path / "out")
+    )
+    held = [(name, text) for name, text in texts if hashlib.sha256(text.encode()).digest()[0] % 10 == 0]
+    learnt = set().union(*(used(rich / "whole", text) for name, text in texts if (name, text) not in held))
+    expected: dict[str, list[int]] = {}
+    for name, text in held:
+        one = expected.setdefault(name, [0, 0])
+        one[0] += 1
+        one[1] += not used(rich / "whole", text) <= learnt
+    told = {name: [one["texts"], one["other_ids"]] for name, one in slim.slim["corpus"]["held_out"].items()}
+    assert told == expected
+    assert sum(one[1] for one in told.values()) > 0
+    assert slim.slim["corpus"]["texts"] == 200
+    assert all(before.encode(text).tokens == after.encode(text).tokens for _, text in texts)
+    dropped = before.get_vocab().keys() - after.get_vocab().keys()
+    assert len(dropped) > 500
+    scope = Scope.of(tmp_path / "out", read_manifest(tmp_path / "out"))
+    assert scope is not None
+    others = sentences("ru el th", 300, seed=8)
+    answered = [text for text in others if scope.answers(text, before.encode(text).ids)]
+    assert 0 < len(answered) < len(others)
+    assert all(before.encode(text).tokens == after.encode(text).tokens for text in answered)
+
+
+def test_a_corpus_without_texts_is_refused(converted: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("\n\n")
+    with pytest.raises(ExportError, match=r"corpus.txt holds no texts"):
+        hub2hf.slim(converted, tmp_path / "out", corpus=tmp_path / "corpus.txt")
+    assert not (tmp_path / "out").exists()

@@ -26,21 +26,36 @@ def run(
         str | None, typer.Option(help="Another folder or SavedModel, to be measured side by side.")
     ] = None,
     languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
+    sample: Annotated[int | None, typer.Option(help="Only so many pairs of each language, the first ones.")] = None,
     runtime: Annotated[
         str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure how often translations find each other, in every language that there are pairs for."""
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
-            model, pairs, against=against, languages=options.split(languages), runtime=runtime, progress=progress
+            model,
+            pairs,
+            against=against,
+            languages=options.split(languages),
+            sample=sample,
+            runtime=runtime,
+            progress=progress,
         )
-    if report is not None:
-        from hub2hf.export.files import write_whole
+    from hub2hf.export.files import write_whole
+    from hub2hf.retrieval.adding import add_evaluation
+    from hub2hf.retrieval.plot import plot as draw
 
+    if report is not None:
         write_whole(report, found.to_markdown().encode(), "Name another file.")
+    if plot is not None:
+        write_whole(plot, draw(found).encode(), "Name another file.")
+    if add:
+        add_evaluation(Path(model), found, runtime)
     line = f"{100 * found.mean.forward:.1f} {100 * found.mean.backward:.1f}"
     options.answer(as_json, quiet, content=found.to_json, line=line, people=lambda: print(found.to_markdown(), end=""))

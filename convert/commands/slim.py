@@ -19,15 +19,31 @@ def run(
     languages: Annotated[str, typer.Option(help="Keep what these languages are written in, such as de,ja.")] = "",
     scripts: Annotated[str, typer.Option(help="Keep these scripts, such as Latin,Han.")] = "",
     alphabet: Annotated[Path | None, typer.Option(help="Keep the characters of this text file.")] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Keep the pieces that these texts use: Parquet, JSON lines, or lines, language<TAB>text."),
+    ] = None,
+    text: Annotated[str, typer.Option(help="Of a corpus: the column of texts.")] = "text",
+    dtype: Annotated[str, typer.Option(help="Keep weights in float16 or bfloat16: not exact.")] = "float32",
+    embeddings: Annotated[str, typer.Option(help="int8: word embeddings with a scale a row, in ONNX.")] = "float32",
+    int8: Annotated[bool, typer.Option("--int8", help="The whole encoder in int8, in ONNX: smaller, faster.")] = False,
+    pairs: Annotated[
+        list[Path] | None, typer.Option(help="Translations, as for evaluate, on which to measure what int8 loses.")
+    ] = None,
+    beyond_limits: Annotated[
+        bool, typer.Option("--beyond-limits", help="Write it although it loses more than its limits.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
     ] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a smaller folder with part of the vocabulary: exact for every text in the languages or characters named.
+    """Make a smaller folder: of a part of the vocabulary, or with coarser numbers, or both.
 
-    Texts with other characters may have other ids and embeddings. `hub2hf verify SOURCE OUT` proves the promise.
+    A part of the vocabulary is exact for every text in the languages or characters named; other texts may have other ids and
+    embeddings. Coarser numbers are exact for none: what they lose is measured in every language, and kept within limits.
+    `hub2hf verify SOURCE OUT` holds it to either promise.
     """
     with progress_bar("writing weights", quiet=quiet) as report:
         made = verbs.slim(
@@ -36,6 +52,13 @@ def run(
             languages=options.split(languages),
             scripts=options.split(scripts),
             alphabet=alphabet,
+            corpus=corpus,
+            text=text,
+            dtype=dtype,
+            embeddings=embeddings,
+            int8=int8,
+            pairs=pairs or (),
+            beyond_limits=beyond_limits,
             force=force,
             progress=report,
         )
@@ -44,6 +67,17 @@ def run(
 
 
 def _print(made: verbs.Slim) -> None:
+    from hub2hf.export.lossy import rows_of
+    from hub2hf.proof.summary import losses
+
     pieces = made.kept + made.dropped
     print(f"{made.out}: {made.kept:,} of {pieces:,} pieces; {made.bytes:,} bytes of {made.bytes_before:,}")
-    print(f"exact for {', '.join([*made.languages, 'digits, punctuation, signs and emoji'])}")
+    if made.slim and "corpus" in made.slim:
+        print("texts that were held out, and how many of them use a piece that the others do not:")
+        for name, one in made.slim["corpus"]["held_out"].items():
+            print(f"  {name}: {one['other_ids']:,} of {one['texts']:,}")
+    if made.lossy:
+        told = losses(rows_of(made.lossy))
+        print(f"{made.lossy['said']}: not exact; on the project's own sentences it {told}")
+    elif made.languages:
+        print(f"exact for {', '.join([*made.languages, 'digits, punctuation, signs and emoji'])}")

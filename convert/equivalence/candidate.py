@@ -17,11 +17,13 @@ from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in
 from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
+from hub2hf.proof.limits import Limits
 from hub2hf.slimming.scope import Scope
 from hub2hf.surfaces import CPU, ENCODER, SURFACES, Embedded, Loaded, chosen, title
+from hub2hf.surfaces.base import WEIGHTS
+from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.transformers import Pooled
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 PROBES = 8  # texts that a way is tried on which cannot be run on many at once
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
 
@@ -48,7 +50,7 @@ class Candidate:
     def __init__(self, folder: Path, surfaces: Sequence[str] = (), device: str = CPU) -> None:
         self.folder = folder
         self._require(("config.json",), "configuration (config.json)")
-        self._require(WEIGHTS, "weights (model.safetensors)")
+        self._require((*WEIGHTS, MODEL), "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
         ways = chosen(surfaces, {*files_in(folder)}, device)
         if not surfaces and not self._is_stock_bert():
@@ -107,6 +109,16 @@ class Candidate:
             ExportError: it cannot be read.
         """
         return read_manifest(self.folder) if self.ours else None
+
+    @property
+    def limits(self) -> Limits | None:
+        """What a lossy folder may lose; None of any other.
+
+        Raises:
+            ExportError: it cannot be read.
+        """
+        lossy = self.manifest.lossy if self.manifest is not None else None
+        return Limits.from_json(lossy["limits"]) if lossy else None
 
     @property
     def made_from(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import CHUNK, Distinct, Sentence, chunked
 from hub2hf.equivalence.tolerances import Tolerances
+from hub2hf.equivalence.translations import translations_found
 from hub2hf.errors import SourceError
 from hub2hf.proof import EXACT, Cause, Conditions, Failure, Report, Row
 
@@ -38,6 +39,8 @@ class _Compared:
     cosine: float
     other_neighbour: bool
     other_ids: bool
+    hit: bool | None
+    true_hit: bool | None
 
 
 @dataclass
@@ -50,6 +53,9 @@ class _Tally:
     similarity: float = 0.0
     cosine: float = 1.0
     neighbours: int = 0
+    searches: int = 0
+    hits: int = 0
+    true_hits: int = 0
     worst: str = ""
 
     def add(self, text: str, one: _Compared) -> None:
@@ -63,6 +69,9 @@ class _Tally:
             self.cosine = one.cosine
         self.other_ids += one.other_ids
         self.neighbours += one.other_neighbour
+        self.searches += one.hit is not None
+        self.hits += bool(one.hit)
+        self.true_hits += bool(one.true_hit)
 
 
 def _exceeds(a: float, b: float) -> bool:
@@ -115,7 +124,8 @@ class Verification:
         self.unanswered = 0
         self.drawn: list[Recording] = []
         # What differs in a folder of ours as it must needs no diagnosis.
-        asked = candidate.held if candidate.ours else candidate.surfaces
+        self.limits = candidate.limits
+        asked = () if self.limits else candidate.held if candidate.ours else candidate.surfaces
         self.examined = {name: _Examined() for name in candidate.surfaces if name in asked}
 
     def add(self, part: Recording) -> Recording:
@@ -155,6 +165,10 @@ class Verification:
         distances = np.abs(found.embeddings - expected).max(axis=-1)
         similarity = np.abs(found.embeddings @ found.embeddings.T - expected @ expected.T).max(axis=-1)
         cosines = (found.embeddings * expected).sum(axis=-1)
+        hits, true_hits = (
+            translations_found(recording.sentences, each) if self.limits else {}
+            for each in (found.embeddings, expected)
+        )
         for i, sentence in enumerate(recording.sentences):
             one = _Compared(
                 float(distances[i]),
@@ -162,6 +176,8 @@ class Verification:
                 float(cosines[i]),
                 bool(others[i]),
                 found.ids[i] != recording.ids[i],
+                hits.get(i),
+                true_hits.get(i),
             )
             self.tallies.setdefault((name, sentence.language), _Tally()).add(sentence.text, one)
             allowed = self.tolerances.of(name, sentence.language).tolerance
@@ -188,9 +204,17 @@ class Verification:
                     tally.worst,
                     tally.cosine,
                     tally.neighbours,
+                    **self._losses(tally),
                 )
             )
         return rows
+
+    def _losses(self, tally: _Tally) -> dict[str, Any]:
+        """Return what only rows of a lossy folder have."""
+        if self.limits is None:
+            return {}
+        found: dict[str, Any] = {"least_cosine": self.limits.cosine, "may_lose": self.limits.may_lose(tally.searches)}
+        return found | ({"hits": tally.hits, "true_hits": tally.true_hits} if tally.searches else {})
 
     def conditions(self, about: Recording, *, recorded: bool) -> dict[str, Conditions]:
         """Return under which each way was compared with what `about` is a part of."""

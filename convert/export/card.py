@@ -10,6 +10,8 @@ from typing import Any
 from hub2hf.architectures import MODEL_FILE, NOTICE, inputs_of
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
+from hub2hf.export.evaluated import evaluated_tables, evaluation_results
+from hub2hf.export.lossy import lossy_table, lossy_words
 from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
 from hub2hf.export.ways import label, places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
@@ -17,6 +19,7 @@ from hub2hf.proof import TRAPS, Conditions, Proof, Way
 from hub2hf.proof.summary import differing, explanation, grid, verdict
 from hub2hf.proof.text import join, number
 from hub2hf.surfaces import SURFACES, title
+from hub2hf.surfaces.base import has_weights
 
 TEMPLATE = "card.md.jinja"
 TAGS = ("sentence-transformers", "transformers", "sentence_embedding", "sentence-similarity", "hub2hf")
@@ -65,7 +68,7 @@ def _metadata(proof: Proof | None, manifest: Manifest) -> str:
         )
         for way in _ways(proof)
         if math.isfinite(way.difference)
-    ]
+    ] + evaluation_results(manifest)
     data = ModelCardData(
         language=list(languages) or None,
         license=facts.license or None,
@@ -102,6 +105,10 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "home": home(),
         "changed": manifest.changed,
         "slim": manifest.slim,
+        "lossy": lossy_words(manifest.lossy),
+        "evaluated": evaluated_tables(manifest),
+        "lossy_table": lossy_table(manifest.lossy),
+        "weights": has_weights(manifest.files),
         "summary": _facts(model).summary or "A text encoder that was published as a TensorFlow SavedModel.",
         "facts": _facts(model),
         "model": model,
@@ -124,7 +131,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "inputs": inputs_of(blueprint["encoder"]),
         "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
-        "proved": bool(proof and proof.equivalent and not manifest.changed),
+        "proved": bool(proof and proof.equivalent and not manifest.changed and not manifest.lossy),
         "ways_table": ways_table(manifest, proof),
         "ways": [plain(title(way.surface)) for way in _ways(proof)],
         "found": _found(proof) if proof else f"**Nobody has verified this folder yet.** {HOW_TO_VERIFY}",
@@ -147,6 +154,9 @@ def home() -> str:
 def _status(proof: Proof | None, manifest: Manifest) -> str:
     if proof is None:
         return f"> ⚠️ **Unverified.** {HOW_TO_VERIFY}"
+    if proof.worth.lossy:
+        mark = "⚖️ **Within its limits.**" if proof.equivalent else "❌ **Beyond its limits.**"
+        return f"> {mark} {plain(explanation(proof))}."
     if not proof.equivalent:
         return f"> ❌ **Not the same as the original.** {plain(explanation(proof))}."
     same = [way for way in proof.worth.ways if way.same]

@@ -46,6 +46,8 @@ class Manifest:
         files: name → bytes and SHA-256 of every file of the folder but this one.
         changed: those that were changed by hand since, and published all the same.
         slim: of a folder with a part of the vocabulary: the whole one, the rules, what went; None of a whole one.
+        lossy: of a folder with coarser numbers: how they are kept, its limits, what was measured; None of an exact one.
+        evaluations: what was measured of retrieval, each with the files that it is of.
         repository: OWNER/NAME that the folder was last published as; "" where it was not.
     """
 
@@ -60,6 +62,8 @@ class Manifest:
     changed: tuple[str, ...] = ()
     repository: str = ""
     slim: Mapping[str, Any] | None = None
+    lossy: Mapping[str, Any] | None = None
+    evaluations: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def new(
@@ -121,6 +125,8 @@ class Manifest:
             "blueprint": dict(self.blueprint),
             "files": dict(self.files),
             **({"slim": dict(self.slim)} if self.slim else {}),
+            **({"lossy": dict(self.lossy)} if self.lossy else {}),
+            **({"evaluations": list(self.evaluations)} if self.evaluations else {}),
             **({"changed": list(self.changed)} if self.changed else {}),
             **({"repository": self.repository} if self.repository else {}),
         }
@@ -152,6 +158,8 @@ class Manifest:
             changed=tuple(map(str, content.get("changed", ()))),
             repository=content.get("repository") or "",
             slim=content.get("slim") or None,
+            lossy=content.get("lossy") or None,
+            evaluations=tuple(content.get("evaluations") or ()),
         )
 
 

@@ -39,7 +39,9 @@ def ways_table(manifest: Manifest, proof: Proof | None) -> str:
         sentences=grid(proof).sentences() if proof else 0,
         places=places(proof) if proof else "",
         unmeasured=list(_unmeasured({way.surface for way in ways}, manifest)),
-        servers=[f"{server.name} {server.version}: {server.tells(facts)}." for server in SERVERS],
+        servers=[]
+        if manifest.lossy  # what is said of them is that they are exact
+        else [f"{server.name} {server.version}: {server.tells(facts)}." for server in SERVERS],
     )
     return text
 
@@ -49,6 +51,10 @@ def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
     rest = [surface for surface in SURFACES.values() if surface.name not in measured and surface.device == CPU]
     exact = [surface for surface in rest if surface.exact]
     here = [surface for surface in exact if surface.applies(manifest.files)]
+    if manifest.lossy:
+        if here:
+            yield f"Not measured of this folder: {_names(here, manifest)}."
+        return
     if here:
         yield f"Exact of the folders that hub2hf makes, but not measured of this one: {_names(here, manifest)}."
     if later := [surface for surface in exact if surface not in here]:
@@ -76,6 +82,7 @@ def described(way: Way, manifest: Manifest, proof: Proof | None) -> dict[str, An
         "code": code(way.surface, manifest),
         "exact": way.exact,
         "same": way.same,
+        "lossy": way.lossy,
         "difference": way.difference,
         "versions": _versions(conditions.versions) if conditions else "",
         "told": plain(_told(way)),

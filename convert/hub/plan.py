@@ -143,16 +143,19 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
     """Return why the folder is not proved; "" where it is.
 
     A proof has every way of loading that should be exact and applies to the folder: exact in every language that its card
-    claims (all 109 where it claims none), and on the traps.
+    claims (all 109 where it claims none), and on the traps; of a lossy folder, within its limits there.
     """
     if proof is None:
         return "no verification of its files is in it"
     if not proof.equivalent:
         return "its verification says that it is not the same as the original"
-    exact = proof.worth.exact
+    proved = proof.worth.proved
     claimed = set(manifest.languages) or {sentence.language for sentence in language_sentences()}
-    for way in (surface.name for surface in applying(manifest.files) if surface.exact):
-        missing = sorted(language for language in {*claimed, TRAPS} if (way, language) not in exact)
+    ways = [surface.name for surface in applying(manifest.files) if surface.exact]
+    if not ways:
+        return "nothing in it can be loaded"
+    for way in ways:
+        missing = sorted(language for language in {*claimed, TRAPS} if (way, language) not in proved)
         if missing:
             names = ", ".join(missing[:5]) + (", …" if missing[5:] else "")
             count = len(claimed - set(missing))

@@ -23,6 +23,7 @@ from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
+from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.onnx.weights import Weights
 
 FOLDER: Final = "onnx/"
@@ -42,13 +43,19 @@ ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = Mapp
 
 
 def write_onnx(
-    folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES, check: Callable[[], None] = lambda: None
+    folder: Path,
+    precision: Precision = EXACT,
+    *,
+    name: str = "",
+    limit: int = MAX_BYTES,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Write a model with the outputs `sentence_embedding` and `last_hidden_state` into `onnx/` of a folder.
 
     Args:
         folder: has `config.json` and `model.safetensors`.
-        dtype: in which matrices are kept, of `FILES`; all is computed in float32.
+        precision: how numbers are kept.
+        name: what the file is called; by default as `FILES` has it.
         limit: the most bytes of the model file; of a larger one the weights are a file of their own.
         check: called when all is written, before anything takes its place.
 
@@ -58,7 +65,8 @@ def write_onnx(
     Raises:
         ExportError: there is no writer for this kind of model, or a file cannot be read or written.
     """
-    model, path = _model(folder, dtype, limit), folder / FOLDER / FILES[dtype]
+    name = name or FILES[precision.dtype]
+    model, path = _model(folder, precision, name, limit), folder / FOLDER / name
     parts = {path.with_name(f"{path.name}{DATA}"): model.data_pieces()} if model.has_data_file else {}
     parts[path] = model.model_pieces()  # last: it names the other
     try:
@@ -86,29 +94,30 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
     and the manifest, which lists them, comes last.
 
     Args:
-        folder, dtype, limit: as for `write_onnx`.
+        folder, limit: as for `write_onnx`.
+        dtype: in which matrices are kept, of `FILES`; all is computed in float32.
 
     Raises:
         ExportError: hub2hf did not make the folder, it is not as its manifest says, its card was edited by hand, it is a
             cached copy, another process is adding to it, or as for `write_onnx`.
     """
+    if dtype not in FILES:
+        raise ExportError(f"There is no dtype '{dtype}' of an ONNX file.", f"Known are: {', '.join(FILES)}.")
     manifest = changeable(folder)
     proof = read_proof(folder, manifest)
-    own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)} if dtype in FILES else set()
+    own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)}
     kept = {name: entry for name, entry in manifest.files.items() if name not in own}
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
     with alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
         unchanged = pool.submit(check_unchanged, folder, manifest, own)
-        new = write_onnx(folder, dtype, limit=limit, check=unchanged.result)
+        new = write_onnx(folder, Precision(dtype), limit=limit, check=unchanged.result)
         for name in own - new.keys():
             (folder / name).unlink(missing_ok=True)
         write_about(folder, replace(manifest, files=dict(sorted((kept | new).items()))), proof)
     return folder / FOLDER / FILES[dtype]
 
 
-def _model(folder: Path, dtype: str, limit: int) -> Model:
-    if dtype not in FILES:
-        raise ExportError(f"There is no dtype '{dtype}' of an ONNX file.", f"Known are: {', '.join(FILES)}.")
+def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
     config = _config(folder)
     kind = str(config.get("model_type"))
     if kind not in ENCODERS:
@@ -116,7 +125,7 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
     known = ARCHITECTURES[kind]
-    graph = Graph(Weights(folder / WEIGHTS), dtype, known.key)
+    graph = Graph(Weights(folder / WEIGHTS), precision, known.key)
     try:
         config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)
@@ -131,7 +140,7 @@ def _model(folder: Path, dtype: str, limit: int) -> Model:
         value_info(EMBEDDING, "float32", ["batch", size]),
         value_info(HIDDEN, "float32", ["batch", "length", hidden]),
     ]
-    return Model(graph, inputs, outputs, f"{FILES[dtype]}{DATA}", limit)
+    return Model(graph, inputs, outputs, f"{name}{DATA}", limit)
 
 
 def _config(folder: Path) -> dict[str, Any]:

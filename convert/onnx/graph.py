@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.errors import ExportError
 from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
+from hub2hf.onnx.precision import MATRICES, ROWS, WORDS, Precision, narrowed, quantized, scales
 from hub2hf.onnx.weights import Weights
 
 # Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
 # onnxruntime-web and -node; OpenVINO since 2024.0. Nothing later is of use to an encoder, and would shut out runtimes.
 OPSET = 20
+LEAST = 1e-30  # that a row of nothing but 0 is divided by
+ZERO = 128  # the uint8 that stands for 0: products of uint8 and int8 are the fast ones
 IR_VERSION = 9  # that of the release of ONNX that brought opset 20
 
 Pieces = Callable[[], Iterator[np.ndarray]]
@@ -43,14 +45,16 @@ class Graph:
 
     Args:
         weights: of the folder.
-        dtype: in which matrices are kept, "float32" or "float16"; all is computed in float32.
+        precision: in which matrices are kept.
         key: from the place of a tensor to its key in the folder; see `Architecture.key`.
     """
 
-    def __init__(self, weights: Weights, dtype: str, key: Callable[[str], str] = str) -> None:
+    def __init__(self, weights: Weights, precision: Precision, key: Callable[[str], str] = str) -> None:
         self.nodes: list[Any] = []
         self.initializers: dict[str, Initializer] = {}
-        self._weights, self._dtype, self._key = weights, dtype, key
+        self._weights, self._precision, self._key = weights, precision, key
+        self._dtype = precision.dtype
+        self._quantized: dict[str, tuple[str, str]] = {}
         self._made: Counter[str] = Counter()
 
     def op(self, kind: str, *inputs: str, at: str, output: str = "", **attributes: Any) -> str:
@@ -92,6 +96,47 @@ class Graph:
         key = self._key(place)
         return self._initializer(key, self._dtype, self._weights.shape(key), partial(self._weights.pieces, key))
 
+    def rows(self, place: str, ids: str, at: str) -> str:
+        """Return the name of the rows of a table at ids [batch, length], float32 [batch, length, size]."""
+        key = self._key(place)
+        if not (self._precision.rows and place == WORDS):
+            return self.as_float32(self.op("Gather", self.table(place), ids, at=at, axis=0), at)
+        count, size = self._weights.shape(key)
+        table = self._add(key, "int8", (count, size), lambda: quantized(self._weights.rows(key)))
+        steps = self._add(f"{key}.scale", "float32", (count,), lambda: scales(self._weights.rows(key)))
+        # DequantizeLinear takes a scale each row of two dimensions, not of three.
+        flat = self.op("Reshape", ids, self.constant([-1], "int64"), at=at)
+        parts = (self.op("Gather", name, flat, at=at, axis=0) for name in (table, steps))
+        found = self.op("DequantizeLinear", *parts, at=at, axis=0)
+        shape = self.op("Concat", self.op("Shape", ids, at=at), self.constant([size], "int64"), at=at, axis=0)
+        return self.op("Reshape", found, shape, at=at)
+
+    def product(self, x: str, place: str, at: str) -> str:
+        """Return the name of x [..., inputs] times a weight [outputs, inputs], float32 [..., outputs]."""
+        if not self._precision.matrices:
+            return self.op("MatMul", x, self.matrix(place), at=at)
+        key = self._key(place)
+        outputs, inputs = self._weights.shape(key)
+        weight = self._add(
+            key, "int8", (inputs, outputs), lambda: _turned(quantized(self._weights.rows(key), MATRICES), inputs)
+        )
+        steps = self._add(f"{key}.scale", "float32", (outputs,), lambda: scales(self._weights.rows(key), MATRICES))
+        whole, step = self._rounded(x, at)
+        found = self.cast(self.op("MatMulInteger", whole, weight, self.constant(ZERO, "uint8"), at=at), "float32", at)
+        return self.op("Mul", self.op("Mul", found, step, at=at), steps, at=at)
+
+    def _rounded(self, x: str, at: str) -> tuple[str, str]:
+        """Return the names of x in uint8 and of the scales of its rows; products of the same x share them."""
+        if x not in self._quantized:
+            largest = self.op("ReduceMax", self.op("Abs", x, at=at), self.constant([-1], "int64"), at=at, keepdims=1)
+            step = self.op(
+                "Div", self.op("Max", largest, self.constant(LEAST), at=at), self.constant(float(ROWS)), at=at
+            )
+            near = self.op("Round", self.op("Div", x, step, at=at), at=at)
+            near = self.op("Add", near, self.constant(float(ZERO)), at=at)
+            self._quantized[x] = self.cast(near, "uint8", at), step
+        return self._quantized[x]
+
     def vector(self, place: str) -> str:
         """Return the name of a bias or a scale, float32 always."""
         key = self._key(place)
@@ -118,16 +163,18 @@ class Graph:
     def _initializer(self, name: str, dtype: str, shape: tuple[int, ...], pieces: Pieces) -> str:
         def converted() -> Iterator[np.ndarray]:
             for piece in pieces():
-                with np.errstate(over="ignore"):  # it is looked for here
-                    numbers = piece.astype(dtype, copy=False)
-                if dtype == "float16" and not np.isfinite(numbers).all():
-                    raise ExportError(
-                        f"'{name}' holds a number that float16 does not reach.", "Export it with --dtype float32."
-                    )
-                yield numbers
+                yield narrowed(piece, dtype, name)
 
-        self.initializers[name] = Initializer(name, dtype, shape, converted)
+        return self._add(name, dtype, shape, converted)
+
+    def _add(self, name: str, dtype: str, shape: tuple[int, ...], pieces: Pieces) -> str:
+        self.initializers[name] = Initializer(name, dtype, shape, pieces)
         return name
+
+
+def _turned(rows: Iterator[np.ndarray], inputs: int) -> Iterator[np.ndarray]:
+    """Yield the numbers of a matrix whose rows come in flat arrays, column by column."""
+    yield np.concatenate(list(rows)).reshape(-1, inputs).T.ravel()
 
 
 def _attribute(name: str, value: Any) -> Any:

@@ -56,7 +56,7 @@ class Pooler:
 
 def dense(graph: Graph, x: str, key: str) -> str:
     """Return x [..., inputs] times a weight, [..., outputs], plus a bias where there is one."""
-    product = graph.op("MatMul", x, graph.matrix(f"{key}.weight"), at=key)
+    product = graph.product(x, f"{key}.weight", key)
     bias = f"{key}.bias"
     return graph.op("Add", product, graph.vector(bias), at=key) if graph.has(bias) else product
 

@@ -60,7 +60,15 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 # TensorProto.DataType, AttributeProto.AttributeType, TensorProto.DataLocation
-DATA_TYPES: Final[Mapping[str, int]] = {"float32": 1, "int64": 7, "bool": 9, "float16": 10}
+DATA_TYPES: Final[Mapping[str, int]] = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "int64": 7,
+    "bool": 9,
+    "float16": 10,
+    "bfloat16": 16,
+}
 FLOAT, INT, STRING, INTS = 1, 2, 3, 7
 EXTERNAL = 1
 

@@ -45,16 +45,14 @@ def _embeddings(graph: Graph, epsilon: float) -> str:
     at = "embeddings"
     length = graph.op("Shape", "input_ids", at=at, start=1, end=2)
     positions = graph.table(f"{at}.position_embeddings.weight")
-    rows = graph.op(
-        "Slice", positions, graph.constant([0], "int64"), length, graph.constant([0], "int64"), at=f"{at}.positions"
-    )
-    parts = [
-        graph.op("Gather", graph.table(f"{at}.{name}_embeddings.weight"), ids, at=f"{at}.{name}", axis=0)
+    start = graph.constant([0], "int64")
+    places = graph.as_float32(graph.op("Slice", positions, start, length, start, at=f"{at}.positions"), at)
+    x, *others = (
+        graph.rows(f"{at}.{name}_embeddings.weight", ids, f"{at}.{name}")
         for name, ids in (("word", "input_ids"), ("token_type", "token_type_ids"))
         if graph.has(f"{at}.{name}_embeddings.weight")
-    ]
-    x, *others = (graph.as_float32(part, at) for part in (*parts, rows))
-    for other in others:
+    )
+    for other in (*others, places):
         x = graph.op("Add", x, other, at=at)
     return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
 

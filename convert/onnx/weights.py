@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -101,11 +101,34 @@ class Weights:
         except OSError as error:
             raise ExportError(f"{self.path} cannot be read: {error.strerror}.", "Check the disk.") from error
 
+    def rows(self, key: str) -> Iterator[np.ndarray]:
+        """Yield the rows of a matrix in order, [some, columns] at a time.
+
+        Raises:
+            ExportError: there is none of that key, or the file cannot be read.
+        """
+        yield from whole_rows(self.pieces(key), self.shape(key)[1])
+
     def _find(self, key: str) -> Stored:
         try:
             return self._stored[key]
         except KeyError as error:
             raise ExportError(f"{self.path} has no tensor '{key}'.", "Convert the model again.") from error
+
+
+def whole_rows(pieces: Iterable[np.ndarray], width: int) -> Iterator[np.ndarray]:
+    """Yield the rows of a matrix that comes in flat arrays, which end anywhere.
+
+    Args:
+        pieces: the flat arrays.
+        width: numbers in a row.
+    """
+    rest = np.empty(0)
+    for piece in pieces:
+        flat = np.concatenate([rest.astype(piece.dtype, copy=False), piece]) if len(rest) else piece
+        whole = len(flat) // width * width
+        yield flat[:whole].reshape(-1, width)
+        rest = flat[whole:]
 
 
 def _contents(path: Path) -> dict[str, Stored]:

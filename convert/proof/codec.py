@@ -159,6 +159,15 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+def read_row(data: Mapping[str, Any]) -> Row:
+    """Return a row that `plain` made JSON data of.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is none.
+    """
+    return _read(Row, data)
+
+
 def _read(kind: type[Read], data: Mapping[str, Any]) -> Read:
     """Return the record of `kind` that `data` holds; what else `data` says follows from it.
 

@@ -33,6 +33,10 @@ class Row:
         worst: the sentence with the largest difference.
         cosine: smallest cosine of an embedding and the graph's; None in proofs that did not measure it.
         neighbours: how many sentences have another nearest neighbour among those of the same chunk; None as `cosine`.
+        hits, true_hits: how many find a translation nearest, of all sentences in other languages, and how many do with the
+            graph's embeddings; None where that was not measured: of a lossy folder it is, on the project's own sentences.
+        may_lose: of a lossy folder, the most that `hits` may be below `true_hits`; None of others.
+        least_cosine: of a lossy folder, the smallest `cosine` that passes; None of others.
     """
 
     surface: str
@@ -46,6 +50,10 @@ class Row:
     worst: str
     cosine: float | None = None
     neighbours: int | None = None
+    hits: int | None = None
+    true_hits: int | None = None
+    may_lose: int | None = None
+    least_cosine: float | None = None
 
     @property
     def exact(self) -> bool:
@@ -54,8 +62,26 @@ class Row:
 
     @property
     def allowed(self) -> bool:
-        """Whether it is not exact, but within a tolerance that somebody made wider than round-off."""
-        return not self.exact and self.tolerance > EXACT and self.difference <= self.tolerance
+        """Whether it is not exact, but within a tolerance that somebody made wider than round-off, or the limits of loss."""
+        wide = self.tolerance > EXACT and self.difference <= self.tolerance
+        return not self.exact and (wide or self.within)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether it is of a lossy folder, which has limits in place of exactness."""
+        return self.least_cosine is not None
+
+    @property
+    def lost(self) -> int:
+        """How many translations fewer are found than with the graph's embeddings."""
+        return (self.true_hits or 0) - (self.hits or 0)
+
+    @property
+    def within(self) -> bool:
+        """Whether it is lossy, within the limits, with the ids of the graph."""
+        if self.least_cosine is None or self.cosine is None or self.other_ids:
+            return False
+        return self.cosine >= self.least_cosine and self.lost <= (self.may_lose or 0)
 
     @property
     def passed(self) -> bool:
@@ -143,8 +169,16 @@ class Way:
 
     @property
     def same(self) -> bool:
-        """Whether it is exact, but for languages that are allowed to differ; exact in none of them proves nothing."""
-        return all(row.passed for row in self.rows) and any(row.exact for row in self.rows)
+        """Whether it is exact, but for languages that are allowed to differ; exact in none of them proves nothing.
+
+        Of a lossy folder: whether it is within its limits.
+        """
+        return all(row.passed for row in self.rows) and any(row.exact or row.within for row in self.rows)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether it is of a lossy folder."""
+        return any(row.lossy for row in self.rows)
 
     @property
     def exact(self) -> bool:
@@ -210,9 +244,16 @@ class Worth:
         return any(way.same for way in self.ways) and all(way.same for way in self.ways if way.held)
 
     @property
-    def exact(self) -> frozenset[tuple[str, str]]:
-        """(surface, language) of what is exact."""
-        return frozenset((row.surface, row.language) for way in self.ways for row in way.rows if row.exact)
+    def lossy(self) -> bool:
+        """Whether it is of a lossy folder."""
+        return any(way.lossy for way in self.ways)
+
+    @property
+    def proved(self) -> frozenset[tuple[str, str]]:
+        """(surface, language) of what is exact, or within the limits of a lossy folder."""
+        return frozenset(
+            (row.surface, row.language) for way in self.ways for row in way.rows if row.exact or row.within
+        )
 
     @property
     def covered(self) -> frozenset[tuple[str, str]]:

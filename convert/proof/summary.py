@@ -85,9 +85,11 @@ def failures_by_turns(found: Proof) -> list[Failure]:
 
 
 def verdict(found: Proof) -> str:
-    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which is no proof of anything."""
+    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which proves nothing; of a lossy folder, whether it is in limits."""
     if not found.rows:
         return "NOTHING COMPARED"
+    if found.worth.lossy:
+        return "LOSSY, WITHIN ITS LIMITS" if found.equivalent else "LOSSY, BEYOND ITS LIMITS"
     return "EXACT" if found.equivalent else "NOT THE SAME"
 
 
@@ -103,8 +105,9 @@ def explanation(found: Proof) -> str:
     ways, table = found.worth.ways, grid(found)
     same, other = _same(ways), _not_the_same(ways, table, found)
     refused = ", ".join(f"{called(way)} ({printable(way.refused, 200).rstrip('.')})" for way in ways if way.refused)
-    told = {"EXACT": same, "NOT THE SAME": other, "NOT MEASURED": refused}
-    first = told.pop(verdict(found)) or f"not measured is {told.pop('NOT MEASURED')}"
+    good, bad = ("WITHIN", "BEYOND") if found.worth.lossy else ("EXACT", "NOT THE SAME")
+    told = {good: same, bad: other, "NOT MEASURED": refused}
+    first = told.pop(good if found.equivalent else bad) or f"not measured is {told.pop('NOT MEASURED')}"
     parts = [first, *(f"{name}: {part}" for name, part in told.items() if part)]
     compared = f"{count(table.sentences(), 'sentence')}, {where(table.languages, table.languages)}"
     return ". ".join([*parts, compared])
@@ -120,14 +123,33 @@ def _same(ways: Sequence[Way]) -> str:
     same = [way for way in ways if way.same]
     if not same:
         return ""
-    exact = worst_first(row for way in same for row in way.rows if row.exact)
     names = ", ".join(map(called, same))
+    if any(way.lossy for way in same):
+        return f"{names} ({losses([row for way in same for row in way.rows])})"
+    exact = worst_first(row for way in same for row in way.rows if row.exact)
     allowed = "".join(f"; but {differing(way)}" for way in same if way.allowed)
     return f"{names} (worst {number(exact[0].difference)}, {printable(exact[0].language)}){allowed}"
 
 
+def losses(rows: Sequence[Row]) -> str:
+    """Return in words what rows of a lossy folder lose: difference, cosine, translations, each where it is worst."""
+    far = max(rows, key=lambda row: (math.isnan(row.difference), row.difference))
+    least = min(rows, key=lambda row: -1.0 if row.cosine is None or math.isnan(row.cosine) else row.cosine)
+    told = [f"differs by {number(far.difference)} in {printable(far.language)}"]
+    if least.cosine is not None:
+        told.append(f"cosine down to {cosine(least.cosine)} in {printable(least.language)}")
+    measured = [row for row in rows if row.true_hits is not None]
+    if measured:
+        most = max(measured, key=lambda row: row.lost)
+        lost = f"at most {count(most.lost, 'translation')} lost, in {printable(most.language)}"
+        told.append(lost if most.lost > 0 else "no translation lost in any language")
+    return "; ".join(told)
+
+
 def differing(way: Way) -> str:
     """Return in words where a way differs and is allowed to, and why: `AutoModel differs by 0.11 in ja, where …`."""
+    if way.lossy:
+        return f"{called(way)} {losses(way.rows)}"
     reasons: dict[tuple[float, str], list[Row]] = {}
     for row in way.allowed:
         reasons.setdefault((row.tolerance, row.reason), []).append(row)

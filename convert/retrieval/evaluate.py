@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,13 @@ class Language:
     changed: int | None = None
 
     @property
+    def lost(self) -> tuple[int, int]:
+        """How many searches forward and backward fail that did not with the other; 0 without one."""
+        other = self.other or self.own
+        forward, backward = other.forward - self.own.forward, other.backward - self.own.backward
+        return round(forward * self.pairs), round(backward * self.pairs)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the accuracy forward."""
         return interval(self.own.forward, self.pairs)
@@ -89,7 +97,7 @@ class Evaluation:
                 "pairs": row.pairs,
                 **vars(row.own),
                 "interval": list(row.interval),
-                **({"against": vars(row.other), "changed": row.changed} if row.other else {}),
+                **({"against": vars(row.other), "changed": row.changed, "lost": list(row.lost)} if row.other else {}),
             }
             for row in self.languages
         ]
@@ -134,6 +142,7 @@ def evaluate(
     *,
     against: str | Path | None = None,
     languages: Collection[str] = (),
+    sample: int | None = None,
     runtime: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Evaluation:
@@ -148,6 +157,7 @@ def evaluate(
         pairs: a folder named as Tatoeba's in LASER, a TSV, or two files line by line.
         against: another model, named likewise, on the same pairs; searches with another result are counted.
         languages: only these, as the data names them.
+        sample: only so many pairs of each language, the first ones.
         runtime: onnx or torch, for folders; the faster one there is by default.
         progress: called with (texts embedded so far, texts in all).
 
@@ -155,27 +165,54 @@ def evaluate(
         SourceError: there is no such model, its libraries are not installed, or the pairs are none.
     """
     given = [pairs] if isinstance(pairs, str | Path) else pairs
-    data = read_pairs([Path(path) for path in given], languages)
-    names = [str(model), *([str(against)] if against is not None else [])]
-    total, done = len(names) * 2 * sum(len(each.texts) for each in data.pairs), 0
+    data = read_pairs([Path(path) for path in given], languages, sample)
+    return side_by_side([str(model)], data, str(against) if against is not None else "", runtime, progress)[0]
+
+
+def side_by_side(
+    models: Sequence[str],
+    data: DataSet,
+    against: str = "",
+    runtime: str | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[Evaluation]:
+    """Return an evaluation of each of some models, each against one; language by language, so that little is held.
+
+    Args:
+        models: as for `evaluate`.
+        data: the pairs.
+        against: one more model, or "".
+        runtime, progress: as for `evaluate`.
+
+    Raises:
+        SourceError: as `evaluate`.
+    """
+    named = [*models, *([against] if against else [])]
+    total, done = len(named) * 2 * sum(len(each.texts) for each in data.pairs), 0
 
     def report(count: int) -> None:
         nonlocal done
         done += count
         progress(done, total)
 
-    own = list(_measured(names[0], data, runtime, report))
-    if against is None:
-        rows = [
-            Language(each.language, len(each.texts), one.measured) for each, one in zip(data.pairs, own, strict=True)
-        ]
-    else:
-        others = _measured(names[1], data, runtime, report)
-        rows = [
-            Language(each.language, len(each.texts), one.measured, other.measured, one.changed_from(other))
-            for each, one, other in zip(data.pairs, own, others, strict=True)
-        ]
-    return Evaluation(names[0], names[1] if against is not None else "", data.name, data.sha256, rows)
+    rows: dict[str, list[Language]] = {name: [] for name in models}
+    with ExitStack() as stack:
+        encoders = {name: stack.enter_context(_encoder(name, runtime)) for name in dict.fromkeys(named)}
+        for pairs in data.pairs:
+            found = {
+                name: _searched(pairs, partial(_embedded, embed=embed, report=report))
+                for name, embed in encoders.items()
+            }
+            other = found.get(against)
+            for name in models:
+                rows[name].append(_language(pairs, found[name], other))
+    return [Evaluation(name, against, data.name, data.sha256, rows[name]) for name in models]
+
+
+def _language(pairs: Pairs, own: _Searched, other: _Searched | None) -> Language:
+    if other is None:
+        return Language(pairs.language, len(pairs.texts), own.measured)
+    return Language(pairs.language, len(pairs.texts), own.measured, other.measured, own.changed_from(other))
 
 
 @dataclass(frozen=True)
@@ -192,12 +229,6 @@ class _Searched:
         """Return how many of both searches have another result."""
         there = changed(self.texts, self.translations, self.forward, other.forward)
         return there + changed(self.translations, self.texts, self.backward, other.backward)
-
-
-def _measured(name: str, data: DataSet, runtime: str | None, report: Callable[[int], None]) -> Iterator[_Searched]:
-    with _encoder(name, runtime) as embed:
-        for pairs in data.pairs:
-            yield _searched(pairs, lambda texts: _embedded(texts, embed, report))
 
 
 def _searched(pairs: Pairs, embed: Embed) -> _Searched:

@@ -47,12 +47,13 @@ class DataSet:
     pairs: Sequence[Pairs]
 
 
-def read_pairs(paths: Sequence[Path], languages: Collection[str] = ()) -> DataSet:
+def read_pairs(paths: Sequence[Path], languages: Collection[str] = (), sample: int | None = None) -> DataSet:
     """Read pairs.
 
     Args:
         paths: a folder, a TSV, or two files of as many lines.
         languages: only these, as the data names them.
+        sample: only so many of each language, the first ones.
 
     Raises:
         SourceError: there are none, one cannot be read, or two sides have different numbers of lines.
@@ -73,7 +74,13 @@ def read_pairs(paths: Sequence[Path], languages: Collection[str] = ()) -> DataSe
         digest.update(f"{file.name}\n".encode())
         digest.update(file.read_bytes())
     kept = [pairs for pairs in found if not languages or pairs.language in languages]
-    return DataSet(" and ".join(path.name for path in paths), digest.hexdigest(), kept)
+    name = " and ".join(path.name for path in paths)
+    if sample is not None:
+        if sample < 1:
+            raise SourceError(f"A sample of {sample} pairs measures nothing.", "Ask for more.")
+        kept = [Pairs(each.language, each.texts[:sample], each.translations[:sample]) for each in kept]
+        name = f"{name}, at most {sample:,} pairs of a language"
+    return DataSet(name, digest.hexdigest(), kept)
 
 
 def _folder(folder: Path, languages: Collection[str]) -> tuple[list[Path], list[Pairs]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -53,9 +54,18 @@ class Loaded(ABC):
 Loader = Callable[[Path, bool], Loaded]
 
 
-def everywhere(files: Collection[str]) -> bool:
-    """Whether a way of loading that needs nothing special applies to a folder of `files`: it does."""
-    return True
+# Those that transformers loads; a lossy folder may have only an ONNX file.
+WEIGHTS: Final = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+def has_weights(files: Collection[str]) -> bool:
+    """Whether there are weights that transformers loads in a folder of `files`."""
+    return not {*WEIGHTS}.isdisjoint(files)
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class Surface:
     exact: bool
     libraries: tuple[str, ...]
     extra: str
-    applies: Callable[[Collection[str]], bool] = everywhere
+    applies: Callable[[Collection[str]], bool] = has_weights
     by_name: bool = False
     own: tuple[str, ...] = ()
     title: str = ""

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
+from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, has_weights, unit
 from hub2hf.surfaces.transformers import LIBRARIES, not_a_number, quiet
 
 
 def described(files: Collection[str]) -> bool:
-    """Whether the folder describes modules of sentence-transformers."""
-    return "modules.json" in files
+    """Whether the folder describes modules of sentence-transformers, and has their weights."""
+    return "modules.json" in files and has_weights(files)
 
 
 class Wrapped(Loaded):

@@ -6,7 +6,7 @@ import re
 
 from hub2hf.equivalence.reports.scale import DIFFERS
 from hub2hf.proof import Report, Row, Way
-from hub2hf.proof.summary import Grid, differing, explanation, failures_by_turns, felt, grid, verdict
+from hub2hf.proof.summary import Grid, differing, explanation, failures_by_turns, felt, grid, losses, verdict
 from hub2hf.proof.text import cosine, count, more, number, printable, share, stage, where
 from hub2hf.surfaces import title
 
@@ -93,6 +93,8 @@ def _way(table: Grid, way: Way) -> str:
 def _verdict(way: Way, differ: list[Row]) -> str:
     """Return in a line or two whether a way is exact, and what a reader can feel where it is not."""
     languages = [row.language for row in way.rows]
+    if way.same and way.lossy:
+        return f"**Lossy, within its limits**: {_escape(losses(way.rows))}."
     if way.same:
         allowed = f" But {_escape(differing(way))}." if way.allowed else ""
         return f"**Exact** in {_escape(where(set(languages) - {row.language for row in way.allowed}, languages))}.{allowed}"

@@ -39,7 +39,7 @@ STEPS = (
     Step(1000.0, "≠ up to 1000 times", ("#f59331", "#2b1300"), ("#e07f1f", "#1c0c00")),
     Step(math.inf, "≠ more", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
     Step(math.nan, "≠ not a number", ("#1c1c1c", "#ffffff"), ("#f2f2f2", "#111111")),
-    Step(math.nan, "≠ as a tolerance of its own allows", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
+    Step(math.nan, "≠ as limits or a tolerance of its own allow", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
 )
 WITHIN, BEYOND, NO_NUMBER, ALLOWED = range(3), range(3, 6), 6, 7
 

@@ -97,8 +97,15 @@ def _print_table(page: _Page, table: Grid, *, every: bool) -> None:
     page.line()
     rest = [name for name in table.languages if name not in set(languages)]
     if rest:
-        same = all(table.passed(name) for name in rest)
-        page.line(f"… and {more(rest)}, " + ("exact in the same ways" if same else "most of them not exact either"))
+        same, lossy = all(table.passed(name) for name in rest), any(way.lossy for way in table.ways)
+        page.line(
+            f"… and {more(rest)}, "
+            + (
+                ("within their limits too" if lossy else "exact in the same ways")
+                if same
+                else "most of them not exact either"
+            )
+        )
         page.line()
 
 

@@ -1,0 +1,81 @@
+"""In which numbers an ONNX file keeps the weights, and int8 with a scale each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hub2hf.errors import ExportError
+
+WORDS: Final = "embeddings.word_embeddings.weight"
+ROWS: Final = 127  # the largest int8, on both sides of 0
+# Processors without VNNI add two products of uint8 and int8 in 16 bits, and what does not fit is cut off: with weights of
+# 7 bits it always fits (2 * 255 * 63 < 2**15), and the numbers are the same everywhere.
+MATRICES: Final = 63
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How numbers are kept; all is computed in float32 but for what `matrices` says.
+
+    Attributes:
+        dtype: float32, float16 or bfloat16: of matrices and tables.
+        rows: whether the word embeddings are int8, with a scale each row.
+        matrices: whether weights of dense layers are int8, with a scale each output, and what they are multiplied with is
+            rounded to int8 as the graph runs, with a scale each token.
+    """
+
+    dtype: str = "float32"
+    rows: bool = False
+    matrices: bool = False
+
+    @property
+    def only_onnx(self) -> bool:
+        """Whether no stock class of PyTorch loads such numbers, and an ONNX file is all there is."""
+        return self.rows or self.matrices
+
+
+EXACT: Final = Precision()
+
+
+def narrowed(numbers: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    """Return numbers in another dtype.
+
+    Args:
+        numbers: floats.
+        dtype: a name of NumPy or ml_dtypes.
+        name: of the tensor.
+
+    Raises:
+        ExportError: one is beyond what float16 reaches.
+    """
+    with np.errstate(over="ignore"):  # it is looked for here
+        found = numbers.astype(dtype, copy=False)
+    if dtype == "float16" and not np.isfinite(found).all():
+        raise ExportError(f"'{name}' holds a number that float16 does not reach.", "Take float32, or bfloat16.")
+    return found
+
+
+def scales(rows: Iterator[np.ndarray], largest: int = ROWS) -> Iterator[np.ndarray]:
+    """Yield the scale of each row, float32 [rows].
+
+    Args:
+        rows: of a matrix in order, [some, columns] at a time.
+    """
+    for block in rows:
+        reach = np.abs(block.astype(np.float32, copy=False)).max(axis=1)
+        yield np.where(reach > 0, reach / np.float32(largest), np.float32(1))
+
+
+def quantized(rows: Iterator[np.ndarray], largest: int = ROWS) -> Iterator[np.ndarray]:
+    """Yield the numbers of rows over the scale of each, int8, flat.
+
+    Args:
+        rows: as for `scales`.
+    """
+    for block in rows:
+        (scale,) = scales(iter([block]), largest)
+        yield np.rint(block.astype(np.float32, copy=False) / scale[:, np.newaxis]).astype(np.int8).ravel()

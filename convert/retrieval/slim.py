@@ -1,0 +1,108 @@
+"""Make a smaller folder, as `hub2hf slim` does: a part of the vocabulary, coarser numbers, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from hub2hf.errors import ExportError
+from hub2hf.onnx.precision import Precision
+from hub2hf.proof.limits import Limits
+from hub2hf.retrieval.cost import measured_cost
+from hub2hf.retrieval.used import used_pieces
+from hub2hf.slimming.files import Progress
+from hub2hf.slimming.folder import Loss, Slim
+from hub2hf.slimming.folder import slim as make
+
+DTYPES: Final = ("float32", "float16", "bfloat16")
+EMBEDDINGS: Final = ("float32", "int8")
+# What may be lost in any language. The cosine is a guard against what retrieval does not see; on trained
+# weights (`make retrieval`) the smallest is 0.995 with coarse rows, and 0.98 with int8.
+COARSE: Final = Limits(pairs=1, share=0.0, cosine=0.98)
+INT8: Final = Limits(pairs=2, share=0.01, cosine=0.95)
+
+
+def slim(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    languages: Collection[str] = (),
+    scripts: Collection[str] = (),
+    alphabet: str | Path | None = None,
+    corpus: str | Path | None = None,
+    text: str = "text",
+    dtype: str = "float32",
+    embeddings: str = "float32",
+    int8: bool = False,
+    pairs: str | Path | Sequence[str | Path] = (),
+    beyond_limits: bool = False,
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Slim:
+    """Make a folder with a part of the vocabulary, with coarser numbers, or both.
+
+    A part of the vocabulary is exact for every text that is written in what was asked for. What is asked for adds up.
+    With languages, scripts or an alphabet, digits, punctuation, signs, emoji and marks are kept too.
+    `hub2hf.slimming.guarantee` says what is promised, and why it holds.
+
+    Coarser numbers are not exact in any way of loading. What they lose is measured by language, against `folder`, on the
+    project's own sentences and on `pairs`; manifest and card say it, and `verify` holds the folder to its limits.
+
+    Args:
+        folder: made by `convert`, or by this.
+        out: the folder to make.
+        languages: ISO 639 codes, as on LEALLA's card: de, ja.
+        scripts: as Unicode names them: Latin, Han.
+        alphabet: a text file with the characters to keep, in any order.
+        corpus: keep the pieces that these texts use: Parquet or JSON lines, or a file of lines; exact for every text that
+            uses no dropped piece.
+        text: the column of texts of a corpus.
+        dtype: in which weights are kept: float32, float16, bfloat16.
+        embeddings: how word embeddings are kept: int8 is with a scale each row, in an ONNX file, which is then all there is.
+        int8: whether all weights are int8, in such a file, and products are computed in int8.
+        pairs: pairs of translations, as for `evaluate`, on which the loss is measured too.
+        beyond_limits: write a folder that loses more than its limits; `verify` will say that it does.
+        force: replace `out` if it is there and holds nothing but what hub2hf wrote.
+        progress: called with (bytes of weights written so far, bytes in all).
+
+    Raises:
+        Hub2HFError: as `hub2hf.slimming.folder.slim`; the corpus or the pairs are none, what would measure the loss is not
+            installed, or the loss is beyond its limits in a language.
+    """
+    folder = Path(folder)
+    used = used_pieces(folder, corpus, text) if corpus is not None else None
+    loss = _loss(folder, dtype, embeddings, int8, [pairs] if isinstance(pairs, str | Path) else pairs, beyond_limits)
+    return make(
+        folder,
+        Path(out),
+        languages=languages,
+        scripts=scripts,
+        alphabet=Path(alphabet) if alphabet is not None else None,
+        used=used,
+        loss=loss,
+        force=force,
+        progress=progress,
+    )
+
+
+def _loss(
+    folder: Path, dtype: str, embeddings: str, int8: bool, pairs: Sequence[str | Path], beyond_limits: bool
+) -> Loss | None:
+    for name, known, what in ((dtype, DTYPES, "dtype"), (embeddings, EMBEDDINGS, "kind of embeddings")):
+        if name not in known:
+            raise ExportError(f"There is no {what} '{name}'.", f"Known are: {', '.join(known)}.")
+    precision = Precision(dtype, rows=int8 or embeddings == "int8", matrices=int8)
+    if precision == Precision():
+        if pairs:
+            raise ExportError("Pairs measure what coarser numbers lose, and none are asked for.", "Leave them out.")
+        return None
+    said = [f"weights in {dtype}"] if dtype != "float32" else []
+    said += ["all matrices in int8"] if int8 else ["word embeddings in int8"] if precision.rows else []
+    limits = INT8 if int8 else COARSE
+    return Loss(
+        precision,
+        ", ".join(said),
+        limits,
+        lambda made: measured_cost(folder, made, limits, pairs, beyond_limits=beyond_limits),
+    )
