@@ -95,8 +95,10 @@ def test_halves_are_the_weights_rounded_and_stock_classes_load_them(exact: Path,
     for key in (key for key in before if np.prod(before.shape(key))):  # the notice holds no numbers
         assert np.array_equal(after.read(key), before.read(key).astype(numbers)), key
     ways = [embed(way, lossy / dtype, TEXTS).embeddings for way in ("automodel", "sentence-transformers", "onnx")]
-    for found in ways:
-        assert np.abs(found - ways[0]).max() < 2e-6  # all compute in float32
+    assert np.abs(ways[0] - ways[2]).max() < 2e-6  # all compute in float32
+    assert (
+        np.abs(ways[0] - ways[1]).max() < {"float16": 2e-3, "bfloat16": 2e-2}[dtype]
+    )  # whose dense modules stay whole
 
 
 def test_rows_in_int8_are_those_of_a_table_that_was_rounded(exact: Path, lossy: Path, tmp_path: Path) -> None:
