@@ -196,6 +196,32 @@ def test_t5s_texts_have_an_end_and_no_start(tmp_path: Path) -> None:
     assert others(model("identity"), [cut.undecided], compiled(model("identity"), tmp_path)) == [cut.undecided]
 
 
+def test_a_loop_over_texts_is_read_and_proved(tmp_path: Path) -> None:
+    """As T5's exporter writes it (t5x, `create_preprocessor`): each text by itself, those too that end in a zero."""
+    from hub2hf.blueprint.preprocessor import _Preprocessor
+
+    class Looping(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokenizer = tf_text.SentencepieceTokenizer(model("nfkc"), out_type=tf.int32)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="given")])
+        def __call__(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
+            def one(text: tf.Tensor) -> tf.Tensor:
+                ids = tf.concat([self.tokenizer.tokenize(text)[:31], [1]], 0)
+                return tf.pad(ids, [[0, 32 - tf.shape(ids)[0]]])
+
+            ids = tf.map_fn(one, given, fn_output_signature=tf.TensorSpec([32], tf.int32))
+            return {"ids": ids, "mask": tf.cast(ids > 0, tf.int32)}
+
+    looping, texts = Looping(), ["the dog", "dog\0", "", "the dog " * 40]
+    tf.saved_model.save(looping, str(tmp_path / "loop"))
+    reading = _Preprocessor(SavedModel.open(tmp_path / "loop"))
+    text, _ = reading.read(2400, 512, thorough=False)
+    assert (text.pack.start_id, text.pack.end_id, text.pack.max_length) == (NO_START, 1, 32)
+    assert reading._ids({}, texts).tolist() == looping(tf.constant(texts))["ids"].numpy().tolist()
+
+
 def test_what_is_not_understood_is_refused(tmp_path: Path) -> None:
     for name, options, error, told in (
         ("bpe", {"model_type": "bpe"}, GraphError, "no unigram model"),

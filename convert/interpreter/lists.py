@@ -44,7 +44,7 @@ def _list_empty(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value
 
 @operation("TensorListGetItem")
 def _list_get(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (np.asarray(_item(inputs[0][int(inputs[1])], node, inputs[2] if len(inputs) > 2 else ())),)
+    return (_item(inputs[0][int(inputs[1])], node, inputs[2] if len(inputs) > 2 else ()),)
 
 
 @operation("TensorListSetItem")
@@ -115,7 +115,7 @@ def _place(items: Sequence[Value], index: Any) -> int:
 def _list_pop(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     if not inputs[0]:
         raise IndexError("the list is empty")
-    return inputs[0][:-1], np.asarray(_item(inputs[0][-1], node, inputs[1]))
+    return inputs[0][:-1], _item(inputs[0][-1], node, inputs[1])
 
 
 @operation("TensorListPushBackBatch")

@@ -61,7 +61,7 @@ def _array_scatter(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Va
 
 @operation(*_generations("Read"))
 def _array_read(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    return (np.asarray(_get(node, inputs[2], int(inputs[1]), inputs[0])),)
+    return (_get(node, inputs[2], int(inputs[1]), inputs[0]),)
 
 
 @operation(*_generations("Write"))
