@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+from typing import Any
 
 from hub2hf.commands.ending import EXIT_ERROR, Asked, Stopped, stoppable
 from hub2hf.errors import Hub2HFError
@@ -27,10 +28,11 @@ def _run() -> None:
         from hub2hf.commands.app import app
 
         try:
-            app(obj=asked)
+            code = app(obj=asked, standalone_mode=False)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+        sys.exit(code)
     except Hub2HFError as error:
         _fail(str(error), asked)
     except Stopped as stopped:
@@ -48,7 +50,11 @@ def _run() -> None:
         _fail(
             f"{place} cannot be read or written: {error.strerror or error}. Check the disk and the permissions.", asked
         )
-    except Exception as error:  # a mistake of this program's
+    except Exception as error:
+        if hasattr(
+            error, "format_message"
+        ):  # of the parser's, whose classes are called otherwise in each of its versions
+            _misused(error, asked)
         if sys.flags.dev_mode:
             raise
         _fail(
@@ -56,6 +62,16 @@ def _run() -> None:
             "with what python -X dev -m hub2hf prints for the same arguments.",
             asked,
         )
+
+
+def _misused(error: Any, asked: Asked) -> None:
+    """End after arguments that the command does not have: with its help where it has got none at all."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(EXIT_ERROR)
+    asked.as_json = asked.as_json or "--json" in sys.argv
+    path = error.ctx.command_path if error.ctx is not None else "hub2hf"
+    _fail(f"{error.format_message().rstrip('.')}. See {path} --help.", asked)
 
 
 def _drop_output() -> None:

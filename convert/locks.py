@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,8 @@ def held(file: Path, taken: Hub2HFError, *, seconds: float = 0.0, remove: bool =
     try:
         lock.acquire(timeout=seconds)
     except filelock.Timeout:
+        if not file.exists():  # as in a folder like /proc, where nothing can be made
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file)) from None
         raise taken from None
     except NotImplementedError:
         yield

@@ -62,6 +62,14 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
         ["verify", "absent" if options[0] == "--device" else "lealla-mini", str(converted), *options]
         for options in wrong.values()
     ]
+    embed = ["embed", str(converted), "latin.txt", "out.parquet"]
+    others = {
+        "No such command 'frobnicate'. See hub2hf --help.": ["frobnicate"],
+        "Missing argument 'OUT'. See hub2hf convert --help.": ["convert", "lealla-mini"],
+        "onnx runs on the processor. Leave out --device cuda": [*embed, "--device", "cuda", "--runtime", "onnx"],
+        "There is no device 'tpu'.": [*embed, "--device", "tpu"],
+    }
+    asked += others.values()
     asked += [["verify", "lealla-mini", "absent"], ["record", "lealla-mini", "file", "--languages", "xx"]]
     asked += [["verify", "--golden", "absent", str(converted)], ["verify", "absent", str(converted)]]
     done = subprocess.run(
@@ -70,7 +78,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     assert [json.loads(line) for line in done.stdout.splitlines()] == [[2, []]] * len(asked)
     said = done.stderr.splitlines()
     assert len(said) == len(asked)
-    for line, part in zip(said, wrong, strict=False):
+    for line, part in zip(said, (*wrong, *others), strict=False):
         assert part in line
 
 

@@ -31,6 +31,7 @@ from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, Pooler
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info
 from hub2hf.onnx.precision import Precision
 from hub2hf.onnx.weights import Weights
+from hub2hf.surfaces import embed
 
 Arrays = list[np.ndarray]
 TOLERANCE = 2e-6
@@ -357,6 +358,14 @@ def test_a_run_that_is_killed_is_completed_by_the_same_call(
     assert left.keys() > before.keys()
     hub2hf.export(folder, "onnx")
     assert contents(folder) == contents(exported)
+
+
+def test_a_text_of_more_pieces_than_positions_is_cut_as_everywhere(exported: Path) -> None:
+    texts = ["dog " * 2000, "日本語のテキスト。" * 400, "a" * 5000 + " b", "Puppies are nice."]
+    found, expected = (embed(name, exported, texts) for name in ("onnx", "automodel"))
+    assert found.ids == expected.ids
+    assert [len(ids) for ids in found.ids[:2]] == [128, 128]
+    assert np.abs(found.embeddings - expected.embeddings).max() < 2e-6
 
 
 def test_what_cannot_be_added_to_is_refused_and_stays_as_it_is(folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from hub2hf.corpora.encoders import default_runtime, fingerprint
+from hub2hf.corpora.encoders import check_device, default_runtime, fingerprint
 from hub2hf.corpora.job import Job, Process
 from hub2hf.corpora.places import Input, inputs, pyarrow
 from hub2hf.corpora.ray_engine import run as run_on_ray
@@ -19,6 +19,7 @@ from hub2hf.corpora.work import Chunk, Target, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.surfaces import CPU
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
 LOCAL, RAY = ENGINES = ("local", "ray")
@@ -94,7 +95,8 @@ def embed(
     pyarrow()
     target = Target.of(str(out))
     _check(Path(folder), target, dtype, shards, engine)
-    runtime = runtime or default_runtime(Path(folder))
+    runtime = runtime or ("torch" if device != CPU else default_runtime(Path(folder)))
+    check_device(runtime, device)
     mark = fingerprint(Path(folder), runtime)
     found = inputs(str(source))
     scans, unreadable = scanned(found, text, window)

@@ -16,7 +16,7 @@ import numpy as np
 from hub2hf.errors import SourceError
 from hub2hf.export.files import files_in, hash_files
 from hub2hf.export.manifest import ABOUT, MANIFEST
-from hub2hf.surfaces import SURFACES, reads
+from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
 from hub2hf.surfaces.onnxruntime import Session
 from hub2hf.surfaces.padded import padded
 
@@ -155,6 +155,20 @@ def surface_of(folder: Path, runtime: str) -> Any:
         step = f"hub2hf export {folder} onnx adds it" if runtime == "onnx" else "name a folder that hub2hf convert made"
         raise SourceError(f"{folder} has nothing that {runtime} runs.", f"{step[0].upper()}{step[1:]}.")
     return surface
+
+
+def check_device(runtime: str, device: str) -> None:
+    """Refuse a device that a runtime does not compute on, or that is not here.
+
+    Raises:
+        SourceError: which it is.
+    """
+    kind = device.partition(":")[0]  # of cuda:1
+    on(kind)
+    if runtime != "torch" and device != CPU:
+        raise SourceError(f"{runtime} runs on the processor.", f"Leave out --device {device}, or pass --runtime torch.")
+    if device != CPU:
+        chosen([SURFACE_OF["torch"]], (), kind)[0].versions()
 
 
 def default_runtime(folder: Path) -> str:
