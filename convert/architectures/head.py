@@ -93,6 +93,10 @@ class Head:
             return None
         return self._last if prod(run.shape(self._last)[:-1]) == run.probe.ids.size else None
 
+    def of_tokens(self, run: ObservedRun) -> bool:
+        """Tell whether the dense layers take all tokens, of which one is taken afterwards."""
+        return bool(self.layers) and prod(run.shape(self.pooled)[:-1]) == run.probe.ids.size > len(run.probe.ids)
+
     def read(self, run: ObservedRun, states: np.ndarray) -> HeadRead:
         """Return what the head computes, told by a run of the whole graph.
 
@@ -103,16 +107,18 @@ class Head:
         Raises:
             GraphError: the pooler, an activation, or what is done at the end is none that is known.
         """
-        found = run.value(self.pooled)
-        pooler, unit = self._pooler(found, states, run.probe)
-        self._check_far(run, pooler.value, unit=unit)
+        if self.of_tokens(run):  # of the first, as the end of the proof will show
+            pooler, unit = Read("first", f"node '{run.output.node}'"), False
+        else:
+            pooler, unit = self._pooler(run.value(self.pooled), states, run.probe)
+            self._check_far(run, pooler.value, unit=unit)
         if not self.layers:
             return HeadRead(pooler, (), Read(unit, f"node '{self.pooled.node}'"))
         ends = [*(layer.product.data for layer in self.layers[1:]), run.output]
         dense, normalised = [], Read(False, "")
         for number, (layer, end) in enumerate(zip(self.layers, ends, strict=True)):
             activation, normalised = activation_between(run, layer.last, end, last=number == len(ends) - 1)
-            outputs = run.shape(TensorRef(layer.last.name))[-1]
+            outputs = run.shape(TensorRef(layer.last.name))[-2 if _turned(run, layer.last, end) else -1]
             dense.append(DenseRead(outputs, layer.bias is not None, activation.value, activation.evidence))
         return HeadRead(pooler, tuple(dense), normalised)
 
@@ -219,5 +225,21 @@ def pooled(name: str, states: np.ndarray, probe: Probe) -> np.ndarray:
 
 def activation_between(run: ObservedRun, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:
     """Identify the activation between the output of `start` and the tensor `end`; `last`: an L2 norm may follow."""
-    begin = TensorRef(start.name)
-    return identify_activation(lambda x: run.part([end], {begin: x})[0], run.shape(begin), start, end, last=last)
+    begin, turned = TensorRef(start.name), _turned(run, start, end)
+    # Where all tokens come that far, and one of each text goes on, what the others are makes no difference.
+    tokens = last and prod(run.shape(begin)[:-1]) > prod(run.shape(end)[:-1])
+
+    def between(x: np.ndarray) -> np.ndarray:
+        if tokens:
+            all_of_them = np.zeros((len(run.probe.ids), *run.probe.ids.shape[1:], x.shape[-1]))
+            all_of_them[:, 0] = x
+            x = all_of_them.reshape(run.shape(begin))
+        return run.part([end], {begin: np.swapaxes(x, -1, -2) if turned else x})[0]
+
+    return identify_activation(between, run.shape(end if turned or tokens else begin), start, end, last=last)
+
+
+def _turned(run: ObservedRun, start: Node, end: TensorRef) -> bool:
+    """Whether the rows of `end` are columns of `start`, as where a bias is added to W^T x^T."""
+    first, last = run.shape(TensorRef(start.name)), run.shape(end)
+    return first != last and len(first) > 1 and last == (*first[:-2], first[-1], first[-2])

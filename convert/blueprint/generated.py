@@ -8,7 +8,13 @@ from itertools import groupby, product
 from random import Random
 
 from hub2hf.blueprint.ask import ranges_between, table_edges
-from hub2hf.unicode.tables import everywhere, script_of, whitespace
+from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.tables import everywhere, re2_class, script_of, whitespace
+
+
+def _names(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
 
 FEW_PIECES = (1, 2, 3, 10)
 LETTERS = "abcdefghiklmnoprstuvwxyz"
@@ -22,6 +28,8 @@ MOST_COMBINED = 600  # words of two or three kinds, of a script
 WORDS, TEXTS = 400, 50  # at random; a hundred times as many when asked to be thorough
 THOROUGH = 100
 TEXT_LENGTH = 60
+CATEGORIES = _names("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs")
+ASCII = (LETTERS.upper(), LETTERS, "0123456789", "!?.,;:-()[]'\"&/", "+=<>$%#@^`|~")
 LONGEST = 12  # characters of a word in them: no word is too long to be known
 
 
@@ -120,6 +128,27 @@ def mixed_texts(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
         kinds = source.choices((points, LETTERS, spaces), (5, 2, 2), k=TEXT_LENGTH)
         kinds[:: LONGEST + 1] = [[" "]] * len(kinds[:: LONGEST + 1])
         yield "".join(source.choice(kind) for kind in kinds)
+
+
+def texts_of_few_kinds(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
+    """Yield short texts of one, two or three kinds of characters: of capitals alone, of digits and signs, of one script.
+
+    A graph may ask something of a whole text, which texts of all kinds answer alike. Kinds are general categories, scripts,
+    and those of ASCII.
+    """
+    named = ((name, re2_class(name) or CodePoints()) for name in CATEGORIES)
+    kinds = [[c for c in points if ord(c) in codes] for _, codes in named]
+    scripts: dict[int, list[str]] = defaultdict(list)
+    for point in points:
+        scripts[script_of(point)].append(point)
+    kinds = [*ASCII, *ASCII, *filter(None, kinds), *scripts.values()]
+    source = Random(2)
+    for i in range(max(count, len(kinds)) + 2 * count):
+        chosen = (
+            [kinds[i]] if i < len(kinds) else source.sample(kinds[: len(CATEGORIES) * 2], source.choice((1, 2, 2, 3)))
+        )
+        words = ("".join(source.choices(source.choice(chosen), k=source.randint(1, 6))) for _ in range(i % 3 + 1))
+        yield " ".join(words)
 
 
 def runs(points: Sequence[str]) -> list[str]:

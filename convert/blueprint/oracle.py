@@ -162,6 +162,12 @@ class Oracle:
         self.asked += sum(len(heard.words) for heard in found)
         return found
 
+    def hear_alone(self, texts: Sequence[str]) -> list[Heard]:
+        """Return what the graph makes of each text of a few words, each a text of its own, all at once."""
+        found = self._packed(texts)
+        self.asked += sum(len(heard.words) for heard in found)
+        return found
+
     def parts(self, words: Sequence[str]) -> list[tuple[str, ...]]:
         """Return what becomes of each of `words` among words of other scripts.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hub2hf.analysis.inline import inlined
 from hub2hf.blueprint.entry import SIGNATURES, Entry
+from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
 from hub2hf.blueprint.oracle import Following
@@ -149,7 +150,7 @@ class _Preprocessor:
         graph = self.entry.graph
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
-        self.graph = graph
+        self.graph = graph = with_tables(graph)
         self.text = (PieceReader if cuts_by_pieces(graph) else TextReader)(model, graph)
         self.tables = self.text.tables.others()
         self._output: str | None = None

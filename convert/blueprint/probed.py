@@ -28,6 +28,7 @@ from hub2hf.blueprint.generated import (
     mixed_texts,
     neighbours,
     runs,
+    texts_of_few_kinds,
     with_texts,
     words_of,
 )
@@ -52,8 +53,8 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.re2 import example, parse
 from hub2hf.unicode.tables import property_edges
 
-EXAMPLES = 6  # texts that each pattern of a graph matches
-MOST_STRING, MOST_STRINGS = 60, 200  # characters, and how many
+# Texts that each pattern of a graph matches; characters of such texts, and how many.
+EXAMPLES, MOST_STRING, MOST_STRINGS = 6, 60, 200
 RICH = "?! 犬 [UNK] 3,5%"
 # Where all rules could be read, whole tables are compared besides (`export.agreement`): characters that words are made of,
 # words at random, mixed texts.
@@ -164,7 +165,8 @@ class _Probing:
         texts, vocabulary, ids = self._probe()
         batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
-        heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
+        alone = self._few(list(texts_of_few_kinds(self._points(), count=self.more * TEXTS)))
+        heard = [*cuts, *self.oracle.hear(list(self._mixed(operations))), *self.oracle.hear_alone(alone)]
         seen = Seen(
             len(texts),
             int((ids != ids[-2][-1]).sum(axis=1).max()),

@@ -99,7 +99,8 @@ class _Held:
         last = None if run.until else encoder.head.states(run)
         if last is not None:
             self.layers[layer_stage(encoder.layers - 1)] = last
-        pooled = {POOLING: encoder.head.pooled} if encoder.head.layers else {}
+        by_text = bool(encoder.head.layers) and (run.until or not encoder.head.of_tokens(run))
+        pooled = {POOLING: encoder.head.pooled} if by_text else {}
         self.at = {**self.layers, **pooled, EMBEDDING: run.output}
 
     def departure(self) -> tuple[str, str] | None:
@@ -135,9 +136,14 @@ def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
 
     A stage of all tokens has as many rows as they count; so has one of rows of texts, where texts are as short as that.
     """
-    hidden = expected.shape[-1]
-    if found.size == probe.ids.size * hidden and len(expected) == probe.counted.sum():
-        found = found.reshape(-1, hidden)[probe.counted.ravel()]
-    if found.size != expected.size:
-        return False
-    return bool(np.abs(found.reshape(expected.shape) - expected).max() < SAME)  # NaN is not the same either
+    hidden, counted = expected.shape[-1], probe.counted
+    if found.size == probe.ids.size * hidden and len(expected) == counted.sum():
+        rows = found.reshape(-1, hidden)
+        # Some keep the places of all texts together, and not those of one.
+        by_place = rows.reshape(*counted.shape[::-1], hidden).swapaxes(0, 1)
+        return any(_alike(each[counted], expected) for each in (rows.reshape(*counted.shape, hidden), by_place))
+    return found.size == expected.size and _alike(found.reshape(expected.shape), expected)
+
+
+def _alike(found: np.ndarray, expected: np.ndarray) -> bool:
+    return bool(np.abs(found - expected).max() < SAME)  # NaN is not the same either

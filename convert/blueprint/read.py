@@ -19,6 +19,7 @@ from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.entry import Chosen, text_entry, within
+from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.oracle import Following
 from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probe import SPARE_ROWS
@@ -87,7 +88,7 @@ class _Reading:
         graph = raised(model.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
-        self.graph = settled(graph, outputs, given)
+        self.graph = settled(with_tables(graph), outputs, given)
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
         self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.flow import Flow
+from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
+from hub2hf.analysis.rows import in_rows
 from hub2hf.analysis.run import Feeding, ObservedRun, Watched
+from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.analysis.substitutes import Weights, by_node
 from hub2hf.architectures import recognise
 from hub2hf.architectures.base import Found, owners
@@ -24,6 +26,7 @@ from hub2hf.blueprint.prove import Believed, prove
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.interpreter import Substitutes
 from hub2hf.interpreter.plan import order_of
+from hub2hf.interpreter.shapes import HALVES
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -33,6 +36,7 @@ from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+ARITHMETIC = PRODUCTS | ADDITIONS | MULTIPLICATIONS
 
 
 class EncoderSide:
@@ -57,7 +61,9 @@ class EncoderSide:
         order = order_of(self.graph, [self.output])
         leaves, order = self._together(self._leaves(order), order)
         leaves = self._apart(leaves, order)
+        self.graph = in_rows(self.graph, order_of(self.graph, [self.output]), leaves)
         self.flow = Flow(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
+        self._check_precision()
         self.encoder = recognise(self.flow)
         self.conditionals = self.flow.conditionals(self.encoder.ids)
         self.owners = owners(self.encoder)
@@ -118,6 +124,15 @@ class EncoderSide:
         divided = {part.node for part in parts}
         kept = {node: leaf for node, leaf in leaves.items() if node not in divided}
         return kept | {part.variable: (part.name, ()) for part in parts}
+
+    def _check_precision(self) -> None:
+        """Raise where the graph computes in half precision, whose sums depend on their order by more than any bound."""
+        for node in self.flow.nodes.values():
+            if node.op in ARITHMETIC and self.flow.kind[node.name] == DATA and str(node.attr("T", "")) in HALVES:
+                raise MappingError(
+                    f"Node '{node.name}' ({node.op}) computes in {node.attr('T')}: no folder gives the same numbers.",
+                    "Export the model in float32.",
+                )
 
     def _check_claimed(self, leaves: Mapping[str, tuple[str, Any]]) -> None:
         left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))

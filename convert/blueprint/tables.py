@@ -116,12 +116,9 @@ class Tables:
             raise GraphError(
                 f"Node '{node.name}' fills a table with {len(keys)} keys and {len(values)} values.", UNSUPPORTED
             )
-        if (
-            keys.dtype == object
-            and values.dtype.kind in "iu"
-            and (values == np.arange(len(values))).all()
-            and len(keys)
-        ):
+        order = np.argsort(values, kind="stable") if values.dtype.kind in "iu" else np.arange(len(values))
+        if keys.dtype == object and len(keys) and np.array_equal(values[order], np.arange(len(values))):
+            keys = keys[order]
             if any(b"\n" in key or b"\r" in key or not key for key in keys):
                 raise GraphError(
                     f"Node '{node.name}' has pieces that no line of a vocabulary file can hold.", UNSUPPORTED

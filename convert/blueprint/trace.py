@@ -152,7 +152,7 @@ class TextTrace:
         self._seen.add(identity)
         if node.op in REPLACE | FULL_MATCH:
             self.patterns[dynamic[0] if dynamic else text_attr(node, "pattern")] = node.name
-        if node.op in (FULL_MATCH if not self._split else REPLACE | {FOLD, NORMALIZE}):
+        if node.op in (FULL_MATCH if not self._split else REPLACE | {FOLD, NORMALIZE, DELIMITERS}):
             self._look(node)  # a question about a whole text, or a change of words
             return
         self.steps.append(_step(node, dynamic))

@@ -41,9 +41,13 @@ def check(node: Node, cost: Cost | None, inputs: Sequence[Value]) -> None:
         raise too_large(node)
 
 
-def too_large(node: Node) -> GraphError:
-    """Return the error for a step that takes more memory than any probe of a text encoder."""
-    return GraphError(
+class TooLargeError(GraphError):
+    """A step would take more memory than any probe of a text encoder."""
+
+
+def too_large(node: Node) -> TooLargeError:
+    """Return the error for such a step."""
+    return TooLargeError(
         f"Node '{node.name}' ({node.op}) would take more than {limits.memory() >> 20} MB.",
         "The graph is damaged or is not that of a text encoder.",
     )

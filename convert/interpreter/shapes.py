@@ -74,18 +74,23 @@ def _shape_n(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, .
     return tuple(np.asarray(np.shape(x), node.attr("out_type", np.int32)) for x in inputs)
 
 
+HALVES = frozenset({"float16", "bfloat16"})
+
+
 @operation("Cast")
 def _cast(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     source = np.asarray(inputs[0])
     if (source.dtype == object) != (node.attr("DstT") == "string"):
         raise TypeError("texts are no numbers")
     if source.dtype == object or _keeps_float(node, source):
-        return (inputs[0],)
+        target = str(np.dtype(node.attr("DstT")))
+        rounds = target in HALVES and str(np.dtype(node.attr("SrcT", target))) not in HALVES
+        return (as_float64(source.astype(node.attr("DstT"))) if rounds else inputs[0],)
     return (as_float64(source.astype(node.attr("DstT"))),)
 
 
 def _keeps_float(node: Node, value: Value) -> bool:
-    """Between float types nothing is rounded: the interpreter computes in float64 throughout."""
+    """The interpreter computes in float64 throughout; only what half precision makes of a number is seen in a result."""
     target = np.dtype(node.attr("DstT"))
     return bool(np.asarray(value).dtype == np.float64 and (target.kind == "f" or target.name == "bfloat16"))
 

@@ -16,14 +16,22 @@ import zoo_texts
 from zoo_base import World, quick, v1, v2
 from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
+from zoo_strange import OTHER_VIEWS
 from zoo_text import RULE
 from zoo_verdict import EXACT, REFUSED, verdict
+from zoo_views import VIEWS
 from zoo_witness import NAMED, Witness
 
 # Rules of batches show in batches of one and two only.
-BATCH_RULES = {"batch-different", "batch-case"}
-SHOWN_RIGHT = ("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy")
-SHOWN_WRONG = ("other-last-126", "other-han-plane-0")
+BATCH_RULES = {"batch-different", "batch-case", "batch-over-1000"}
+SHOWN_RIGHT = (
+    *("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy"),
+    *("text-fast", "view-shuffled-constants", "school-columns", "school-time-first", "school-pooler-of-all"),
+)
+SHOWN_WRONG = (
+    *("other-last-126", "other-han-plane-0", "other-view-shouting"),
+    *("other-school-words-bounded", "other-school-bfloat16-norm"),
+)
 
 
 @cache
@@ -36,7 +44,7 @@ def ids_of(name: str) -> np.ndarray:
     """Return the ids that TensorFlow itself makes, int32 [texts, 128]."""
     with v1.Graph().as_default(), v1.Session(config=quick()) as session:
         raw = v1.placeholder(v2.string, [None])
-        ids = {**RULE, **MORE_TEXTS, **OTHER}[name](raw, World())
+        ids = {**RULE, **MORE_TEXTS, **VIEWS, **OTHER, **OTHER_VIEWS}[name](raw, World())
         session.run(v1.tables_initializer())
         return session.run(ids, {raw: texts()})
 
@@ -47,13 +55,13 @@ def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS])
+@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS])
 def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
     np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(OTHER) - BATCH_RULES))
+@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS} - BATCH_RULES))
 def test_every_other_text_side_differs_in_tensorflow(name: str) -> None:
     assert (ids_of(name) != ids_of("plain")).any()
 
@@ -76,6 +84,11 @@ def test_the_facts_page_is_exact(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SHOWN_WRONG)
 def test_another_rule_is_exact_or_refused(name: str, tmp_path: Path) -> None:
     _must_be_exact_or_refused(name, tmp_path)
+
+
+def test_half_precision_is_named(tmp_path: Path) -> None:
+    (found, why), _ = judged("other-school-half-in-layer", tmp_path)
+    assert (found, "computes in float16" in why) == (REFUSED, True)
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""The zoo's register: `RIGHT` compute the facts page, `WRONG` something else that must be exact for itself or refused."""
+"""The zoo's register: `RIGHT` compute the facts page; `WRONG` something else, or keep their weights as nobody expects: they
+must be exact for themselves or refused."""
 
 from __future__ import annotations
 
@@ -7,12 +8,16 @@ from dataclasses import replace
 import zoo_encoders as z
 from zoo_base import v2
 from zoo_encoders import Encoder
+from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_minds import MINDS
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
 from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_others import OTHER
+from zoo_schools import SCHOOLS
+from zoo_strange import OTHER_VIEWS
 from zoo_text import RULE, Text
 from zoo_twists import TWISTED
+from zoo_views import VIEWS
 
 PLAIN = Text()
 fused = {"attention": z.attention_fused, "dense": z.dense_tensordot}
@@ -86,11 +91,16 @@ RIGHT: dict[str, Model] = {
     **{"text-" + name: Model(text, google_encoder) for name, text in {**RULE, **MORE_TEXTS}.items()},
     **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS, **MINDS}.items()},
     **{"form-" + name: model for name, model in FORMS.items()},
+    **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
+    **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
 }
 
 WRONG: dict[str, Model] = {
     **{"other-" + name: Model(text, google_encoder) for name, text in OTHER.items()},
     **{"twist-" + name: plain(encoder=encoder) for name, encoder in TWISTED.items()},
+    **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
+    **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
+    **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
 }
 
 ALL: dict[str, Model] = {**RIGHT, **WRONG}

@@ -1,0 +1,86 @@
+"""Products written the other way round, with the weights on the left or the hidden axis not last, as rows times weights.
+
+W^T x^T is the transpose of x W. Everything else takes tokens for rows, so each such product is written anew: what it takes
+is turned to rows, and what comes out is turned back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hub2hf.analysis.settle import PRODUCTS
+from hub2hf.interpreter.arrays import text_attr
+from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.node import Node, TensorRef
+
+TURNED = "...ab->...ba"
+
+
+def in_rows(graph: Graph, order: Sequence[Node], variables: Collection[str]) -> Graph:
+    """Return `graph` with rows times weights in place of its products by weights on the left.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        variables: the nodes that are weights.
+    """
+    constant: set[str] = set()  # nodes that depend on no text
+    weights: set[str] = set()  # those of them that are made of variables
+    changed: dict[str, Node] = {}
+    for node in order:
+        before = {ref.node for ref in node.inputs}
+        if node.name in variables or (before & weights and before <= constant):
+            weights.add(node.name)
+        if node.name in weights or node.op == "Const" or (before and before <= constant):
+            constant.add(node.name)
+        elif node.op in PRODUCTS and len(node.inputs) == 2:
+            at = [i for i, ref in enumerate(node.inputs) if ref.node in weights]
+            if len(at) == 1 and node.inputs[1 - at[0]].node not in constant:
+                changed.update((new.name, new) for new in _in_rows(node, at[0]))
+    return Graph({**graph.nodes, **changed}, graph.functions) if changed else graph
+
+
+def _in_rows(node: Node, at: int) -> list[Node]:
+    """Return the nodes that stand for a product, none where it is of rows already; `at` is the place of the weights."""
+    if node.op == "Einsum":
+        return _einsum(node, at)
+    if node.op == "Conv2D" or at == 1:
+        return []
+    turned = [
+        any(node.attr(name, False) for name in names) for names in (("transpose_a", "adj_x"), ("transpose_b", "adj_y"))
+    ]
+    weights, data = node.inputs
+    nodes = [] if turned[1] else [_turned(f"{node.name}/hub2hf/rows", data, TURNED, node.function)]
+    rows = data if turned[1] else TensorRef(nodes[0].name)
+    name = "transpose_b" if node.op == "MatMul" else "adj_y"
+    product = _made(node, node.op, (rows, weights), {name: not turned[0]})
+    return [*nodes, product, _turned(node.name, TensorRef(product.name), TURNED, node.function)]
+
+
+def _einsum(node: Node, at: int) -> list[Node]:
+    left, _, result = text_attr(node, "equation").replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != 2 or "." in left or any(len(set(term)) < len(term) for term in (*terms, result)):
+        return []
+    data, weights = terms[1 - at], terms[at]
+    shared = set(data) & set(weights)
+    if shared & set(result) or (set(data) | set(weights)) - shared != set(result):
+        return []  # an axis that both have and keep, or that is summed alone
+    rows = "".join(sorted(data, key=lambda label: (label not in result, data.index(label))))
+    plain = "".join(label for label in rows if label in result) + "".join(label for label in weights if label in result)
+    if (rows, plain) == (data, result):
+        return []
+    nodes, source = [], node.inputs[1 - at]
+    if rows != data:
+        nodes.append(_turned(f"{node.name}/hub2hf/rows", source, f"{data}->{rows}", node.function))
+        source = TensorRef(nodes[0].name)
+    product = _made(node, "Einsum", (source, node.inputs[at]), {"equation": f"{rows},{weights}->{plain}", "N": 2})
+    return [*nodes, product, _turned(node.name, TensorRef(product.name), f"{plain}->{result}", node.function)]
+
+
+def _made(node: Node, op: str, inputs: tuple[TensorRef, ...], attributes: dict[str, object]) -> Node:
+    return Node.made(f"{node.name}/hub2hf/product", op, inputs, function=node.function, attributes=attributes)
+
+
+def _turned(name: str, data: TensorRef, equation: str, function: str) -> Node:
+    return Node.made(name, "Einsum", (data,), function=function, attributes={"equation": equation, "N": 1})
