@@ -23,7 +23,7 @@ from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 FAST = frozenset({"FastWordpieceTokenizeWithOffsets", "TFText>FastWordpieceTokenizeWithOffsets"})
 WORDS_ONLY = "Only TF.Text's fast WordPiece of words that were split before is supported; report the model."
 # Fields of the root table (tensorflow_text, fast_wordpiece_tokenizer_model.fbs), as FlatBuffers numbers them.
-TRIE, MOST_BYTES, SUFFIX, UNKNOWN, UNKNOWN_ID, END_TO_END = 0, 4, 5, 6, 7, 10
+TRIE, MOST_BYTES, SUFFIX, UNKNOWN, UNKNOWN_ID, OF_SUFFIX, END_TO_END = 0, 4, 5, 6, 7, 8, 10
 # A value of the trie (fast_wordpiece_tokenizer_utils.h): the id above eight bits of length, one bit for a continuation.
 ID_SHIFT, ID_MASK = 8, (1 << 22) - 1
 # A unit of the trie (darts-clone, `Details::DoubleArrayUnit`).
@@ -62,6 +62,9 @@ def read_model(buffer: bytes, where: str) -> FastModel:
         if table.number(END_TO_END, "<B"):
             raise GraphError(f"The {where} splits texts at white space and punctuation itself.", WORDS_ONLY)
         found = dict(_keys(table.vector(TRIE)))
+        alone = table.vector(OF_SUFFIX)
+        if len(alone) == 1:  # a piece that is what continuations begin with is none of the trie
+            found.setdefault(int(alone[0]) >> ID_SHIFT & ID_MASK, table.string(SUFFIX))
         model = FastModel(
             tuple(found[i] for i in range(len(found))),
             table.string(SUFFIX),

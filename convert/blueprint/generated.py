@@ -29,7 +29,7 @@ WORDS, TEXTS = 400, 50  # at random; a hundred times as many when asked to be th
 THOROUGH = 100
 TEXT_LENGTH = 60
 CATEGORIES = _names("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs")
-ASCII = (LETTERS.upper(), LETTERS, "0123456789", "!?.,;:-()[]'\"&/", "+=<>$%#@^`|~")
+ASCII = tuple(map(list, (LETTERS.upper(), LETTERS, "0123456789", "!?.,;:-()[]'\"&/", "+=<>$%#@^`|~")))
 LONGEST = 12  # characters of a word in them: no word is too long to be known
 
 

@@ -165,8 +165,8 @@ class _Probing:
         texts, vocabulary, ids = self._probe()
         batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
-        alone = self._few(list(texts_of_few_kinds(self._points(), count=self.more * TEXTS)))
-        heard = [*cuts, *self.oracle.hear(list(self._mixed(operations))), *self.oracle.hear_alone(alone)]
+        heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
+        heard += self.oracle.hear_alone(self._few(list(texts_of_few_kinds(self._points(), count=self.more * TEXTS))))
         seen = Seen(
             len(texts),
             int((ids != ids[-2][-1]).sum(axis=1).max()),
