@@ -16,8 +16,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
 from hub2hf.errors import GraphError
+from hub2hf.interpreter.bounds import TooLargeError
 from hub2hf.interpreter.registry import Caller, Kernel, Value
 from hub2hf.savedmodel.node import Node
 from hub2hf.unicode.tables import script_of
@@ -67,6 +69,40 @@ class TextSide(Protocol):
         instead: Mapping[str, Kernel] | None = None,
     ) -> np.ndarray:
         """Return the ids of `texts`, int [texts, length]; for `instead` see `Interpreter`."""
+
+
+class InHalves:
+    """A text side that is given fewer texts at once where many take too much memory, as they do in matrices of characters.
+
+    Attributes:
+        most: how many texts may be given it at once.
+    """
+
+    def __init__(self, run: TextSide) -> None:
+        self._run, self.most = run, 1 << 30
+
+    def __call__(
+        self,
+        vocabulary: Mapping[bytes, int],
+        texts: Sequence[str],
+        following: Following | None = None,
+        instead: Mapping[str, Kernel] | None = None,
+    ) -> np.ndarray:
+        """Return the ids of `texts`; see `TextSide`."""
+        try:
+            if len(texts) <= self.most:
+                return self._run(vocabulary, texts, following, instead)
+        except TooLargeError:
+            if len(texts) < 2:
+                raise
+            self.most = len(texts) // 2
+        parts = [texts[start : start + self.most] for start in range(0, len(texts), self.most)]
+        rows = [self(vocabulary, part, following, instead) for part in parts]
+        if len({row.shape[1] for row in rows}) > 1:
+            raise GraphError(
+                "The graph cuts a batch to its longest text, and takes too much memory for all at once.", REPORT
+            )
+        return np.concatenate(rows)
 
 
 @dataclass(frozen=True)

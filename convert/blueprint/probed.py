@@ -33,7 +33,7 @@ from hub2hf.blueprint.generated import (
     words_of,
 )
 from hub2hf.blueprint.lines import lines_of
-from hub2hf.blueprint.oracle import LATIN, Heard, Oracle, TextSide, apart, boundary_of
+from hub2hf.blueprint.oracle import LATIN, Heard, InHalves, Oracle, TextSide, apart, boundary_of
 from hub2hf.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.text import (
@@ -146,17 +146,17 @@ class _Probing:
     """The steps of reading a text side, each standing on those before it."""
 
     def __init__(self, text: TextReader, run: TextSide, pieces: int, longest: int, thorough: bool) -> None:
-        self.text, self.run, self.pieces, self.longest = text, run, pieces, longest
+        self.text, self.run, self.pieces, self.longest = text, InHalves(run), pieces, longest
         self.more = THOROUGH if thorough else 1
         if thorough:
             limits.extend(limits.SECONDS_IF_THOROUGH)
             notice("holding the text side against a hundred times as many words")
-        self.known, self.packing = _reserved(text, run, longest)
+        self.known, self.packing = _reserved(text, self.run, longest)
         self.fits = self.packing.shape[1] - 2
         self.trace = TextTrace()
         self._longer = False
         self.read = True  # whether all rules could be read
-        self.oracle = Oracle(run, self.known, text.nodes, text.wordpiece.max_bytes_per_word)
+        self.oracle = Oracle(self.run, self.known, text.nodes, text.wordpiece.max_bytes_per_word)
 
     def side(self) -> ProbedSide:
         """Return all that was read, once it has been held against the graph."""
@@ -198,12 +198,11 @@ class _Probing:
         return [*texts, *ends], vocabulary, ids
 
     def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:
-        wordpiece = self.text.wordpiece
         taken = frozenset(int(i) for i in self.packing.ravel())
         ids = marked_ids(self.text.bodies.integers(), taken.union(self.known.values()), self.pieces)
         words = words_of(len(ids)).split() if ids else []
         marked = {word: number for word, number in zip(words, ids, strict=True) if word not in self.known}
-        vocabulary = probe_vocabulary(tuple(texts), wordpiece.suffix_indicator, self.known, taken, marked)
+        vocabulary = probe_vocabulary(tuple(texts), self.text.wordpiece.suffix_indicator, self.known, taken, marked)
         found = self.run(encoded(vocabulary), texts, self.trace)
         self.trace.forget()
         return vocabulary, found
@@ -221,7 +220,7 @@ class _Probing:
                         f"What the graph makes of {texts[i][:40]!r} depends on the texts that are in a batch with it.",
                         REPORT,
                     )
-        return tuple(sorted({count, *map(len, picks)}))
+        return tuple(sorted({min(count, self.run.most), *map(len, picks)}))
 
     def _operations(self) -> tuple[tuple[TextOperation, ...], list[Heard], int]:
         """Return the operations, what the graph makes of words that show its cuts, and how many words it was asked."""
