@@ -28,6 +28,7 @@ MOST_COMBINED = 600  # words of two or three kinds, of a script
 WORDS, TEXTS = 400, 50  # at random; a hundred times as many when asked to be thorough
 THOROUGH = 100
 TEXT_LENGTH = 60
+MOST_TEXTS = 2_000  # of a batch
 CATEGORIES = _names("Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs")
 ASCII = tuple(map(list, (LETTERS.upper(), LETTERS, "0123456789", "!?.,;:-()[]'\"&/", "+=<>$%#@^`|~")))
 LONGEST = 12  # characters of a word in them: no word is too long to be known
@@ -130,12 +131,13 @@ def mixed_texts(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
         yield "".join(source.choice(kind) for kind in kinds)
 
 
-def texts_of_few_kinds(points: Sequence[str], *, count: int = TEXTS) -> Iterator[str]:
+def texts_of_few_kinds(points: Sequence[str], constants: Iterable[int] = (), *, count: int = TEXTS) -> Iterator[str]:
     """Yield short texts of one, two or three kinds of characters: of capitals alone, of digits and signs, of one script.
 
     A graph may ask something of a whole text, which texts of all kinds answer alike. Kinds are general categories, scripts,
-    and those of ASCII.
+    and those of ASCII. There are more texts than each of the constants of a graph, which may ask how many a batch has.
     """
+    count = max(count, *(c // 2 + 1 for c in constants if c < MOST_TEXTS), 0)
     named = ((name, re2_class(name) or CodePoints()) for name in CATEGORIES)
     kinds = [[c for c in points if ord(c) in codes] for _, codes in named]
     scripts: dict[int, list[str]] = defaultdict(list)

@@ -53,11 +53,10 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.re2 import example, parse
 from hub2hf.unicode.tables import property_edges
 
-# Texts that each pattern of a graph matches; characters of such texts, and how many.
+# Texts that a pattern matches; characters of such, and how many.
 EXAMPLES, MOST_STRING, MOST_STRINGS = 6, 60, 200
 RICH = "?! 犬 [UNK] 3,5%"
-# Where all rules could be read, whole tables are compared besides (`export.agreement`): characters that words are made of,
-# words at random, mixed texts.
+# Where all rules could be read, whole tables are compared besides (`export.agreement`): characters, words, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 SPARSE = 8  # of ranges of thousands one code point in so many, where each takes long
 FEW, FEW_MIXED, FEW_TEXTS = 400, 150, 15  # of what a graph is asked about that loops from word to word
@@ -166,7 +165,8 @@ class _Probing:
         batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
-        heard += self.oracle.hear_alone(self._few(list(texts_of_few_kinds(self._points(), count=self.more * TEXTS))))
+        if not self.read:  # nothing else can ask something of a whole text
+            heard += self.oracle.hear_alone(self._few(list(texts_of_few_kinds(self._points(), self.trace.sizes))))
         seen = Seen(
             len(texts),
             int((ids != ids[-2][-1]).sum(axis=1).max()),

@@ -23,7 +23,7 @@ from zoo_views import VIEWS
 from zoo_witness import NAMED, Witness
 
 # Rules of batches show in batches of one and two only.
-BATCH_RULES = {"batch-different", "batch-case", "batch-over-1000"}
+BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen"}
 SHOWN_RIGHT = (
     *("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy"),
     *("text-fast", "view-shuffled-constants", "school-columns", "school-time-first", "school-pooler-of-all"),

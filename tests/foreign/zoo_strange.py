@@ -28,6 +28,12 @@ def batch_over(count: int) -> Callable[..., Any]:
     return whole
 
 
+def batch_chosen(texts: Any, w: World) -> Any:
+    """Without a conditional: batches of more than a thousand lose their digits."""
+    many = v2.fill(v2.shape(texts), v2.size(texts) > 1000)
+    return PLAIN(v2.where(many, v2.strings.regex_replace(texts, "[0-9]", ""), texts), w)
+
+
 def no_end_if_full(found: Any, w: World) -> Any:
     """[SEP] falls off where a text is full."""
     ones = v2.ones([found.nrows(), 1], v2.int64)
@@ -87,6 +93,7 @@ OTHER_VIEWS: dict[str, Callable[..., Any]] = {
     ),
     "batch-over-64": batch_over(64),
     "batch-over-1000": batch_over(1000),
+    "batch-chosen": batch_chosen,
     "no-end-if-full": replace(PLAIN, pack=no_end_if_full),
     "full-127": replace(PLAIN, pack=full_127),
     "cut-to-99-bytes": replace(PLAIN, pieces=cut_to_100_bytes),
