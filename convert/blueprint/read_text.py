@@ -20,9 +20,7 @@ from hub2hf.savedmodel.node import Node
 
 OTHER_TOKENIZERS = {
     "TFText>FastBertNormalize": "FastBertTokenizer",
-    "TFText>FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
     "FastBertNormalize": "FastBertTokenizer",
-    "FastWordpieceTokenizeWithOffsets": "FastWordpieceTokenizer",
     "SentencepieceTokenizeWithOffsetsOp": "SentencepieceTokenizer",
     "TFText>FastSentencepieceTokenize": "FastSentencepieceTokenizer",
     "StringSplit": "white-space splitting",
