@@ -10,7 +10,7 @@ import tensorflow_text as text
 import zoo_cuts as cuts
 import zoo_words as words
 from tensorflow.python.ops import lookup_ops
-from zoo_base import CLS, ENCODING, HAN, LENGTH, ROOM, SEP, TABLES, UNK, World, pieces, v1, v2
+from zoo_base import CLS, ENCODING, HAN, LENGTH, ROOM, SEP, UNK, World, pieces, v1, v2
 from zoo_pieces import pack, wordpiece
 from zoo_text import Text, decide, mapped, scripts
 
@@ -234,22 +234,6 @@ def of_table(make: Callable[[], Any]) -> Callable[..., Any]:
     return step
 
 
-def of_columns() -> Any:
-    """A file of two columns would hold keys and numbers; here the line's number is the value, given by an asset."""
-    return v2.lookup.StaticVocabularyTable(
-        v2.lookup.TextFileInitializer(
-            str(_file()), v2.string, v2.lookup.TextFileIndex.WHOLE_LINE, v2.int64, v2.lookup.TextFileIndex.LINE_NUMBER
-        ),
-        num_oov_buckets=1,
-    )
-
-
-def _file() -> Any:
-    from zoo_base import VOCABULARY
-
-    return VOCABULARY
-
-
 def shuffled_constants() -> Any:
     """Keys and values in another order than by number."""
     every = pieces()
@@ -261,8 +245,6 @@ def shuffled_constants() -> Any:
 def from_tensor_with_buckets() -> Any:
     return lookup_ops.index_table_from_tensor(v2.constant(pieces()), num_oov_buckets=1)
 
-
-TABLES["shuffled"] = shuffled_constants
 
 VIEWS: dict[str, Callable[..., Any]] = {
     "stripped": before(v2.strings.strip),
