@@ -55,6 +55,13 @@ class TestSame:
         whole[0, 1, 0] += 1
         assert not same(whole, self.EXPECTED, PROBE)
 
+    def test_places_may_come_before_texts(self) -> None:
+        whole = np.full((*IDS.shape, HIDDEN), 9.0)
+        whole[PROBE.counted] = self.EXPECTED
+        assert same(whole.swapaxes(0, 1), self.EXPECTED, PROBE)
+        whole[1, 0, 0] += 1
+        assert not same(whole.swapaxes(0, 1), self.EXPECTED, PROBE)
+
     def test_another_number_of_tokens_is_not_the_same(self) -> None:
         assert not same(self.EXPECTED[:4], self.EXPECTED, PROBE)
 
