@@ -227,7 +227,7 @@ def activation_between(run: ObservedRun, start: Node, end: TensorRef, *, last: b
     """Identify the activation between the output of `start` and the tensor `end`; `last`: an L2 norm may follow."""
     begin, turned = TensorRef(start.name), _turned(run, start, end)
     # Where all tokens come that far, and one of each text goes on, what the others are makes no difference.
-    tokens = last and prod(run.shape(begin)[:-1]) > prod(run.shape(end)[:-1])
+    tokens = last and not turned and prod(run.shape(begin)[:-1]) == run.probe.ids.size > prod(run.shape(end)[:-1])
 
     def between(x: np.ndarray) -> np.ndarray:
         if tokens:
