@@ -80,7 +80,11 @@ WRONG = {
 }
 
 # Words → what the error must say: rows that no id leads to, a shard that is scaled, another shard for long texts.
-SHARDED_WRONGLY = {"uneven": "three tables", "unlike": "three tables", "switched": "every id up in the same row"}
+SHARDED_WRONGLY = {
+    "uneven": "a table of words",
+    "unlike": "a table of words",
+    "switched": "every id up in the same row",
+}
 
 
 def apart(built: Built, out: Path) -> float:

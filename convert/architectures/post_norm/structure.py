@@ -70,17 +70,21 @@ class Structure:
         """Return the lookup of the words, and the tables: word embeddings have the most rows, types the fewest."""
         rows = self.flow.tables()
         words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
-        if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0]:
+        if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0] or self._told_by_ids(words, rows[1]):
             found = self.flow.shown(rows) if rows else "none"
             raise MappingError(
-                "BERT looks up words, positions and token types in three tables, DistilBERT words and positions in two; "
-                f"this graph uses {found}.",
+                "An encoder with LayerNorm after each part has a table of words, one of positions, and perhaps one of token "
+                f"types; this graph uses {found}.",
                 REPORT,
             )
         same = [join.node.name for join in words if join.leaves == words[0].leaves]
         if len(same) > 1:
             raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
         return words[0], dict(zip(("words", "positions", "types"), rows, strict=False))
+
+    def _told_by_ids(self, lookups: list[Join], table: str) -> bool:
+        """Whether rows of a table are told by what is fed, as those of positions are not, where it is one of two."""
+        return len(self.flow.tables()) == 2 and any(join.leaves == (table,) for join in lookups)
 
     def _projected(self) -> int:
         """Return how many products by weights precede those of the first attention: 1, of the embeddings, or none."""
