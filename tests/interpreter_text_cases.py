@@ -157,6 +157,8 @@ def _words() -> Iterator[tuple[str, Case]]:
         yield f"NormalizeUTF8 {form}", lambda form=form: tf_text.normalize_utf8([texts], form)
     yield "RegexSplitWithOffsets", lambda: parts(split(texts, r"\s+|[\p{P}]|[\x{4E00}-\x{9FFF}]", r"[\p{P}]|\p{Han}"))
     yield "RegexSplitWithOffsets, none kept", lambda: parts(split(texts, r"\s|,", ""))
+    nulls = ["a\0b c", "\0a", "a\0", "a b\0c", "a"]
+    yield "RegexSplitWithOffsets, null characters", lambda: parts(split(nulls, r"\s|\x00", ""))
     for budget in (0, 3, 5, 9):
         yield f"RoundRobinTrim {budget}", lambda n=budget: parts(tf_text.RoundRobinTrimmer(n).trim(rows()))
 

@@ -52,7 +52,13 @@ class Found:
     words: int
 
 
-def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int], gone: CodePoints | None) -> Found:
+def ask(
+    oracle: Oracle,
+    classes: Sequence[CodePoints],
+    constants: Iterable[int],
+    gone: CodePoints | None,
+    never: CodePoints | None = None,
+) -> Found:
     """Ask a graph that splits text by script which characters it deletes and which words it cuts.
 
     Args:
@@ -60,6 +66,7 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
         classes: the characters that its patterns tell from others.
         constants: the integers of the graph, from each of which on something may be different.
         gone: the characters that it deletes, where that is known.
+        never: the characters that no word has, and that are not asked.
 
     Raises:
         GraphError: it does something else than delete characters, split at scripts, and cut whole words.
@@ -71,6 +78,7 @@ def ask(oracle: Oracle, classes: Sequence[CodePoints], constants: Iterable[int],
     parts_of: dict[str, tuple[str, ...]] = {}  # each word is asked once, however often a rule is learned anew
     for _ in range(ROUNDS):
         ends = {end: group for group in groups for end in _ends(group)[: 2 if oracle.quick else 1]}
+        ends = {end: group for end, group in ends.items() if end not in never} if never else ends
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:

@@ -32,10 +32,11 @@ from hub2hf.blueprint.generated import (
     with_texts,
     words_of,
 )
-from hub2hf.blueprint.lines import lines_of
+from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
 from hub2hf.blueprint.oracle import LATIN, Heard, InHalves, Oracle, TextSide, apart, boundary_of
-from hub2hf.blueprint.probe import AskedVocabulary, marked_ids, probe_texts, probe_vocabulary
+from hub2hf.blueprint.probe import marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
+from hub2hf.blueprint.reserved import reserved
 from hub2hf.blueprint.text import (
     ReplacePattern,
     SplitAround,
@@ -45,7 +46,7 @@ from hub2hf.blueprint.text import (
     TextOperation,
 )
 from hub2hf.blueprint.trace import TextTrace
-from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.errors import GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node
 from hub2hf.unicode.automaton import re2_set
@@ -138,9 +139,6 @@ def read_probed(text: TextReader, run: TextSide, pieces: int, longest: int, *, t
     return _Probing(text, run, pieces, longest, thorough).side()
 
 
-STRANGE = "\ue000"  # of private use: a word of no vocabulary
-
-
 class _Probing:
     """The steps of reading a text side, each standing on those before it."""
 
@@ -150,7 +148,7 @@ class _Probing:
         if thorough:
             limits.extend(limits.SECONDS_IF_THOROUGH)
             notice("holding the text side against a hundred times as many words")
-        self.known, self.packing = _reserved(text, self.run, longest)
+        self.known, self.packing = reserved(text, self.run, longest)
         self.fits = self.packing.shape[1] - 2
         self.trace = TextTrace()
         self._longer = False
@@ -222,8 +220,21 @@ class _Probing:
                     )
         return tuple(sorted({min(count, self.run.most), *map(len, picks)}))
 
+    @cached_property
+    def _never(self) -> CodePoints:
+        """The characters that words are asked without."""
+        return CodePoints.single(NULL) if self.trace.delimited and ends_at_null(self.oracle) else CodePoints()
+
     def _operations(self) -> tuple[tuple[TextOperation, ...], list[Heard], int]:
         """Return the operations, what the graph makes of words that show its cuts, and how many words it was asked."""
+        operations, heard, asked = self._of_words()
+        if self._never:
+            operations = (cut_at_null(self.trace.delimited[0].name), *operations)
+            heard += shown(self.oracle)
+        return operations, heard, asked
+
+    def _of_words(self) -> tuple[tuple[TextOperation, ...], list[Heard], int]:
+        """Return the same of texts without what `_never` holds."""
         trace = self.trace
         try:
             operations = trace.operations()
@@ -250,7 +261,7 @@ class _Probing:
         cuts = Cuts.of(operations)
         if not cuts.by_script:
             return []
-        inked = [c for c in points or self._points() if ord(c) not in cuts.gone]
+        inked = [c for c in points or self._points() if ord(c) not in cuts.gone | self._never]
         longest = self.text.wordpiece.max_bytes_per_word
         packing = {*self.packing.ravel().tolist(), *self.known.values(), *range(self.fits, self.fits + 4)}
         lengths = lengths_near(self.trace.sizes - packing)
@@ -300,7 +311,7 @@ class _Probing:
     def _all_ends(self) -> list[str]:
         """The first and the last character of every range that a table or a pattern parts from others."""
         edges = property_edges().union(*map(edges_of, self._classes))
-        return sorted({chr(end) for pair in ranges_between(edges) for end in pair})
+        return sorted({chr(end) for pair in ranges_between(edges) for end in pair if end not in self._never})
 
     def _strings(self) -> list[str]:
         """Return the short strings that the graph holds, and some that its patterns match."""
@@ -310,7 +321,7 @@ class _Probing:
             with contextlib.suppress(GraphError):
                 node = parse(pattern, evidence)
                 found.update(example(node, source)[:MOST_STRING] for _ in range(EXAMPLES * self.more))
-        strings = sorted(found - {""})
+        strings = sorted(text for text in found if text and not any(ord(c) in self._never for c in text))
         return strings if len(strings) <= MOST_STRINGS * self.more else source.sample(strings, MOST_STRINGS * self.more)
 
     def _take_time(self) -> None:
@@ -350,7 +361,7 @@ class _Probing:
         before = trace.before_split()
         gone = None if trace.looked_early else deleted(before)
         try:
-            found = ask(self.oracle, self._classes, trace.constants | self._keys(), gone)
+            found = ask(self.oracle, self._classes, trace.constants | self._keys(), gone, self._never)
         except GraphError as error:
             steps = ", ".join(f"'{step.evidence}'" for step in trace.steps)
             raise GraphError(
@@ -375,26 +386,3 @@ def _some(items: list[str], count: int) -> list[str]:
 def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:
     """Return a vocabulary by its pieces as UTF-8 bytes."""
     return {piece.encode(): number for piece, number in vocabulary.items()}
-
-
-def _reserved(text: TextReader, run: TextSide, longest: int) -> tuple[dict[str, int], np.ndarray]:
-    """Return the pieces that the graph itself looks up, with their real ids, and what it packs for no text.
-
-    That stands beside a text of `longest` unknown words: a batch that is cut to its longest has padding only so.
-    """
-    unknowns = " ".join([STRANGE] * longest)
-    path, _ = text.vocabulary()
-    unknown = text.wordpiece.unknown_token
-    known = lines_of(path, {unknown})
-    if unknown not in known:
-        raise VocabularyError(f"{path} lacks the piece '{unknown}', which the graph uses.", "Download the model again.")
-    texts = [""]
-    while True:
-        asked = AskedVocabulary(known)
-        packing = run(asked, texts)
-        found = lines_of(path, asked.missing) if asked.missing else {}
-        known |= found
-        if not found and unknowns in texts:
-            return known, packing
-        if not found:
-            texts.append(unknowns)

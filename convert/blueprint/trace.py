@@ -80,6 +80,7 @@ class TextTrace:
         tables: the lookup tables that were read.
         looked: nodes that look at characters in a way that no operation of `steps` tells; `looked_early`: those of them
             that did so before the text was split into words.
+        delimited: the nodes that split at delimiters.
         constants: the integers, and the characters, that the nodes of the run hold.
         sizes: those of the integers that a length may be compared with.
         strings: the texts that they hold.
@@ -103,6 +104,7 @@ class TextTrace:
         self._texts: dict[int, Any] = {}  # values that hold characters of the text, by what they are
         self._derived: dict[int, Any] = {}  # values that depend on the text
         self._split = False
+        self.delimited: list[Node] = []
 
     def follow(self, value: Any) -> None:
         """Follow a value that holds texts."""
@@ -155,8 +157,22 @@ class TextTrace:
         if node.op in (FULL_MATCH if not self._split else REPLACE | {FOLD, NORMALIZE, DELIMITERS}):
             self._look(node)  # a question about a whole text, or a change of words
             return
+        if node.op == SCRIPTS:
+            self._early()
         self.steps.append(_step(node, dynamic))
+        if node.op == DELIMITERS:
+            self.delimited.append(node)
         self._split = self._split or node.op in (SCRIPTS, DELIMITERS)
+
+    def _early(self) -> None:
+        """Take splits at delimiters that were before scripts for what they were: no words yet, but a look at the text."""
+        if not self.delimited:
+            return
+        splits = [step for step in self.steps if isinstance(step, SplitDelimiters)]
+        self.patterns.update((step.delimiters, step.evidence) for step in splits)
+        self.steps = [step for step in self.steps if step not in splits]
+        self.looked.update((_name(node), node) for node in self.delimited)
+        self.looked_early.update(self.looked)
 
     def _look(self, node: Node) -> None:
         self.looked[_name(node)] = node

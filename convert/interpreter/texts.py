@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import operator
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 import numpy as np
 
@@ -221,7 +222,8 @@ def _segment_join(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Val
     out = np.empty((count, rows.shape[1]), object)
     for i in range(rows.shape[1]):
         column = rows[order, i].tolist()
-        out[:, i] = [separator.join(column[a:b]) for a, b in pairwise(ends)]
+        # No separator comes before the first text that is not empty.
+        out[:, i] = [separator.join(dropwhile(operator.not_, column[a:b])) for a, b in pairwise(ends)]
     return (out.reshape(count, *x.shape[ids.ndim :]),)
 
 

@@ -31,10 +31,13 @@ def _normalize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
 
 @operation("RegexSplitWithOffsets")
 def _regex_split(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
-    """Split at every match of the delimiters; those that match the second pattern stay, as words of their own."""
+    """Split at every match of the delimiters; those that match the second pattern stay, as words of their own.
+
+    The op takes a text for a C string: what comes after a null character is lost (measured, TF.Text 2.21).
+    """
     delimiters, staying = compiled(text_of(inputs[1]), node.name), text_of(inputs[2])
     kept = compiled(staying, node.name) if staying else None
-    texts = [bytes(text) for text in np.ravel(inputs[0])]
+    texts = [bytes(text).partition(b"\0")[0] for text in np.ravel(inputs[0])]
     rows = [list(delimiters.split(text, kept)) for text in texts]
     words = [text[start:end] for text, row in zip(texts, rows, strict=True) for start, end in row]
     begins, ends = ([span[i] for row in rows for span in row] for i in (0, 1))

@@ -26,7 +26,14 @@ from zoo_witness import NAMED, Witness
 BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen"}
 SHOWN_RIGHT = (
     *("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy"),
-    *("text-fast", "view-shuffled-constants", "school-columns", "school-time-first", "school-pooler-of-all"),
+    *(
+        "text-fast",
+        "view-shuffled-constants",
+        "school-columns",
+        "school-time-first",
+        "school-pooler-of-all",
+        "mixed-20",
+    ),
 )
 SHOWN_WRONG = (
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),

@@ -10,6 +10,7 @@ from zoo_base import v2
 from zoo_encoders import Encoder
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_minds import MINDS
+from zoo_mixed import MIXED, MIXED_OTHER
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
 from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_others import OTHER
@@ -93,6 +94,7 @@ RIGHT: dict[str, Model] = {
     **{"form-" + name: model for name, model in FORMS.items()},
     **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
+    **MIXED,
 }
 
 WRONG: dict[str, Model] = {
@@ -101,6 +103,7 @@ WRONG: dict[str, Model] = {
     **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
+    **MIXED_OTHER,
 }
 
 ALL: dict[str, Model] = {**RIGHT, **WRONG}

@@ -95,6 +95,9 @@ def joins_and_splits() -> Iterator[Case]:
                     )
                     for count in (0, 3, 4)
                 )
+    for column in (["", "a", "", "b", ""], ["", "", "b", "", ""], ["", "", "", "", ""]):
+        attrs = {"separator": "-"}
+        yield Case("UnsortedSegmentJoin", [array_of(column), np.array([0, 0, 1, 0, 1], np.int32), np.int32(2)], attrs)
     for splits in ([0, 1, 1, 6], [0, 6], [0, 2]):
         for widths in ([2], [1, 3], [7], []):
             for pad in (-1, 0, 1, 5):
