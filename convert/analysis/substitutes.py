@@ -17,7 +17,8 @@ from hub2hf.limits import memory, tick
 # Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
 POOL = 524_287
 
-FAR = 100.0  # how much longer some rows of the word embeddings are than others
+FAR = 100.0  # how much longer some rows of the word embeddings are than others: there are graphs that shorten long ones
+BLOCK = 3_072  # numbers of the pool, one block in three is of such rows: whole rows of most sizes
 
 # What a variable is to the computation, which says of what size its substitute should be.
 WORDS, VECTOR, GAMMA, KERNEL, MERGING = "words", "vector", "gamma", "kernel", "merging kernel"
@@ -48,7 +49,7 @@ class Weights:
             raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
         step = (POOL - shape[-1]) // shape[0] if role == WORDS and shape[0] else 0
         if step:  # the rows overlap in the pool: a probe asks for a few of thousands
-            numbers = _tenth()
+            numbers = _of_words()
             return as_strided(
                 numbers, shape, (min(step, shape[-1]) * numbers.itemsize, numbers.itemsize), writeable=False
             )
@@ -58,8 +59,6 @@ class Weights:
             return draw
         draw *= 0.1
         draw += role == GAMMA
-        if role == WORDS:
-            draw[1::3] *= FAR  # some graphs shorten rows that are long
         return draw
 
 
@@ -70,9 +69,11 @@ def _pool() -> np.ndarray:
 
 
 @cache
-def _tenth() -> np.ndarray:
-    """The pool, as small as the numbers of a table are."""
-    return _pool() * 0.1
+def _of_words() -> np.ndarray:
+    """The pool, as small as the numbers of a table are, but for the blocks whose rows are long."""
+    numbers = _pool() * 0.1
+    numbers[: POOL // (3 * BLOCK) * (3 * BLOCK)].reshape(-1, 3, BLOCK)[:, 1] *= FAR
+    return numbers
 
 
 def _drawn(key: str, count: int) -> np.ndarray:

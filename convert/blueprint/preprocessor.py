@@ -159,25 +159,29 @@ class _Preprocessor:
         """Return the text blueprint, and what it was read from."""
         if isinstance(self.text, PieceReader):
             text, side = self.text.read(self._ids, positions, PREPROCESSOR)
-            self._check_outputs(side, text.pack.pad_id, positions)
+            self._check_length(side, positions)
+            self._check_mask(side, text.pack.pad_id)
             return text, side
         side = read_probed(self.text, self._ids, pieces, positions, thorough=thorough)
+        self._check_length(side, positions)
         pack = read_pack(side.ids[-2], side.ids[-1], self._output or "")
-        self._check_outputs(side, pack.pad_id, positions)
+        self._check_mask(side, pack.pad_id)
         return self.text.blueprint(side.operations, side.tables, pack, pieces, PREPROCESSOR), side
 
-    def _check_outputs(self, side: ProbedSide, pad_id: int, positions: int) -> None:
-        """See that the mask is that of the ids, and that they fit the encoder."""
-        found = self._run(encoded(side.vocabulary), [probe.text for probe in side.probes])
-        roles = output_roles(found)
-        ids = found[roles["ids"]]
-        if ids.shape[1] > positions:
+    def _check_length(self, side: ProbedSide, positions: int) -> None:
+        length = side.ids.shape[1]
+        if length > positions:
             raise GraphError(
-                f"The preprocessor packs texts into {ids.shape[1]} ids (output '{roles['ids']}'); the encoder has "
+                f"The preprocessor packs texts into {length} ids (output '{self._output}'); the encoder has "
                 f"{positions} positions.",
                 OTHER,
             )
-        if (found[roles["mask"]] != (ids != pad_id)).any():
+
+    def _check_mask(self, side: ProbedSide, pad_id: int) -> None:
+        """See that the mask is that of the ids."""
+        found = self._run(encoded(side.vocabulary), [probe.text for probe in side.probes])
+        roles = output_roles(found)
+        if (found[roles["mask"]] != (found[roles["ids"]] != pad_id)).any():
             raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
 
     def folds_case(self, vocabulary: Mapping[str, int]) -> bool:
