@@ -39,6 +39,7 @@ class Candidate:
     held: Sequence[str] = ("automodel",)
     ours: bool = True
     fails: Sequence[str] = ()
+    limits: None = None  # of a folder that is not exact
 
     def answered(self, recording: Recording) -> Recording:
         return recording
