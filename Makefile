@@ -5,6 +5,7 @@ VENV4 ?= .venv-transformers4
 FRAMEWORKS ?= .venv-frameworks
 INFINITY ?= .venv-infinity
 GARDEN ?= .venv-garden
+EXPORTERS ?= .venv-exporters
 OLD := .cache/old-tensorflow
 BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
@@ -16,7 +17,7 @@ CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden retrieval sizes real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -121,6 +122,14 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 	$(GARDEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
+
+exporters: $(VENV)/dev.installed  ## convert what the TensorFlow classes of transformers 4 save; the table of configs/models/README.md
+	$(BIN)/python -m venv --clear $(EXPORTERS)
+	$(EXPORTERS)/bin/python -c "import sysconfig, sys; open(sysconfig.get_path('purelib') + '/dev.pth', 'w').write(sys.argv[1])" \
+		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0
+	$(BIN)/python scripts/exporters.py $(EXPORTERS)/bin/python .cache/exporters
 
 retrieval: WORK := .cache/retrieval
 retrieval: $(VENV)/dev.installed  ## PAIRS=DIR: are translations found, by folders of real weights, whole, slim and coarse, and by TensorFlow

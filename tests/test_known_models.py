@@ -6,17 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from build_known_models import FAMILIES, MADE, name_of
 from huggingface_hub import ModelCard
-from references import Pair
+from references import ROOT, Pair
 
 import hub2hf
+from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.known_models import find_model, known_models, recognised
+from hub2hf.known_models import named as known_as
 
 
 def test_each_is_recognised_by_sizes_and_vocabulary_only() -> None:
-    for name, model in known_models().items():
-        known = None if name in ("labse-1", "smaller-labse") else model
+    for model in known_models().values():
+        known = model if model.must_be.get("vocabulary_sha256") else None
         assert recognised(model.must_be) == known
         assert recognised({**model.must_be, "hidden_size": 7}) is None
 
@@ -24,11 +27,32 @@ def test_each_is_recognised_by_sizes_and_vocabulary_only() -> None:
 def test_each_has_what_a_card_needs() -> None:
     for name, model in known_models().items():
         card = model.card
-        assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
         assert card.summary
+        assert set(card.languages) <= {sentence.language for sentence in language_sentences()}
+        assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
+        if name in documented():
+            assert card.paper.startswith("https://arxiv.org/abs/")
+            assert len(card.languages) == (31 if "multi" in name else 1)
+            continue
+        assert len(card.languages) == len(set(card.languages)) == (15 if name == "smaller-labse" else 109)
         assert card.license == "apache-2.0"
         assert card.citation.strip().startswith("@inproceedings{")
-        assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
+
+
+def documented() -> set[str]:
+    """Return the models whose TOML scripts/build_known_models.py made."""
+    files = (ROOT / "configs" / "models").glob("*.toml")
+    return {file.stem for file in files if file.read_text(encoding="utf-8").startswith(MADE)}
+
+
+def test_those_of_the_documentation_are_fetched_by_any_of_their_names() -> None:
+    assert len(documented()) == sum(len(family.handles) for family in FAMILIES) == 17
+    for family in FAMILIES:
+        for handle in family.handles:
+            model = find_model(name_of(handle))
+            assert model.address == f"https://tfhub.dev/{handle}"
+            assert known_as(handle.rpartition("/")[0].rpartition("/")[2])
+    assert find_model("distilbert_multi_cased_L-6_H-768_A-12").must_be == {"layers": 6, "hidden_size": 768, "heads": 12}
 
 
 def test_a_source_that_is_another_model_is_refused(tmp_path: Path) -> None:

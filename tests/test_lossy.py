@@ -18,6 +18,7 @@ from references import GOLDEN
 from safetensors.numpy import load_file, save_file
 
 import hub2hf
+from hub2hf.architectures.base import Architecture
 from hub2hf.equivalence.sentences import Sentence, language_sentences
 from hub2hf.equivalence.translations import translations_found
 from hub2hf.errors import ExportError
@@ -26,7 +27,7 @@ from hub2hf.hub.plan import unproved
 from hub2hf.onnx import write_onnx
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.model import Model, value_info
-from hub2hf.onnx.precision import WORDS, Precision
+from hub2hf.onnx.precision import Precision
 from hub2hf.onnx.weights import Weights
 from hub2hf.proof.limits import Limits
 from hub2hf.proof.summary import summary
@@ -105,9 +106,9 @@ def test_rows_in_int8_are_those_of_a_table_that_was_rounded(exact: Path, lossy: 
     for name in ("config.json", "tokenizer.json"):
         shutil.copyfile(exact / name, tmp_path / name)
     weights = load_file(exact / "model.safetensors")
-    scale = np.abs(weights[WORDS]).max(axis=1, keepdims=True) / np.float32(127)
+    scale = np.abs(weights[Architecture.word_table]).max(axis=1, keepdims=True) / np.float32(127)
     scale[scale == 0] = 1
-    weights[WORDS] = np.rint(weights[WORDS] / scale).astype(np.int8) * scale
+    weights[Architecture.word_table] = np.rint(weights[Architecture.word_table] / scale).astype(np.int8) * scale
     save_file(weights, tmp_path / "model.safetensors")
     write_onnx(tmp_path)
     found, expected = (embed("onnx", folder, TEXTS).embeddings for folder in (lossy / "rows", tmp_path))

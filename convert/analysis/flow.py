@@ -75,10 +75,16 @@ class Join:
 
 @dataclass(frozen=True)
 class Dense:
-    """A product by weights and the addition of its bias."""
+    """A product by weights, and the addition of its bias where it has one."""
 
     product: Join
-    bias: Join
+    added: Join | None
+
+    @property
+    def bias(self) -> Join:
+        """The addition of the bias, of a layer that was asked for with one."""
+        assert self.added is not None
+        return self.added
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Operand:
     Attributes:
         places: those products, and which of their inputs they are: one product of all heads, or one for each.
         product: the product by weights that they come from, perhaps with others.
-        biases: the variables added on the way.
+        biases: the variables added on the way; none where the encoder has none.
     """
 
     places: tuple[tuple[Node, int], ...]
@@ -220,10 +226,10 @@ class Flow:
             and all(self.kind[ref.node] == DATA and self.depth[ref.node] == depth for ref in node.inputs)
         ]
 
-    def attention(self, depth: int, where: str) -> Attention:
+    def attention(self, depth: int, where: str, *, biased: bool = True) -> Attention:
         """Return the attention whose queries, keys and values have `depth`, its output one more.
 
-        Keys are taken to be on the last axis of the scores.
+        Keys are taken to be on the last axis of the scores. `biased`: whether its products are followed by a bias each.
 
         Raises:
             MappingError: there is none; `where` is the layer in words.
@@ -252,8 +258,8 @@ class Flow:
             [(scores, key) for (scores, _, _), key in zip(heads, keys, strict=True)],
             [(context, 1 - weighted) for _, context, weighted in heads],
         )
-        query, key, value = (self._operand(tuple(places), depth) for places in at)
-        return Attention(query, key, value, self.dense(depth + 1))
+        query, key, value = (self._operand(tuple(places), depth, biased=biased) for places in at)
+        return Attention(query, key, value, self.dense(depth + 1, biased=biased))
 
     def entering(self, start: Node, end: TensorRef) -> set[TensorRef]:
         """Return what else is needed to compute `end` from `start`, at one depth: the mask of an attention."""
@@ -277,15 +283,16 @@ class Flow:
                 stack.extend(r.node for r in node.inputs)
         return found
 
-    def _operand(self, places: tuple[tuple[Node, int], ...], depth: int) -> Operand:
+    def _operand(self, places: tuple[tuple[Node, int], ...], depth: int, *, biased: bool) -> Operand:
         behind = {name for node, position in places for name in self._behind(node.input(position), depth)}
         node, position = places[0]
         joins = [join for join in self._joins[depth] if join.node.name in behind]
         products = [join for join in joins if join.kind == "product"]
         biases = [leaf for join in joins if join.kind == "add" for leaf in join.leaves]
-        if len(products) != 1 or not biases:
+        if len(products) != 1 or bool(biases) != biased:
             raise MappingError(
-                f"Input {position} of node '{node.name}' should come from one product by weights and a bias; it comes from "
+                f"Input {position} of node '{node.name}' should come from one product by weights and "
+                f"{'a' if biased else 'no'} bias; it comes from "
                 f"{len(products)} and {len(biases)}.",
                 REPORT,
             )
@@ -315,18 +322,20 @@ class Flow:
             raise MappingError(f"What is added {where} should be {wanted}; found: {found}.", REPORT)
         return Norm(gammas[0], additions[-1])
 
-    def dense(self, depth: int) -> Dense:
+    def dense(self, depth: int, *, biased: bool = True) -> Dense:
         """Return the dense layer at a depth, by the first product there.
 
         Raises:
-            MappingError: it has more than one kernel, or not one bias.
+            MappingError: it has more than one kernel, or not one bias; without `biased`, one at all.
         """
         product = self.steps[depth][0]
         additions = self.biases(depth)
-        if len(product.leaves) != 1 or not additions or len(additions[0].leaves) != 1:
+        if not biased and len(product.leaves) == 1 and not additions:
+            return Dense(product, None)
+        if len(product.leaves) != 1 or not biased or not additions or len(additions[0].leaves) != 1:
             raise MappingError(
                 f"Node '{product.node.name}' multiplies by {self.shown(product.leaves)}; one variable, and the addition of "
-                "one bias, are expected.",
+                f"{'one' if biased else 'no'} bias, are expected.",
                 REPORT,
             )
         return Dense(product, additions[0])
@@ -348,6 +357,10 @@ class Flow:
         meeting = (node for node in self.nodes if before[node] and before[node] * after[node] == before[name])
         found = next(meeting, name)
         return None if found == name else TensorRef(found)
+
+    def scales(self, depth: int) -> list[Join]:
+        """Return the joins at a depth at which a vector is multiplied by."""
+        return self._region(depth, "multiply")
 
     def biases(self, depth: int) -> list[Join]:
         """Return the joins at a depth at which a vector is added."""

@@ -56,8 +56,8 @@ class Asking:
     def __init__(self, flow: Flow, evaluate: Evaluate, shape_of: ShapeOf) -> None:
         self.flow, self._evaluate, self._shape_of = flow, evaluate, shape_of
 
-    def operand(self, operand: Operand, axes: tuple[int, ...]) -> tuple[Elements, Elements, int]:
-        """Return the elements of weight and bias in the order of heads, and how many heads there are.
+    def operand(self, operand: Operand, axes: tuple[int, ...]) -> tuple[Elements, Elements | None, int]:
+        """Return the elements of weight and bias, if any, in the order of heads, and how many heads there are.
 
         Args:
             operand: queries, keys or values.
@@ -73,6 +73,8 @@ class Asking:
             return np.concatenate(rows, axis=None)
 
         weight = self._matrix(operand.product, fetches, read)
+        if not operand.biases:
+            return weight, None, heads
         found, data = heads, self._zeros(operand.product)
         bias = self._vector(operand.biases, fetches, {operand.product.data: data}, read)
         if len(weight.outputs) != len(bias.outputs):
@@ -124,6 +126,12 @@ class Asking:
         sloping = np.broadcast_to(np.linspace(-1.0, 1.0, shape[-1]), shape)
         found = [self._evaluate([weights], {**entering, ref: x}, {})[0] for x in (sloping, np.zeros(shape))]
         return shape[-1] > 1 and bool(np.abs(found[0] - found[1]).max() < WHOLE / shape[-1])
+
+    def numbers(self, ref: TensorRef, leaf: str) -> np.ndarray:
+        """Return which elements of a variable a tensor is made of, by their flat numbers, in its shape."""
+        shape = self.flow.shapes[leaf]
+        (found,) = self._evaluate([ref], {}, {leaf: np.arange(float(prod(shape))).reshape(shape)})
+        return np.rint(found).astype(np.int64)
 
     def _matrix(self, product: Join, fetches: Fetches, read: Reader) -> Elements:
         first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
@@ -204,8 +212,10 @@ def attention_places(asking: Asking, attention: Attention) -> tuple[dict[str, El
     for name in ("query", "key", "value"):
         operand = getattr(attention, name)
         axes = (free if name == "value" else contracted)(*operand.places[0])
-        found[f"{name}.weight"], found[f"{name}.bias"], count = asking.operand(operand, axes)
+        found[f"{name}.weight"], bias, count = asking.operand(operand, axes)
         heads.append(count)
+        if bias is not None:
+            found[f"{name}.bias"] = bias
     if len(set(heads)) != 1:
         raise MappingError(f"Queries, keys and values have {heads} heads.", "A head has one of each.")
     out = asking.dense(attention.out.product)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from hub2hf.analysis.flow import Flow
-from hub2hf.architectures.base import MODEL_FILE, NOTICE, Architecture, Recognised
+from hub2hf.architectures.base import MODEL_FILE, NOTICE, Architecture, Recognised, Unlike
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.errors import MappingError
 
@@ -41,6 +41,7 @@ def recognise(flow: Flow) -> Recognised:
             return known.recognise(flow)
         except MappingError as error:
             missed.append((known, error))
+    missed = [miss for miss in missed if not isinstance(miss[1], Unlike)] or missed[:1]
     if len({error.problem for _, error in missed}) == 1:
         raise missed[0][1]
     told = " ".join(f"{known.title}: {error.problem}" for known, error in missed)
@@ -52,9 +53,13 @@ def architecture_of(encoder: EncoderBlueprint) -> Architecture:
     return ARCHITECTURES[encoder.architecture]
 
 
-def inputs_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the model of an encoder takes, from "encoder" of the blueprint in `hub2hf.json`."""
-    return ARCHITECTURES[facts.get("architecture", "bert")].inputs
+def architecture_of_facts(facts: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of an encoder as `hub2hf.json` has it; version 0.1.0 knew BERT alone.
+
+    Args:
+        facts: "encoder" of the blueprint there.
+    """
+    return ARCHITECTURES[facts.get("architecture", "bert")]
 
 
 def ships_own_class(code: bytes) -> bool:
@@ -69,7 +74,7 @@ __all__ = [
     "NOTICE",
     "Architecture",
     "architecture_of",
-    "inputs_of",
+    "architecture_of_facts",
     "recognise",
     "ships_own_class",
 ]

@@ -6,9 +6,11 @@ configuration, class and modules, diagnosis for what may be blamed, cards and me
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -18,8 +20,9 @@ from hub2hf.analysis.flow import Flow, Join
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
+from hub2hf.architectures.activations import transformers_name
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.architectures.head import Head, Weights, dense_key
+from hub2hf.architectures.head import HEAD, Head, Weights, dense_key, head_config
 from hub2hf.errors import MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Mapped, Rule
@@ -31,6 +34,10 @@ MODEL_FILE = "modeling_hub2hf.py"
 # transformers 4.57 and 5, but optimum, its backend for ONNX, refuses arguments that it does not know.
 NOTICE = "AutoModel_needs_trust_remote_code__SentenceTransformer_does_not"
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")  # of `BertModel` and its kin
+# The form of `config.json`. Without one, or with one after 4.57.2, transformers 4.57 takes the tokenizer of any local folder
+# of more than 100,000 pieces for Mistral's, and advises a flag that would change the ids.
+CONFIG_VERSION = "4.57.0"
+UNTAKEN = re.compile(r" +(token_type_ids|position_ids)\b")  # lines of the model class
 EMBEDDINGS = "embeddings"  # the first stage
 
 
@@ -43,6 +50,10 @@ def layer_of(stage: str) -> int:
     """Return the number of the layer that makes a stage; -1 where none does."""
     number = stage.removeprefix("layer ")
     return int(number) if number != stage and number.isdecimal() else -1
+
+
+class Unlike(MappingError):
+    """A graph that does not even look words up as encoders of an architecture do: told only where nothing else is known."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +176,10 @@ class Architecture(ABC):
         name: that of the registry; the file has it too.
         title: as messages and cards call it.
         published: in which year; a graph that several could hold becomes the oldest.
-        model_class: its class in transformers.
+        model_class, config_class: its class in transformers, and that of its configuration.
         families: name of an exporter's convention → its rules from variable names to state-dict keys.
         token_types: the state-dict key of the token-type embeddings; "" where there are none.
+        word_table: the state-dict key of the word embeddings, [pieces, size].
         inputs: what the model class takes of what a tokenizer can give.
         config_names: by what name of ours → what the configuration class calls it, where that is another.
         fixed: what the model class has in its code, by our name: no configuration can tell it otherwise.
@@ -177,8 +189,10 @@ class Architecture(ABC):
     title: str
     published: int
     model_class: str
+    config_class: str
     families: Mapping[str, tuple[Rule, ...]]
     token_types: str = ""
+    word_table: str = "embeddings.word_embeddings.weight"
     inputs: tuple[str, ...] = INPUTS
     config_names: Mapping[str, str] = MappingProxyType({})
     fixed: Mapping[str, Any] = MappingProxyType({})
@@ -191,21 +205,52 @@ class Architecture(ABC):
             MappingError: the computation is not of this architecture; says where it parts.
         """
 
-    @abstractmethod
     def dense_key(self, encoder: EncoderBlueprint, number: int) -> str:
-        """Return the start of the keys that the Hugging Face class has for a dense layer of the head that was read."""
+        """Return the start of the keys of a dense layer of the head that was read: those of our model class."""
+        return dense_key(number)
 
     @abstractmethod
     def config(self, encoder: EncoderBlueprint, pad_id: int) -> dict[str, Any]:
         """Return `config.json`; dropout is not in the graph and is left to the default."""
 
-    @abstractmethod
-    def needs_model_class(self, encoder: EncoderBlueprint) -> bool:
-        """Return whether `pooler_output` of the stock class is not the graph's embedding."""
+    def common_config(self, encoder: EncoderBlueprint, pad_id: int, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `config.json` with what every architecture has in it, and `own`, by the names of the class."""
+        config: dict[str, Any] = {
+            "architectures": [self.model_class],
+            "model_type": self.name,
+            "vocab_size": encoder.vocab_size.value,
+            "hidden_size": encoder.hidden_size.value,
+            "num_hidden_layers": encoder.layers.value,
+            "num_attention_heads": encoder.heads.value,
+            "intermediate_size": encoder.intermediate_size.value,
+            **own,
+            "pad_token_id": pad_id,
+            "dtype": "float32",  # what the graph computes in, however its variables are stored
+            "transformers_version": CONFIG_VERSION,
+        }
+        config = {self.config_names.get(name, name): value for name, value in config.items() if name not in self.fixed}
+        if self.needs_model_class(encoder):
+            stock = self.stock_activation(encoder)
+            if stock is None:
+                config[HEAD] = head_config(encoder)
+            else:
+                config["pooler_act"] = transformers_name(stock)
+            config["pooler_normalize"] = encoder.normalised.value
+            config["auto_map"] = {"AutoModel": f"{Path(MODEL_FILE).stem}.HubEncoderModel"}
+        return config
 
-    @abstractmethod
+    def needs_model_class(self, encoder: EncoderBlueprint) -> bool:
+        """Return whether `pooler_output` of the stock class (first token, dense, tanh, not normalised) is another."""
+        return self.stock_activation(encoder) != "tanh" or encoder.normalised.value
+
     def model_code(self) -> bytes:
-        """Return the model class that a folder then ships as `MODEL_FILE`."""
+        """Return the model class that a folder then ships as `MODEL_FILE`: one text, of whichever class it derives."""
+        code = (Path(__file__).parent / "bert" / MODEL_FILE).read_text(encoding="utf-8")
+        for name, own in (("BertModel", self.model_class), ("BertConfig", self.config_class), ("BERT", self.title)):
+            code = code.replace(name, own)
+        if "token_type_ids" not in self.inputs:  # nor positions: a class that takes neither
+            code = "".join(line for line in code.splitlines(keepends=True) if not UNTAKEN.match(line))
+        return code.encode()
 
     def key(self, place: str) -> str:
         """Return the state-dict key of the Hugging Face class for a key of the mapping that `recognise` leads to."""

@@ -18,7 +18,6 @@ from hub2hf.equivalence.recording import EMBEDDING, Recording, join
 from hub2hf.equivalence.text_rules import IDS, OtherIds, other_ids
 from hub2hf.errors import SourceError
 from hub2hf.proof import Cause
-from hub2hf.slimming.scope import WORD_TABLE
 from hub2hf.state_dict import tensor_of
 from hub2hf.surfaces import title
 from hub2hf.surfaces.transformers import Pooled
@@ -224,20 +223,20 @@ class Diagnosis:
             return
         encoder = self.blueprint.encoder
         parameters = dict(self.loaded.model.named_parameters())
-        types, values = architecture_of(encoder).token_types, encoder.values(self.model)
+        architecture, values = architecture_of(encoder), encoder.values(self.model)
         wrong: dict[str, Changes] = {}
         for item in encoder.mapped:
             value = values.read(item.variable)
             parameter = parameters.get(item.key)
             found = None if parameter is None else parameter.detach().float().numpy()
-            if item.key == types and found is not None:
+            if item.key == architecture.token_types and found is not None:
                 row = value.reshape(item.shape)[item.row]
                 if not np.array_equal(found[0], row):
                     whole = np.concatenate([row[np.newaxis], found[1:]])
                     yield Cause("token-type row", self._types(found)), _instead(parameter, whole)
                 continue
             expected = tensor_of(item, value).astype(np.float32)
-            if self.candidate.scope is not None and item.key == WORD_TABLE:
+            if self.candidate.scope is not None and item.key == architecture.word_table:
                 expected = expected[list(self.candidate.scope.original_ids)]
             if found is None or not np.array_equal(found, expected):
                 wrong[item.key] = _instead(parameter, expected) if found is not None else ()

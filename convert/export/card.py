@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from hub2hf.architectures import MODEL_FILE, NOTICE, inputs_of
+from hub2hf.architectures import MODEL_FILE, NOTICE, architecture_of_facts
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
 from hub2hf.export.evaluated import evaluated_tables, evaluation_results
@@ -55,7 +55,7 @@ def _metadata(proof: Proof | None, manifest: Manifest) -> str:
 
     model, languages = manifest.model, manifest.languages
     facts = _facts(model)
-    kind = manifest.blueprint["encoder"].get("architecture", "bert")
+    kind = architecture_of_facts(manifest.blueprint["encoder"]).name
     tags = [*TAGS, kind, *(["multilingual"] if len(languages) > 1 else []), *facts.tags]
     results = [
         EvalResult(
@@ -128,7 +128,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "own_class": MODEL_FILE in manifest.files,
         "class_file": MODEL_FILE,
         "notice": NOTICE,
-        "inputs": inputs_of(blueprint["encoder"]),
+        "inputs": architecture_of_facts(blueprint["encoder"]).inputs,
         "words": words_of_facts(blueprint["encoder"]),
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not manifest.changed and not manifest.lossy),

@@ -24,6 +24,7 @@ from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.precision import EXACT, Precision
+from hub2hf.onnx.t5 import t5
 from hub2hf.onnx.weights import Weights
 
 FOLDER: Final = "onnx/"
@@ -38,7 +39,7 @@ WEIGHTS: Final = "model.safetensors"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType(
-    dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm)
+    {**dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm), "t5": t5}
 )
 
 
@@ -125,7 +126,7 @@ def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
     known = ARCHITECTURES[kind]
-    graph = Graph(Weights(folder / WEIGHTS), precision, known.key)
+    graph = Graph(Weights(folder / WEIGHTS), precision, known.key, known.word_table)
     try:
         config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
-from hub2hf.onnx.precision import MATRICES, ROWS, WORDS, Precision, narrowed, quantized, scales
+from hub2hf.onnx.precision import MATRICES, ROWS, Precision, narrowed, quantized, scales
 from hub2hf.onnx.weights import Weights
 
 # Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
@@ -47,12 +47,15 @@ class Graph:
         weights: of the folder.
         precision: in which matrices are kept.
         key: from the place of a tensor to its key in the folder; see `Architecture.key`.
+        words: the key of the word embeddings.
     """
 
-    def __init__(self, weights: Weights, precision: Precision, key: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, weights: Weights, precision: Precision, key: Callable[[str], str] = str, words: str = ""
+    ) -> None:
         self.nodes: list[Any] = []
         self.initializers: dict[str, Initializer] = {}
-        self._weights, self._precision, self._key = weights, precision, key
+        self._weights, self._precision, self._key, self._words = weights, precision, key, words
         self._dtype = precision.dtype
         self._quantized: dict[str, tuple[str, str]] = {}
         self._made: Counter[str] = Counter()
@@ -99,7 +102,7 @@ class Graph:
     def rows(self, place: str, ids: str, at: str) -> str:
         """Return the name of the rows of a table at ids [batch, length], float32 [batch, length, size]."""
         key = self._key(place)
-        if not (self._precision.rows and place == WORDS):
+        if not (self._precision.rows and key == self._words):
             return self.as_float32(self.op("Gather", self.table(place), ids, at=at, axis=0), at)
         count, size = self._weights.shape(key)
         table = self._add(key, "int8", (count, size), lambda: quantized(self._weights.rows(key)))

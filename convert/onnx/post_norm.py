@@ -28,7 +28,7 @@ def post_norm(graph: Graph, config: Mapping[str, Any]) -> None:
     x = _embeddings(graph, epsilon)
     if graph.has(f"{PROJECTION}.weight"):
         x = dense(graph, x, PROJECTION)
-    ignored = _ignored(graph)
+    ignored = ignored_scores(graph)
     for i in range(layers):
         at = layer_key(0 if shared else i)
         context = _attention(graph, x, ignored, config["num_attention_heads"], config["hidden_size"], at)
@@ -57,7 +57,7 @@ def _embeddings(graph: Graph, epsilon: float) -> str:
     return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
 
 
-def _ignored(graph: Graph) -> str:
+def ignored_scores(graph: Graph) -> str:
     """Return what is added to the scores, [batch, 1, 1, length]: 0 or `IGNORED`."""
     at = "attention_mask"
     mask = graph.op("Unsqueeze", at, graph.constant([1, 2], "int64"), at=at)

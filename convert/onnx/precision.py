@@ -10,7 +10,6 @@ import numpy as np
 
 from hub2hf.errors import ExportError
 
-WORDS: Final = "embeddings.word_embeddings.weight"
 ROWS: Final = 127  # the largest int8, on both sides of 0
 # Processors without VNNI add two products of uint8 and int8 in 16 bits, and what does not fit is cut off: with weights of
 # 7 bits it always fits (2 * 255 * 63 < 2**15), and the numbers are the same everywhere.

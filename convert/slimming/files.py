@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.architectures import MODEL_FILE, inputs_of
+from hub2hf.architectures import MODEL_FILE, architecture_of_facts
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.export.files import write_json, write_pieces
@@ -20,7 +20,7 @@ from hub2hf.export.weights import DTYPES, safetensors_header
 from hub2hf.onnx import FILES, FOLDER, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
 from hub2hf.onnx.weights import Weights
-from hub2hf.slimming.scope import ORIGINAL_IDS, WORD_TABLE
+from hub2hf.slimming.scope import ORIGINAL_IDS
 from hub2hf.tokenizer import Vocabulary, tokenizer_files, write_vocab_txt
 
 WEIGHTS, VOCABULARY, CONFIG, TOKENIZER = "model.safetensors", "vocab.txt", "config.json", "tokenizer.json"
@@ -59,6 +59,7 @@ class Written:
         precision: Precision = EXACT,
     ) -> None:
         self.folder, self.work, self.manifest = folder, work, manifest
+        self.architecture = architecture_of_facts(manifest.blueprint["encoder"])
         self.kept, self.precision = kept, precision
         self.mask = np.zeros(len(vocabulary), bool)
         self.mask[kept] = True
@@ -80,7 +81,7 @@ class Written:
                 (self.work / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.folder / name, self.work / name)
         write_vocab_txt(self.vocabulary, self.work / VOCABULARY)
-        tokenizer_files(self.text, len(self.kept), self.work, inputs_of(self.manifest.blueprint["encoder"]))
+        tokenizer_files(self.text, len(self.kept), self.work, self.architecture.inputs)
         self._check_steps()
         config = json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
         if self.precision.only_onnx:
@@ -123,12 +124,11 @@ class Written:
     def _weights(self, progress: Progress) -> str:
         """Write the weights, of the word embeddings the rows that stay; return their SHA-256."""
         weights = Weights(self.folder / WEIGHTS)
-        count, width = weights.shape(WORD_TABLE)
+        table = self.architecture.word_table
+        count, width = weights.shape(table)
         if count != len(self.mask):
-            raise ExportError(
-                f"{WORD_TABLE} has {count:,} rows for {len(self.mask):,} pieces.", "Convert the model again."
-            )
-        shapes = {key: weights.shape(key) for key in weights} | {WORD_TABLE: (len(self.kept), width)}
+            raise ExportError(f"{table} has {count:,} rows for {len(self.mask):,} pieces.", "Convert the model again.")
+        shapes = {key: weights.shape(key) for key in weights} | {table: (len(self.kept), width)}
         # int8 is made of the whole numbers.
         half = "" if self.precision.only_onnx or self.precision == EXACT else self.precision.dtype
         dtypes = {key: np.dtype(half) if half else weights.dtype(key) for key in shapes}
@@ -140,7 +140,7 @@ class Written:
             nonlocal done
             yield safetensors_header(entries)
             for key in shapes:
-                for piece in self._kept_rows(weights) if key == WORD_TABLE else weights.pieces(key):
+                for piece in self._kept_rows(weights) if key == table else weights.pieces(key):
                     data = narrowed(piece, dtypes[key].name, key).tobytes()
                     yield data
                     done += len(data)
@@ -150,7 +150,7 @@ class Written:
 
     def _kept_rows(self, weights: Weights) -> Iterator[np.ndarray]:
         at = 0
-        for block in weights.rows(WORD_TABLE):
+        for block in weights.rows(self.architecture.word_table):
             yield block[self.mask[at : at + len(block)]]
             at += len(block)
 
@@ -164,8 +164,9 @@ class Written:
             else step
             for step in told["text"]
         ]
+        table = self.architecture.word_table
         mapping = [
-            {**item, "shape": [len(self.kept), *item["shape"][1:]]} if item["key"] == WORD_TABLE else item
+            {**item, "shape": [len(self.kept), *item["shape"][1:]]} if item["key"] == table else item
             for item in told["mapping"]
         ]
         return {**told, "encoder": {**told["encoder"], "vocab_size": size}, "text": text, "mapping": mapping}

@@ -16,7 +16,6 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.web.rules import text_of
 
 ORIGINAL_IDS: Final = "original_ids.txt"
-WORD_TABLE: Final = "embeddings.word_embeddings.weight"  # [pieces, size], of every architecture there is
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from hub2hf.architectures import inputs_of
+from hub2hf.architectures import architecture_of_facts
 from hub2hf.blueprint.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
@@ -62,7 +62,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     vocabulary = read_vocabulary(folder / "vocab.txt")
     text = text_of(manifest.blueprint, vocabulary.path)
     with staged(out, force) as work:
-        write_javascript_files(text, vocabulary, work, inputs_of(manifest.blueprint["encoder"]))
+        write_javascript_files(text, vocabulary, work, architecture_of_facts(manifest.blueprint["encoder"]).inputs)
         check_words(text, folder / TOKENIZER, work / TOKENIZER)
         for name in ("config.json", "special_tokens_map.json", *onnx):
             (work / name).parent.mkdir(exist_ok=True)

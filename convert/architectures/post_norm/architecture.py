@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from hub2hf import architectures
 from hub2hf.analysis.flow import REPORT, Flow
 from hub2hf.architectures.activations import ACTIVATIONS, transformers_name
-from hub2hf.architectures.base import MODEL_FILE, Architecture, Change, Recognised
+from hub2hf.architectures.base import Architecture, Change, Recognised
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.architectures.head import HEAD, dense_key, head_config
 from hub2hf.architectures.post_norm.mapping import TYPES, WORD_TABLE
 from hub2hf.architectures.post_norm.recognised import RecognisedPostNorm
 from hub2hf.architectures.post_norm.structure import Structure
 from hub2hf.errors import MappingError
 
-# The form of `config.json`. Without one, or with one after 4.57.2, transformers 4.57 takes the tokenizer of any local folder
-# of more than 100,000 pieces for Mistral's, and advises a flag that would change the ids.
-CONFIG_VERSION = "4.57.0"
-UNTAKEN = re.compile(r" +(token_type_ids|position_ids)\b")  # lines of the model class
 EPSILONS = (1e-12, 1e-6, 1e-5)  # that published models have
 
 
@@ -51,51 +43,15 @@ class PostNorm(Architecture):
             raise MappingError(misfit, REPORT)
         return RecognisedPostNorm(self, structure)
 
-    def dense_key(self, encoder: EncoderBlueprint, number: int) -> str:
-        """Return the start of the keys of a dense layer: those of our model class."""
-        return dense_key(number)
-
     def config(self, encoder: EncoderBlueprint, pad_id: int) -> dict[str, Any]:
         """Return `config.json` for the configuration class."""
-        config: dict[str, Any] = {
-            "architectures": [self.model_class],
-            "model_type": self.name,
-            "vocab_size": encoder.vocab_size.value,
-            "hidden_size": encoder.hidden_size.value,
-            "num_hidden_layers": encoder.layers.value,
-            "num_attention_heads": encoder.heads.value,
-            "intermediate_size": encoder.intermediate_size.value,
+        own = {
             "hidden_act": transformers_name(encoder.hidden_activation.value),
             "layer_norm_eps": encoder.layer_norm_epsilon.value,
             "max_position_embeddings": encoder.positions.value,
             **({"type_vocab_size": encoder.type_vocab_size.value} if self.token_types else {}),
-            "pad_token_id": pad_id,
-            "dtype": "float32",  # what the graph computes in, however its variables are stored
-            "transformers_version": CONFIG_VERSION,
         }
-        config = {self.config_names.get(name, name): value for name, value in config.items() if name not in self.fixed}
-        if self.needs_model_class(encoder):
-            stock = self.stock_activation(encoder)
-            if stock is None:
-                config[HEAD] = head_config(encoder)
-            else:
-                config["pooler_act"] = transformers_name(stock)
-            config["pooler_normalize"] = encoder.normalised.value
-            config["auto_map"] = {"AutoModel": f"{Path(MODEL_FILE).stem}.HubEncoderModel"}
-        return config
-
-    def needs_model_class(self, encoder: EncoderBlueprint) -> bool:
-        """Return whether `pooler_output` of the stock class (first token, dense, tanh, not normalised) is another."""
-        return self.stock_activation(encoder) != "tanh" or encoder.normalised.value
-
-    def model_code(self) -> bytes:
-        """Return the model class: one text, of whichever class of transformers it derives."""
-        code = (Path(architectures.__file__).parent / "bert" / MODEL_FILE).read_text(encoding="utf-8")
-        for name, own in (("BertModel", self.model_class), ("BertConfig", self.config_class), ("BERT", self.title)):
-            code = code.replace(name, own)
-        if not self.token_types:  # nor positions: a class that takes neither
-            code = "".join(line for line in code.splitlines(keepends=True) if not UNTAKEN.match(line))
-        return code.encode()
+        return self.common_config(encoder, pad_id, own)
 
     @abstractmethod
     def inner_activations(self, model: Any) -> list[tuple[Any, str]]:

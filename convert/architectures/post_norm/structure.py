@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from hub2hf.analysis.flow import REPORT, Attention, Dense, Flow, Join, Norm
+from hub2hf.architectures.base import Unlike
 from hub2hf.errors import MappingError
 
 STEPS = 4  # depths of a layer
@@ -72,7 +73,7 @@ class Structure:
         words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
         if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0] or self._told_by_ids(words, rows[1]):
             found = self.flow.shown(rows) if rows else "none"
-            raise MappingError(
+            raise Unlike(
                 "An encoder with LayerNorm after each part has a table of words, one of positions, and perhaps one of token "
                 f"types; this graph uses {found}.",
                 REPORT,
