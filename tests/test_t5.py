@@ -109,3 +109,34 @@ def test_what_the_class_cannot_hold_is_refused(
     with pytest.raises(Hub2HFError, match=said):
         hub2hf.convert(pair.encoder, tmp_path / "out", preprocessor=pair.preprocessor)
     assert not (tmp_path / "out").exists()
+
+
+def test_texts_that_a_sentencepiece_model_cuts_go_in(tmp_path: Path) -> None:
+    """As sentence-T5's modules take them: one SavedModel from texts to embeddings."""
+    import build_sentencepiece as pieces
+    import build_t5_model as t5
+    import tensorflow as tf
+
+    options = pieces.Options(kind="t5", lower=False, strip=False, length=48)
+
+    class Sentences(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.side = pieces.TextSide(pieces.trained(options), options)
+            rows = int(self.side.tokenizer.vocab_size()) + 28  # T5 has more rows than pieces, too
+            self.encoder = t5.Encoder(rows, t5.Options())
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+        def __call__(self, inputs: Any) -> Any:
+            found = self.side(inputs)
+            ids, mask = found["input_ids"], found["input_mask"]
+            return {"output_0": self.encoder({"input_word_ids": ids, "input_mask": mask})["default"]}
+
+    module, source, out = Sentences(), tmp_path / "source", tmp_path / "out"
+    module(tf.constant(["x"]))
+    tf.saved_model.save(module, str(source), signatures={"serving_default": module.__call__})
+    assert hub2hf.convert(source, out, onnx=True).blueprint.encoder.architecture == "t5"
+    report = hub2hf.verify(source, out, languages=["de", "ja", "th", "ar", "traps"])
+    assert {row.surface for row in report.rows} == set(WAYS)
+    assert max(row.difference for row in report.rows) < 2e-6
+    assert not any(row.other_ids for row in report.rows)
