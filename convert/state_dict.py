@@ -191,7 +191,7 @@ def _checked(
 
 def _target(name: str, rule: Rule, shape: tuple[int, ...], sizes: Mapping[str, Size]) -> tuple[int, ...]:
     """Return the shape of the tensor that a variable of `shape` becomes."""
-    if HEADS[0] in rule.shape:
+    if set(HEADS) <= set(rule.shape):  # T5 has heads of other sizes, in another place
         at, hidden = rule.shape.index(HEADS[0]), sizes["hidden_size"]
         merged = shape[at] * shape[at + 1]
         if merged != hidden.value:
