@@ -59,7 +59,7 @@ def drawn(count: int, seed: int, data: bytes) -> list[str]:
         lambda: "".join(source.choices(keys, k=source.randint(1, 4))),
         lambda: "".join(source.choices(every, k=source.randint(1, 8))),
         lambda: source.choice(sentences)[: source.randint(1, 60)],
-        lambda: f"{source.choice('ae.-!0x')}" * source.randint(1, 30),
+        lambda: source.choice("aeil.-!0x") * source.randint(1, 60),  # cuts that are as likely
     )
     return [source.choice(kinds)() for _ in range(count)]
 
