@@ -32,7 +32,7 @@ def embeddings(count: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
     return one.astype(np.float32), other.astype(np.float32)
 
 
-@pytest.mark.parametrize("count", [1, 50, BLOCK + 3])
+@pytest.mark.parametrize("count", [1, 50, BLOCK + 300])
 def test_a_search_finds_what_a_loop_finds(count: int) -> None:
     texts, translations = embeddings(count, 1.2)
     found = search(texts, translations)
