@@ -10,7 +10,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import heat_map
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from hub2hf.errors import ExportError
-from hub2hf.export.about import changeable, files_read, of_ways, read_proof, write_about
+from hub2hf.export.about import changeable, of_ways, read_proof, write_about
 from hub2hf.export.manifest import (
     ABOUT,
     MANIFEST,
@@ -19,6 +19,7 @@ from hub2hf.export.manifest import (
     unknown_files,
 )
 from hub2hf.export.staging import alone
+from hub2hf.export.ways import files_read
 from hub2hf.proof import Proof, Report
 from hub2hf.surfaces import SURFACES
 

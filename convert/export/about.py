@@ -23,10 +23,10 @@ from hub2hf.export.manifest import (
     read_manifest,
 )
 from hub2hf.export.staging import alone
+from hub2hf.export.ways import files_read
 from hub2hf.known_models import KnownModel
 from hub2hf.proof import Proof
 from hub2hf.proof.codec import from_json, to_json
-from hub2hf.surfaces import reads
 
 LEFT_BEHIND = 600  # seconds after which the file of a killed run, half written, is cleared away
 
@@ -72,13 +72,6 @@ def standing(proof: Proof, manifest: Manifest) -> Proof | None:
     if stand == proof.conditions.keys():
         return proof
     return of_ways(proof, stand) if stand else None
-
-
-def files_read(manifest: Manifest, surface: str) -> dict[str, str]:
-    """Return name → SHA-256 of the files that a way of loading reads, without what is said about the model."""
-    return {
-        name: entry["sha256"] for name, entry in manifest.files.items() if name not in ABOUT and reads(surface, name)
-    }
 
 
 def of_ways(proof: Proof, ways: Collection[str]) -> Proof:

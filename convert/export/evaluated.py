@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub2hf.export.manifest import ABOUT, Manifest
-from hub2hf.export.ways import label, plain, template
-from hub2hf.surfaces import reads
+from hub2hf.export.manifest import Manifest
+from hub2hf.export.ways import files_read, label, plain, template
 
 TEMPLATE = "evaluated.md.jinja"
 METRICS = {
@@ -19,11 +18,7 @@ METRICS = {
 
 def standing_evaluations(manifest: Manifest) -> list[Mapping[str, Any]]:
     """Return the evaluations whose files are still there as they were."""
-    return [one for one in manifest.evaluations if one["files"] == _files(manifest, one["way"])]
-
-
-def _files(manifest: Manifest, way: str) -> dict[str, str]:
-    return {name: entry["sha256"] for name, entry in manifest.files.items() if name not in ABOUT and reads(way, name)}
+    return [one for one in manifest.evaluations if one["files"] == files_read(manifest, one["way"])]
 
 
 def evaluation_results(manifest: Manifest) -> list[Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from hub2hf.architectures import MODEL_FILE
 from hub2hf.architectures.words import pooler_of_facts
-from hub2hf.export.manifest import Manifest
+from hub2hf.export.manifest import ABOUT, Manifest
 from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
 from hub2hf.proof.text import join, number
-from hub2hf.surfaces import CPU, SURFACES, Surface, title
+from hub2hf.surfaces import CPU, SURFACES, Surface, reads, title
 from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.servers import SERVERS, Facts
 
@@ -125,3 +125,10 @@ def places(proof: Proof) -> str:
     count = len(proof.languages - {TRAPS})
     traps = " and a set of traps" if TRAPS in proof.languages else ""
     return f"{count} language{'s' if count != 1 else ''}{traps}"
+
+
+def files_read(manifest: Manifest, surface: str) -> dict[str, str]:
+    """Return name → SHA-256 of the files that a way of loading reads, without what is said about the model."""
+    return {
+        name: entry["sha256"] for name, entry in manifest.files.items() if name not in ABOUT and reads(surface, name)
+    }

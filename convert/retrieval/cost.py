@@ -56,7 +56,7 @@ def measured_cost(
     return {
         "way": ways[made],
         "bytes": {"whole": _bytes(exact), "here": _bytes(made)},
-        "speed": _speed({name: both[folder] for name, folder in (("whole", exact), ("here", made))}, ways[made]),
+        "speed": _speed({name: both[folder] for name, folder in (("whole", exact), ("here", made))}),
         "rows": [plain(asdict(row)) for row in rows],
         **({"retrieval": _retrieval(found)} if found else {}),
     }
@@ -99,7 +99,7 @@ def _retrieval(found: Evaluation) -> dict[str, Any]:
     return {name: told[name] for name in ("data", "sha256", "languages")}
 
 
-def _speed(folders: Mapping[str, Candidate], way: str) -> dict[str, float]:
+def _speed(folders: Mapping[str, Candidate]) -> dict[str, float]:
     """Return sentences a second of each folder, on the project's own."""
     texts = [sentence.text for sentence in language_sentences()]
     seconds: dict[str, list[float]] = {name: [] for name in folders}

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from hub2hf.equivalence.translations import TIE
+
 BLOCK: Final = 1024  # rows of the similarities that are held at once
-TIE: Final = 2e-6  # similarities closer than that are one: float32 round-off orders them
 NEIGHBOURS: Final = 4  # of the margin, as in Artetxe and Schwenk, Margin-based Parallel Corpus Mining (ACL 2019)
 NORMAL: Final = 1.959963985  # standard deviations about the mean in which a normal variable lies 95 times in 100
 

@@ -15,6 +15,7 @@ from hub2hf.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
 from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
 
+from .config import common_config, write_json
 from .javascript import TOKENIZER_CONFIG, JavaScript, tokenizer_parts
 from .oniguruma import Oniguruma, normalizer, pre_tokenizer
 from .pieces import piece_files
@@ -52,13 +53,8 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: 
     tokens = special_tokens(text, vocabulary)
     write_tokenizer_json(text, vocabulary, folder / "tokenizer.json")
     write_vocab_txt(vocabulary, folder / "vocab.txt")
-    _write_json(tokenizer_config(text, tokens, inputs), folder / "tokenizer_config.json")
-    _write_json(special_tokens_map(tokens), folder / "special_tokens_map.json")
-
-
-def _write_json(content: dict[str, Any], path: Path) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_json(tokenizer_config(text, tokens, inputs), folder / "tokenizer_config.json")
+    write_json(special_tokens_map(tokens), folder / "special_tokens_map.json")
 
 
 def write_tokenizer_json(text: TextBlueprint, vocabulary: Vocabulary, path: Path) -> None:
@@ -100,7 +96,7 @@ def write_javascript_files(
     pipeline = build_pipeline(text, _never_a_piece(vocabulary), JavaScript())
     whole = {**frame, **tokenizer_parts(pipeline.steps, pipeline.cut)}
     _write_around(vocabulary, json.dumps(whole, indent=2, ensure_ascii=False), folder / "tokenizer.json")
-    _write_json({**tokenizer_config(text, tokens, inputs), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
+    write_json({**tokenizer_config(text, tokens, inputs), **TOKENIZER_CONFIG}, folder / "tokenizer_config.json")
 
 
 def _write_around(vocabulary: Vocabulary, frame: str, path: Path) -> None:
@@ -183,19 +179,9 @@ def _never_a_piece(vocabulary: Container[str]) -> str:
 
 
 def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens, inputs: Sequence[str] = INPUTS) -> dict[str, Any]:
-    """`tokenizer_config.json`.
-
-    `PreTrainedTokenizerFast` is the class that obeys `tokenizer.json` in transformers 4 and 5.
-    `split_special_tokens` makes a literal `[CLS]` in a text plain text, as it is to the graph.
-    """
+    """`tokenizer_config.json`: `common_config`, and what BertTokenizer asks of it."""
     return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": text.pack.max_length,
-        "model_input_names": list(inputs),
-        "padding_side": "right",
-        "truncation_side": "right",
-        "clean_up_tokenization_spaces": False,
-        "split_special_tokens": True,
+        **common_config(text.pack, inputs),
         "do_lower_case": any(isinstance(operation, CaseFold) for operation in text.operations),
         "strip_accents": any(isinstance(operation, Normalize) for operation in text.operations),
         "tokenize_chinese_chars": True,

@@ -10,10 +10,8 @@ r"""A text side that a SentencePiece model cuts, as a `tokenizer.json` of stock 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -38,6 +36,7 @@ from hub2hf.unicode.re2 import parse
 
 from .characters import character_steps, characters_in, characters_of, map_all
 from .charsmaps import charsmap_steps, mapping_of
+from .config import common_config, write_json
 from .engine import RESERVED, CharacterMap
 from .marks import stand_ins
 from .oniguruma import Oniguruma, normalizer
@@ -268,8 +267,8 @@ def piece_files(text: TextBlueprint, rows: int, folder: Path, inputs: Sequence[s
         piece_tokenizer(text, model).to_str(pretty=True) + "\n", encoding="utf-8", newline="\n"
     )
     (folder / text.vocabulary.name).write_bytes(text.vocabulary.read_bytes())
-    _write(_config(text, tokens, inputs), folder / "tokenizer_config.json")
-    _write(tokens, folder / "special_tokens_map.json")
+    write_json({**common_config(text.pack, inputs), **tokens}, folder / "tokenizer_config.json")
+    write_json(tokens, folder / "special_tokens_map.json")
 
 
 def special_tokens(text: TextBlueprint, model: PieceModel) -> dict[str, str]:
@@ -278,21 +277,3 @@ def special_tokens(text: TextBlueprint, model: PieceModel) -> dict[str, str]:
     ends = {"eos_token": end} if start is None else {"cls_token": start, "sep_token": end}
     masks = {role: name for name, role in SPECIAL.items() if name in model.ids}
     return {**ends, "pad_token": pad, "unk_token": model.pieces[model.unknown].text, **masks}
-
-
-def _config(text: TextBlueprint, tokens: dict[str, str], inputs: Sequence[str]) -> dict[str, Any]:
-    """`tokenizer_config.json`; see `files.tokenizer_config`."""
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": text.pack.max_length,
-        "model_input_names": list(inputs),
-        "padding_side": "right",
-        "truncation_side": "right",
-        "clean_up_tokenization_spaces": False,
-        "split_special_tokens": True,
-        **tokens,
-    }
-
-
-def _write(content: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
