@@ -110,12 +110,12 @@ def conversion(model: Path, rounds: int) -> dict[str, Any]:
 PHASES = {
     "read the graph": "hub2hf.savedmodel:SavedModel.open",
     "blueprint, proved on probes": "hub2hf.blueprint:read_blueprint",
-    "tokenizer proved on probes": "hub2hf.export.folder:prove_tokenizer",
-    "vocabulary and tokenizer files": "hub2hf.export.folder:tokenizer_files",
-    "weights, beside these: read, check CRC32C, transpose, hash, write": "hub2hf.export.ahead:write_safetensors",
-    "waiting for the weights": "hub2hf.export.ahead:WeightsAhead.finish",
-    "card and manifest": "hub2hf.export.about:write_about",
-    "fsync of every file": "hub2hf.export.staging:_sync",
+    "tokenizer proved on probes": "hub2hf.folder.write:prove_tokenizer",
+    "vocabulary and tokenizer files": "hub2hf.folder.write:tokenizer_files",
+    "weights, beside these: read, check CRC32C, transpose, hash, write": "hub2hf.folder.ahead:write_safetensors",
+    "waiting for the weights": "hub2hf.folder.ahead:WeightsAhead.finish",
+    "card and manifest": "hub2hf.folder.about:write_about",
+    "fsync of every file": "hub2hf.folder.staging:_sync",
 }
 
 

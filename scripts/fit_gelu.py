@@ -1,4 +1,4 @@
-"""Fit the constants of `convert/export/sentence_transformers.py`: the tanh form of GELU as a sum of scaled erf forms.
+"""Fit the constants of `convert/folder/sentence_transformers.py`: the tanh form of GELU as a sum of scaled erf forms.
 
 Run: python scripts/fit_gelu.py
 Both forms are x/2 plus an even function, so only x >= 0 matters, and the scaled slopes must sum to 1 for the x/2.

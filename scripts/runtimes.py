@@ -13,9 +13,9 @@ from pathlib import Path
 
 import hub2hf
 from hub2hf.errors import Hub2HFError
-from hub2hf.export.about import read_proof
-from hub2hf.export.manifest import read_manifest
-from hub2hf.export.ways import ways_table
+from hub2hf.folder.about import read_proof
+from hub2hf.folder.manifest import read_manifest
+from hub2hf.folder.ways import ways_table
 from hub2hf.surfaces import CPU, SURFACES
 
 GOLDEN = Path(__file__).resolve().parents[1] / "convert" / "models" / "lealla-mini.golden.safetensors"

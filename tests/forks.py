@@ -69,7 +69,7 @@ class Forks:
 def serve() -> None:
     """Fork for each line, wait for the child, and tell its exit code. A child returns, and ends as any program does."""
     import hub2hf.cli
-    import hub2hf.export.about
+    import hub2hf.folder.about
     import hub2hf.hub.push  # noqa: F401
 
     sleep = time.sleep

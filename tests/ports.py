@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from references import VOCABULARY
 
-from hub2hf.export.weights import write_arrays
+from hub2hf.folder.weights import write_arrays
 
 # What transformers 4 wrote beside `vocab.txt`, and what 5 writes; the best-known port has no `model_max_length`.
 TOKENIZER_4 = {

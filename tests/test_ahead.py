@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from references import EMBEDDED
-from test_export import contents
+from test_folder import contents
 
 import hub2hf
 from hub2hf.architectures import ARCHITECTURES, Architecture
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.errors import GraphError, MappingError
-from hub2hf.export import ahead, folder
+from hub2hf.folder import ahead, write
 from hub2hf.state_dict import Mapped, pair
 
 
@@ -33,7 +33,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(module, name, wrapper)
 
     noted(ahead, "write_safetensors")
-    noted(folder, "prove_tokenizer")
+    noted(write, "prove_tokenizer")
     return done
 
 
@@ -65,7 +65,7 @@ def test_a_refusal_stops_them_and_leaves_nothing(tmp_path: Path, monkeypatch: py
     def refuse(blueprint: object) -> None:
         raise GraphError("Other ids.", "Report it.")
 
-    monkeypatch.setattr(folder, "prove_tokenizer", refuse)
+    monkeypatch.setattr(write, "prove_tokenizer", refuse)
     with pytest.raises(GraphError, match="Other ids"):
         hub2hf.convert(EMBEDDED, tmp_path / "out")
     assert not list(tmp_path.iterdir())

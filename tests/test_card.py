@@ -19,10 +19,10 @@ from references import EMBEDDED, GOLDEN, Reference
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
-from hub2hf.export import card
-from hub2hf.export.about import read_proof
-from hub2hf.export.card import render_card
-from hub2hf.export.manifest import read_manifest
+from hub2hf.folder import card
+from hub2hf.folder.about import read_proof
+from hub2hf.folder.card import render_card
+from hub2hf.folder.manifest import read_manifest
 from hub2hf.known_models import find_model
 from hub2hf.proof import Cause
 from hub2hf.proof.text import number

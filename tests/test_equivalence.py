@@ -16,7 +16,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 from hub2hf.equivalence.tolerances import load_tolerances
-from hub2hf.export.manifest import read_manifest
+from hub2hf.folder.manifest import read_manifest
 from hub2hf.sources import recording_of
 from hub2hf.surfaces import applying, embed
 

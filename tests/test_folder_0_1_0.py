@@ -17,9 +17,9 @@ from references import GOLDEN, ROOT
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
-from hub2hf.export.about import read_proof
-from hub2hf.export.files import hash_file
-from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, PROOF, VERSION, read_manifest
+from hub2hf.folder.about import read_proof
+from hub2hf.folder.files import hash_file
+from hub2hf.folder.manifest import ABOUT, CARD, MANIFEST, PROOF, VERSION, read_manifest
 from hub2hf.hub.plan import check_folder
 from hub2hf.proof.codec import FORMAT, from_json
 from hub2hf.surfaces import RENAMED

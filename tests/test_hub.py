@@ -17,8 +17,8 @@ from hub_server import Fault, HubServer
 from references import GOLDEN
 
 import hub2hf
-from hub2hf.export.about import read_proof, write_about
-from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.folder.about import read_proof, write_about
+from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.hub.plan import unproved
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2

@@ -15,7 +15,7 @@ import pytest
 from huggingface_hub import get_session
 
 from hub2hf.errors import ExportError, HubError
-from hub2hf.export.manifest import MANIFEST, listed, read_manifest
+from hub2hf.folder.manifest import MANIFEST, listed, read_manifest
 from hub2hf.hub import client
 from hub2hf.hub.plan import check_folder, check_names, plan
 from hub2hf.hub.push import _additions

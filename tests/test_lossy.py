@@ -22,7 +22,7 @@ from hub2hf.architectures.base import Architecture
 from hub2hf.equivalence.sentences import Sentence, language_sentences
 from hub2hf.equivalence.translations import translations_found
 from hub2hf.errors import ExportError
-from hub2hf.export.manifest import problems, read_manifest
+from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
 from hub2hf.onnx import write_onnx
 from hub2hf.onnx.graph import Graph

@@ -12,7 +12,7 @@ from mutants import KILLED, STALE, SURVIVED, Fault, load_faults, outcomes, plant
 from references import ROOT
 
 FAULTS = load_faults()
-ROOMS = {"architectures", "blueprint", "command", "corpora", "equivalence", "export", "hub", "interpreter"} | {
+ROOMS = {"architectures", "blueprint", "command", "corpora", "equivalence", "folder", "hub", "interpreter"} | {
     *(
         "onnx",
         "opened",

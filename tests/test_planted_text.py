@@ -18,8 +18,8 @@ import hub2hf
 from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
 from hub2hf.errors import GraphError
-from hub2hf.export import tokenizer_proof
-from hub2hf.export.tokenizer_proof import prove_tokenizer
+from hub2hf.folder import tokenizer_proof
+from hub2hf.folder.tokenizer_proof import prove_tokenizer
 from hub2hf.tokenizer import pipeline
 from hub2hf.tokenizer.oniguruma import Oniguruma
 

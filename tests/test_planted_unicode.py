@@ -22,8 +22,8 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
 )
 from hub2hf.errors import GraphError
-from hub2hf.export.agreement import prove_tables
-from hub2hf.export.tokenizer_proof import prove_tokenizer
+from hub2hf.folder.agreement import prove_tables
+from hub2hf.folder.tokenizer_proof import prove_tokenizer
 from hub2hf.unicode import automaton, folding, re2, tables
 from hub2hf.unicode.codepoints import CodePoints
 

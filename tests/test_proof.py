@@ -14,10 +14,10 @@ import pytest
 from hub2hf.equivalence.adding import joined
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError
-from hub2hf.export.about import about_files, read_proof
-from hub2hf.export.files import hash_file
-from hub2hf.export.manifest import CARD, MANIFEST, PROOF, VERSION, Manifest, problems, read_manifest, unknown_files
-from hub2hf.export.ways import files_read
+from hub2hf.folder.about import about_files, read_proof
+from hub2hf.folder.files import hash_file
+from hub2hf.folder.manifest import CARD, MANIFEST, PROOF, VERSION, Manifest, problems, read_manifest, unknown_files
+from hub2hf.folder.ways import files_read
 from hub2hf.hub.plan import unproved
 from hub2hf.known_models import find_model
 from hub2hf.proof import EXACT, TIGHT, TRAPS, Cause, Conditions, Failure, Proof, Row

@@ -16,8 +16,8 @@ from references import EMBEDDED
 import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import SourceError
-from hub2hf.export.card import render_card
-from hub2hf.export.manifest import problems, read_manifest
+from hub2hf.folder.card import render_card
+from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.retrieval.metrics import BLOCK, changed, interval, mining, search
 from hub2hf.retrieval.pairs import read_pairs
 

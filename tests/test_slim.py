@@ -20,7 +20,7 @@ from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, SplitScri
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
-from hub2hf.export.manifest import problems, read_manifest
+from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
 from hub2hf.onnx.weights import whole_rows
 from hub2hf.slimming.alphabet import alphabet_of_languages, letters

@@ -19,7 +19,7 @@ from hub2hf.equivalence.reports import summary
 from hub2hf.equivalence.sentences import Distinct, Sentence
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
-from hub2hf.export.weights import write_arrays
+from hub2hf.folder.weights import write_arrays
 from hub2hf.proof import Report
 from hub2hf.savedmodel import SavedModel
 from hub2hf.sources import recording_of

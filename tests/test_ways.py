@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hub2hf.export.about import of_ways, read_proof
-from hub2hf.export.manifest import Manifest, read_manifest
-from hub2hf.export.ways import ways_table
+from hub2hf.folder.about import of_ways, read_proof
+from hub2hf.folder.manifest import Manifest, read_manifest
+from hub2hf.folder.ways import ways_table
 from hub2hf.proof import Proof
 from hub2hf.surfaces import CPU, SURFACES
 from hub2hf.surfaces.servers import SERVERS, Facts

@@ -47,7 +47,7 @@ def run(
             runtime=runtime,
             progress=progress,
         )
-    from hub2hf.export.files import write_whole
+    from hub2hf.folder.files import write_whole
     from hub2hf.retrieval.adding import add_evaluation
     from hub2hf.retrieval.plot import plot as draw
 

@@ -67,7 +67,7 @@ def run(
 
 
 def _print(made: verbs.Slim) -> None:
-    from hub2hf.export.lossy import rows_of
+    from hub2hf.folder.lossy import rows_of
     from hub2hf.proof.summary import losses
 
     pieces = made.kept + made.dropped

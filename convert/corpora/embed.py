@@ -18,7 +18,7 @@ from hub2hf.corpora.reading import joined, scanned
 from hub2hf.corpora.work import Chunk, Target, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
-from hub2hf.export.manifest import MANIFEST, read_manifest
+from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.surfaces import CPU
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed

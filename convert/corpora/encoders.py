@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from hub2hf.errors import SourceError
-from hub2hf.export.files import files_in, hash_files
-from hub2hf.export.manifest import ABOUT, MANIFEST
+from hub2hf.folder.files import files_in, hash_files
+from hub2hf.folder.manifest import ABOUT, MANIFEST
 from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
 from hub2hf.surfaces.onnxruntime import Session
 from hub2hf.surfaces.padded import padded

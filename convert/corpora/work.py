@@ -19,7 +19,7 @@ from typing import Any, Final
 from hub2hf.corpora.places import PARQUET, SUFFIXES, form_of, located, pyarrow, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
-from hub2hf.export.files import as_text
+from hub2hf.folder.files import as_text
 from hub2hf.locks import held
 
 VERSION: Final = 1

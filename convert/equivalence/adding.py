@@ -10,16 +10,16 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import heat_map
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from hub2hf.errors import ExportError
-from hub2hf.export.about import changeable, of_ways, read_proof, write_about
-from hub2hf.export.manifest import (
+from hub2hf.folder.about import changeable, of_ways, read_proof, write_about
+from hub2hf.folder.manifest import (
     ABOUT,
     MANIFEST,
     Manifest,
     check_unchanged,
     unknown_files,
 )
-from hub2hf.export.staging import alone
-from hub2hf.export.ways import files_read
+from hub2hf.folder.staging import alone
+from hub2hf.folder.ways import files_read
 from hub2hf.proof import Proof, Report
 from hub2hf.surfaces import SURFACES
 

@@ -14,8 +14,8 @@ from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.architectures.head import HEAD
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import SourceError
-from hub2hf.export.files import files_in
-from hub2hf.export.manifest import MANIFEST, Manifest, read_manifest
+from hub2hf.folder.files import files_in
+from hub2hf.folder.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.scope import Scope

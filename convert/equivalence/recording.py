@@ -18,7 +18,7 @@ import numpy as np
 
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.errors import ExportError, SourceError
-from hub2hf.export.files import write_whole
+from hub2hf.folder.files import write_whole
 
 FORMAT = "hub2hf recording 1"
 METADATA = "recording"

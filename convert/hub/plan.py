@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, HubError, pasted
-from hub2hf.export.about import about_files, read_proof
-from hub2hf.export.files import hash_bytes, hash_file
-from hub2hf.export.manifest import ABOUT, CARD, MANIFEST, Manifest, links, listed, problems, read_manifest
+from hub2hf.folder.about import about_files, read_proof
+from hub2hf.folder.files import hash_bytes, hash_file
+from hub2hf.folder.manifest import ABOUT, CARD, MANIFEST, Manifest, links, listed, problems, read_manifest
 from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, text_of
 from hub2hf.hub.result import FileChange

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub2hf.errors import ExportError, HubError
-from hub2hf.export.about import store_about
-from hub2hf.export.manifest import MANIFEST
+from hub2hf.folder.about import store_about
+from hub2hf.folder.manifest import MANIFEST
 from hub2hf.hub.client import bounded, connect, patiently
 from hub2hf.hub.plan import Plan, Ready, check_folder, check_names, plan
 from hub2hf.hub.repository import MAIN, Repository, holds, read_files, size_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub2hf.export.manifest import CARD
+from hub2hf.folder.manifest import CARD
 from hub2hf.hub.result import FileChange
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import Any, Final
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.head import HEAD, dense_key
 from hub2hf.errors import ExportError
-from hub2hf.export.about import changeable, read_proof, write_about
-from hub2hf.export.files import write_pieces
-from hub2hf.export.manifest import check_unchanged
-from hub2hf.export.staging import alone
+from hub2hf.folder.about import changeable, read_proof, write_about
+from hub2hf.folder.files import write_pieces
+from hub2hf.folder.manifest import check_unchanged
+from hub2hf.folder.staging import alone
 from hub2hf.onnx.graph import Graph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info

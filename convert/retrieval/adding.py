@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hub2hf.corpora.encoders import default_runtime, surface_of
-from hub2hf.export.about import changeable, read_proof, write_about
-from hub2hf.export.manifest import check_unchanged
-from hub2hf.export.ways import files_read
+from hub2hf.folder.about import changeable, read_proof, write_about
+from hub2hf.folder.manifest import check_unchanged
+from hub2hf.folder.ways import files_read
 from hub2hf.retrieval.evaluate import Evaluation
 
 

@@ -15,8 +15,8 @@ from hub2hf.equivalence.sentences import language_sentences, trap_sentences
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.equivalence.verify import Verification
 from hub2hf.errors import ExportError
-from hub2hf.export.files import files_in
-from hub2hf.export.manifest import ABOUT
+from hub2hf.folder.files import files_in
+from hub2hf.folder.manifest import ABOUT
 from hub2hf.proof import Row
 from hub2hf.proof.codec import plain
 from hub2hf.proof.limits import Limits

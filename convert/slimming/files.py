@@ -14,9 +14,9 @@ import numpy as np
 from hub2hf.architectures import MODEL_FILE, architecture_of_facts
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
-from hub2hf.export.files import write_json, write_pieces
-from hub2hf.export.manifest import ABOUT, Manifest
-from hub2hf.export.weights import DTYPES, safetensors_header
+from hub2hf.folder.files import write_json, write_pieces
+from hub2hf.folder.manifest import ABOUT, Manifest
+from hub2hf.folder.weights import DTYPES, safetensors_header
 from hub2hf.onnx import FILES, FOLDER, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
 from hub2hf.onnx.weights import Weights

@@ -10,10 +10,10 @@ from typing import Any
 
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
-from hub2hf.export.about import write_about
-from hub2hf.export.files import hash_file, hash_files
-from hub2hf.export.manifest import Manifest, check_unchanged, read_manifest
-from hub2hf.export.staging import check_free, staged
+from hub2hf.folder.about import write_about
+from hub2hf.folder.files import hash_file, hash_files
+from hub2hf.folder.manifest import Manifest, check_unchanged, read_manifest
+from hub2hf.folder.staging import check_free, staged
 from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version, letters

@@ -10,7 +10,7 @@ from typing import Final
 
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
-from hub2hf.export.manifest import Manifest
+from hub2hf.folder.manifest import Manifest
 from hub2hf.slimming.guarantee import characters_of_words
 from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.web.rules import text_of

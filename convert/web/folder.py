@@ -22,10 +22,10 @@ from hub2hf.blueprint.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted
-from hub2hf.export.files import hash_files, write_json
-from hub2hf.export.manifest import MANIFEST, check_unchanged, read_manifest
-from hub2hf.export.staging import check_free, staged
-from hub2hf.export.tokenizer_proof import points, words_of
+from hub2hf.folder.files import hash_files, write_json
+from hub2hf.folder.manifest import MANIFEST, check_unchanged, read_manifest
+from hub2hf.folder.staging import check_free, staged
+from hub2hf.folder.tokenizer_proof import points, words_of
 from hub2hf.tokenizer import read_vocabulary, write_javascript_files
 from hub2hf.web.rules import check_by_words, text_of
 from hub2hf.web.words import words_in_javascript

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from hub2hf.blueprint.text import SentencePiece, TextBlueprint, TextOperation
 from hub2hf.errors import ExportError
-from hub2hf.export.manifest import MANIFEST
+from hub2hf.folder.manifest import MANIFEST
 
 PIECES = SentencePiece.__name__
 

@@ -12,7 +12,7 @@ from sources_fixtures import packed
 
 import hub2hf
 from hub2hf.errors import ExportError
-from hub2hf.export.manifest import read_manifest
+from hub2hf.folder.manifest import read_manifest
 
 TOML = """\
 title = "Fetched"

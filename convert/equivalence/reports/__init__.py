@@ -12,7 +12,7 @@ from hub2hf.equivalence.reports.page import report_html
 from hub2hf.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
 from hub2hf.equivalence.reports.terminal import print_report
 from hub2hf.errors import ExportError
-from hub2hf.export.files import make_folder, write_whole
+from hub2hf.folder.files import make_folder, write_whole
 from hub2hf.proof import Report
 from hub2hf.proof.summary import summary
 

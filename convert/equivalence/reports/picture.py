@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hub2hf.equivalence.reports.scale import DIFFERS, NO_NUMBER, STEPS, step
 from hub2hf.errors import ExportError
-from hub2hf.export.files import write_whole
 from hub2hf.extras import install
+from hub2hf.folder.files import write_whole
 from hub2hf.proof import Report, Row
 from hub2hf.proof.summary import grid, summary
 from hub2hf.proof.text import ASCII, number, printable

@@ -10,10 +10,10 @@ from typing import Any
 from hub2hf.architectures import MODEL_FILE, NOTICE, architecture_of_facts
 from hub2hf.architectures.words import words_of_facts
 from hub2hf.errors import ExportError
-from hub2hf.export.evaluated import evaluated_tables, evaluation_results
-from hub2hf.export.lossy import lossy_table, lossy_words
-from hub2hf.export.manifest import MANIFEST, PICTURE, PROOF, Manifest
-from hub2hf.export.ways import label, places, plain, template, ways_table
+from hub2hf.folder.evaluated import evaluated_tables, evaluation_results
+from hub2hf.folder.lossy import lossy_table, lossy_words
+from hub2hf.folder.manifest import MANIFEST, PICTURE, PROOF, Manifest
+from hub2hf.folder.ways import label, places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
 from hub2hf.proof.summary import differing, explanation, grid, verdict

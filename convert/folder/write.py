@@ -10,12 +10,12 @@ from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.export.ahead import Progress, WeightsAhead
-from hub2hf.export.files import hash_file, hash_files, write_json
-from hub2hf.export.manifest import Manifest
-from hub2hf.export.sentence_transformers import write_modules
-from hub2hf.export.staging import staged
-from hub2hf.export.tokenizer_proof import prove_tokenizer
+from hub2hf.folder.ahead import Progress, WeightsAhead
+from hub2hf.folder.files import hash_file, hash_files, write_json
+from hub2hf.folder.manifest import Manifest
+from hub2hf.folder.sentence_transformers import write_modules
+from hub2hf.folder.staging import staged
+from hub2hf.folder.tokenizer_proof import prove_tokenizer
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.known_models import KnownModel, recognised
 from hub2hf.opened import Source
@@ -60,7 +60,7 @@ def write_folder(
         prove_tokenizer(blueprint)
         _write_files(source.model, blueprint, work)
         hashed = {WEIGHTS: weights.finish(blueprint.encoder)}
-        from hub2hf.export.about import write_about  # only now: beside the proof it would add to the memory at its peak
+        from hub2hf.folder.about import write_about  # only now: beside the proof it would add to the memory at its peak
 
         for addition in also:
             hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}

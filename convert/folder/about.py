@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hub2hf.errors import ExportError, pasted
-from hub2hf.export.card import render_card
-from hub2hf.export.files import as_text, hash_bytes, hash_file, write_whole
-from hub2hf.export.manifest import (
+from hub2hf.folder.card import render_card
+from hub2hf.folder.files import as_text, hash_bytes, hash_file, write_whole
+from hub2hf.folder.manifest import (
     ABOUT,
     CARD,
     MANIFEST,
@@ -22,8 +22,8 @@ from hub2hf.export.manifest import (
     links,
     read_manifest,
 )
-from hub2hf.export.staging import alone
-from hub2hf.export.ways import files_read
+from hub2hf.folder.staging import alone
+from hub2hf.folder.ways import files_read
 from hub2hf.known_models import KnownModel
 from hub2hf.proof import Proof
 from hub2hf.proof.codec import from_json, to_json

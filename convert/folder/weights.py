@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.errors import MappingError
-from hub2hf.export.files import write_pieces
+from hub2hf.folder.files import write_pieces
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hub2hf.errors import ExportError
-from hub2hf.export.files import as_text, files_in, hash_file
 from hub2hf.extras import upgrade
+from hub2hf.folder.files import as_text, files_in, hash_file
 from hub2hf.known_models import KnownModel
 
 MANIFEST = "hub2hf.json"

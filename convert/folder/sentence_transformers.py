@@ -18,8 +18,8 @@ from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import pooling_mode
 from hub2hf.blueprint.text import Pack
-from hub2hf.export.files import write_json
-from hub2hf.export.weights import write_arrays
+from hub2hf.folder.files import write_json
+from hub2hf.folder.weights import write_arrays
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import tensor_of
 

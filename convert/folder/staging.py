@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 
 from hub2hf.errors import ExportError
-from hub2hf.export.manifest import ABOUT, MANIFEST, read_manifest
+from hub2hf.folder.manifest import ABOUT, MANIFEST, read_manifest
 from hub2hf.locks import held
 
 OLD, LOCK = "-old", ".lock"

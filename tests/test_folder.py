@@ -24,8 +24,8 @@ from hub2hf.architectures import MODEL_FILE, NOTICE
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.errors import CheckpointError, ExportError, MappingError
-from hub2hf.export.sentence_transformers import COEFFICIENTS, SCALES
-from hub2hf.export.weights import write_arrays, write_safetensors
+from hub2hf.folder.sentence_transformers import COEFFICIENTS, SCALES
+from hub2hf.folder.weights import write_arrays, write_safetensors
 from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.values import Stored, Values
 from hub2hf.state_dict import COPY, Mapped
@@ -250,7 +250,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path, damaged: P
 
 
 def test_the_work_of_another_living_run_is_left_alone(tmp_path: Path) -> None:
-    from hub2hf.export.staging import staged
+    from hub2hf.folder.staging import staged
 
     with staged(tmp_path / "out", force=True) as other:
         hub2hf.convert(EMBEDDED, tmp_path / "out")

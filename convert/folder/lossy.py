@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub2hf.export.ways import label, plain, template
+from hub2hf.folder.ways import label, plain, template
 from hub2hf.proof import TRAPS, Row
 from hub2hf.proof.codec import read_row
 from hub2hf.proof.summary import losses

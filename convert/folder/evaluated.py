@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub2hf.export.manifest import Manifest
-from hub2hf.export.ways import files_read, label, plain, template
+from hub2hf.folder.manifest import Manifest
+from hub2hf.folder.ways import files_read, label, plain, template
 
 TEMPLATE = "evaluated.md.jinja"
 METRICS = {

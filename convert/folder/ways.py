@@ -8,7 +8,7 @@ from typing import Any
 
 from hub2hf.architectures import MODEL_FILE
 from hub2hf.architectures.words import pooler_of_facts
-from hub2hf.export.manifest import ABOUT, Manifest
+from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
 from hub2hf.proof.text import join, number
@@ -25,7 +25,7 @@ def template(name: str) -> Any:
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     environment.filters["number"] = number
-    return environment.from_string(resources.files("hub2hf.export").joinpath(name).read_text("utf-8"))
+    return environment.from_string(resources.files("hub2hf.folder").joinpath(name).read_text("utf-8"))
 
 
 def ways_table(manifest: Manifest, proof: Proof | None) -> str:

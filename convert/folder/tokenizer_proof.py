@@ -7,8 +7,8 @@ from tokenizers import Tokenizer
 from hub2hf import limits
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.errors import GraphError
-from hub2hf.export.agreement import prove_tables
-from hub2hf.export.piece_proof import prove_pieces
+from hub2hf.folder.agreement import prove_tables
+from hub2hf.folder.piece_proof import prove_pieces
 from hub2hf.tokenizer import probe_tokenizer
 
 

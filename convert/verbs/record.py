@@ -1,0 +1,60 @@
+"""The verb `record`: what TensorFlow makes of sentences, for machines without it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hub2hf.errors import SourceError
+
+if TYPE_CHECKING:
+    from hub2hf.opened import Source
+    from hub2hf.verbs import Progress
+
+
+def record(
+    source: str | Path | Source,
+    file: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
+    languages: Collection[str] = (),
+    sentences: str | Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> int:
+    """Record what TensorFlow makes of the sentences, for `verify` on machines without TensorFlow.
+
+    Args:
+        source: as for `inspect`.
+        file: the recording to write, a safetensors file.
+        preprocessor, vocab, output: as for `inspect`.
+        languages: only these; all 109 and the traps by default.
+        sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
+        progress: called with (sentences recorded so far, sentences in all or None).
+
+    Returns:
+        How many sentences were recorded.
+
+    Raises:
+        Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
+    """
+    from hub2hf.equivalence import reference
+    from hub2hf.equivalence.recording import check_writable, join
+    from hub2hf.equivalence.sentences import chosen_sentences, chunked, count_sentences
+    from hub2hf.opened import Source
+
+    check_writable(Path(file))
+    parts = []
+    total, done = count_sentences(languages, sentences), 0
+    with reference(Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)) as graph:
+        for chunk in chunked(chosen_sentences(languages, sentences)):
+            parts.append(graph.record(chunk))
+            done += len(chunk)
+            progress(done, total)
+    if not parts:
+        raise SourceError("There are no sentences to record.", "Check the languages and the file of sentences.")
+    whole = join(parts)
+    whole.save(Path(file))
+    return len(whole.sentences)

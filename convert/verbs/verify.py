@@ -1,0 +1,116 @@
+"""The verb `verify`: a folder is proved, or refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hub2hf.errors import SourceError
+
+if TYPE_CHECKING:
+    from hub2hf.opened import Source
+    from hub2hf.proof import Report
+    from hub2hf.verbs import Progress
+
+
+def verify(
+    source: str | Path | Source | None,
+    candidate: str | Path,
+    *,
+    preprocessor: str | Path | None = None,
+    vocab: str | Path | None = None,
+    output: str = "",
+    golden: str | Path | None = None,
+    languages: Collection[str] = (),
+    sentences: str | Path | None = None,
+    text: str = "text",
+    sample: int | None = None,
+    seed: int = 0,
+    surfaces: Sequence[str] = (),
+    device: str = "cpu",
+    tolerances: str | Path | None = None,
+    add_proof: bool = True,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Prove, or refute, that a Hugging Face folder gives the embeddings of a SavedModel.
+
+    Args:
+        source: as for `inspect`; TensorFlow runs it now. None with `golden`.
+        candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
+        preprocessor, vocab: as for `inspect`; not with `golden`.
+        output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
+        golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
+        languages: only these; all 109 and the traps by default.
+        sentences: a file of your own, as for `record`, or a corpus in Parquet or JSON lines, as `embed` takes it, with its
+            languages in a column `language` or `lang`; not with `golden`, which has its sentences.
+        text: the column of texts of a corpus.
+        sample: how many sentences to draw of it, evenly of its languages; `note` of the report says how far that reaches.
+        seed: of the drawing.
+        surfaces: ways of loading, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
+        device: where they compute: cpu, cuda, mps. On another than the processor each is a way of its own.
+        tolerances: a TOML file of the form of `configs/tolerances.toml`.
+        add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
+            tolerances are the project's own; `note` of the report says what was done.
+        progress: called with (sentences compared so far, sentences in all or None).
+
+    Raises:
+        Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
+    """
+    from hub2hf.corpora.sentences import Corpus, Sample, is_corpus
+    from hub2hf.equivalence import adding, reference, require_tensorflow
+    from hub2hf.equivalence.candidate import Candidate
+    from hub2hf.equivalence.recording import Recording
+    from hub2hf.equivalence.sentences import Sentences, check_languages, chosen_sentences, count_sentences
+    from hub2hf.equivalence.tolerances import load_tolerances
+    from hub2hf.equivalence.verify import Witness
+    from hub2hf.equivalence.verify import verify as hold
+    from hub2hf.opened import Source
+
+    allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
+    loaded = Candidate.find(candidate, surfaces, device)
+    recording = None
+    if golden is not None:
+        if sentences is not None or sample is not None:
+            raise SourceError("A recording has its own sentences.", "Leave out golden, or sentences and sample.")
+        if preprocessor is not None or vocab is not None:
+            raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
+        if output:
+            raise SourceError("A recording is of one output.", "Leave out either golden or output.")
+        recording = Recording.load(Path(golden))
+        check_languages(languages, recording.sentences)
+        loaded.check_source(recording.fingerprint, str(golden))
+        witness, named = Witness.recorded(recording, languages), str(golden)
+        total: int | None = sum(not languages or s.language in languages for s in recording.sentences)
+        report = hold(witness, loaded, allowed, named=named, progress=_adding_up(progress, total))
+    elif source is not None:
+        given: Sentences | None = Corpus(str(sentences), text) if sentences and is_corpus(sentences) else sentences
+        drawn = Sample(partial(chosen_sentences, languages, given), sample, seed) if sample is not None else None
+        given = drawn or given
+        total = count_sentences(languages, given)
+        require_tensorflow()
+        found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
+        with reference(found.read_for(loaded.made_from)) as graph:
+            witness = Witness.live(graph, chosen_sentences(languages, given))
+            report = hold(witness, loaded, allowed, named=found.name, progress=_adding_up(progress, total))
+        if drawn is not None:
+            return replace(report, note=drawn.reach())
+    else:
+        raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
+    if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
+        return report
+    return replace(report, note=adding.add_proof(loaded.folder, report))
+
+
+def _adding_up(progress: Progress, total: int | None) -> Callable[[int], None]:
+    """Return what takes the number of those just done, and tells `progress` of all."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return add
