@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from hub2hf.errors import ExportError
 from hub2hf.onnx.graph import IR_VERSION, OPSET, Graph, Initializer
 from hub2hf.onnx.messages import DATA_TYPES, EXTERNAL, new
@@ -121,7 +123,7 @@ def _numbers(item: Initializer) -> Iterator[bytes]:
     left = item.nbytes
     for piece in item.pieces():
         left -= piece.nbytes
-        yield piece.astype(piece.dtype.newbyteorder("<"), copy=False).tobytes()
+        yield np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).view(np.uint8).data
     if left:
         raise ExportError(
             f"The weights of '{item.name}' are not as many as its shape says.", "Convert the model again."

@@ -28,7 +28,10 @@ class Padded(Loaded):
 
     Attributes:
         tokenizer: cuts at the length that the folder states.
+        batch: how many texts of like length the model gets at once.
     """
+
+    batch: int = BATCH
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
@@ -40,7 +43,7 @@ class Padded(Loaded):
         """Return ids and unit embeddings of `texts`."""
         rows = self.ids(texts)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        batches = [order[start : start + self.batch] for start in range(0, len(order), self.batch)]
         found = np.concatenate([self.run(padded([rows[i] for i in batch])) for batch in batches])
         return Embedded(rows, unit(found[np.argsort(order)]))
 
