@@ -166,7 +166,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.0")
 
 
-def _written(path: Path, pieces: Iterator[bytes]) -> dict[str, Any]:
+def _written(path: Path, pieces: Iterator[bytes | memoryview]) -> dict[str, Any]:
     """Write a file over what a killed run left, bring it to the disk, and return its size and SHA-256."""
     path.unlink(missing_ok=True)
     entry = write_pieces(path, pieces)

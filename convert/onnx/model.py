@@ -67,7 +67,7 @@ class Model:
         fields = sum(len(self._field(item)) + self._inside(item) for item in self._initializers)
         return len(self._nodes) + fields
 
-    def model_pieces(self) -> Iterator[bytes]:
+    def model_pieces(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes of the model file.
 
         Raises:
@@ -79,7 +79,7 @@ class Model:
             if item.name not in self._offsets:
                 yield from _numbers(item)
 
-    def data_pieces(self) -> Iterator[bytes]:
+    def data_pieces(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes of the file with the weights.
 
         Raises:
@@ -118,7 +118,7 @@ def _laid_out(initializers: Sequence[Initializer]) -> dict[str, int]:
     return offsets
 
 
-def _numbers(item: Initializer) -> Iterator[bytes]:
+def _numbers(item: Initializer) -> Iterator[bytes | memoryview]:
     """Yield the numbers of an initializer, little-endian: as many as its field says, or what follows would not be found."""
     left = item.nbytes
     for piece in item.pieces():
