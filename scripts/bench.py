@@ -29,10 +29,10 @@ CACHE = ROOT / ".cache"
 WORK = CACHE / "bench"
 MEGABYTE = 1_000_000
 
-# Name → what scripts/build_reference_model.py is given.
+# Name → family and size, as scripts/build.py is given them.
 MODELS = {
-    "lealla-large": ("--size", "large"),
-    "labse": ("--family", "bert-tf2", "--size", "labse"),
+    "lealla-large": ("lealla", "large"),
+    "labse": ("bert-tf2", "labse"),
 }
 
 # What the project promises: ratios of the medians, and bytes at most.
@@ -69,9 +69,10 @@ def reference_model(name: str = "lealla-large") -> Path:
     if not model.is_dir():
         vocabulary = fetch_vocabulary()
         print(f"building a SavedModel of the size of {name} …", file=sys.stderr)
-        builder = ROOT / "scripts" / "build_reference_model.py"
+        builder = ROOT / "scripts" / "build.py"
         part = model.with_suffix(".part")
-        run([sys.executable, builder, part, *MODELS[name], "--vocabulary", vocabulary, "--force"])
+        family, size = MODELS[name]
+        run([sys.executable, builder, family, part, "--size", size, "--vocabulary", vocabulary, "--force"])
         part.rename(model)
     return model
 
@@ -236,8 +237,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", choices=MODELS, default=DEFAULT)
     parser.add_argument("--json", type=Path, default=CACHE / "bench.json")
+    parser.add_argument(
+        "--only-build", action="store_true", help="build the SavedModel to convert, and measure nothing"
+    )
     arguments = parser.parse_args()
     model = reference_model(arguments.model)
+    if arguments.only_build:
+        return 0
     times = conversion(model, arguments.rounds)
     rates = tokenizers(model, arguments.rounds)
     result = {

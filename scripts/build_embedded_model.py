@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-import build_reference_model as reference
+from builders import lealla as reference
 
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import demo_sentences, language_sentences, trap_sentences

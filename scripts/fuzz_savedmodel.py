@@ -28,9 +28,9 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from crafted_models import CRAFTED
-from crafted_models import make as make_crafted
-from hostile_models import BASE, FAMILIES, make
+from builders.crafted import CRAFTED
+from builders.crafted import make as make_crafted
+from builders.hostile import BASE, FAMILIES, make
 
 import hub2hf
 from hub2hf.errors import Hub2HFError

@@ -29,9 +29,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from builders.javascript import LIBRARIES, javascript_side
+from builders.oracles import RULES, Ids, graph_ids, graph_text
 from fetch_vocabulary import fetch_vocabulary
-from javascript_side import LIBRARIES, javascript_side
-from tokenizer_oracles import RULES, Ids, graph_ids, graph_text
 from tokenizers import Tokenizer
 
 from hub2hf.blueprint.text import Pack, TextBlueprint

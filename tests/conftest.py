@@ -47,7 +47,7 @@ def run_hub2hf(
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reference]:
     """Return a function from option values to a reference SavedModel."""
-    import build_reference_model as reference
+    from builders import lealla as reference
 
     def make(**changes: Any) -> Reference:
         options = replace(reference.SIZES["mini"], **changes)
@@ -64,7 +64,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Refer
 
     @cache
     def built(name: str) -> Reference:
-        import build_reference_model as reference
+        from builders import lealla as reference
 
         options = replace(reference.SIZES["mini"], **VARIANTS[name])
         made = shared.made_once(
@@ -122,7 +122,7 @@ def forks() -> Iterator[Forks]:
 
 
 def _build_pair(folder: Path, options: Any) -> None:
-    import build_tf2_model as tf2
+    from builders import bert_tf2 as tf2
 
     tf2.build_encoder(folder / "encoder", VOCABULARY, options)
     tf2.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
@@ -131,7 +131,7 @@ def _build_pair(folder: Path, options: Any) -> None:
 @pytest.fixture(scope="session")
 def build_pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
     """Return a function from option values to an encoder of ids and its preprocessor."""
-    import build_tf2_model as tf2
+    from builders import bert_tf2 as tf2
 
     def make(**changes: Any) -> Pair:
         options = replace(tf2.SIZES["mini"], **changes)
@@ -148,7 +148,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
 
     @cache
     def built(name: str) -> Pair:
-        import build_tf2_model as tf2
+        from builders import bert_tf2 as tf2
 
         options = replace(tf2.SIZES["mini"], **TF2_VARIANTS[name])
         made = shared.made_once(tmp_path_factory, f"pair-{name}", lambda folder: _build_pair(folder, options))

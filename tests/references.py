@@ -14,7 +14,7 @@ EMBEDDED = resolve("lealla-mini")
 GOLDEN = recording_of("lealla-mini")
 VOCABULARY = EMBEDDED / "assets" / "vocab.txt"
 
-# What each reference differs in from SIZES["mini"] of scripts/build_reference_model.py.
+# What each reference differs in from SIZES["mini"] of scripts/builders/lealla.py.
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "foreign": {
@@ -68,7 +68,7 @@ class Reference:
     options: Any
 
 
-# What each TF2 reference differs in from SIZES["mini"] of scripts/build_tf2_model.py. `beside`: with a preprocessor.
+# What each TF2 reference differs in from SIZES["mini"] of scripts/builders/bert_tf2.py. `beside`: with a preprocessor.
 TF2_VARIANTS: dict[str, dict[str, Any]] = {
     "cased": {},
     "uncased": {

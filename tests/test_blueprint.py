@@ -69,7 +69,7 @@ def test_facts_are_json() -> None:
 
 
 def test_epsilons_that_differ_are_refused(build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch) -> None:
-    import build_reference_model as reference
+    from builders import lealla as reference
 
     original, calls = reference.layer_norm, []
 
@@ -88,8 +88,8 @@ def test_epsilons_that_differ_are_refused(build: Callable[..., Reference], monke
 def test_an_activation_of_another_kind_is_refused_by_node(
     build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import build_reference_model as reference
     import tensorflow as tf
+    from builders import lealla as reference
 
     monkeypatch.setitem(reference.ACTIVATIONS, "swish", lambda x: x * tf.sigmoid(1.7 * x))
     with pytest.raises(GraphError, match=r"intermediate/dense/BiasAdd.*none of: gelu_tanh"):
@@ -99,7 +99,7 @@ def test_an_activation_of_another_kind_is_refused_by_node(
 def test_layers_that_differ_are_refused_by_stage(
     build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import build_reference_model as reference
+    from builders import lealla as reference
 
     original, calls = reference.attention, []
 

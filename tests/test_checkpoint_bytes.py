@@ -10,7 +10,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import pytest
-from savedmodel_writers import encode_table, varint
+from builders.bundles import encode_table, varint
 
 from hub2hf.errors import CheckpointError, GraphError, SourceError, VocabularyError
 from hub2hf.savedmodel import Checkpoint, messages

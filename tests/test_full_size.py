@@ -32,7 +32,7 @@ def test_converts_at_full_size(pieces: int, tmp_path: Path) -> None:
     vocabulary, encoder, preprocessor = (tmp_path / name for name in ("vocab.txt", "encoder", "preprocessor"))
     lines = fetch_vocabulary().read_bytes().splitlines(keepends=True)
     vocabulary.write_bytes(b"".join(lines[:pieces]))
-    builder = [sys.executable, ROOT / "scripts" / "build_reference_model.py", encoder, "--family", "bert-tf2"]
+    builder = [sys.executable, ROOT / "scripts" / "build.py", "bert-tf2", encoder]
     subprocess.run(
         [*builder, "--size", "labse", "--vocabulary", vocabulary, "--preprocessor", preprocessor], check=True
     )

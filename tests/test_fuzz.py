@@ -12,7 +12,7 @@ import fuzz_readers
 import google_crc32c
 import numpy as np
 import pytest
-from crafted_models import CRAFTED
+from builders.crafted import CRAFTED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from references import ROOT
@@ -22,18 +22,17 @@ from hub2hf.savedmodel import Checkpoint, messages
 from hub2hf.savedmodel.slices import encode_slice_key
 from hub2hf.savedmodel.table import mask_crc
 
-sys.path.append(str(Path(__file__).parent / "savedmodel"))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
 SAMPLE = 4
 EVERY = 3  # of the crafted models: `make fuzz` has them all
 
 
-def fuzz(*options: str, script: str = "fuzz_savedmodel.py") -> subprocess.CompletedProcess[str]:
+def fuzz(*options: str, script: str = "scripts/fuzz_savedmodel.py") -> subprocess.CompletedProcess[str]:
     """Run the fuzzer in a process of its own: what a process has imported before counts in the memory of its children.
 
     It may take three times as long as in `make fuzz`: other workers and other programs keep the processors busy.
     """
-    command = [sys.executable, str(ROOT / "scripts" / script), *options]
+    command = [sys.executable, str(ROOT / script), *options]
     environment = os.environ | {"HUB2HF_PATIENCE": "3"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -55,7 +54,7 @@ def test_models_that_lie(options: list[str], told: str) -> None:
 
 @linux
 def test_operations_on_hostile_inputs() -> None:
-    done = fuzz("--cases", "4", script="fuzz_operations.py")
+    done = fuzz("--cases", "4", script="tests/operations/fuzz_operations.py")
     assert done.returncode == 0, done.stdout
 
 
@@ -99,7 +98,7 @@ def test_a_checkpoint_gives_the_bytes_of_its_file_or_an_error(
     found: dict[bytes, tuple[Any, bool]], parts: list[tuple[Any, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Shapes, offsets, sizes, slices at random: never other numbers than those that stand in the file."""
-    from savedmodel_writers import encode_table
+    from builders.bundles import encode_table
 
     header = messages.new("BundleHeaderProto")
     header.num_shards = 1

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from references import EMBEDDED, ROOT
+from references import EMBEDDED
 from transformers import AutoModel, AutoTokenizer, Trainer, TrainingArguments
 
 import hub2hf
@@ -261,7 +261,6 @@ def test_the_class_expects_the_notice_and_does_without_it(converted: Path, model
 
 @pytest.mark.slow  # 501,153 pieces, which are fetched
 def test_no_version_takes_the_full_vocabulary_for_another_tokenizer(converted: Path, tmp_path: Path) -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
     from fetch_vocabulary import fetch_vocabulary
 
     vocabulary = fetch_vocabulary()

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import ops
 import pytest
-
-sys.path.append(str(Path(__file__).parent / "operations"))
-import array_cases
-import elementwise_cases
-import flow_cases
-import picking_cases
-import sparse_cases
-import text_cases
+from cases import CASES
 from generated import Case, differences
 
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.catalog import operations
 from hub2hf.interpreter.registry import OPERATIONS
 
-FILES = (array_cases, elementwise_cases, flow_cases, picking_cases, sparse_cases, text_cases)
 MOST = 12  # cases of each operation, drawn by a seed; all of them with HUB2HF_EVERY_CASE=1, in minutes
 
 
-def _cases() -> dict[str, list[Case]]:
-    by_op: dict[str, list[Case]] = defaultdict(list)
-    for file in FILES:
-        for case in file.cases():
-            by_op[case.op].append(case)
-    return dict(by_op)
-
-
-CASES = _cases()
 ASKED = os.environ.get("HUB2HF_OPERATION", "").split() or sorted(CASES)  # one alone, while its kernel is written
 
 

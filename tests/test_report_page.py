@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from builders.javascript import is_installed
 from chromium import Tab, chromium
-from javascript_side import is_installed
 from report_cases import LANGUAGES, failing, passing
 from test_report_files import Page
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import google_crc32c
 import pytest
+from builders.bundles import encode_block, encode_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from savedmodel_writers import encode_block, encode_table
 
 from hub2hf.errors import CheckpointError
 from hub2hf.savedmodel import table as table_module

@@ -10,12 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import build_sentencepiece as built
 import numpy as np
 import pytest
 import shared
 import tensorflow as tf
 import tensorflow_text as tf_text
+from builders import pieces as built
 from references import EMBEDDED
 from tokenizers import Tokenizer
 
@@ -128,7 +128,7 @@ def _save(folder: Path, **options: Any) -> Path:
 @pytest.fixture(scope="module")
 def albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ALBERT encoder, its preprocessor, and what they become."""
-    import build_tf2_model as tf2
+    from builders import bert_tf2 as tf2
 
     def make(to: Path) -> None:
         vocabulary = to / "lines"

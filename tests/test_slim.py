@@ -52,7 +52,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a SavedModel with pieces of up to four letters in four alphabets and across them, and what it converts to."""
 
     def make(folder: Path) -> None:
-        import build_reference_model as reference
+        from builders import lealla as reference
 
         own = VOCABULARY.read_text(encoding="utf-8").splitlines()
         mixed = [word for name in LETTERS for word in words(name, 400, 4)] + list(words("en ru el", 300, 3))

@@ -31,8 +31,8 @@ FORMS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def build_t5(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
     """Return a function from option values to an encoder and its preprocessor."""
-    import build_t5_model as t5
-    import build_tf2_model as tf2
+    from builders import bert_tf2 as tf2
+    from builders import t5
 
     def make(**changes: Any) -> Pair:
         options, folder = replace(t5.Options(), **changes), tmp_path_factory.mktemp("t5")
@@ -113,9 +113,8 @@ def test_what_the_class_cannot_hold_is_refused(
 
 def test_texts_that_a_sentencepiece_model_cuts_go_in(tmp_path: Path) -> None:
     """As sentence-T5's modules take them: one SavedModel from texts to embeddings."""
-    import build_sentencepiece as pieces
-    import build_t5_model as t5
     import tensorflow as tf
+    from builders import pieces, t5
 
     options = pieces.Options(kind="t5", lower=False, strip=False, length=48)
 

@@ -197,7 +197,7 @@ def nan_weights(folder: Path) -> None:
 
 def other_size(folder: Path) -> None:
     shutil.rmtree(folder)
-    import build_reference_model as reference
+    from builders import lealla as reference
     from references import VOCABULARY
 
     options = reference.Options(hidden=16, layers=1, heads=2, intermediate=16)

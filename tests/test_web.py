@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.javascript import LIBRARIES, PACKAGES, in_chromium, is_installed, javascript_side
 from fuzz_tokenizer import LITERALS, generated
-from javascript_side import LIBRARIES, PACKAGES, in_chromium, is_installed, javascript_side
 from references import EMBEDDED, GOLDEN, ROOT, Pair
 from shared import made_once
 from tokenizers import Tokenizer

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import build_tf2_model
 import foreign_encoders
 import foreign_text
 import foreign_tf2
 import tensorflow as tf
 import tensorflow_text as tf_text
 import tf_keras as keras
-from builders import VOCABULARY, Recipe, Store, build
+from builders import bert_tf2
+from foreign_recipes import VOCABULARY, Recipe, Store, build
 
 v1 = tf.compat.v1
 PIECES = len(VOCABULARY.read_bytes().splitlines())
-SMALL = build_tf2_model.Options(hidden=32, layers=2, heads=4, intermediate=48, max_length=64)
+SMALL = bert_tf2.Options(hidden=32, layers=2, heads=4, intermediate=48, max_length=64)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class _Whole(tf.Module):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.texts = build_tf2_model.Preprocessor(VOCABULARY, SMALL)
-        self.encoder = build_tf2_model.Encoder(PIECES, build_tf2_model.Variables(SMALL))
+        self.texts = bert_tf2.Preprocessor(VOCABULARY, SMALL)
+        self.encoder = bert_tf2.Encoder(PIECES, bert_tf2.Variables(SMALL))
         self.encode = tf.function(self.encoder.outputs, autograph=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False)
@@ -173,9 +173,9 @@ def one_call(folder: Path) -> Form:
 
 def encoder_and_preprocessor(folder: Path, **changes: Any) -> Form:
     """Write what Model Garden exports: an encoder of ids, and its preprocessor."""
-    options = build_tf2_model.Options(**{**vars(SMALL), **changes})
-    build_tf2_model.build_encoder(folder / "encoder", VOCABULARY, options)
-    build_tf2_model.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
+    options = bert_tf2.Options(**{**vars(SMALL), **changes})
+    bert_tf2.build_encoder(folder / "encoder", VOCABULARY, options)
+    bert_tf2.build_preprocessor(folder / "preprocessor", VOCABULARY, options)
     return Form(folder / "encoder", preprocessor=folder / "preprocessor")
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from builders import VOCABULARY, _control_flow
+from foreign_recipes import VOCABULARY, _control_flow
 
 v1 = tf.compat.v1
 PARTS = ("query", "key", "value")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import Recipe, build
+from foreign_recipes import Recipe, build
 from other_kinds import Encoder, Words, save
 
 import hub2hf

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text as text
-from builders import VOCABULARY
+from foreign_recipes import VOCABULARY
 from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as builder
 
 from hub2hf.blueprint.fast_wordpiece import read_model

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from builders import Built, Recipe, build
+from foreign_recipes import Built, Recipe, build
 
 import hub2hf
 from hub2hf.equivalence.sentences import demo_sentences

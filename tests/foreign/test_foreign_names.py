@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from builders import VOCABULARY
+from foreign_recipes import VOCABULARY
 from transformers import AutoModel
 
 import hub2hf

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import VOCABULARY
+from foreign_recipes import VOCABULARY
 from foreign_structures import Built, Form, build
 from transformers import AutoModel
 

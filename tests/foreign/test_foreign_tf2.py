@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from builders import VOCABULARY
+from foreign_recipes import VOCABULARY
 from foreign_tf2 import Recipe, save_keras
 
 import hub2hf

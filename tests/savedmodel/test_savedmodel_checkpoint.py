@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
-from savedmodel_writers import copy_bundle
+from builders.bundles import copy_bundle
 
 from hub2hf.errors import CheckpointError
 from hub2hf.savedmodel import Checkpoint

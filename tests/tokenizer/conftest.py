@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +18,11 @@ def folder(small_vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The tokenizer files of the LEALLA operations over the small vocabulary."""
     from dataclasses import replace
 
-    import tokenizer_oracles
+    from builders import oracles
 
     from hub2hf.tokenizer import read_vocabulary, tokenizer_files
 
     out = tmp_path_factory.mktemp("folder")
-    text = replace(tokenizer_oracles.standard_operations(), vocabulary=small_vocabulary)
+    text = replace(oracles.standard_operations(), vocabulary=small_vocabulary)
     tokenizer_files(text, len(read_vocabulary(small_vocabulary)), out)
     return out

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from builders.oracles import RULES, BertSide, TensorFlowSide, bert_operations, standard_operations
 from fuzz_tokenizer import VOCABULARIES, CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families
-from tokenizer_oracles import RULES, BertSide, TensorFlowSide, bert_operations, standard_operations
 
 from hub2hf.blueprint import convention
 from hub2hf.blueprint.text import (

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders.javascript import LIBRARIES, is_installed
+from builders.oracles import bert_operations, standard_operations
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families, javascript_ids
-from javascript_side import LIBRARIES, is_installed
 from test_tokenizer_against_tensorflow import FOLDED, HARD, LENGTH, OTHERS
-from tokenizer_oracles import bert_operations, standard_operations
 
 from hub2hf.blueprint.text import Pack, ReplacePattern, SplitScripts, TextBlueprint, WordPiece
 from hub2hf.errors import GraphError

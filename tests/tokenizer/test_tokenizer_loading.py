@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.oracles import TensorFlowSide, standard_operations
 from fuzz_tokenizer import LITERALS, generated
-from tokenizer_oracles import TensorFlowSide, standard_operations
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 import tensorflow_text as tf_text
+from builders.oracles import BertSide, bert_operations
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, compare
-from tokenizer_oracles import BertSide, bert_operations
 from tokenizers import normalizers
 
 from hub2hf.blueprint import convention

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tokenizer_oracles import standard_operations
+from builders.oracles import standard_operations
 
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import VocabularyError

@@ -2,10 +2,9 @@
 
 The variables have the names and shapes of TensorFlow Model Garden's exporter (official/nlp/tools/export_tfhub_lib.py),
 which made LaBSE/2, the BERT collections and their kin. The computation is written out here, so that everything a graph may
-vary is an option; tests/test_garden.py
-converts what the real exporter makes. Weights are drawn from a seed.
+vary is an option; tests/test_garden.py converts what the real exporter makes. Weights are drawn from a seed.
 
-Run: python scripts/build_reference_model.py OUT --family bert-tf2 --size mini --vocabulary vocab.txt --preprocessor PRE
+Run: python scripts/build.py bert-tf2 OUT --size mini --vocabulary vocab.txt --preprocessor PRE
 """
 
 from __future__ import annotations
@@ -326,8 +325,8 @@ def build_preprocessor(folder: Path, vocabulary: Path, options: Options) -> None
     tf.saved_model.save(Preprocessor(vocabulary, options), str(folder))
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command, on the arguments `words` or those of the process."""
+def main(words: Sequence[str]) -> None:
+    """Run the command on its arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--size", choices=SIZES, default="mini")
@@ -349,7 +348,3 @@ def main(words: Sequence[str] | None = None) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             build(folder, vocabulary, options)
             print(f"wrote {folder}")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
-from savedmodel_writers import encode_table
-
+from builders.bundles import encode_table
 from hub2hf.interpreter.catalog import operations
 from hub2hf.savedmodel import messages
 from hub2hf.savedmodel.table import mask_crc, read_table

@@ -1,7 +1,7 @@
 """Run single operations on hostile inputs: each must end in our error or a value, in seconds and 500 MB.
 
-    python scripts/fuzz_operations.py               # as make fuzz runs it
-    python scripts/fuzz_operations.py --cases 100   # of each operation
+    python tests/operations/fuzz_operations.py               # as make fuzz runs it
+    python tests/operations/fuzz_operations.py --cases 100   # of each operation
 
 The cases are those that tests/test_operations.py holds against TensorFlow, with numbers, shapes, texts and
 attributes changed to what they should not be, one at a time or several. The process is limited by the operating system.
@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).parent.parent / "tests" / "operations")]
 import numpy as np
+from cases import CASES
 from generated import Case, graph_def, ours
-from test_operations import CASES
 
 from hub2hf import limits
 from hub2hf.errors import Hub2HFError

@@ -3,13 +3,14 @@
 The variables have the names and shapes of T5X (google-research/t5x, examples/t5/network.py). The computation is written out
 here, so that everything a graph may vary is an option. Weights are drawn from a seed.
 
-Run: python scripts/build_t5_model.py OUT --vocabulary vocab.txt
+Run: python scripts/build.py t5 OUT --vocabulary vocab.txt
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,8 @@ def build(folder: Path, vocabulary: Path, options: Options) -> None:
     tf.saved_model.save(encoder, str(folder), signatures={"serving_default": serve})
 
 
-def main() -> None:
-    """Run the command."""
+def main(words: Sequence[str]) -> None:
+    """Run the command on its arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--vocabulary", type=Path, required=True)
@@ -158,11 +159,7 @@ def main() -> None:
         default = getattr(Options(), item.name)
         kind = (lambda text: text == "true") if isinstance(default, bool) else type(default)
         parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=default, help=f"default: {default}")
-    arguments = vars(parser.parse_args())
+    arguments = vars(parser.parse_args(words))
     out, vocabulary = arguments.pop("out"), arguments.pop("vocabulary")
     build(out, vocabulary, Options(**arguments))
     print(f"wrote {out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hostile_models import open_graph, save_graph
-
+from builders.hostile import open_graph, save_graph
 from hub2hf.savedmodel import messages
 
 FLOAT, INT32, STRING, INT64 = 1, 3, 7, 9

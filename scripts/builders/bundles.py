@@ -15,6 +15,7 @@ from hub2hf.savedmodel.table import TABLE_MAGIC, mask_crc
 
 
 def varint(value: int) -> bytes:
+    """Return a number as protobuf and LevelDB write it, seven bits a byte, the lowest first."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -23,6 +24,7 @@ def varint(value: int) -> bytes:
 
 
 def encode_block(entries: list[tuple[bytes, bytes]], restart_interval: int = 16) -> bytes:
+    """Return a block of a table: keys without what they share with the one before, but for every so many."""
     out, restarts, previous = bytearray(), [], b""
     for i, (key, value) in enumerate(entries):
         shared = 0
@@ -43,6 +45,7 @@ def encode_table(
     snappy: bool = False,
     restart_interval: int = 4,
 ) -> bytes:
+    """Return a table of sorted entries, with blocks of so many, compressed or not."""
     items, out, index = list(entries), bytearray(), []
 
     def add(block: bytes, compress: bool) -> bytes:

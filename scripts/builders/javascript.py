@@ -14,7 +14,7 @@ from typing import Any
 
 from hub2hf.surfaces.web import node
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / ".cache" / "javascript"
 SCRIPTS = ROOT / "tests" / "javascript"
 LIBRARIES = ("tokenizers", "transformers")

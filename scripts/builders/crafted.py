@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crafted_graph import (
+from builders.bundles import encode_table
+from builders.crafted_graph import (
     FLOAT,
     Change,
     Crafted,
@@ -30,9 +31,7 @@ from crafted_graph import (
     outputs_of_outputs,
     recursion,
 )
-from hostile_models import BASE, DATA, GRAPH, HOSTILE_REGEXES, INDEX, VOCABULARY, open_graph, save_graph, varint
-from savedmodel_writers import encode_table
-
+from builders.hostile import BASE, DATA, GRAPH, HOSTILE_REGEXES, INDEX, VOCABULARY, open_graph, save_graph, varint
 from hub2hf.savedmodel import messages
 from hub2hf.savedmodel.slices import encode_slice_key
 from hub2hf.savedmodel.table import read_table

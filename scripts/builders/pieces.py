@@ -5,7 +5,7 @@ The model is trained over the project's own sentences, with the pieces that ALBE
 `</s>`, `<unk>`. The preprocessor strips marks and folds case as Model Garden's layer does (official/nlp/modeling/layers/
 text_layers.py, SentencepieceTokenizer) and packs as its BertPackInputs.
 
-Run: python scripts/build_sentencepiece.py OUT --kind albert --pieces 2000 --rule nmt_nfkc
+Run: python scripts/build.py pieces OUT --kind albert --pieces 2000 --rule nmt_nfkc
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-SENTENCES = Path(__file__).resolve().parent.parent / "configs" / "sentences.tsv"
+SENTENCES = Path(__file__).resolve().parents[2] / "configs" / "sentences.tsv"
 SPECIAL: dict[str, dict[str, Any]] = {
     "albert": {
         "pad_id": 0,
@@ -120,8 +120,8 @@ def build_text_side(folder: Path, options: Options, model: bytes | None = None) 
     tf.saved_model.save(TextSide(model or trained(options), options), str(folder))
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command, on the arguments `words` or those of the process."""
+def main(words: Sequence[str]) -> None:
+    """Run the command on its arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--force", action="store_true", help="replace what is there")
@@ -135,7 +135,3 @@ def main(words: Sequence[str] | None = None) -> None:
         shutil.rmtree(out, ignore_errors=True)
     build_text_side(out, Options(**arguments))
     print(f"wrote {out}")
-
-
-if __name__ == "__main__":
-    main()
