@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from hub2hf.blueprint.learn import Asking, Learned, learn
+from hub2hf.blueprint.learn import Learned, Questions, learn
 from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
 from hub2hf.unicode.codepoints import CodePoints, union
 
@@ -36,7 +36,7 @@ HOPELESS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def answered(asking: Asking, rule: Callable[[str], bool]) -> tuple[Learned, int]:
+def answered(asking: Questions, rule: Callable[[str], bool]) -> tuple[Learned, int]:
     """Run a learner; return the rule and how many words it asked about."""
     count = 0
     words: Sequence[str] = next(asking)

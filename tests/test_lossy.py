@@ -25,10 +25,10 @@ from hub2hf.errors import ExportError
 from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
 from hub2hf.onnx import write_onnx
-from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.model import Model, value_info
 from hub2hf.onnx.precision import Precision
-from hub2hf.onnx.weights import Weights
+from hub2hf.onnx.weights import WeightFile
 from hub2hf.proof.limits import Limits
 from hub2hf.proof.summary import summary
 from hub2hf.retrieval import slim as slimming
@@ -91,7 +91,7 @@ def test_it_is_within_its_limits_and_can_be_published(lossy: Path, kind: str, tm
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_halves_are_the_weights_rounded_and_stock_classes_load_them(exact: Path, lossy: Path, dtype: str) -> None:
     numbers = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}[dtype]
-    before, after = (Weights(folder / "model.safetensors") for folder in (exact, lossy / dtype))
+    before, after = (WeightFile(folder / "model.safetensors") for folder in (exact, lossy / dtype))
     assert list(before) == list(after)
     for key in (key for key in before if np.prod(before.shape(key))):  # the notice holds no numbers
         assert np.array_equal(after.read(key), before.read(key).astype(numbers)), key
@@ -122,7 +122,7 @@ def test_a_product_in_int8_is_that_of_rounded_numbers(tmp_path: Path) -> None:
     x, weight = rng.normal(0, 3, (2, 5, 48)).astype(np.float32), rng.normal(0, 1, (32, 48)).astype(np.float32)
     x[0, 0], weight[3] = 0, 0
     save_file({"a.weight": weight}, tmp_path / "model.safetensors")
-    graph = Graph(Weights(tmp_path / "model.safetensors"), Precision(matrices=True))
+    graph = OnnxGraph(WeightFile(tmp_path / "model.safetensors"), Precision(matrices=True))
     graph.op("Identity", graph.product("x", "a.weight", "a"), at="out", output="y")
     inputs, outputs = [value_info("x", "float32", ["b", "l", 48])], [value_info("y", "float32", ["b", "l", 32])]
     data = b"".join(Model(graph, inputs, outputs, "").model_pieces())

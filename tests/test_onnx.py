@@ -26,11 +26,11 @@ from hub2hf.architectures.poolers import POOLERS
 from hub2hf.errors import ExportError
 from hub2hf.onnx import messages, write_onnx
 from hub2hf.onnx.export import pooler_of
-from hub2hf.onnx.graph import OPSET, Graph
+from hub2hf.onnx.graph import OPSET, OnnxGraph
 from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, Pooler
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info
 from hub2hf.onnx.precision import Precision
-from hub2hf.onnx.weights import Weights
+from hub2hf.onnx.weights import WeightFile
 from hub2hf.surfaces import embed
 
 Arrays = list[np.ndarray]
@@ -212,7 +212,7 @@ def test_a_weight_that_float16_does_not_reach_is_refused(tmp_path: Path) -> None
     from safetensors.numpy import save_file
 
     save_file({"a.weight": np.full((2, 2), 1e5, np.float32)}, tmp_path / "model.safetensors")
-    graph = Graph(Weights(tmp_path / "model.safetensors"), Precision("float16"))
+    graph = OnnxGraph(WeightFile(tmp_path / "model.safetensors"), Precision("float16"))
     graph.matrix("a.weight")
     with pytest.raises(ExportError, match=r"'a.weight' holds a number that float16 does not reach"):
         list(graph.initializers["a.weight"].pieces())
@@ -238,7 +238,7 @@ def pooled(
     from safetensors.numpy import save_file
 
     save_file(dict(weights) or {"none": np.zeros(1, np.float32)}, folder / "model.safetensors")
-    graph = Graph(Weights(folder / "model.safetensors"), Precision())
+    graph = OnnxGraph(WeightFile(folder / "model.safetensors"), Precision())
     pooler.add(graph, "hidden", "embedding")
     inputs = [
         value_info("hidden", "float32", ["b", "l", hidden.shape[-1]]),

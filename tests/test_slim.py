@@ -25,7 +25,7 @@ from hub2hf.hub.plan import unproved
 from hub2hf.onnx.weights import whole_rows
 from hub2hf.slimming.alphabet import alphabet_of_languages, letters
 from hub2hf.slimming.guarantee import characters_of_words, check_rules
-from hub2hf.slimming.scope import ORIGINAL_IDS, Scope
+from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
 from hub2hf.surfaces import SURFACES, embed
 
 LETTERS = {"en": "abcdefgh", "el": "αβγδεζηθ", "ru": "абвгдежз", "th": "กขคงจฉชซ"}
@@ -149,7 +149,7 @@ def test_the_manifest_says_what_went_and_by_which_rule(rich: Path, made: Path) -
 
 
 def test_it_promises_what_was_asked_for_and_what_no_dropped_piece_holds(made: Path) -> None:
-    scope = Scope.of(made, read_manifest(made))
+    scope = SlimScope.of(made, read_manifest(made))
     assert scope is not None
     assert all(ord(c) in scope.alphabet for c in LETTERS["en"] + LETTERS["el"] + "Ωέ3,!🐕")
     assert not any(ord(c) in scope.alphabet for c in LETTERS["ru"] + LETTERS["th"])
@@ -329,7 +329,7 @@ def test_a_corpus_keeps_the_pieces_of_its_texts(rich: Path, tmp_path: Path) -> N
     assert all(before.encode(text).tokens == after.encode(text).tokens for _, text in texts)
     dropped = before.get_vocab().keys() - after.get_vocab().keys()
     assert len(dropped) > 500
-    scope = Scope.of(tmp_path / "out", read_manifest(tmp_path / "out"))
+    scope = SlimScope.of(tmp_path / "out", read_manifest(tmp_path / "out"))
     assert scope is not None
     others = sentences("ru el th", 300, seed=8)
     answered = [text for text in others if scope.answers(text, before.encode(text).ids)]

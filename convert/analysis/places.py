@@ -24,7 +24,7 @@ from hub2hf.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
 Fetches = Sequence[TensorRef]
 Evaluate = Callable[[Fetches, Mapping[TensorRef, np.ndarray], Mapping[str, np.ndarray]], list[np.ndarray]]
 ShapeOf = Callable[[TensorRef], tuple[int, ...]]
-Reader = Callable[[list[np.ndarray]], np.ndarray]
+NumbersOf = Callable[[list[np.ndarray]], np.ndarray]
 
 WHOLE = 1e-3  # how far from a whole number the number of an element may come out: its products are exact to 1e-9
 
@@ -133,7 +133,7 @@ class Asking:
         (found,) = self._evaluate([ref], {}, {leaf: np.arange(float(prod(shape))).reshape(shape)})
         return np.rint(found).astype(np.int64)
 
-    def _matrix(self, product: Join, fetches: Fetches, read: Reader) -> Elements:
+    def _matrix(self, product: Join, fetches: Fetches, read: NumbersOf) -> Elements:
         first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
         axes, shape = [], self._shape_of(product.data)
         for axis in self.flow.contraction(product):
@@ -152,7 +152,7 @@ class Asking:
         leaves: Sequence[str],
         fetches: Fetches,
         feeds: Mapping[TensorRef, np.ndarray],
-        read: Reader,
+        read: NumbersOf,
     ) -> Elements:
         """Return which elements of `leaves` come out, each perhaps times one number that is the same for all."""
         shapes = self.flow.shapes

@@ -13,7 +13,7 @@ from hub2hf.errors import GraphError
 from hub2hf.interpreter.arrays import erf
 from hub2hf.savedmodel.node import Node, TensorRef
 
-Function = Callable[[np.ndarray], np.ndarray]
+Elementwise = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Activation:
         torch_class: its class in `torch.nn` for a sentence-transformers module, which takes no arguments there.
     """
 
-    function: Function
+    function: Elementwise
     transformers_name: str | None
     torch_class: str
 

@@ -22,7 +22,7 @@ from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
 from hub2hf.architectures.activations import transformers_name
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.architectures.head import HEAD, Head, Weights, dense_key, head_config
+from hub2hf.architectures.head import HEAD, Head, TensorOf, dense_key, head_config
 from hub2hf.errors import MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Mapped, Rule
@@ -159,7 +159,9 @@ class Recognised(ABC):
         """
 
     @abstractmethod
-    def stages(self, probe: Probe, weights: Weights, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, np.ndarray]]:
+    def stages(
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer, in NumPy, float64: [rows of `Probe.counted`, hidden].
 
         Args:

@@ -22,7 +22,7 @@ POOLING, POOLED, EMBEDDING = "pooling", "pooled", "embedding"  # stages
 
 HEAD = "hub_head"  # in `config.json`, where the head is not that of the stock class
 
-Weights = Callable[[str], np.ndarray]  # from a state-dict key to its tensor, as Hugging Face has it
+TensorOf = Callable[[str], np.ndarray]  # from a state-dict key to its tensor, as Hugging Face has it
 
 
 def dense_key(number: int) -> str:
@@ -190,7 +190,7 @@ class HeadRead:
         """Whether what the pooler makes are the first tokens of the last layer."""
         return self.pooler.value == "first"
 
-    def stages(self, states: np.ndarray, probe: Probe, weights: Weights) -> Iterator[tuple[str, np.ndarray]]:
+    def stages(self, states: np.ndarray, probe: Probe, weights: TensorOf) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage after the last layer, [batch, …].
 
         Yields:

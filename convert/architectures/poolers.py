@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # From the states of one text [length, hidden] and which of them are attended to, bool [length], to its row [hidden].
-Function = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Pooling = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Pooler:
         words: as the card and messages call it.
     """
 
-    function: Function
+    function: Pooling
     sentence_transformers: str
     words: str
 
@@ -41,7 +41,7 @@ POOLERS: dict[str, Pooler] = {
 }
 
 # What is told in a refusal: none of these has its equal in the libraries, or it reads what is only padding.
-OTHERS: dict[str, Function] = {
+OTHERS: dict[str, Pooling] = {
     "the last token": lambda states, attended: states[-1],
     "the last token that is no padding": lambda states, attended: states[np.flatnonzero(attended)[-1]],
     "the mean over all tokens (mean pooling)": lambda states, attended: states.mean(0),

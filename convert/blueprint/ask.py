@@ -17,13 +17,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Asking, Learned, learn
+from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Learned, Questions, learn
 from hub2hf.blueprint.oracle import CYRILLIC, Oracle
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.utf import script_numbers
 from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern
 from hub2hf.unicode.codepoints import LAST, CodePoints, union
-from hub2hf.unicode.re2 import Chars, Node, children
+from hub2hf.unicode.re2 import Chars, Regex, children
 from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespace
 
 CONTINUE = "Report the model, so that support can be added."
@@ -34,7 +34,7 @@ MOST_INSIDE = 20_000  # code points of ranges whose ends are not alike
 
 
 @dataclass(frozen=True)
-class Found:
+class AskedRules:
     """The rules that were asked of a graph.
 
     Attributes:
@@ -58,7 +58,7 @@ def ask(
     constants: Iterable[int],
     gone: CodePoints | None,
     never: CodePoints | None = None,
-) -> Found:
+) -> AskedRules:
     """Ask a graph that splits text by script which characters it deletes and which words it cuts.
 
     Args:
@@ -88,7 +88,7 @@ def ask(
         parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group) if end in ends}) > 1}
         if not parted:
             group_of = {chr(end): group for end, group in ends.items()}
-            return Found(
+            return AskedRules(
                 union(group_of[point] for point in deleted),
                 union(group_of[point] for point in alone),
                 tuple(_patterns(learned, group_of)),
@@ -205,7 +205,7 @@ def ranges_between(edges: Iterable[int]) -> list[tuple[int, int]]:
     return [pair for pair in pairs if not 0xD800 <= pair[0] < 0xE000]
 
 
-def classes_of(node: Node) -> Iterator[CodePoints]:
+def classes_of(node: Regex) -> Iterator[CodePoints]:
     """Yield the classes of a pattern."""
     if isinstance(node, Chars):
         yield node.codes
@@ -247,7 +247,7 @@ def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> t
     return deleted, kept
 
 
-def _answered(oracle: Oracle, asking: Sequence[Asking], parts_of: dict[str, tuple[str, ...]]) -> list[Learned]:
+def _answered(oracle: Oracle, asking: Sequence[Questions], parts_of: dict[str, tuple[str, ...]]) -> list[Learned]:
     """Run all learners side by side, each step of all of them as one question; what was answered is kept in `parts_of`."""
     results: list[Learned | None] = [None] * len(asking)
     waiting: dict[int, Sequence[str]] = {}

@@ -26,7 +26,7 @@ CALLS = {
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallSite:
     """`node` of `body` calls a function, whose first argument is input number `offset` of the node."""
 
     body: Body
@@ -39,7 +39,7 @@ class Bodies:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.callers: dict[str, list[Caller]] = defaultdict(list)
+        self.callers: dict[str, list[CallSite]] = defaultdict(list)
         stack: list[Body] = [graph]
         while stack:
             body = stack.pop()
@@ -49,7 +49,7 @@ class Bodies:
                 for name in map(str, map(node.attr, attributes)):
                     if name not in self.callers:
                         stack.append(graph.function(name))
-                    self.callers[name].append(Caller(body, node, offset))
+                    self.callers[name].append(CallSite(body, node, offset))
 
     def find(self, op: str) -> list[tuple[Body, Node]]:
         """Return every node with `op`, with the body it stands in."""

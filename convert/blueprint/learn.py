@@ -18,7 +18,7 @@ from random import Random
 from hub2hf.limits import tick
 from hub2hf.unicode.automaton import TooComplexError
 
-Asking = Generator[Sequence[str], Sequence[bool], "Learned"]
+Questions = Generator[Sequence[str], Sequence[bool], "Learned"]
 
 ROUNDS = 30  # each finds a state or an end at least
 MOST_STATES = 48  # more would be no rule that somebody wrote
@@ -53,7 +53,7 @@ class Learned:
 
 def learn(
     points: Sequence[str], longest: int = LENGTHS[-1], guesses: int = GUESSES, hints: Sequence[Learned] = ()
-) -> Asking:
+) -> Questions:
     """Ask about words over `points`, characters of one script, and return the rule.
 
     Args:
@@ -105,7 +105,7 @@ def _classes(points: Sequence[str]) -> Generator[Sequence[str], Sequence[bool], 
 
 def _automaton(
     classes: tuple[tuple[str, ...], ...], letters: Sequence[str], longest: int, guesses: int, known: dict[str, bool]
-) -> Asking:
+) -> Questions:
     states, ends = [""], ["", *letters]
     source = Random(0)
     for _ in range(ROUNDS):

@@ -15,7 +15,7 @@ from hub2hf.corpora.job import Job, Process
 from hub2hf.corpora.places import Input, inputs, pyarrow
 from hub2hf.corpora.ray_engine import run as run_on_ray
 from hub2hf.corpora.reading import joined, scanned
-from hub2hf.corpora.work import Chunk, Target, Work, plan_of
+from hub2hf.corpora.work import Chunk, Destination, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
@@ -25,7 +25,7 @@ WINDOW: Final = 4096  # rows that are sorted by length together, and lost at mos
 LOCAL, RAY = ENGINES = ("local", "ray")
 DTYPES: Final = ("float32", "float16")
 Progress = Callable[[int, int], None]
-Engine = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
+Run = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def embed(
     """
     start = time.monotonic()
     pyarrow()
-    target = Target.of(str(out))
+    target = Destination.of(str(out))
     _check(Path(folder), target, dtype, shards, engine)
     runtime = runtime or ("torch" if device != CPU else default_runtime(Path(folder)))
     check_device(runtime, device)
@@ -126,7 +126,7 @@ def embed(
     )
 
 
-def _check(folder: Path, target: Target, dtype: str, shards: int | None, engine: str) -> None:
+def _check(folder: Path, target: Destination, dtype: str, shards: int | None, engine: str) -> None:
     """See that what was asked for makes sense, before anything is read."""
     if engine not in ENGINES:
         raise SourceError(f"There is no engine {engine}.", f"Known are: {', '.join(ENGINES)}.")
@@ -140,7 +140,7 @@ def _check(folder: Path, target: Target, dtype: str, shards: int | None, engine:
         raise SourceError(f"{folder} is not a folder.", "Name a folder that hub2hf convert made.")
 
 
-def _engine(name: str, address: str | None, workers: int | None) -> Engine:
+def _engine(name: str, address: str | None, workers: int | None) -> Run:
     """Return what embeds windows and yields each with why it could not be read, or ""."""
     return partial(run_on_ray, address=address, workers=workers) if name == RAY else _here
 
@@ -169,7 +169,7 @@ def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -
     }
 
 
-def _run(work: Work, job: Job, engine: Engine, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
+def _run(work: Work, job: Job, engine: Run, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
     """Embed what is missing, and make each file of OUT once all of it is there; return rows and failed texts."""
     missing = {shard: set(work.missing(shard)) for shard in range(len(work.plan))}
     chunks = [chunk for shard in missing for chunk in work.plan[shard] if chunk in missing[shard]]

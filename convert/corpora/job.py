@@ -14,11 +14,11 @@ import numpy as np
 from hub2hf.corpora.encoders import Batch, Encoder, load
 from hub2hf.corpora.places import Input, first_line, pyarrow
 from hub2hf.corpora.reading import Reader, Scan, Window
-from hub2hf.corpora.work import Chunk, Target, keep
+from hub2hf.corpora.work import Chunk, Destination, keep
 from hub2hf.corpora.writing import with_vectors
 from hub2hf.errors import Hub2HFError
 
-Asked = TypeVar("Asked")
+Request = TypeVar("Request")
 Made = TypeVar("Made")
 
 
@@ -44,7 +44,7 @@ class Job:
     text: str
     embedding: str
     window: int
-    target: Target
+    target: Destination
     files: Mapping[int, Input]
     scans: Mapping[int, Scan]
     schema: Any
@@ -113,7 +113,7 @@ def walk(
                 yield i, number * window, made
 
 
-def ahead(prepare: Callable[[Asked], Made], things: Iterable[Asked]) -> Iterator[Made]:
+def ahead(prepare: Callable[[Request], Made], things: Iterable[Request]) -> Iterator[Made]:
     """Yield what `prepare` makes of each thing, and have it make the next in another thread meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting: list[Future[Made]] = []

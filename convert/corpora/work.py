@@ -43,7 +43,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Target:
+class Destination:
     """What is written where.
 
     Attributes:
@@ -59,7 +59,7 @@ class Target:
     single: bool
 
     @classmethod
-    def of(cls, out: str) -> Target:
+    def of(cls, out: str) -> Destination:
         """Return what OUT names: a file where it ends as those of corpora do, or else a folder of Parquet files.
 
         Raises:
@@ -100,7 +100,7 @@ class Work:
         identity: what is made of what, as JSON data.
     """
 
-    target: Target
+    target: Destination
     plan: Sequence[Sequence[Chunk]]
     identity: Mapping[str, Any]
 
@@ -255,7 +255,7 @@ class Work:
         return content if isinstance(content, dict) else {}
 
 
-def keep(target: Target, chunk: Chunk, table: Any, failed: Mapping[str, int]) -> None:
+def keep(target: Destination, chunk: Chunk, table: Any, failed: Mapping[str, int]) -> None:
     """Write a window, whole or not at all, from any process.
 
     Raises:
@@ -294,7 +294,7 @@ def _other_inputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str
             yield f"{new['path']} was changed since"
 
 
-def plan_of(chunks: Sequence[Sequence[Chunk]], target: Target, shards: int | None) -> list[list[Chunk]]:
+def plan_of(chunks: Sequence[Sequence[Chunk]], target: Destination, shards: int | None) -> list[list[Chunk]]:
     """Return the windows of each file of OUT: as many as IN has, or as are asked for, or one.
 
     Args:

@@ -8,11 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from hub2hf.blueprint.entry import Entry
-from hub2hf.equivalence.session import Values
+from hub2hf.equivalence.session import Tensors
 from hub2hf.savedmodel import SavedModel
 
 
-def called_object(model: SavedModel, entry: Entry) -> Callable[[Collection[str], Values], Values]:
+def called_object(model: SavedModel, entry: Entry) -> Callable[[Collection[str], Tensors], Tensors]:
     """Return the function from (outputs to give, inputs by name) to those outputs by name.
 
     Args:
@@ -21,7 +21,7 @@ def called_object(model: SavedModel, entry: Entry) -> Callable[[Collection[str],
     """
     loaded = tf.saved_model.load(str(model.folder), tags=list(model.tags))
 
-    def run(names: Collection[str], given: Values) -> Values:
+    def run(names: Collection[str], given: Tensors) -> Tensors:
         tensors = {name: tf.constant(value) for name, value in given.items()}
         found = dict(zip(entry.outputs, tf.nest.flatten(_call(loaded, entry, tensors)), strict=True))
         return {name: found[name].numpy() for name in names}

@@ -18,7 +18,7 @@ from hub2hf.folder.files import files_in
 from hub2hf.folder.manifest import MANIFEST, Manifest, read_manifest
 from hub2hf.notices import notice
 from hub2hf.proof.limits import Limits
-from hub2hf.slimming.scope import Scope
+from hub2hf.slimming.scope import SlimScope
 from hub2hf.surfaces import CPU, ENCODER, SURFACES, Embedded, Loaded, chosen, title
 from hub2hf.surfaces.base import WEIGHTS
 from hub2hf.surfaces.onnxruntime import MODEL
@@ -172,13 +172,13 @@ class Candidate:
         return replace(found, ids=[[original[number] for number in row] for row in found.ids])
 
     @cached_property
-    def scope(self) -> Scope | None:
+    def scope(self) -> SlimScope | None:
         """Which texts a slim folder answers for; None of any other.
 
         Raises:
             ExportError: it cannot be read.
         """
-        return Scope.of(self.folder, self.manifest) if self.manifest is not None else None
+        return SlimScope.of(self.folder, self.manifest) if self.manifest is not None else None
 
     def answered(self, recording: Recording) -> Recording:
         """Return what of a recording the folder answers for: all, or of a slim one what its promise covers."""

@@ -89,7 +89,7 @@ def likely_causes(
     seen: list[tuple[list[list[int]], np.ndarray]] = []
     ways = [(name, loaded) for name in surfaces if isinstance(loaded := candidate.load(name), Pooled)]
     for name, loaded in ways or [(surfaces[0], candidate.bert)]:
-        diagnosis = Diagnosis(candidate, title(name), loaded, join(parts), model, blueprint)
+        diagnosis = Examination(candidate, title(name), loaded, join(parts), model, blueprint)
         before = (diagnosis.ids, diagnosis.apart())
         if any(before[0] == ids and np.allclose(before[1], apart, equal_nan=True) for ids, apart in seen):
             continue  # the same folder by another name
@@ -100,7 +100,7 @@ def likely_causes(
     return sorted(found.values(), key=lambda cause: -1.0 if cause.share is None else -cause.share)
 
 
-class Diagnosis:
+class Examination:
     """What is wrong with a folder, loaded in one way, on some sentences.
 
     Args:

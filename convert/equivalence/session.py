@@ -13,7 +13,7 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 from hub2hf.equivalence.exposed import expose
 from hub2hf.savedmodel import SavedModel
 
-Values = dict[str, np.ndarray]
+Tensors = dict[str, np.ndarray]
 
 
 class GraphSession:
@@ -38,7 +38,7 @@ class GraphSession:
         """Whether a tensor of `inner` is in the graph, or in a function that it calls."""
         return name in self._tensors
 
-    def run(self, fetches: Mapping[str, Any], feeds: Mapping[str, Any]) -> Values:
+    def run(self, fetches: Mapping[str, Any], feeds: Mapping[str, Any]) -> Tensors:
         """Return the value of each tensor of `fetches`, given those of `feeds`; both are named as `node:0`."""
         named = {key: self._tensors.get(name, name) if isinstance(name, str) else name for key, name in fetches.items()}
         return {key: np.asarray(value) for key, value in self._session.run(named, dict(feeds)).items()}

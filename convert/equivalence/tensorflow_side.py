@@ -19,7 +19,7 @@ from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
 from hub2hf.equivalence.called import called_object
 from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.sentences import Sentence
-from hub2hf.equivalence.session import GraphSession, Values
+from hub2hf.equivalence.session import GraphSession, Tensors
 from hub2hf.errors import GraphError
 from hub2hf.notices import notice
 from hub2hf.opened import Source
@@ -33,7 +33,7 @@ IDS, MASK = "ids", "mask"
 OUR_TOKENIZER = "the exported tokenizer: the encoder has no preprocessor"
 
 # From texts to int [texts, length] by role: "ids", "mask" (1 for each id, 0 for padding), "types".
-Packing = Callable[[Sequence[str]], Values]
+Packing = Callable[[Sequence[str]], Tensors]
 
 
 class ReferenceGraph:
@@ -64,7 +64,7 @@ class ReferenceGraph:
         """Return the packed, padded ids of `texts`, int32 [texts, max_length]."""
         return self._run([IDS], texts)[IDS].astype(np.int32)
 
-    def outputs(self, texts: Sequence[str]) -> Values:
+    def outputs(self, texts: Sequence[str]) -> Tensors:
         """Return the stages that an encoder of ids gives, the ids and the mask, [texts, max_length, …] each."""
         return self._run([IDS, MASK, *self.blueprint.outputs.values()], texts)
 
@@ -85,7 +85,7 @@ class ReferenceGraph:
             OUR_TOKENIZER if made_here else "",
         )
 
-    def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Values:
+    def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Tensors:
         """Return ids, mask, stages and embedding by name; `first`: of stages only the first token of each text."""
         parts = []
         for at in range(0, len(texts), BATCH):
@@ -127,7 +127,7 @@ class _TextSide:
         self._tensors = {IDS: blueprint.ids, EMBEDDING: output}
         self.stages = tuple(self._stages)
 
-    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Values:
+    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Tensors:
         """Return what `names` says of a batch; of stages the first tokens, which are what there is of the last one."""
         wanted = {name: self._tensors[name] for name in names if name in self._tensors}
         cut = self._graph.first_tokens([self._stages[n] for n in names if n in self._stages], self._source, self._size)
@@ -150,7 +150,7 @@ class _IdsSide:
         # The last output of a stage that is named: the embedding is the output of that name.
         self._outputs = {stage: name for name, stage in blueprint.outputs.items()} | {EMBEDDING: blueprint.output_name}
         self.stages = tuple(sorted((stage for stage in self._outputs if layer_of(stage) >= 0), key=layer_of))
-        self._encode: Callable[[Collection[str], Values], Values]
+        self._encode: Callable[[Collection[str], Tensors], Tensors]
         if entry.name == CALL:
             self._encode = called_object(model, entry)
         else:
@@ -161,7 +161,7 @@ class _IdsSide:
                 {name: refs[name] for name in names}, {refs[name]: value for name, value in given.items()}
             )
 
-    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Values:
+    def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Tensors:
         """Return what `names` says of a batch; of stages the first tokens, or all."""
         packed = self._pack(texts)
         wanted = {name: self._outputs[name] for name in names if name not in packed}
@@ -188,7 +188,7 @@ def _packing(blueprint: Blueprint, preprocessor: SavedModel | None) -> tuple[Pac
     ((_, source),) = entry.inputs.items()
     refs = {name: str(tensor.ref) for name, tensor in entry.outputs.items()}
 
-    def run(texts: Sequence[str]) -> Values:
+    def run(texts: Sequence[str]) -> Tensors:
         found = graph.run(refs, {str(source.ref): [text.encode() for text in texts]})
         packed = {role: found[name] for role, name in output_roles(found).items()}
         return {"types": np.zeros_like(packed[IDS]), **packed}
@@ -201,7 +201,7 @@ def _tokenizer(blueprint: Blueprint) -> Packing:
     text = blueprint.text
     tokenizer = probe_tokenizer(text, read_vocabulary(text.vocabulary).ids)
 
-    def run(texts: Sequence[str]) -> Values:
+    def run(texts: Sequence[str]) -> Tensors:
         ids = np.full((len(texts), text.pack.max_length), text.pack.pad_id, np.int32)
         mask = np.zeros_like(ids)
         for i, encoding in enumerate(tokenizer.encode_batch_fast(list(texts))):

@@ -13,7 +13,7 @@ from hub2hf.surfaces.transformers import Pooled
 IDS, TRUNCATION = "ids", "truncation"  # the stages before all others
 
 SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]")
-Rule = Callable[[str, str], bool]
+SameIds = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def _span(tokenizer: Any, text: str, at: int) -> tuple[int, int]:
     return max(start - 1, 0), max(end, start) + 1
 
 
-def _has(categories: str) -> Rule:
+def _has(categories: str) -> SameIds:
     return lambda text, near: any(unicodedata.category(c) in categories.split() for c in near)
 
 
 # What a text rule of the graph does, and how to tell from a sentence and the characters at its first difference that a
 # candidate lacks it; the first that holds is named.
-RULES: tuple[tuple[str, Rule], ...] = (
+RULES: tuple[tuple[str, SameIds], ...] = (
     ("literal special tokens are plain text", lambda text, near: any(token in text for token in SPECIAL)),
     ("control and format characters are deleted (ZWNJ, soft hyphen, …)", _has("Cc Cf")),
     ("a word of too many UTF-8 bytes is unknown", lambda text, near: any(len(w.encode()) > 100 for w in text.split())),

@@ -35,7 +35,7 @@ IDENTITY = "torch.nn.modules.linear.Identity"
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseModule:
     """A `Dense` module: weight [outputs, inputs], bias [outputs] or None, and the class of its activation."""
 
     weight: np.ndarray
@@ -56,7 +56,7 @@ class Dense:
         write_arrays(folder / "model.safetensors", arrays)
 
 
-def dense_modules(weight: np.ndarray, bias: np.ndarray | None, activation: str) -> list[Dense]:
+def dense_modules(weight: np.ndarray, bias: np.ndarray | None, activation: str) -> list[DenseModule]:
     """Return a dense layer and its activation as stock modules.
 
     Args:
@@ -66,13 +66,13 @@ def dense_modules(weight: np.ndarray, bias: np.ndarray | None, activation: str) 
     """
     weight, bias = weight.astype(np.float32), None if bias is None else bias.astype(np.float32)
     if activation != "gelu_tanh":
-        return [Dense(weight, bias, ACTIVATIONS[activation].torch_class)]
+        return [DenseModule(weight, bias, ACTIVATIONS[activation].torch_class)]
     dtype, outputs = np.float32, len(weight)
     scales = np.asarray(SCALES)
     wide = (scales[:, np.newaxis, np.newaxis] * weight).reshape(-1, weight.shape[1]).astype(dtype)
     wide_bias = None if bias is None else (scales[:, np.newaxis] * bias).reshape(-1).astype(dtype)
     added = np.concatenate([c * np.eye(outputs) for c in COEFFICIENTS], axis=1).astype(dtype)
-    return [Dense(wide, wide_bias, ACTIVATIONS["gelu_erf"].torch_class), Dense(added, None, IDENTITY)]
+    return [DenseModule(wide, wide_bias, ACTIVATIONS["gelu_erf"].torch_class), DenseModule(added, None, IDENTITY)]
 
 
 def write_modules(work: Path, values: Values, encoder: EncoderBlueprint, pack: Pack) -> None:

@@ -19,7 +19,7 @@ DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 ALIGNMENT = 8
 
 Progress = Callable[[int], None]
-Entry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
+TensorEntry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
 
 
 def write_safetensors(
@@ -58,7 +58,7 @@ def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:
     return sum(prod(item.shape) * values.stored(item.variable).dtype.itemsize for item in mapped)
 
 
-def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[Entry]:
+def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[TensorEntry]:
     for item in mapped:
         variable = values.stored(item.variable)
         dtype = DTYPES.get(variable.dtype.name)
@@ -70,7 +70,7 @@ def _entries(values: Values, mapped: Sequence[Mapped]) -> Iterator[Entry]:
         yield item.key, dtype, list(item.shape), prod(item.shape) * variable.dtype.itemsize
 
 
-def safetensors_header(entries: Iterable[Entry]) -> bytes:
+def safetensors_header(entries: Iterable[TensorEntry]) -> bytes:
     """Return what stands before the tensors of a file."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0

@@ -48,7 +48,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """What a push does to a repository.
 
     Attributes:
@@ -163,7 +163,7 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
     return ""
 
 
-def plan(api: HfApi, target: Repository, contents: Mapping[str, Content]) -> Plan:
+def plan(api: HfApi, target: Repository, contents: Mapping[str, Content]) -> PushPlan:
     """Return what a commit of `contents` does to `target`."""
     earlier, card = listed(text_of(api, target, MANIFEST)), text_of(api, target, CARD)
     there = target.files
@@ -175,4 +175,4 @@ def plan(api: HfApi, target: Repository, contents: Mapping[str, Content]) -> Pla
     if card and not (CARD in earlier and there[CARD].is_entry(earlier[CARD])):
         notes.append("the card there was not written by hub2hf, or edited since: this one replaces it")
     foreign = sorted(there.keys() - {change.name for change in changes} - {".gitattributes"})  # that is the Hub's
-    return Plan(changes, foreign, card_diff(card, new_card.decode()) if card else "", notes)
+    return PushPlan(changes, foreign, card_diff(card, new_card.decode()) if card else "", notes)

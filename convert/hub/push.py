@@ -11,7 +11,7 @@ from hub2hf.errors import ExportError, HubError
 from hub2hf.folder.about import store_about
 from hub2hf.folder.manifest import MANIFEST
 from hub2hf.hub.client import bounded, connect, patiently
-from hub2hf.hub.plan import Plan, Ready, check_folder, check_names, plan
+from hub2hf.hub.plan import PushPlan, Ready, check_folder, check_names, plan
 from hub2hf.hub.repository import MAIN, Repository, holds, read_files, size_of
 from hub2hf.hub.result import FileChange, Publication
 
@@ -125,7 +125,7 @@ def _check_target(target: Repository, private: bool, create_pr: bool) -> None:
         raise HubError(f"{target.name} is not there, so no pull request can go to it.", "Leave out --create-pr.")
 
 
-def _publication(api: HfApi, target: Repository, ready: Ready, planned: Plan, private: bool) -> Publication:
+def _publication(api: HfApi, target: Repository, ready: Ready, planned: PushPlan, private: bool) -> Publication:
     return Publication(
         state="planned",
         repository=target.name,
@@ -179,7 +179,7 @@ def _prepare(api: HfApi, target: Repository, private: bool, say: Say) -> Reposit
 
 
 def _commit(
-    api: HfApi, target: Repository, ready: Ready, planned: Plan, message: str | None, create_pr: bool, say: Say
+    api: HfApi, target: Repository, ready: Ready, planned: PushPlan, message: str | None, create_pr: bool, say: Say
 ) -> tuple[str, str]:
     """Commit all changes at once; return the address and the hash."""
     from huggingface_hub import CommitOperationDelete

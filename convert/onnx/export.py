@@ -19,13 +19,13 @@ from hub2hf.folder.about import changeable, read_proof, write_about
 from hub2hf.folder.files import write_pieces
 from hub2hf.folder.manifest import check_unchanged
 from hub2hf.folder.staging import alone
-from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.onnx.t5 import t5
-from hub2hf.onnx.weights import Weights
+from hub2hf.onnx.weights import WeightFile
 
 FOLDER: Final = "onnx/"
 # By the dtype that matrices are kept in. sentence-transformers, optimum and text-embeddings-inference take model.onnx, and
@@ -38,7 +38,7 @@ EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
 WEIGHTS: Final = "model.safetensors"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
-ENCODERS: Final[Mapping[str, Callable[[Graph, Mapping[str, Any]], None]]] = MappingProxyType(
+ENCODERS: Final[Mapping[str, Callable[[OnnxGraph, Mapping[str, Any]], None]]] = MappingProxyType(
     {**dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm), "t5": t5}
 )
 
@@ -126,7 +126,7 @@ def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
     known = ARCHITECTURES[kind]
-    graph = Graph(Weights(folder / WEIGHTS), precision, known.key, known.word_table)
+    graph = OnnxGraph(WeightFile(folder / WEIGHTS), precision, known.key, known.word_table)
     try:
         config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)

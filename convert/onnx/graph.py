@@ -13,7 +13,7 @@ import numpy as np
 
 from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
 from hub2hf.onnx.precision import MATRICES, ROWS, Precision, narrowed, quantized, scales
-from hub2hf.onnx.weights import Weights
+from hub2hf.onnx.weights import WeightFile
 
 # Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
 # onnxruntime-web and -node; OpenVINO since 2024.0. Nothing later is of use to an encoder, and would shut out runtimes.
@@ -40,7 +40,7 @@ class Initializer:
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-class Graph:
+class OnnxGraph:
     """Nodes in the order in which they run, and what they read.
 
     Args:
@@ -51,7 +51,7 @@ class Graph:
     """
 
     def __init__(
-        self, weights: Weights, precision: Precision, key: Callable[[str], str] = str, words: str = ""
+        self, weights: WeightFile, precision: Precision, key: Callable[[str], str] = str, words: str = ""
     ) -> None:
         self.nodes: list[Any] = []
         self.initializers: dict[str, Initializer] = {}

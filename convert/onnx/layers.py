@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hub2hf.errors import ExportError
-from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.graph import OnnxGraph
 
 LEAST = 1e-12  # below which a norm is taken for it, as torch.nn.functional.normalize has it
 
@@ -27,7 +27,7 @@ class Pooler:
     dense: Sequence[tuple[str, str]] = ()
     normalised: bool = False
 
-    def add(self, graph: Graph, hidden: str, output: str) -> int | None:
+    def add(self, graph: OnnxGraph, hidden: str, output: str) -> int | None:
         """Add it, from the last hidden state [batch, length, hidden] to the embedding [batch, size] called `output`.
 
         Returns:
@@ -54,20 +54,20 @@ class Pooler:
         return size
 
 
-def dense(graph: Graph, x: str, key: str) -> str:
+def dense(graph: OnnxGraph, x: str, key: str) -> str:
     """Return x [..., inputs] times a weight, [..., outputs], plus a bias where there is one."""
     product = graph.product(x, f"{key}.weight", key)
     bias = f"{key}.bias"
     return graph.op("Add", product, graph.vector(bias), at=key) if graph.has(bias) else product
 
 
-def layer_norm(graph: Graph, x: str, key: str, epsilon: float, output: str = "") -> str:
+def layer_norm(graph: OnnxGraph, x: str, key: str, epsilon: float, output: str = "") -> str:
     """Return x with mean 0 and variance 1 along its last axis, scaled and shifted; `output` is what it is to be called."""
     scale, shift = graph.vector(f"{key}.weight"), graph.vector(f"{key}.bias")
     return graph.op("LayerNormalization", x, scale, shift, at=key, output=output, axis=-1, epsilon=epsilon)
 
 
-def activation(graph: Graph, x: str, name: str, at: str) -> str:
+def activation(graph: OnnxGraph, x: str, name: str, at: str) -> str:
     """Return an activation of x.
 
     Args:
@@ -99,39 +99,39 @@ ACTIVATIONS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTy
 )
 
 
-def _first(graph: Graph, hidden: str) -> str:
+def _first(graph: OnnxGraph, hidden: str) -> str:
     return graph.op("Gather", hidden, graph.constant(0, "int64"), at="pooling", axis=1)
 
 
-def _attended(graph: Graph) -> str:
+def _attended(graph: OnnxGraph) -> str:
     """Return 1 where attention sees a token and 0 elsewhere, float32 [batch, length, 1]."""
     mask = graph.op("Unsqueeze", "attention_mask", graph.constant([-1], "int64"), at="pooling")
     return graph.cast(mask, "float32", "pooling")
 
 
-def _sum_and_count(graph: Graph, hidden: str) -> tuple[str, str]:
+def _sum_and_count(graph: OnnxGraph, hidden: str) -> tuple[str, str]:
     mask, axis = _attended(graph), graph.constant([1], "int64")
     total = graph.op("ReduceSum", graph.op("Mul", hidden, mask, at="pooling"), axis, at="pooling.sum", keepdims=0)
     return total, graph.op("ReduceSum", mask, axis, at="pooling.count", keepdims=0)
 
 
-def _mean(graph: Graph, hidden: str) -> str:
+def _mean(graph: OnnxGraph, hidden: str) -> str:
     total, count = _sum_and_count(graph, hidden)
     return graph.op("Div", total, graph.op("Max", count, graph.constant(1e-9), at="pooling"), at="pooling")
 
 
-def _mean_sqrt(graph: Graph, hidden: str) -> str:
+def _mean_sqrt(graph: OnnxGraph, hidden: str) -> str:
     total, count = _sum_and_count(graph, hidden)
     count = graph.op("Max", count, graph.constant(1e-9), at="pooling")
     return graph.op("Div", total, graph.op("Sqrt", count, at="pooling"), at="pooling")
 
 
-def _max(graph: Graph, hidden: str) -> str:
+def _max(graph: OnnxGraph, hidden: str) -> str:
     attended = graph.cast(_attended(graph), "bool", "pooling")
     seen = graph.op("Where", attended, hidden, graph.constant(-1e9), at="pooling")
     return graph.op("ReduceMax", seen, graph.constant([1], "int64"), at="pooling", keepdims=0)
 
 
-POOLINGS: Final[Mapping[str, Callable[[Graph, str], str]]] = MappingProxyType(
+POOLINGS: Final[Mapping[str, Callable[[OnnxGraph, str], str]]] = MappingProxyType(
     {"first": _first, "mean": _mean, "max": _max, "mean_sqrt": _mean_sqrt}
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.errors import ExportError
-from hub2hf.onnx.graph import IR_VERSION, OPSET, Graph, Initializer
+from hub2hf.onnx.graph import IR_VERSION, OPSET, Initializer, OnnxGraph
 from hub2hf.onnx.messages import DATA_TYPES, EXTERNAL, new
 
 # A protobuf may have this many bytes; ONNX keeps the weights of larger models in a file of their own.
@@ -38,7 +38,7 @@ class Model:
     """
 
     def __init__(
-        self, graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], data_file: str, limit: int = MAX_BYTES
+        self, graph: OnnxGraph, inputs: Sequence[Any], outputs: Sequence[Any], data_file: str, limit: int = MAX_BYTES
     ) -> None:
         self._initializers = list(graph.initializers.values())
         self._data_file = data_file

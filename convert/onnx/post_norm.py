@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub2hf.architectures.post_norm.mapping import PROJECTION, layer_key
-from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.layers import activation, dense, layer_norm
 
 # Added to the score of what attention ignores: far below where exp gives 0, and finite in every dtype that a runtime may
@@ -15,7 +15,7 @@ IGNORED = -65504.0
 LAST = "last_hidden_state"
 
 
-def post_norm(graph: Graph, config: Mapping[str, Any]) -> None:
+def post_norm(graph: OnnxGraph, config: Mapping[str, Any]) -> None:
     """Add the encoder, whose last hidden state, float32 [batch, length, hidden], is called `last_hidden_state`.
 
     Args:
@@ -41,7 +41,7 @@ def post_norm(graph: Graph, config: Mapping[str, Any]) -> None:
         x = layer_norm(graph, x, f"{at}.output.LayerNorm", epsilon, LAST if i == layers - 1 else "")
 
 
-def _embeddings(graph: Graph, epsilon: float) -> str:
+def _embeddings(graph: OnnxGraph, epsilon: float) -> str:
     at = "embeddings"
     length = graph.op("Shape", "input_ids", at=at, start=1, end=2)
     positions = graph.table(f"{at}.position_embeddings.weight")
@@ -57,7 +57,7 @@ def _embeddings(graph: Graph, epsilon: float) -> str:
     return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
 
 
-def ignored_scores(graph: Graph) -> str:
+def ignored_scores(graph: OnnxGraph) -> str:
     """Return what is added to the scores, [batch, 1, 1, length]: 0 or `IGNORED`."""
     at = "attention_mask"
     mask = graph.op("Unsqueeze", at, graph.constant([1, 2], "int64"), at=at)
@@ -66,7 +66,7 @@ def ignored_scores(graph: Graph) -> str:
     return graph.op("Mul", absent, graph.constant(IGNORED), at=at)
 
 
-def _attention(graph: Graph, x: str, ignored: str, heads: int, hidden: int, at: str) -> str:
+def _attention(graph: OnnxGraph, x: str, ignored: str, heads: int, hidden: int, at: str) -> str:
     """Return the context [batch, length, hidden]."""
     at = f"{at}.attention.self"
     apart = graph.constant([0, 0, heads, hidden // heads], "int64")  # 0: the dimension that is there

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.architectures.t5.reference import ATTENTION, FEED_FORWARD, FINAL, RELATIVE, WORDS, block, buckets
-from hub2hf.onnx.graph import Graph
+from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.layers import activation, dense
 from hub2hf.onnx.post_norm import LAST, ignored_scores
 
@@ -16,7 +16,7 @@ GATED = "gated-"
 GELU = {"gelu": "gelu_pytorch_tanh"}  # what "gated-gelu" means to T5Config
 
 
-def t5(graph: Graph, config: Mapping[str, Any]) -> None:
+def t5(graph: OnnxGraph, config: Mapping[str, Any]) -> None:
     """Add the encoder, whose last hidden state, float32 [batch, length, hidden], is called `last_hidden_state`.
 
     Args:
@@ -45,14 +45,14 @@ def t5(graph: Graph, config: Mapping[str, Any]) -> None:
     _norm(graph, x, FINAL, epsilon, LAST)
 
 
-def _norm(graph: Graph, x: str, key: str, epsilon: float, output: str = "") -> str:
+def _norm(graph: OnnxGraph, x: str, key: str, epsilon: float, output: str = "") -> str:
     """Return x divided by the root of its mean square along the last axis, and scaled."""
     square = graph.op("ReduceMean", graph.op("Mul", x, x, at=key), graph.constant([-1], "int64"), at=key, keepdims=1)
     root = graph.op("Sqrt", graph.op("Add", square, graph.constant(epsilon), at=key), at=key)
     return graph.op("Mul", graph.op("Div", x, root, at=key), graph.vector(key), at=key, output=output)
 
 
-def _relative(graph: Graph, far: int) -> str:
+def _relative(graph: OnnxGraph, far: int) -> str:
     """Return the bias by relative position, [1, heads, length, length]: beyond `far` tokens all distances share one."""
     count, at = graph.shape(RELATIVE)[0], "relative"
     length = graph.op("Squeeze", graph.op("Shape", "input_ids", at=at, start=1, end=2), at=at)
@@ -67,7 +67,7 @@ def _relative(graph: Graph, far: int) -> str:
     return graph.op("Unsqueeze", bias, graph.constant([0], "int64"), at=at)
 
 
-def _attention(graph: Graph, x: str, added: str, heads: int, at: str) -> str:
+def _attention(graph: OnnxGraph, x: str, added: str, heads: int, at: str) -> str:
     """Return what the attention makes, [batch, length, hidden]; its scores are not scaled."""
     wide = graph.shape(f"{at}.q.weight")[0]
     apart = graph.constant([0, 0, heads, wide // heads], "int64")  # 0: the dimension that is there

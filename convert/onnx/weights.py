@@ -28,7 +28,7 @@ PIECE = 1 << 22  # bytes read at once
 
 
 @dataclass(frozen=True)
-class Stored:
+class TensorPlace:
     """Where a tensor lies: its dtype, its shape, and the bytes [start, end) of the file."""
 
     dtype: np.dtype[Any]
@@ -37,7 +37,7 @@ class Stored:
     end: int
 
 
-class Weights:
+class WeightFile:
     """A safetensors file (format: github.com/huggingface/safetensors, README "Format").
 
     Args:
@@ -109,7 +109,7 @@ class Weights:
         """
         yield from whole_rows(self.pieces(key), self.shape(key)[1])
 
-    def _find(self, key: str) -> Stored:
+    def _find(self, key: str) -> TensorPlace:
         try:
             return self._stored[key]
         except KeyError as error:
@@ -131,7 +131,7 @@ def whole_rows(pieces: Iterable[np.ndarray], width: int) -> Iterator[np.ndarray]
         rest = flat[whole:]
 
 
-def _contents(path: Path) -> dict[str, Stored]:
+def _contents(path: Path) -> dict[str, TensorPlace]:
     """Return key → where it lies; raises whatever a file that is none leads to."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -145,10 +145,10 @@ def _contents(path: Path) -> dict[str, Stored]:
     return found
 
 
-def _stored(entry: Mapping[str, Any], start: int) -> Stored:
+def _stored(entry: Mapping[str, Any], start: int) -> TensorPlace:
     """Return where a tensor lies, from its entry in the header."""
     dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if begin < 0 or end - begin != prod(shape) * dtype.itemsize:
         raise ValueError(f"a tensor of shape {list(shape)} has {end - begin} bytes")
-    return Stored(dtype, shape, start + begin, start + end)
+    return TensorPlace(dtype, shape, start + begin, start + end)

@@ -17,7 +17,7 @@ from hub2hf.proof.record import EXACT, TIGHT, Cause, Conditions, Failure, Proof,
 from hub2hf.proof.summary import grid, summary
 from hub2hf.surfaces import RENAMED, reads, title
 
-Read = TypeVar("Read", Row, Failure, Cause, Conditions)
+Record = TypeVar("Record", Row, Failure, Cause, Conditions)
 
 FORMAT = 3  # of equivalence.json
 NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -168,7 +168,7 @@ def read_row(data: Mapping[str, Any]) -> Row:
     return _read(Row, data)
 
 
-def _read(kind: type[Read], data: Mapping[str, Any]) -> Read:
+def _read(kind: type[Record], data: Mapping[str, Any]) -> Record:
     """Return the record of `kind` that `data` holds; what else `data` says follows from it.
 
     A field with a default may be missing: later versions of hub2hf added some.

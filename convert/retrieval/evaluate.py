@@ -14,7 +14,7 @@ import numpy as np
 from hub2hf.corpora.encoders import default_runtime, load
 from hub2hf.equivalence import reference
 from hub2hf.opened import Source
-from hub2hf.retrieval.metrics import Found, changed, interval, mining, search
+from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
 from hub2hf.retrieval.pairs import DataSet, Pairs, read_pairs
 from hub2hf.surfaces.base import unit
 
@@ -221,8 +221,8 @@ class _Searched:
 
     texts: np.ndarray
     translations: np.ndarray
-    forward: Found
-    backward: Found
+    forward: Nearest
+    backward: Nearest
     measured: Measured
 
     def changed_from(self, other: _Searched) -> int:

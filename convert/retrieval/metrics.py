@@ -16,7 +16,7 @@ NORMAL: Final = 1.959963985  # standard deviations about the mean in which a nor
 
 
 @dataclass(frozen=True)
-class Found:
+class Nearest:
     """What texts find among translations.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
         return float(self.right.mean())
 
 
-def search(texts: np.ndarray, translations: np.ndarray) -> Found:
+def search(texts: np.ndarray, translations: np.ndarray) -> Nearest:
     """Look for the most similar translation of each text, by cosine.
 
     Args:
@@ -49,10 +49,10 @@ def search(texts: np.ndarray, translations: np.ndarray) -> Found:
         similarity.append(block.max(axis=1))
         own.append(block[rows, at + rows])
     best = np.concatenate(similarity)
-    return Found(np.concatenate(nearest), best, np.concatenate(own) >= best - TIE)
+    return Nearest(np.concatenate(nearest), best, np.concatenate(own) >= best - TIE)
 
 
-def changed(texts: np.ndarray, translations: np.ndarray, mine: Found, theirs: Found) -> int:
+def changed(texts: np.ndarray, translations: np.ndarray, mine: Nearest, theirs: Nearest) -> int:
     """Return how many texts find another translation in one model than in another; ties apart.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 
 from hub2hf.errors import FETCH_AGAIN, CheckpointError
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.entries import Entry, Piece, read_entries, read_header
+from hub2hf.savedmodel.entries import BundleEntry, Span, read_entries, read_header
 from hub2hf.savedmodel.files import is_file
 from hub2hf.savedmodel.graph_only import KeptBytes
 from hub2hf.savedmodel.shards import Shards
@@ -41,7 +41,7 @@ class Variable:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     nbytes: int
-    _pieces: tuple[Piece, ...]
+    _pieces: tuple[Span, ...]
 
     @property
     def is_string(self) -> bool:
@@ -62,7 +62,7 @@ class Checkpoint:
         variables: every variable by name, in the order of the index, without the object graph itself.
     """
 
-    def __init__(self, prefix: Path, shards: Shards, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, prefix: Path, shards: Shards, entries: Mapping[str, BundleEntry]) -> None:
         """Put together what :meth:`open` has read and checked."""
         self.prefix = prefix
         self._shards = shards
@@ -247,14 +247,14 @@ class Checkpoint:
                 whole[piece.slice.index] = self._read_piece(variable, piece, piece.slice.shape)
         return whole
 
-    def _read_piece(self, variable: Variable, piece: Piece, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[Any]]:
+    def _read_piece(self, variable: Variable, piece: Span, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[Any]]:
         if variable.is_string:
             return self._shards.read_strings(variable.key, piece, prod(shape)).reshape(shape)
         buffer = np.empty(piece.size, dtype=np.uint8)
         self._shards.read_into(variable.key, piece, buffer)
         return buffer.view(variable.dtype).reshape(shape)
 
-    def _object_graph(self, graph: Entry) -> Any:
+    def _object_graph(self, graph: BundleEntry) -> Any:
         """Return the TrackableObjectGraph: the objects that were saved, by name, each with its checkpoint keys."""
         if graph.dtype != object or graph.shape or graph.pieces[0].slice is not None:
             raise CheckpointError(f"The object graph of {self.prefix} is not one string.", FETCH_AGAIN)
@@ -265,7 +265,7 @@ class Checkpoint:
             raise CheckpointError(f"The object graph of {self.prefix} is malformed: {error}.", FETCH_AGAIN) from None
 
 
-def _names(entries: Mapping[str, Entry], full_names: list[tuple[str, str]]) -> dict[str, str]:
+def _names(entries: Mapping[str, BundleEntry], full_names: list[tuple[str, str]]) -> dict[str, str]:
     """Give each key its full name, unless two keys share it or it is the key of another: then none has it."""
     pairs = dict.fromkeys((key, name) for key, name in full_names if key in entries and name)
     names_of_key = Counter(key for key, _ in pairs)

@@ -26,7 +26,7 @@ _UNSUPPORTED: Final = "Save the model again with a released TensorFlow 2, then c
 
 
 @dataclass(frozen=True)
-class Piece:
+class Span:
     """Bytes ``[offset, offset + size)`` of a data shard: a tensor or one slice of it, and their CRC32C."""
 
     shard: int
@@ -37,7 +37,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BundleEntry:
     """One tensor of the index, with all its pieces.
 
     Attributes:
@@ -52,7 +52,7 @@ class Entry:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     nbytes: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Span, ...]
 
 
 def read_header(where: str, table: Mapping[bytes, bytes]) -> int:
@@ -80,7 +80,7 @@ def read_header(where: str, table: Mapping[bytes, bytes]) -> int:
     return int(header.num_shards)
 
 
-def read_entries(where: str, table: Mapping[bytes, bytes], num_shards: int) -> dict[str, Entry]:
+def read_entries(where: str, table: Mapping[bytes, bytes], num_shards: int) -> dict[str, BundleEntry]:
     """Decode and check every entry of a bundle.
 
     Args:
@@ -112,7 +112,7 @@ class _Reader:
         self.where, self.table, self.num_shards = where, table, num_shards
         self.used_slices: set[bytes] = set()
 
-    def entry(self, raw_key: bytes) -> Entry:
+    def entry(self, raw_key: bytes) -> BundleEntry:
         try:
             key = raw_key.decode("utf-8")
         except UnicodeDecodeError:
@@ -127,7 +127,7 @@ class _Reader:
             pieces = self.slices(raw_key, key, proto, shape)
         else:
             pieces = (self.piece(key, proto, proto.dtype, shape, None),)
-        return Entry(key, NUMPY_DTYPES[proto.dtype], shape, sum(piece.size for piece in pieces), pieces)
+        return BundleEntry(key, NUMPY_DTYPES[proto.dtype], shape, sum(piece.size for piece in pieces), pieces)
 
     def error(self, key: str, problem: str, next_step: str = FETCH_AGAIN) -> CheckpointError:
         return CheckpointError(f"Variable {key} of {self.where} {problem}.", next_step)
@@ -140,7 +140,7 @@ class _Reader:
             raise self.error(key, f"has the impossible shape {list(shape)}")
         return shape
 
-    def piece(self, key: str, proto: Any, number: int, shape: tuple[int, ...], spec: SliceSpec | None) -> Piece:
+    def piece(self, key: str, proto: Any, number: int, shape: tuple[int, ...], spec: SliceSpec | None) -> Span:
         size, count = int(proto.size), prod(shape)
         if proto.offset < 0 or size < 0 or proto.offset + size > MAX_BYTES:
             raise self.error(key, f"claims {size} bytes at byte {proto.offset}")
@@ -152,9 +152,9 @@ class _Reader:
         # A string takes a length of 1 byte or more; the checksum of the lengths takes 4.
         if number == DT_STRING and size < count + 4:
             raise self.error(key, f"has {size} bytes, too few for {count} strings")
-        return Piece(int(proto.shard_id), int(proto.offset), size, int(proto.crc32c), spec)
+        return Span(int(proto.shard_id), int(proto.offset), size, int(proto.crc32c), spec)
 
-    def slices(self, raw_key: bytes, key: str, proto: Any, shape: tuple[int, ...]) -> tuple[Piece, ...]:
+    def slices(self, raw_key: bytes, key: str, proto: Any, shape: tuple[int, ...]) -> tuple[Span, ...]:
         pieces = []
         if len(self.used_slices) + len(proto.slices) > MAX_SLICES_IN_ALL:
             raise self.error(key, f"is one too many in slices: there are more than {MAX_SLICES_IN_ALL}")
@@ -168,7 +168,7 @@ class _Reader:
             raise self.error(key, f"cannot be put together: {error}") from None
         return tuple(pieces)
 
-    def slice_piece(self, key: str, slice_key: bytes, number: int, spec: SliceSpec) -> Piece:
+    def slice_piece(self, key: str, slice_key: bytes, number: int, spec: SliceSpec) -> Span:
         if slice_key in self.used_slices:
             raise SliceError("a slice is repeated")
         if slice_key not in self.table:

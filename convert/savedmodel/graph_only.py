@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 
 from hub2hf.errors import CheckpointError, SourceError
 from hub2hf.limits import MAX_INDEX_BYTES
-from hub2hf.savedmodel.entries import Entry, Piece
+from hub2hf.savedmodel.entries import BundleEntry, Span
 from hub2hf.savedmodel.files import is_file
 from hub2hf.savedmodel.shards import Shards
 
@@ -91,10 +91,10 @@ class KeptBytes(Shards):
         except (binascii.Error, TypeError, ValueError, AttributeError) as error:
             raise SourceError(f"{folder / KEPT} is damaged: {error}.", _AGAIN) from None
 
-    def check_sizes(self, entries: list[Entry]) -> None:
+    def check_sizes(self, entries: list[BundleEntry]) -> None:
         """There are no files whose sizes could be checked."""
 
-    def _open(self, key: str, piece: Piece) -> BinaryIO:
+    def _open(self, key: str, piece: Span) -> BinaryIO:
         if key not in self._kept:
             raise CheckpointError(f"A graph-only file has no values, such as those of variable {key}.", NEXT)
         return io.BytesIO(self._kept[key])

@@ -10,7 +10,7 @@ import google_crc32c
 import numpy as np
 
 from hub2hf.errors import FETCH_AGAIN, CheckpointError
-from hub2hf.savedmodel.entries import Entry, Piece
+from hub2hf.savedmodel.entries import BundleEntry, Span
 from hub2hf.savedmodel.files import is_file
 from hub2hf.savedmodel.table import VarintError, mask_crc, read_varint
 
@@ -34,7 +34,7 @@ class Shards:
         """Return the shards that are there; one that holds no tensor need not be."""
         return [path for path in self.paths if is_file(path)]
 
-    def check_sizes(self, entries: list[Entry]) -> None:
+    def check_sizes(self, entries: list[BundleEntry]) -> None:
         """Check that every piece lies within its file.
 
         Raises:
@@ -53,7 +53,7 @@ class Shards:
                         FETCH_AGAIN,
                     )
 
-    def read_into(self, key: str, piece: Piece, buffer: Bytes) -> None:
+    def read_into(self, key: str, piece: Span, buffer: Bytes) -> None:
         """Fill a buffer of ``piece.size`` bytes.
 
         Raises:
@@ -67,7 +67,7 @@ class Shards:
                 crc = google_crc32c.extend(crc, part)
         self._check_crc(key, piece, crc)
 
-    def stream(self, key: str, piece: Piece, buffer: Bytes) -> Iterator[memoryview]:
+    def stream(self, key: str, piece: Span, buffer: Bytes) -> Iterator[memoryview]:
         """Yield the bytes of a piece through a buffer, which each step overwrites.
 
         Raises:
@@ -85,7 +85,7 @@ class Shards:
         if piece.size == 0:
             self._check_crc(key, piece, crc)
 
-    def read_strings(self, key: str, piece: Piece, count: int) -> np.ndarray[Any, np.dtype[Any]]:
+    def read_strings(self, key: str, piece: Span, count: int) -> np.ndarray[Any, np.dtype[Any]]:
         """Read ``count`` strings: an object array [count] of bytes.
 
         The form is that of ``WriteStringTensor`` (tensorflow/core/util/tensor_bundle/tensor_bundle.cc): the
@@ -120,7 +120,7 @@ class Shards:
             position += length
         return strings
 
-    def read_stored(self, key: str, piece: Piece, buffer: Bytes) -> None:
+    def read_stored(self, key: str, piece: Span, buffer: Bytes) -> None:
         """Fill a buffer of ``piece.size`` bytes without a look at their CRC32C, which for strings is not over these bytes.
 
         Raises:
@@ -129,7 +129,7 @@ class Shards:
         with self._open(key, piece) as file:
             self._fill(key, piece, file, buffer)
 
-    def _open(self, key: str, piece: Piece) -> BinaryIO:
+    def _open(self, key: str, piece: Span) -> BinaryIO:
         path = self.paths[piece.shard]
         try:
             file = path.open("rb", buffering=0)
@@ -140,7 +140,7 @@ class Shards:
             ) from None
         return file
 
-    def _fill(self, key: str, piece: Piece, file: BinaryIO, part: Bytes) -> None:
+    def _fill(self, key: str, piece: Span, file: BinaryIO, part: Bytes) -> None:
         done, view = 0, part.data
         while done < len(view):
             try:
@@ -151,11 +151,11 @@ class Shards:
                 raise self._error(key, piece, "the file ends within it")
             done += count
 
-    def _check_crc(self, key: str, piece: Piece, crc: int) -> None:
+    def _check_crc(self, key: str, piece: Span, crc: int) -> None:
         if mask_crc(crc) != piece.masked_crc:
             raise self._error(key, piece, "its bytes do not match their CRC32C")
 
-    def _error(self, key: str, piece: Piece, problem: str) -> CheckpointError:
+    def _error(self, key: str, piece: Span, problem: str) -> CheckpointError:
         path = self.paths[piece.shard]
         return CheckpointError(
             f"Variable {key} in {path} (byte {piece.offset}, {piece.size} bytes) is damaged: {problem}.",

@@ -19,7 +19,7 @@ from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.folder.weights import DTYPES, safetensors_header
 from hub2hf.onnx import FILES, FOLDER, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
-from hub2hf.onnx.weights import Weights
+from hub2hf.onnx.weights import WeightFile
 from hub2hf.slimming.scope import ORIGINAL_IDS
 from hub2hf.tokenizer import Vocabulary, tokenizer_files, write_vocab_txt
 
@@ -123,7 +123,7 @@ class Written:
 
     def _weights(self, progress: Progress) -> str:
         """Write the weights, of the word embeddings the rows that stay; return their SHA-256."""
-        weights = Weights(self.folder / WEIGHTS)
+        weights = WeightFile(self.folder / WEIGHTS)
         table = self.architecture.word_table
         count, width = weights.shape(table)
         if count != len(self.mask):
@@ -148,7 +148,7 @@ class Written:
 
         return str(write_pieces(self.work / WEIGHTS, pieces())["sha256"])
 
-    def _kept_rows(self, weights: Weights) -> Iterator[np.ndarray]:
+    def _kept_rows(self, weights: WeightFile) -> Iterator[np.ndarray]:
         at = 0
         for block in weights.rows(self.architecture.word_table):
             yield block[self.mask[at : at + len(block)]]

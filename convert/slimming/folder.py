@@ -19,7 +19,7 @@ from hub2hf.proof.limits import Limits
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version, letters
 from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, WEIGHTS, Progress, Written
 from hub2hf.slimming.guarantee import characters_of_words, check_rules, kept_pieces, promised
-from hub2hf.slimming.scope import ORIGINAL_IDS, Scope
+from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
 from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.web.rules import check_by_words, text_of
@@ -84,7 +84,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Kept:
     """What a folder is kept for: characters, pieces, in words, and the languages that are asked for by name."""
 
     codes: CodePoints
@@ -125,7 +125,7 @@ def slim(
         )
     check_free(out, force, folder)
     vocabulary, text = _text_side(folder, manifest)
-    scope = Scope.of(folder, manifest)
+    scope = SlimScope.of(folder, manifest)
     with ThreadPoolExecutor(max_workers=1) as pool, staged(out, force) as work:
         # Hashing takes as long as all the writing: it goes on beside it, and has its say before anything takes its place.
         unchanged = pool.submit(check_unchanged, folder, manifest)
@@ -172,11 +172,11 @@ class _Part:
     kept: list[int]
     held: set[str] | None
     text: TextBlueprint
-    scope: Scope | None
+    scope: SlimScope | None
 
     @classmethod
     def of(
-        cls, folder: Path, vocabulary: Vocabulary, text: TextBlueprint, scope: Scope | None, rule: Rule | None
+        cls, folder: Path, vocabulary: Vocabulary, text: TextBlueprint, scope: SlimScope | None, rule: Kept | None
     ) -> _Part:
         """Return what a rule keeps of a vocabulary; all of it without one.
 
@@ -200,7 +200,7 @@ class _Part:
 
 def _rule(
     languages: Collection[str], scripts: Collection[str], alphabet: Path | None, used: Used | None
-) -> Rule | None:
+) -> Kept | None:
     """Return what is to be kept; None where nothing says so.
 
     Raises:
@@ -221,7 +221,7 @@ def _rule(
     if not said:
         return None
     named = dict.fromkeys([*languages, *(used.languages if used is not None else ())])
-    return Rule(union(sets), used.pieces if used is not None else frozenset(), "; ".join(said), tuple(named))
+    return Kept(union(sets), used.pieces if used is not None else frozenset(), "; ".join(said), tuple(named))
 
 
 def characters(codes: CodePoints) -> set[str]:
@@ -245,7 +245,7 @@ def _text_side(folder: Path, manifest: Manifest) -> tuple[Vocabulary, TextBluepr
     return vocabulary, text
 
 
-def _check_is_there(folder: Path, scope: Scope, wanted: set[str]) -> None:
+def _check_is_there(folder: Path, scope: SlimScope, wanted: set[str]) -> None:
     """Refuse what a slim folder cannot give.
 
     Raises:
@@ -270,7 +270,7 @@ def _languages(codes: CodePoints, text: TextBlueprint) -> tuple[str, ...]:
 
 
 def _facts(
-    manifest: Manifest, rule: Rule, languages: Sequence[str], codes: CodePoints, kept: int, count: int
+    manifest: Manifest, rule: Kept, languages: Sequence[str], codes: CodePoints, kept: int, count: int
 ) -> dict[str, Any]:
     """Return what the manifest says of it: the whole folder, the rules in order, what went."""
     before = manifest.slim or {}

@@ -19,7 +19,7 @@ ORIGINAL_IDS: Final = "original_ids.txt"
 
 
 @dataclass(frozen=True)
-class Scope:
+class SlimScope:
     """What a slim folder says of itself.
 
     Attributes:
@@ -33,7 +33,7 @@ class Scope:
     text: TextBlueprint
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest) -> Scope | None:
+    def of(cls, folder: Path, manifest: Manifest) -> SlimScope | None:
         """Return that of a folder; None of one with a whole vocabulary.
 
         Raises:

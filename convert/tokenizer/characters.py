@@ -19,9 +19,9 @@ from hub2hf.errors import GraphError
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from hub2hf.unicode.patterns import replacement
-from hub2hf.unicode.re2 import Alternate, Chars, Node, parse
+from hub2hf.unicode.re2 import Alternate, Chars, Regex, parse
 
-from .engine import PARTING, RESERVED, CharacterMap, Engine, Step
+from .engine import PARTING, RESERVED, CharacterMap, Engine, TextStep
 from .marks import stand_ins
 
 
@@ -33,7 +33,7 @@ class _Class:
     content: str
 
 
-def character_steps(operations: Sequence[TextOperation], engine: Engine) -> list[Step]:
+def character_steps(operations: Sequence[TextOperation], engine: Engine) -> list[TextStep]:
     """Compile the operations before the split: folding, normalization, replacements.
 
     Args:
@@ -43,7 +43,7 @@ def character_steps(operations: Sequence[TextOperation], engine: Engine) -> list
     Raises:
         GraphError: a normalization that is not a map of characters, or a pattern that is not understood.
     """
-    steps: list[Step] = []
+    steps: list[TextStep] = []
     waiting = list(operations)
     while waiting:
         if isinstance(waiting[0], ReplacePattern):
@@ -90,7 +90,7 @@ def _classes(waiting: list[TextOperation]) -> list[_Class]:
     return found
 
 
-def characters_of(node: Node) -> CodePoints | None:
+def characters_of(node: Regex) -> CodePoints | None:
     """Return the characters that a pattern matches one by one; None for any other pattern."""
     if isinstance(node, Chars):
         return node.codes
@@ -110,7 +110,7 @@ def map_all(function: Callable[[str], str], text: str) -> str:
     return "".join(map(function, text))
 
 
-def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterator[Step]:
+def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterator[TextStep]:
     def replaced(text: str) -> str:
         for each in classes:
             text = "".join(each.content if c in each.codes else c for c in text)

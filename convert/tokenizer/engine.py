@@ -28,7 +28,7 @@ class Prepend:
 
 
 # A regex and what comes in place of each match; a map for `Precompiled`; the stock NFD.
-Step = tuple[str, str] | Prepend | bytes | Literal["NFD"]
+TextStep = tuple[str, str] | Prepend | bytes | Literal["NFD"]
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Engine(Protocol):
     def literal(self, content: str) -> str:
         """Write a replacement that is `content` itself."""
 
-    def mapped(self, characters: CharacterMap) -> Iterable[Step]:
+    def mapped(self, characters: CharacterMap) -> Iterable[TextStep]:
         """Map characters, and sort marks."""
 
-    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> TextStep:
         """At the start of the text, a space, and after each run of a set of `runs` a space comes in place of `gone`.
 
         Where no such run begins, one of `gone` does, the space at the start too. Spaces that alone part two runs of one set
         may stay as they are.
         """
 
-    def spaces_around(self, codes: CodePoints) -> Step:
+    def spaces_around(self, codes: CodePoints) -> TextStep:
         """Part each of `codes` from what stands beside it by spaces."""
 
-    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterable[Step]:
+    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterable[TextStep]:
         """Words of more than `limit` bytes become `unknown`; not those at whose start the regex `spared` matches.
 
         Words stand behind spaces, the first too, and hold no tabs.

@@ -35,7 +35,7 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.dialect import JAVASCRIPT
 from hub2hf.unicode.tables import UNLISTED_SCRIPT, scripts
 
-from .engine import LONGEST_UTF8, NFD, PARTING, CharacterMap, Prepend, Step
+from .engine import LONGEST_UTF8, NFD, PARTING, CharacterMap, Prepend, TextStep
 
 TOKENIZER_CONFIG = {
     "tokenizer_class": "BertTokenizer"
@@ -51,7 +51,7 @@ class JavaScript:
         """A dollar sign is written twice."""
         return content.replace("$", "$$")
 
-    def mapped(self, characters: CharacterMap) -> Iterator[Step]:
+    def mapped(self, characters: CharacterMap) -> Iterator[TextStep]:
         """As replacements, an NFD that finds little to do, and replacements again."""
         changes = {c: target for c, target in characters.mapping.items() if target != _anywhere(c)}
         yield from self._replacements(changes)
@@ -59,20 +59,20 @@ class JavaScript:
         yield NFD
         yield from self._replacements(characters.restored)
 
-    def _replacements(self, mapping: Mapping[str, str]) -> Iterator[Step]:
+    def _replacements(self, mapping: Mapping[str, str]) -> Iterator[TextStep]:
         for target, sources in _in_order(mapping):
             yield self.dialect.one_of(CodePoints.of(*((ord(c), ord(c)) for c in sources))), self.literal(target)
 
-    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> TextStep:
         """What is kept is put back; a second space at the start does no harm."""
         loops = "|".join(self.dialect.at_least_one(self.dialect.one_of(codes)) for codes in runs)
         return f"({self.dialect.start} |{loops}){self.dialect.any_number(self.dialect.one_of(gone))}", "$1 "
 
-    def spaces_around(self, codes: CodePoints) -> Step:
+    def spaces_around(self, codes: CodePoints) -> TextStep:
         """A second space does no harm here either."""
         return f"({self.dialect.one_of(codes)})", " $1 "
 
-    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[Step]:
+    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[TextStep]:
         """Tabs after the characters of words that may be too long, and one after any other word, where it does no harm."""
         not_spared = f"(?!{spared})" if spared is not None else ""
         suspect = rf"(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){not_spared}"
@@ -122,7 +122,7 @@ def _in_order(mapping: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def tokenizer_parts(steps: Iterable[Step], cut: str | None) -> dict[str, Any]:
+def tokenizer_parts(steps: Iterable[TextStep], cut: str | None) -> dict[str, Any]:
     """Return the parts of a `tokenizer.json` that differ between engines."""
     whole = "[^ ]+" if cut is None else rf"(?<= )(?!{cut})[^ ]+|[^ ]"
     split = {"type": "Split", "pattern": {"Regex": whole}, "behavior": "Removed", "invert": True}
@@ -132,7 +132,7 @@ def tokenizer_parts(steps: Iterable[Step], cut: str | None) -> dict[str, Any]:
     }
 
 
-def _normalizer(step: Step) -> dict[str, Any]:
+def _normalizer(step: TextStep) -> dict[str, Any]:
     if isinstance(step, Prepend):
         return {"type": "Prepend", "prepend": step.content}
     if isinstance(step, tuple):

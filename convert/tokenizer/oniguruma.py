@@ -21,7 +21,7 @@ from hub2hf.unicode.dialect import ONIGURUMA
 from hub2hf.unicode.tables import re2_class
 
 from .charsmap import charsmap
-from .engine import LONGEST_UTF8, NFD, SEPARATOR, CharacterMap, Prepend, Step
+from .engine import LONGEST_UTF8, NFD, SEPARATOR, CharacterMap, Prepend, TextStep
 
 # Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
 # modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
@@ -38,7 +38,7 @@ class Oniguruma:
         """Everything stands for itself."""
         return content
 
-    def mapped(self, characters: CharacterMap) -> Iterator[Step]:
+    def mapped(self, characters: CharacterMap) -> Iterator[TextStep]:
         """As one `Precompiled`, the stock NFD, and another one."""
         one_of = self.dialect.one_of
         changed = (ord(c) for c in characters.mapping if ord(c) > 0x7F)
@@ -51,18 +51,18 @@ class Oniguruma:
         yield NFD
         yield charsmap(characters.restored)
 
-    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> Step:
+    def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> TextStep:
         """What matched before `\\K` is not part of the match, which goes on over spaces between runs of one set."""
         loops = [self.dialect.at_least_one(self.dialect.one_of(codes)) for codes in runs]
         over = "|".join(f"{loop}{self.dialect.any_number(f'(?: ++{loop})')}" for loop in loops)
         return rf"(?:\A|{over})\K{self.dialect.any_number(self.dialect.one_of(gone))}", " "
 
-    def spaces_around(self, codes: CodePoints) -> Step:
+    def spaces_around(self, codes: CodePoints) -> TextStep:
         """Where there is no space yet."""
         kept = self.dialect.one_of(codes)
         return rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
 
-    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[Step]:
+    def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[TextStep]:
         """Four tabs before each character of words that may be too long, of which as many are counted as it has bytes."""
         four = "\t" * LONGEST_UTF8
         not_spared = f"(?!{spared})" if spared is not None else ""
@@ -73,7 +73,7 @@ class Oniguruma:
         yield r"\t", ""
 
 
-def normalizer(step: Step) -> normalizers.Normalizer:
+def normalizer(step: TextStep) -> normalizers.Normalizer:
     """Return the part of the library that does a step."""
     if isinstance(step, bytes):
         return normalizers.Precompiled(step)

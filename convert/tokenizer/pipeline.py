@@ -39,7 +39,7 @@ from hub2hf.unicode.re2 import Chars, parse, unsupported
 from hub2hf.unicode.tables import scripts, whitespace
 
 from .characters import character_steps
-from .engine import LONGEST_UTF8, Engine, Prepend, Step
+from .engine import LONGEST_UTF8, Engine, Prepend, TextStep
 
 # Engines try alternatives in order, so the scripts most text is in come first. Only speed depends on it.
 FREQUENT_SCRIPTS = (
@@ -60,7 +60,7 @@ class Pipeline:
         only_spaces: whether U+0020 alone parts words; other white space may then be in them.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[TextStep, ...]
     cut: str | None
     only_spaces: bool
 
@@ -129,7 +129,7 @@ def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> str | 
         raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
-def script_steps(engine: Engine) -> Iterator[Step]:
+def script_steps(engine: Engine) -> Iterator[TextStep]:
     """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
     The first space comes in a step of its own: an empty match at the start would be found twice and make
@@ -148,7 +148,7 @@ def script_steps(engine: Engine) -> Iterator[Step]:
     yield engine.spaces_after([table[name] - blank for name in names], blank)
 
 
-def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[Step]:
+def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[TextStep]:
     """Delimiters that go become one space, and one comes in front of the text; those that stay stand between spaces.
 
     The first space comes in a step of its own: see `script_steps`.
@@ -166,7 +166,7 @@ def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[Step
         yield engine.spaces_around(found.kept)
 
 
-def around_step(operation: SplitAround, engine: Engine) -> Step:
+def around_step(operation: SplitAround, engine: Engine) -> TextStep:
     """Characters that are words of their own stand between spaces."""
     node = parse(operation.characters, operation.evidence)
     if not isinstance(node, Chars):
@@ -174,7 +174,7 @@ def around_step(operation: SplitAround, engine: Engine) -> Step:
     return engine.spaces_around(node.codes)
 
 
-def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str, engine: Engine) -> Iterable[Step]:
+def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str, engine: Engine) -> Iterable[TextStep]:
     """Words of more than `max_bytes_per_word` bytes become `never_a_piece`, unless they are cut anyway."""
     limit = model.max_bytes_per_word
     if not LONGEST_UTF8 <= limit <= MOST_BYTES:

@@ -20,7 +20,7 @@ from hub2hf.limits import tick
 
 from .codepoints import CodePoints
 from .dialect import ONIGURUMA, Dialect
-from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, parse, unsupported
+from .re2 import Alternate, Anchor, Chars, Concat, Regex, Repeat, parse, unsupported
 from .tables import whitespace
 
 MOST_STATES = 4000
@@ -47,7 +47,7 @@ class _Nfa:
         self.step.append(None)
         return len(self.step) - 1
 
-    def add(self, node: Node, start: int) -> int:
+    def add(self, node: Regex, start: int) -> int:
         """Add `node` from `start`; returns the state it ends in."""
         if isinstance(node, Concat):
             for part in node.parts:
@@ -152,7 +152,7 @@ def words_matching(patterns: tuple[str, ...], evidence: str) -> Automaton:
         raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
-def full_match(patterns: tuple[Node, ...], alphabet: CodePoints) -> Automaton:
+def full_match(patterns: tuple[Regex, ...], alphabet: CodePoints) -> Automaton:
     """The automaton of the words over `alphabet` that any of the patterns matches from end to end.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .codepoints import NOTHING, CodePoints, union
-from .re2 import Alternate, Chars, Concat, Node, Repeat, parse, unsupported
+from .re2 import Alternate, Chars, Concat, Regex, Repeat, parse, unsupported
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_delimiters(pattern: str, kept: str, evidence: str) -> Delimiters:
     return Delimiters((singles | runs) - stays, stays)
 
 
-def _characters(pattern: str, node: Node, evidence: str) -> tuple[CodePoints, CodePoints]:
+def _characters(pattern: str, node: Regex, evidence: str) -> tuple[CodePoints, CodePoints]:
     """Return the characters that `pattern` matches one by one, and those that it matches in runs."""
     if isinstance(node, Chars):
         return node.codes, NOTHING

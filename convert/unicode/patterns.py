@@ -7,7 +7,7 @@ from math import prod
 from hub2hf.limits import MAX_PATHS
 
 from .dialect import ONIGURUMA, Dialect
-from .re2 import Alternate, Anchor, Chars, Concat, Node, Repeat, children, parse, unsupported
+from .re2 import Alternate, Anchor, Chars, Concat, Regex, Repeat, children, parse, unsupported
 
 MOST_PATHS = 1  # unbounded repetitions inside one another are exponential in a backtracking engine
 
@@ -45,7 +45,7 @@ def _literal(pattern: str, rewrite: str, evidence: str) -> str:
     return "\\".join(pieces)
 
 
-def _may_be_empty(node: Node) -> bool:
+def _may_be_empty(node: Regex) -> bool:
     if isinstance(node, Chars):
         return False
     if isinstance(node, Anchor):
@@ -56,13 +56,13 @@ def _may_be_empty(node: Node) -> bool:
     return any(found) if isinstance(node, Alternate) else all(found)
 
 
-def _nested(node: Node) -> int:
+def _nested(node: Regex) -> int:
     """How deep unbounded repetitions sit in one another."""
     inner = max((_nested(child) for child in children(node)), default=0)
     return inner + (isinstance(node, Repeat) and node.high is None)
 
 
-def _paths(node: Node) -> int:
+def _paths(node: Regex) -> int:
     """At most how many ways a backtracking engine tries at one place; nothing follows an unbounded repetition."""
     if isinstance(node, Chars | Anchor):
         return 1
@@ -75,7 +75,7 @@ def _paths(node: Node) -> int:
     return sum(found) if isinstance(node, Alternate) else prod(found)
 
 
-def _slow(node: Node) -> bool:
+def _slow(node: Regex) -> bool:
     """Whether something that can fail follows an unbounded repetition."""
     if isinstance(node, Concat) and node.parts:
         followed = node.parts[:-1]
@@ -83,7 +83,7 @@ def _slow(node: Node) -> bool:
     return any(_slow(child) for child in children(node))
 
 
-def _regex(node: Node, dialect: Dialect) -> str:
+def _regex(node: Regex, dialect: Dialect) -> str:
     if isinstance(node, Chars):
         return dialect.one_of(node.codes)
     if isinstance(node, Anchor):

@@ -36,27 +36,27 @@ class Anchor:
 class Concat:
     """One part after another; no part is the empty string."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[Regex, ...]
 
 
 @dataclass(frozen=True)
 class Alternate:
     """Any of the options, an earlier one preferred."""
 
-    options: tuple[Node, ...]
+    options: tuple[Regex, ...]
 
 
 @dataclass(frozen=True)
 class Repeat:
     """`node` from `low` to `high` times (None: no bound), as many as possible unless `lazy`."""
 
-    node: Node
+    node: Regex
     low: int
     high: int | None
     lazy: bool
 
 
-Node = Chars | Anchor | Concat | Alternate | Repeat
+Regex = Chars | Anchor | Concat | Alternate | Repeat
 
 NEWLINE = CodePoints.single(0x0A)
 DIGIT = CodePoints.parse("30-39")
@@ -83,7 +83,7 @@ POSIX = {
 MOST_REPEATS = 1000  # RE2's own limit (kMaxRepeat)
 
 
-def parse(pattern: str, evidence: str) -> Node:
+def parse(pattern: str, evidence: str) -> Regex:
     """The tree of an RE2 pattern.
 
     Args:
@@ -140,7 +140,7 @@ class _Parser:
         text, self.position = self.pattern[self.position : stop], stop + len(end)
         return text
 
-    def whole(self) -> Node:
+    def whole(self) -> Regex:
         if len(self.pattern) > MAX_PATTERN:
             self.fail(f"it has more than {MAX_PATTERN} characters")
         node = self.alternation()
@@ -148,7 +148,7 @@ class _Parser:
             self.fail("unbalanced ')'")
         return node
 
-    def alternation(self) -> Node:
+    def alternation(self) -> Regex:
         options = [self.concatenation()]
         while self.accept("|"):
             options.append(self.concatenation())
@@ -156,8 +156,8 @@ class _Parser:
             return Chars(union(option.codes for option in options if isinstance(option, Chars)))
         return Alternate(tuple(options)) if len(options) > 1 else options[0]
 
-    def concatenation(self) -> Node:
-        parts: list[Node] = []
+    def concatenation(self) -> Regex:
+        parts: list[Regex] = []
         while self.position < len(self.pattern) and not (self.peek("|") or self.peek(")")):
             if self.accept(r"\Q"):
                 literal = self.until(r"\E") if r"\E" in self.pattern[self.position :] else self.rest()
@@ -172,7 +172,7 @@ class _Parser:
         text, self.position = self.pattern[self.position :], len(self.pattern)
         return text
 
-    def quantified(self, node: Node) -> Node:
+    def quantified(self, node: Regex) -> Regex:
         start = self.position
         bounds = self.bounds()
         if bounds is None:
@@ -200,7 +200,7 @@ class _Parser:
         self.position = start  # RE2 takes any other brace as itself
         return None
 
-    def atom(self) -> Node | None:
+    def atom(self) -> Regex | None:
         """One atom; None for a flag group such as `(?s)`, which only changes what follows."""
         char = self.take()
         if char == "(":
@@ -217,7 +217,7 @@ class _Parser:
             self.fail("nothing to repeat")
         return Chars(CodePoints.single(ord(char)))
 
-    def group(self) -> Node | None:
+    def group(self) -> Regex | None:
         flags = self.dot_all, self.ungreedy
         self.depth += 1
         if self.depth > MAX_GROUPS:
@@ -252,7 +252,7 @@ class _Parser:
             else:
                 self.fail(f"the flag {char!r}")
 
-    def escape(self) -> Node:
+    def escape(self) -> Regex:
         char = self.take()
         if char in "Az":
             return Anchor("start" if char == "A" else "end")
@@ -325,7 +325,7 @@ class _Parser:
         return CodePoints.of((first, last)) if first <= last else self.fail("a range that runs backwards")
 
 
-def alphabet(node: Node) -> CodePoints:
+def alphabet(node: Regex) -> CodePoints:
     """Every code point that some class of the pattern could match."""
     if isinstance(node, Chars):
         return node.codes
@@ -334,7 +334,7 @@ def alphabet(node: Node) -> CodePoints:
     return union(alphabet(child) for child in children(node))
 
 
-def children(node: Node) -> Iterable[Node]:
+def children(node: Regex) -> Iterable[Regex]:
     """The nodes one level down."""
     if isinstance(node, Concat):
         return node.parts
@@ -343,7 +343,7 @@ def children(node: Node) -> Iterable[Node]:
     return (node.node,) if isinstance(node, Repeat) else ()
 
 
-def example(node: Node, source: Random) -> str:
+def example(node: Regex, source: Random) -> str:
     """A text that the pattern matches, one of those that `source` draws."""
     if isinstance(node, Chars):
         low, high = source.choice(node.codes.ranges) if node.codes else (0x61, 0x61)

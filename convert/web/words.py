@@ -20,7 +20,7 @@ from hub2hf.errors import ExportError
 POINT = re.compile(r"\\u\{([0-9A-F]+)\}")
 REFERENCE = re.compile(r"\$([1$])")
 
-Change = Callable[[str], str]
+Rewriting = Callable[[str], str]
 
 
 def words_in_javascript(tokenizer: Mapping[str, Any]) -> Callable[[str], list[str]]:
@@ -40,7 +40,7 @@ def words_in_javascript(tokenizer: Mapping[str, Any]) -> Callable[[str], list[st
     return lambda text: words.findall(reduce(lambda changed, change: change(changed), changes, text)) if text else []
 
 
-def _change(part: Mapping[str, Any]) -> Change:
+def _change(part: Mapping[str, Any]) -> Rewriting:
     if part["type"] == "Replace":
         regex, content = _compiled(part["pattern"]["Regex"]), part["content"]
 

@@ -14,7 +14,7 @@ from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
 from hub2hf.architectures.base import EMBEDDINGS, Architecture, Claim, Found, Recognised, layer_stage
-from hub2hf.architectures.head import Head, Weights, activation_between
+from hub2hf.architectures.head import Head, TensorOf, activation_between
 from hub2hf.architectures.post_norm.mapping import Mapper, claims
 from hub2hf.architectures.post_norm.reference import stages
 from hub2hf.architectures.post_norm.structure import Structure
@@ -98,7 +98,9 @@ class RecognisedPostNorm(Recognised):
             )
         return read
 
-    def stages(self, probe: Probe, weights: Weights, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, np.ndarray]]:
+    def stages(
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer."""
         return stages(
             probe,

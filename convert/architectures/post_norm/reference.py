@@ -9,14 +9,14 @@ import numpy as np
 from hub2hf.analysis.run import Probe
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.base import EMBEDDINGS, layer_stage
-from hub2hf.architectures.head import Weights, texts_of
+from hub2hf.architectures.head import TensorOf, texts_of
 from hub2hf.architectures.post_norm.mapping import PROJECTION, layer_key
 from hub2hf.interpreter.arrays import softmax
 
 
 def stages(
     probe: Probe,
-    weights: Weights,
+    weights: TensorOf,
     *,
     layers: int,
     heads: int,

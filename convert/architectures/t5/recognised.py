@@ -17,7 +17,7 @@ from hub2hf.analysis.substitutes import GAMMA, KERNEL, MERGING, VECTOR
 from hub2hf.analysis.substitutes import WORDS as WORD_TABLE
 from hub2hf.architectures.activations import identify_activation
 from hub2hf.architectures.base import EMBEDDINGS, Architecture, Claim, Found, Recognised, layer_stage
-from hub2hf.architectures.head import Head, Weights, dense_key
+from hub2hf.architectures.head import Head, TensorOf, dense_key
 from hub2hf.architectures.t5.reference import ATTENTION, FEED_FORWARD, FINAL, RELATIVE, WORDS, block, stages
 from hub2hf.architectures.t5.structure import Structure
 from hub2hf.errors import MappingError
@@ -208,7 +208,9 @@ class RecognisedT5(Recognised):
             "layer_norm_epsilon": read_epsilon(self.flow.nodes, [norm.gamma.node for norm in norms]),
         }
 
-    def stages(self, probe: Probe, weights: Weights, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, np.ndarray]]:
+    def stages(
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer."""
         return stages(
             probe,

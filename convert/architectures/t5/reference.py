@@ -9,7 +9,7 @@ import numpy as np
 from hub2hf.analysis.run import Probe
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.base import EMBEDDINGS, layer_stage
-from hub2hf.architectures.head import Weights, texts_of
+from hub2hf.architectures.head import TensorOf, texts_of
 from hub2hf.interpreter.arrays import softmax
 
 WORDS, FINAL = "shared.weight", "encoder.final_layer_norm.weight"
@@ -40,7 +40,7 @@ def buckets(distances: np.ndarray, count: int) -> np.ndarray:
 
 
 def stages(
-    probe: Probe, weights: Weights, *, layers: int, heads: int, activation: str, epsilon: float, gated: bool
+    probe: Probe, weights: TensorOf, *, layers: int, heads: int, activation: str, epsilon: float, gated: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, value) of each stage up to the last layer and the norm after it, [rows of `Probe.counted`, hidden].
 

@@ -16,7 +16,7 @@ DIFFERS = "≠"  # marks a cell that is not exact
 
 
 @dataclass(frozen=True)
-class Step:
+class Shade:
     """One colour.
 
     Attributes:
@@ -32,14 +32,14 @@ class Step:
 
 
 STEPS = (
-    Step(0.01, "exact: up to 1/100 of the tolerance", ("#e8f1fa", "#102a43"), ("#13273a", "#cfe3f5")),
-    Step(0.1, "up to 1/10", ("#bcd9f0", "#0b2239"), ("#1b4263", "#e3f0fb")),
-    Step(1.0, "up to the tolerance", ("#79b4e0", "#06182a"), ("#2a6ca3", "#ffffff")),
-    Step(10.0, "≠ up to 10 times the tolerance", ("#fdd9a6", "#3b1d00"), ("#7a3d06", "#ffffff")),
-    Step(1000.0, "≠ up to 1000 times", ("#f59331", "#2b1300"), ("#e07f1f", "#1c0c00")),
-    Step(math.inf, "≠ more", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
-    Step(math.nan, "≠ not a number", ("#1c1c1c", "#ffffff"), ("#f2f2f2", "#111111")),
-    Step(math.nan, "≠ as limits or a tolerance of its own allow", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
+    Shade(0.01, "exact: up to 1/100 of the tolerance", ("#e8f1fa", "#102a43"), ("#13273a", "#cfe3f5")),
+    Shade(0.1, "up to 1/10", ("#bcd9f0", "#0b2239"), ("#1b4263", "#e3f0fb")),
+    Shade(1.0, "up to the tolerance", ("#79b4e0", "#06182a"), ("#2a6ca3", "#ffffff")),
+    Shade(10.0, "≠ up to 10 times the tolerance", ("#fdd9a6", "#3b1d00"), ("#7a3d06", "#ffffff")),
+    Shade(1000.0, "≠ up to 1000 times", ("#f59331", "#2b1300"), ("#e07f1f", "#1c0c00")),
+    Shade(math.inf, "≠ more", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
+    Shade(math.nan, "≠ not a number", ("#1c1c1c", "#ffffff"), ("#f2f2f2", "#111111")),
+    Shade(math.nan, "≠ as limits or a tolerance of its own allow", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
 )
 WITHIN, BEYOND, NO_NUMBER, ALLOWED = range(3), range(3, 6), 6, 7
 
