@@ -8,6 +8,7 @@ import subprocess
 from typing import Final
 
 FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
+REPORT: Final = "Report the model, so that support can be added."  # the next step where it is not understood
 MOST_CHARACTERS = 2000  # a hostile graph may have names of any length
 
 

@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 
 COPY = "copy"
 SWAP_ROWS = "swap_rows"  # the token-type row that the graph adds must be row 0, Hugging Face's default
@@ -218,7 +218,7 @@ def steps_of(numbers: np.ndarray) -> tuple[Axis, ...]:
         count = int(run[0]) if len(run) else len(rest)
         rows = rest.reshape(-1, count) if len(rest) % count == 0 else rest[np.newaxis]
         if step < 0 or not (rows == rows[:, :1] + np.arange(rows.shape[1]) * step).all():
-            raise MappingError("The elements of a variable are used in no regular order.", "Report the model.")
+            raise MappingError("The elements of a variable are used in no regular order.", REPORT)
         axes.append(Axis(count, step))
         rest = rows[..., 0]
     return tuple(reversed(axes)) or (Axis(1, 0),)
@@ -278,7 +278,7 @@ def _view(item: Mapped, value: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(value).reshape(-1)
     last = item.start + sum((axis.count - 1) * axis.step for axis in item.axes)
     if item.start < 0 or last >= flat.size or any(axis.count < 1 or axis.step < 0 for axis in item.axes):
-        raise MappingError(f"Variable '{item.variable}' is too small for '{item.key}'.", "Report the model.")
+        raise MappingError(f"Variable '{item.variable}' is too small for '{item.key}'.", REPORT)
     shape, strides = [axis.count for axis in item.axes], [axis.step * flat.itemsize for axis in item.axes]
     viewed = np.lib.stride_tricks.as_strided(flat[item.start :], shape, strides, writeable=False)
     return viewed.reshape(item.shape)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hub2hf.analysis.flow import ADDITIONS, BATCH_NORMS, REPORT
+from hub2hf.analysis.flow import ADDITIONS, BATCH_NORMS
 from hub2hf.analysis.read import Read
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.savedmodel.node import Node, TensorRef
 
 ROOTS = frozenset({"Rsqrt", "Sqrt", "Pow"})

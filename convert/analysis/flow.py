@@ -16,7 +16,7 @@ from math import prod
 
 from hub2hf.analysis.products import contracted, last_comes_from
 from hub2hf.analysis.settle import PRODUCTS
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
@@ -33,7 +33,6 @@ CHOICES = {"If": 0, "StatelessIf": 0, "Switch": 1}  # op → the input that deci
 
 CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed, the shape of it, the values
 
-REPORT = "Report the model, so that support can be added."
 MAX_LEAVES = 500  # variables that one value is made of: three kernels are joined, and hardly more
 
 Names = tuple[str, ...]

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hub2hf.analysis.flow import GATHERS, REPORT, SHAPES, SLICES
+from hub2hf.analysis.flow import GATHERS, SHAPES, SLICES
 from hub2hf.analysis.parts import PASSING
 from hub2hf.analysis.settle import PRODUCTS
-from hub2hf.errors import GraphError, MappingError
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef

@@ -12,11 +12,9 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.savedmodel.graph import Argument, Function, Graph
 from hub2hf.savedmodel.node import Node, TensorRef
-
-UNSUPPORTED = "Report the model, so that support can be added."
 
 
 def _function(name: str, nodes: Mapping[str, Node], arguments: Sequence[str], returns: Sequence[TensorRef]) -> Function:
@@ -74,7 +72,7 @@ class _Raising:
                     break
             else:
                 frame = next(iter(self._frames))
-                raise GraphError(f"The loops '{frame}' and those in it are not understood.", UNSUPPORTED)
+                raise GraphError(f"The loops '{frame}' and those in it are not understood.", REPORT)
         self._drop_dangling()
         return Graph(self.nodes, ChainMap(self.functions, self.original.functions))  # type: ignore[arg-type]
 
@@ -88,12 +86,12 @@ class _Raising:
             switch = self._user(TensorRef(merge.name), "Switch", of_loop=True)
             following = self.nodes.get(merge.input(1).node)
             if switch is None or following is None or following.op != "NextIteration":
-                raise GraphError(f"Node '{merge.name}' is not that of a loop.", UNSUPPORTED)
+                raise GraphError(f"Node '{merge.name}' is not that of a loop.", REPORT)
             conditions.add(switch.input(1).node)
             found.append(_Variable(enter, merge, switch, following))
         condition = self.nodes.get(conditions.pop()) if len(conditions) == 1 else None
         if condition is None:
-            raise GraphError(f"The loop '{frame}' has no condition, or several.", UNSUPPORTED)
+            raise GraphError(f"The loop '{frame}' has no condition, or several.", REPORT)
         return _Loop(frame, tuple(found), tuple(constants), condition.input(0))
 
     def _user(self, ref: TensorRef, op: str, *, of_loop: bool = False) -> Node | None:
@@ -131,7 +129,7 @@ class _Raising:
 
     def _add(self, function: Function) -> None:
         if function.name in self.functions or function.name in self.original.functions:
-            raise GraphError(f"The graph has two loops or functions named '{function.name}'.", UNSUPPORTED)
+            raise GraphError(f"The graph has two loops or functions named '{function.name}'.", REPORT)
         self.functions[function.name] = function
 
     def _copy(
@@ -154,7 +152,7 @@ class _Raising:
         """Take a loop out of the graph, put a While in, and let every Exit take its result from that."""
         name = f"{loop.frame}/While"
         if name in self.nodes:
-            raise GraphError(f"The graph has two nodes named '{name}'.", UNSUPPORTED)
+            raise GraphError(f"The graph has two nodes named '{name}'.", REPORT)
         for variable in loop.variables:
             for node in (variable.enter, variable.merge, variable.following):
                 self.nodes.pop(node.name, None)

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.errors import GraphError, MappingError
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -59,13 +59,13 @@ class Part:
             MappingError: the elements are in no regular order in the whole.
         """
         if item.operation == SWAP_ROWS:
-            raise MappingError(f"'{item.key}' is a part of variable '{self.whole}'.", "Report the model.")
+            raise MappingError(f"'{item.key}' is a part of variable '{self.whole}'.", REPORT)
         numbers = tensor_of(item, self.numbers)
         start, named = int(numbers.flat[0]), item.named
         if numbers.ndim == 1:
             return replace(mapped_vector(item.key, self.whole, shape, start, steps_of(numbers)), named=named)
         if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
-            raise MappingError(f"'{item.key}' is in no regular order in variable '{self.whole}'.", "Report the model.")
+            raise MappingError(f"'{item.key}' is in no regular order in variable '{self.whole}'.", REPORT)
         view = mapped_view(item.key, self.whole, shape, start, steps_of(numbers[..., 0]), steps_of(numbers[0]))
         return replace(view, named=named)
 
@@ -126,7 +126,7 @@ def _disjoint(graph: Graph, variable: str, name: str, refs: Sequence[TensorRef],
 
 
 def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part in picking from another.", "Report the model.")
+    raise GraphError(f"Variable '{name}' takes part in picking from another.", REPORT)
 
 
 def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> Graph:

@@ -14,9 +14,9 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.analysis.flow import REPORT, Attention, Flow, Join, Operand
+from hub2hf.analysis.flow import Attention, Flow, Join, Operand
 from hub2hf.analysis.products import contracted, free
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
 

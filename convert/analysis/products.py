@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.node import Node
-
-REPORT = "Report the model, so that support can be added."
 
 
 def contracted(node: Node, position: int) -> tuple[int, ...]:

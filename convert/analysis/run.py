@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.flow import CHOICES, REPORT
-from hub2hf.errors import GraphError
+from hub2hf.analysis.flow import CHOICES
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef

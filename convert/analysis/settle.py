@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from hub2hf.analysis.inline import CALL_OPS, inlined, resolved
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import order_of
@@ -114,7 +114,7 @@ class _Constants:
 
 
 def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' is not a constant.", "Report the model.")
+    raise GraphError(f"Variable '{name}' is not a constant.", REPORT)
 
 
 def _straight(graph: Graph, order: Iterable[Node]) -> dict[str, Node]:

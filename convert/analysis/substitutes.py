@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.limits import memory, tick
 
 # Numbers that substitutes are taken from. It is prime: the rows of a larger kernel never meet it at the same place again.
@@ -46,7 +46,7 @@ class Weights:
         if role == WORDS:
             shape = (min(shape[0], self.rows), shape[1])
         if 16 * prod(shape) > memory():
-            raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", "Report the model.")
+            raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", REPORT)
         step = (POOL - shape[-1]) // shape[0] if role == WORDS and shape[0] else 0
         if step:  # the rows overlap in the pool: a probe asks for a few of thousands
             numbers = _of_words()

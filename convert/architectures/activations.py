@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub2hf.analysis.flow import REPORT
 from hub2hf.analysis.read import SAME, Read
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.arrays import erf
 from hub2hf.savedmodel.node import Node, TensorRef
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.flow import REPORT, Flow, Join
+from hub2hf.analysis.flow import Flow, Join
 from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import ObservedRun, Probe
 from hub2hf.architectures.activations import ACTIVATIONS, FAR, identify_activation, normalise, transformers_name
 from hub2hf.architectures.encoder import DenseRead, EncoderBlueprint
 from hub2hf.architectures.poolers import POOLERS
-from hub2hf.errors import GraphError, MappingError
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.savedmodel.node import Node, TensorRef
 
 POOLING, POOLED, EMBEDDING = "pooling", "pooled", "embedding"  # stages

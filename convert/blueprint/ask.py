@@ -19,14 +19,13 @@ import numpy as np
 
 from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Learned, Questions, learn
 from hub2hf.blueprint.oracle import CYRILLIC, Oracle
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.utf import script_numbers
 from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern
 from hub2hf.unicode.codepoints import LAST, CodePoints, union
 from hub2hf.unicode.re2 import Chars, Regex, children
 from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespace
 
-CONTINUE = "Report the model, so that support can be added."
 ROUNDS = 3
 FIRST_SCRIPTS = 10  # whose rules are hints for others
 MOST_LETTERS = 40  # of a word that is asked about
@@ -98,7 +97,7 @@ def ask(
         if sum(len(group) for group in parted if len(group.ranges) == 1) > MOST_INSIDE:
             break
         groups = [part for group in groups for part in (_divided(group) if group in parted else [group])]
-    raise GraphError("The graph tells characters apart that no Unicode table and none of its constants does.", CONTINUE)
+    raise GraphError("The graph tells characters apart that no Unicode table and none of its constants does.", REPORT)
 
 
 def _ends(group: CodePoints) -> tuple[int, int]:
@@ -242,7 +241,7 @@ def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> t
             raise GraphError(
                 f"Of 'x', U+{ord(point):04X}, 'x' the graph makes {' '.join(parts)!r}: it changes characters in a way that "
                 "is neither deleting them nor parting words.",
-                CONTINUE,
+                REPORT,
             )
     return deleted, kept
 
@@ -275,7 +274,7 @@ def _answered(oracle: Oracle, asking: Sequence[Questions], parts_of: dict[str, t
 
 
 def _inexpressible(error: TooComplexError) -> GraphError:
-    return GraphError(f"The words that the graph cuts follow a rule that cannot be expressed: {error}.", CONTINUE)
+    return GraphError(f"The words that the graph cuts follow a rule that cannot be expressed: {error}.", REPORT)
 
 
 class PartlyCutError(GraphError):
@@ -284,7 +283,7 @@ class PartlyCutError(GraphError):
     def __init__(self, word: str, parts: tuple[str, ...]) -> None:
         found = " ".join(parts)
         super().__init__(
-            f"Of the word {word!r} the graph makes {found!r}: neither the word nor its characters.", CONTINUE
+            f"Of the word {word!r} the graph makes {found!r}: neither the word nor its characters.", REPORT
         )
         self.word, self.parts = word, parts
 

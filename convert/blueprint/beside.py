@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.flow import DATA, REPORT
+from hub2hf.analysis.flow import DATA
 from hub2hf.analysis.inline import inlined, resolved
 from hub2hf.analysis.run import Feeding, Probe
 from hub2hf.analysis.settle import settled
@@ -22,7 +22,7 @@ from hub2hf.blueprint.preprocessor import read_preprocessor
 from hub2hf.blueprint.probe import marked_ids
 from hub2hf.blueprint.probed import ProbedSide
 from hub2hf.blueprint.side import EncoderSide
-from hub2hf.errors import GraphError, SourceError
+from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.model import SavedModel

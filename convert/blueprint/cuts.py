@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.unicode.automaton import Automaton, words_matching
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.re2 import Chars, Repeat, parse

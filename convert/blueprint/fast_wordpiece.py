@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.plan import Body
 from hub2hf.limits import MAX_WORD_BYTES, tick
 from hub2hf.savedmodel.graph import Function, Graph
@@ -76,7 +76,7 @@ def read_model(buffer: bytes, where: str) -> FastModel:
         raise GraphError(f"The model of {where} is damaged, or lacks pieces.", "Download the model again.") from error
     known = 0 <= unknown_id < len(model.pieces) and model.pieces[unknown_id] == model.unknown
     if not known or not 0 < model.most_bytes <= MAX_WORD_BYTES:
-        raise GraphError(f"The model of {where} says of unknown words what its pieces do not.", "Report the model.")
+        raise GraphError(f"The model of {where} says of unknown words what its pieces do not.", REPORT)
     return model
 
 

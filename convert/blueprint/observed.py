@@ -18,7 +18,7 @@ from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.blueprint.entry import Chosen
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
@@ -274,7 +274,7 @@ class _Variables:
         variable = self._model.checkpoint.variable(binding.key)
         shape = tuple(variable.shape) if binding.slice is None else binding.slice.shape
         if variable.dtype.kind in "OSU":
-            raise GraphError(f"Variable '{variable.name}' holds texts.", "Report the model.")
+            raise GraphError(f"Variable '{variable.name}' holds texts.", REPORT)
         if variable.dtype.kind in "iub":
             return np.zeros(shape, variable.dtype)
         return self._drawn(name, shape)
@@ -283,6 +283,6 @@ class _Variables:
         if len(shape) == 2 and shape[0] > ROWS:
             shape = (ROWS, shape[1])
         if prod(shape) > MAX_DRAWN:
-            raise GraphError(f"The variable of node '{name}' is too large to be tried.", "Report the model.")
+            raise GraphError(f"The variable of node '{name}' is too large to be tried.", REPORT)
         value = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
         return np.asarray(value / np.sqrt(shape[0]) if len(shape) > 1 else 1 + 0.1 * value)

@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.bounds import TooLargeError
 from hub2hf.interpreter.registry import Caller, Kernel, Value
 from hub2hf.savedmodel.node import Node

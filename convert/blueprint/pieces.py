@@ -32,7 +32,7 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
 )
 from hub2hf.blueprint.trace import PIECES, TextTrace
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.pieces import cutter
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
@@ -90,7 +90,7 @@ class PieceReader:
             if made is not None and made[1].op == "Const":
                 data = np.asarray(made[1].value, object).item()
         if not data:
-            raise GraphError(f"The {self.holder} brings no SentencePiece model.", "Report the model.")
+            raise GraphError(f"The {self.holder} brings no SentencePiece model.", REPORT)
         return bytes(data)
 
     @property
@@ -266,7 +266,7 @@ def read_pack(ids: np.ndarray, rows: Sequence[Sequence[int]], evidence: str) -> 
             raise GraphError(
                 f"The graph does not pack the pieces of the SentencePiece model of node '{evidence}' as a start id, as "
                 f"many as fit, an end id and padding: of the pieces {list(pieces[:6])}… it makes {row[:8]}….",
-                "Report the model, so that support can be added.",
+                REPORT,
             )
     return Pack(start, end, pad, length, evidence)
 

@@ -18,7 +18,7 @@ from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
-from hub2hf.errors import GraphError, SourceError, VocabularyError
+from hub2hf.errors import REPORT, GraphError, SourceError, VocabularyError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.registry import Kernel
 from hub2hf.savedmodel.model import SavedModel
@@ -256,4 +256,4 @@ def output_roles(found: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' changes what the preprocessor makes of a text.", "Report the model.")
+    raise GraphError(f"Variable '{name}' changes what the preprocessor makes of a text.", REPORT)

@@ -12,7 +12,6 @@ from random import Random
 import numpy as np
 
 from hub2hf import limits
-from hub2hf.analysis.flow import REPORT
 from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
 from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
 from hub2hf.blueprint.generated import (
@@ -46,7 +45,7 @@ from hub2hf.blueprint.text import (
     TextOperation,
 )
 from hub2hf.blueprint.trace import TextTrace
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node
 from hub2hf.unicode.automaton import re2_set

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.flow import REPORT
 from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import ObservedRun, Probe
 from hub2hf.architectures.base import EMBEDDINGS, Recognised, layer_stage
 from hub2hf.architectures.head import EMBEDDING, POOLING, HeadRead
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.savedmodel.node import TensorRef
 
 

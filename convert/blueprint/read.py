@@ -10,7 +10,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
-from hub2hf.analysis.flow import REPORT
 from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.run import Feeding
@@ -27,7 +26,7 @@ from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.blueprint.text import TextBlueprint
-from hub2hf.errors import GraphError, SourceError
+from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.registry import Kernel
 from hub2hf.savedmodel.model import SavedModel

@@ -23,7 +23,7 @@ from hub2hf.architectures import recognise
 from hub2hf.architectures.base import Found, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.prove import Believed, prove
-from hub2hf.errors import GraphError, MappingError
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
@@ -102,7 +102,7 @@ class EncoderSide:
             joined = lookup.joined(leaves)
             names = [shard.variable for shard in joined.shards]
             if len({values.stored(name).dtype for name in names}) > 1:
-                raise MappingError(f"{', '.join(names)} make one table, and have several dtypes.", "Report the model.")
+                raise MappingError(f"{', '.join(names)} make one table, and have several dtypes.", REPORT)
             if len({*names}) > 1 or joined.dealt or joined.rows != self.shapes[names[0]][0]:
                 name = f"{names[0]} and {len(names) - 1} more"
                 self.joined[name] = joined
@@ -260,7 +260,7 @@ class EncoderSide:
             if len([value for name, value in chosen if name == node.name]) < 2:
                 raise GraphError(
                     f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
-                    "Report the model, so that support can be added.",
+                    REPORT,
                 )
 
     def _asking(self, run: ObservedRun) -> Asking:

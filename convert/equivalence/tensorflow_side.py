@@ -20,7 +20,7 @@ from hub2hf.equivalence.called import called_object
 from hub2hf.equivalence.recording import EMBEDDING, Recording
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.equivalence.session import GraphSession, Tensors
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.opened import Source
 from hub2hf.savedmodel import SavedModel
@@ -119,9 +119,7 @@ class _TextSide:
         self._size = blueprint.encoder.hidden_size.value
         self._graph = GraphSession(model, [blueprint.ids, *blueprint.stages.values()])
         if not self._graph.has(blueprint.ids):
-            raise GraphError(
-                f"The ids, '{blueprint.ids}', are no tensor that TensorFlow can fetch.", "Report the model."
-            )
+            raise GraphError(f"The ids, '{blueprint.ids}', are no tensor that TensorFlow can fetch.", REPORT)
         self._stages = {name: tensor for name, tensor in blueprint.stages.items() if self._graph.has(tensor)}
         output = str(signature.outputs[blueprint.output_name].ref)
         self._tensors = {IDS: blueprint.ids, EMBEDDING: output}

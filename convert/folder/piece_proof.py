@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.text import NO_START, Pack
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.pieces import Cutter
 from hub2hf.tokenizer import piece_tokenizer, read_model
 
@@ -46,7 +46,7 @@ def prove_pieces(blueprint: Blueprint) -> None:
         raise GraphError(
             f"The compiled SentencePiece model of node '{text.vocabulary_evidence}' cuts {given[:40]!r} otherwise than "
             f"the graph: piece {at} begins {here!r} in place of {there!r}.",
-            "Report the model, so that support can be added.",
+            REPORT,
         )
 
 

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.bounds import ITEM_BYTES
 from hub2hf.interpreter.registry import Caller, Value, operation
 from hub2hf.interpreter.utf import byte_strings, flat
@@ -251,7 +251,7 @@ def _model(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...
     if not data and inputs:
         data = np.asarray(inputs[0], object).item()
     if not data:
-        raise GraphError(f"The {node} brings no SentencePiece model.", "Report the model.")
+        raise GraphError(f"The {node} brings no SentencePiece model.", REPORT)
     return (cutter(data, node.name),)
 
 
@@ -267,7 +267,7 @@ def _tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
         raise GraphError(f"The {node} is given no SentencePiece model.", "The graph is damaged.")
     nbest, _, add_bos, add_eos, reverse = (np.ravel(value)[0] for value in inputs[2:7])
     if int(nbest) not in (0, 1):
-        raise GraphError(f"The {node} cuts texts at random (nbest_size {int(nbest)}).", "Report the model.")
+        raise GraphError(f"The {node} cuts texts at random (nbest_size {int(nbest)}).", REPORT)
     before, after = (
         [(piece, model.special(piece))] if wanted else []
         for piece, wanted in ((model.model.bos, add_bos), (model.model.eos, add_eos))

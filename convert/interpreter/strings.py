@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.ragged import spans
 from hub2hf.interpreter.registry import Caller, Value, operation
@@ -73,7 +73,7 @@ def _spans_cost(node: Node, inputs: Sequence[Value]) -> int:
 def _script_tokenize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     """A word ends where the script changes; white space counts with its script, and then goes."""
     if node.attr("keep_whitespace", False):
-        raise GraphError(f"Node '{node.name}' keeps white space as tokens.", "Report the model.")
+        raise GraphError(f"Node '{node.name}' keeps white space as tokens.", REPORT)
     points, splits = np.asarray(inputs[0], np.int64), np.asarray(inputs[1])
     if points.size and not 0 <= points.min() <= points.max() <= LAST:
         raise GraphError(f"Node '{node.name}' is given what is not a code point.", "The graph is damaged.")

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.bounds import ITEM_BYTES
 from hub2hf.interpreter.registry import Caller, Value, bounded, operation
 from hub2hf.interpreter.texts import option
@@ -113,7 +113,7 @@ def _split_merge(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
     texts, labels = flat(inputs[0]), np.ravel(inputs[1]).tolist()
     lengths = row_lengths(node, inputs[2], len(labels)).tolist()
     if not valid(texts):
-        raise GraphError(f"The {node} splits malformed text.", "Report the model.")
+        raise GraphError(f"The {node} splits malformed text.", REPORT)
     forced = node.attr("force_split_at_break_character", True)
     words: list[bytes] = []
     starts: list[int] = []
@@ -155,7 +155,7 @@ def _ngrams(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     texts, *levels = flat(inputs[0]), *inputs[1:]
     width, separator = int(node.attr("width")), option(node, "string_separator", " ")
     if int(node.attr("axis", -1)) != -1:
-        raise GraphError(f"The {node} joins along another axis than the last.", "Report the model.")
+        raise GraphError(f"The {node} joins along another axis than the last.", REPORT)
     if width < 1:
         raise ValueError(f"the width {width}")
     grams, splits = [], [0]

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.registry import Caller, Value, operation
 from hub2hf.savedmodel.node import Node
 
@@ -112,7 +112,7 @@ def _foreign(texts: Sequence[bytes], encoding: str, node: Node) -> tuple[Points,
     try:
         parts = [text.decode(codec) for text in texts]
     except UnicodeDecodeError as error:
-        raise GraphError(f"The {node} reads bytes that are not {encoding}: {error}.", "Report the model.") from None
+        raise GraphError(f"The {node} reads bytes that are not {encoding}: {error}.", REPORT) from None
     return points_of("".join(parts)), np.asarray([len(part) for part in parts], np.int64)
 
 
@@ -200,7 +200,7 @@ def _written(node: Node, points: Points, lengths: np.ndarray) -> list[bytes]:
         return encoded(points, lengths)
     codec = CODECS.get(encoding)
     if codec is None:
-        raise GraphError(f"The {node} writes texts in {encoding}.", "Report the model.")
+        raise GraphError(f"The {node} writes texts in {encoding}.", REPORT)
     texts = encoded(points, lengths)
     return [text.decode().encode(codec) for text in texts]
 

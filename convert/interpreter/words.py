@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.registry import Caller, Value, operation
 from hub2hf.interpreter.strings import map_strings, text_of
 from hub2hf.interpreter.utf import byte_strings
@@ -25,7 +25,7 @@ def _case_fold(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value,
 def _normalize(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     form = str(node.attr("normalization_form")).upper()
     if form not in FORMS:
-        raise GraphError(f"Node '{node.name}' normalizes to {form}.", "Report the model.")
+        raise GraphError(f"Node '{node.name}' normalizes to {form}.", REPORT)
     return (map_strings(lambda text: normalized(text.decode(), form).encode(), inputs[0]),)
 
 

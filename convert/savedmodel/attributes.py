@@ -13,7 +13,7 @@ from hub2hf.savedmodel.dtypes import DT_STRING, NUMPY_DTYPES, graph_dtype
 
 MAX_ELEMENTS: Final = 1 << 28  # a constant of a graph cannot hold more: GraphDef is limited to 2 GiB
 MAX_RANK: Final = 32  # numpy < 2 has no more axes
-REPORT: Final = "Report the model: hub2hf does not read this form of graph, or the file is damaged."
+UNREADABLE: Final = "Report the model: hub2hf does not read this form of graph, or the file is damaged."
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int | None, ...] | None
@@ -65,7 +65,7 @@ def decode_attribute(proto: Any, where: str) -> Any:
     """
     kind = proto.WhichOneof("value")
     if kind is None or kind == "placeholder":
-        raise GraphError(f"The {where} has no value.", REPORT)
+        raise GraphError(f"The {where} has no value.", UNREADABLE)
     if kind != "list":
         return _decode(kind, getattr(proto, kind), where)
     return [_decode(field.name, item, where) for field, items in proto.list.ListFields() for item in items]
@@ -103,7 +103,7 @@ def decode_shape(proto: Any, where: str) -> Shape:
         return None
     sizes = [int(dim.size) for dim in proto.dim]
     if any(size < -1 for size in sizes):
-        raise GraphError(f"The {where} has the impossible shape {sizes}.", REPORT)
+        raise GraphError(f"The {where} has the impossible shape {sizes}.", UNREADABLE)
     return tuple(None if size == -1 else size for size in sizes)
 
 
@@ -124,14 +124,14 @@ def decode_tensor(proto: Any, where: str) -> Array:
     """
     dtype = NUMPY_DTYPES.get(proto.dtype)
     if dtype is None:
-        raise GraphError(f"The {where} holds values of the unsupported {graph_dtype(proto.dtype)}.", REPORT)
+        raise GraphError(f"The {where} holds values of the unsupported {graph_dtype(proto.dtype)}.", UNREADABLE)
     shape = decode_shape(proto.tensor_shape, where)
     if shape is None or len(shape) > MAX_RANK or None in shape:
-        raise GraphError(f"The {where} holds a tensor of unknown shape.", REPORT)
+        raise GraphError(f"The {where} holds a tensor of unknown shape.", UNREADABLE)
     known = tuple(size or 0 for size in shape)
     count = prod(known)
     if max(count, *known, 0) > MAX_ELEMENTS:
-        raise GraphError(f"The {where} holds a tensor of the impossible shape {list(known)}.", REPORT)
+        raise GraphError(f"The {where} holds a tensor of the impossible shape {list(known)}.", UNREADABLE)
     try:
         array = _values(proto, dtype, count, where)
         array = np.broadcast_to(array, known) if array.size == 1 != count else array.reshape(known)
@@ -146,23 +146,23 @@ def _values(proto: Any, dtype: np.dtype[Any], count: int, where: str) -> Array:
     content = proto.tensor_content
     if content:
         if dtype.hasobject or len(content) != count * dtype.itemsize:
-            raise GraphError(f"The {where} has {len(content)} bytes, not {count} of {dtype}.", REPORT)
+            raise GraphError(f"The {where} has {len(content)} bytes, not {count} of {dtype}.", UNREADABLE)
         raw = np.frombuffer(content, dtype=np.uint8)
         return (raw != 0) if dtype == np.bool_ else raw.view(dtype)
     if proto.dtype not in _FIELDS:
-        raise GraphError(f"The {where} holds values of {dtype} in an unsupported form.", REPORT)
+        raise GraphError(f"The {where} holds values of {dtype} in an unsupported form.", UNREADABLE)
     values = _field_values(proto, dtype)
     if not count:  # TensorFlow ignores what an empty tensor holds; tf.zeros([0], tf.string) has one value
         values = values[:0]
     if len(values) > count:
-        raise GraphError(f"The {where} has {len(values)} values, more than its shape of {count}.", REPORT)
+        raise GraphError(f"The {where} has {len(values)} values, more than its shape of {count}.", UNREADABLE)
     if len(values) == 0:
         empty = np.empty(min(count, 1), dtype=dtype)
         empty.fill(b"" if dtype.hasobject else 0)
         return empty
     if 1 < len(values) < count:  # the last value repeats
         if count > MAX_REPEATED:
-            raise GraphError(f"The {where} repeats {len(values)} values to fill {count}.", REPORT)
+            raise GraphError(f"The {where} repeats {len(values)} values to fill {count}.", UNREADABLE)
         repeated = np.empty(count, dtype=dtype)
         repeated[: len(values)] = values
         repeated[len(values) :] = values[-1:]

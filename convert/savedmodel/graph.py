@@ -10,7 +10,7 @@ from typing import Any
 from hub2hf.errors import GraphError
 from hub2hf.limits import MAX_INPUTS, MAX_NODES, tick
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.attributes import REPORT
+from hub2hf.savedmodel.attributes import UNREADABLE
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from hub2hf.savedmodel.ops import OpRegistry
@@ -37,7 +37,7 @@ class Scope:
         for node in nodes.values():
             for source in (*(ref.node for ref in node.inputs), *node.control_inputs):
                 if source not in nodes:
-                    raise GraphError(f"The {node} has the input {source}, which does not exist.", REPORT)
+                    raise GraphError(f"The {node} has the input {source}, which does not exist.", UNREADABLE)
 
     def node(self, name: str) -> Node:
         """Return a node by name.
@@ -47,7 +47,7 @@ class Scope:
         """
         if name not in self.nodes:
             place = f"function {self.name}" if self.name else "graph"
-            raise GraphError(f"The {place} has no node {name}.", REPORT)
+            raise GraphError(f"The {place} has no node {name}.", UNREADABLE)
         return self.nodes[name]
 
     def producer(self, ref: TensorRef) -> Node:
@@ -121,7 +121,7 @@ class Function(Scope):
         self.returns = tuple(ref for _, ref in returns)
         for ref in self.returns:
             if ref.node not in self.nodes:
-                raise GraphError(f"The function {name} returns {ref}, which does not exist.", REPORT)
+                raise GraphError(f"The function {name} returns {ref}, which does not exist.", UNREADABLE)
 
 
 def read_function(proto: Any, outputs: OpRegistry) -> Function:
@@ -142,7 +142,7 @@ def read_function(proto: Any, outputs: OpRegistry) -> Function:
     returned = [str(arg.name) for arg in proto.signature.output_arg]
     for key in returned:
         if key not in proto.ret:
-            raise GraphError(f"The function {name} does not tell what it returns as {key}.", REPORT)
+            raise GraphError(f"The function {name} does not tell what it returns as {key}.", UNREADABLE)
     return Function(name, nodes, arguments, [(key, resolve(proto.ret[key])) for key in returned])
 
 
@@ -165,7 +165,7 @@ class Graph(Scope):
             GraphError: there is none, or it, or one that it calls, is malformed or calls itself.
         """
         if name not in self.functions:
-            raise GraphError(f"The graph has no function {name}.", REPORT)
+            raise GraphError(f"The graph has no function {name}.", UNREADABLE)
         return self.functions[name]
 
 
@@ -218,7 +218,7 @@ class ReadGraph(Graph):
                 if name in self._library:
                     found[name] = None
                 elif not self._outputs.knows(name):
-                    raise GraphError(f"The {node} calls the function {name}, which does not exist.", REPORT)
+                    raise GraphError(f"The {node} calls the function {name}, which does not exist.", UNREADABLE)
         return self._callees.setdefault(scope.name, list(found))
 
     def functions_bottom_up(self) -> list[Function]:
@@ -227,11 +227,11 @@ class ReadGraph(Graph):
 
     def _read_function(self, name: str) -> Function:
         if name not in self._library:
-            raise GraphError(f"The graph has no function {name}.", REPORT)
+            raise GraphError(f"The graph has no function {name}.", UNREADABLE)
         if name not in self._read:
             self._nodes += len(self._library[name].node_def)
             if self._nodes > MAX_NODES:
-                raise GraphError(f"The graph has more than {MAX_NODES} nodes with its functions.", REPORT)
+                raise GraphError(f"The graph has more than {MAX_NODES} nodes with its functions.", UNREADABLE)
             self._read[name] = read_function(self._library[name], self._outputs)
         return self._read[name]
 
@@ -245,7 +245,7 @@ class ReadGraph(Graph):
                 del path[caller]
                 self._checked[caller] = None
             elif callee in path:
-                raise GraphError(f"The function {callee} calls itself (through {caller}).", REPORT)
+                raise GraphError(f"The function {callee} calls itself (through {caller}).", UNREADABLE)
             elif callee not in self._checked:
                 path[callee] = iter(self.callees(self._read_function(callee)))
 
@@ -287,9 +287,9 @@ class _FunctionRefs:
             return TensorRef(name, _index(rest[0], text) if rest else 0)
         where = f"function {self._function}: node {name}"
         if name not in self._nodes:
-            raise GraphError(f"The {where} does not exist, but {text} is an input.", REPORT)
+            raise GraphError(f"The {where} does not exist, but {text} is an input.", UNREADABLE)
         if not 1 <= len(rest) <= 2:
-            raise GraphError(f"The {where} is referred to as {text}, which names no output.", REPORT)
+            raise GraphError(f"The {where} is referred to as {text}, which names no output.", UNREADABLE)
         index = _index(rest[1], text) if len(rest) == 2 else 0
         flat = self._outputs.flat_index(self._nodes[name], rest[0], index, where)
         return TensorRef(name, index, rest[0]) if flat is None else TensorRef(name, flat)
@@ -311,7 +311,7 @@ def parse_tensor_name(text: str) -> TensorRef:
 
 def _index(text: str, whole: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise GraphError(f"The input {whole} does not name an output by number.", REPORT)
+        raise GraphError(f"The input {whole} does not name an output by number.", UNREADABLE)
     return int(text)
 
 
@@ -320,7 +320,7 @@ def _library(proto: Any) -> dict[str, Any]:
     for function in proto.function:
         name = str(function.signature.name)
         if not name or (name in library and library[name] != function):
-            raise GraphError(f"The graph has two functions named {name!r}.", REPORT)
+            raise GraphError(f"The graph has two functions named {name!r}.", UNREADABLE)
         library[name] = function
     return library
 
@@ -329,15 +329,15 @@ def _check_size(function: str, node_defs: Any) -> None:
     """Refuse more than the memory holds: a node in the file may take 10 bytes, an input 3."""
     place = f"function {function}" if function else "graph"
     if len(node_defs) > MAX_NODES or sum(len(node_def.input) for node_def in node_defs) > MAX_INPUTS:
-        raise GraphError(f"The {place} has more than {MAX_NODES} nodes or {MAX_INPUTS} inputs.", REPORT)
+        raise GraphError(f"The {place} has more than {MAX_NODES} nodes or {MAX_INPUTS} inputs.", UNREADABLE)
 
 
 def _add(nodes: dict[str, Node], node: Node) -> None:
     tick(node.name)
     if not (node.name.isprintable() and node.op.isprintable()):
-        raise GraphError(f"The name {node.name[:50]!r} or the operation of a node cannot be printed.", REPORT)
+        raise GraphError(f"The name {node.name[:50]!r} or the operation of a node cannot be printed.", UNREADABLE)
     if not node.name or node.name in nodes:
-        raise GraphError(f"The {node} has a name that is empty or that another has too.", REPORT)
+        raise GraphError(f"The {node} has a name that is empty or that another has too.", UNREADABLE)
     nodes[node.name] = node
 
 

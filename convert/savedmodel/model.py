@@ -14,7 +14,7 @@ from hub2hf.errors import FETCH_AGAIN, CheckpointError, GraphError, SourceError
 from hub2hf.limits import MAX_CLAIMED_BYTES, budget
 from hub2hf.savedmodel import messages
 from hub2hf.savedmodel.assets import read_assets
-from hub2hf.savedmodel.attributes import REPORT, Shape, decode_shape
+from hub2hf.savedmodel.attributes import UNREADABLE, Shape, decode_shape
 from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 from hub2hf.savedmodel.files import is_file
@@ -350,7 +350,7 @@ def _signature_tensors(where: str, infos: Any, graph: Graph) -> dict[str, Signat
             continue
         ref = parse_tensor_name(info.name)
         if ref.node not in graph.nodes:
-            raise GraphError(f"The {where} {key} is {ref}, which the graph does not have.", REPORT)
+            raise GraphError(f"The {where} {key} is {ref}, which the graph does not have.", UNREADABLE)
         shape = decode_shape(info.tensor_shape, f"{where} {key}")
         found[key] = SignatureTensor(ref, graph_dtype(info.dtype), shape)
     return found

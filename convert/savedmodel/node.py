@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hub2hf.errors import GraphError
-from hub2hf.savedmodel.attributes import REPORT, Array, Shape, decode_attribute, decode_shape
+from hub2hf.savedmodel.attributes import UNREADABLE, Array, Shape, decode_attribute, decode_shape
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
@@ -92,7 +92,7 @@ class Node:
         proto = self._attrs[name] if name in self._attrs else self._defaults.get(name)
         if proto is None:
             if default is _REQUIRED:
-                raise GraphError(f"The {self} has no attribute {name}.", REPORT)
+                raise GraphError(f"The {self} has no attribute {name}.", UNREADABLE)
             return default
         value = decode_attribute(proto, f"attribute {name} of {self}")
         if getattr(value, "nbytes", 0) <= _KEEP_BYTES:
@@ -112,10 +112,10 @@ class Node:
             GraphError: not a Const, or its tensor is malformed.
         """
         if self.op != "Const":
-            raise GraphError(f"The {self} is not a constant.", REPORT)
+            raise GraphError(f"The {self} is not a constant.", UNREADABLE)
         value = self.attr("value")
         if not hasattr(value, "dtype") or not hasattr(value, "shape"):
-            raise GraphError(f"The value of {self} is not a tensor.", REPORT)
+            raise GraphError(f"The value of {self} is not a tensor.", UNREADABLE)
         array: Array = value
         return array
 
@@ -126,7 +126,7 @@ class Node:
             return self._decoded["value"].dtype, self._decoded["value"].shape
         proto = self._attrs["value"].tensor if "value" in self._attrs else None
         if self.op != "Const" or proto is None:
-            raise GraphError(f"The {self} is not a constant.", REPORT)
+            raise GraphError(f"The {self} is not a constant.", UNREADABLE)
         return graph_dtype(proto.dtype), decode_shape(proto.tensor_shape, f"value of {self}")
 
     def input(self, position: int) -> TensorRef:
@@ -136,7 +136,7 @@ class Node:
             GraphError: the node has fewer.
         """
         if not 0 <= position < len(self.inputs):
-            raise GraphError(f"The {self} has {len(self.inputs)} inputs, not {position + 1}.", REPORT)
+            raise GraphError(f"The {self} has {len(self.inputs)} inputs, not {position + 1}.", UNREADABLE)
         return self.inputs[position]
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hub2hf.errors import GraphError
-from hub2hf.savedmodel.attributes import REPORT, Shape, decode_shape
+from hub2hf.savedmodel.attributes import UNREADABLE, Shape, decode_shape
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 CALL: Final = "__call__"
@@ -115,7 +115,7 @@ class ObjectGraph:
         forms = []
         for name in self._nodes[at].function.concrete_functions:
             if name not in self._functions:
-                raise GraphError(f"The object graph has no function {name}.", REPORT)
+                raise GraphError(f"The object graph has no function {name}.", UNREADABLE)
             form = _concrete(str(name), self._functions[name])
             forms += [form] if form else []
         return sorted(forms, key=lambda form: form.training)

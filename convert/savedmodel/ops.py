@@ -14,7 +14,7 @@ from typing import Any
 
 from hub2hf.errors import GraphError
 from hub2hf.limits import tick
-from hub2hf.savedmodel.attributes import REPORT
+from hub2hf.savedmodel.attributes import UNREADABLE
 
 # An output: its name, and the attribute that tells how many tensors it is ("" when it is one).
 Output = tuple[str, str]
@@ -75,7 +75,7 @@ class OpRegistry:
             if name == out_name and index < count:
                 return flat + index
             flat += count
-        raise GraphError(f"The {where} has no output {out_name}:{index} (its op is {node_def.op}).", REPORT)
+        raise GraphError(f"The {where} has no output {out_name}:{index} (its op is {node_def.op}).", UNREADABLE)
 
     def _count(self, node_def: Any, attribute: str, where: str) -> int:
         default = self.defaults(node_def.op).get(attribute)
@@ -85,4 +85,4 @@ class OpRegistry:
             return int(proto.i)
         if kind == "list":
             return len(proto.list.type)
-        raise GraphError(f"The {where} does not tell its number of outputs ({attribute}).", REPORT)
+        raise GraphError(f"The {where} does not tell its number of outputs ({attribute}).", UNREADABLE)

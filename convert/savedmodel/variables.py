@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hub2hf.errors import GraphError
 from hub2hf.limits import tick
-from hub2hf.savedmodel.attributes import REPORT
+from hub2hf.savedmodel.attributes import UNREADABLE
 from hub2hf.savedmodel.graph import Graph, ReadGraph, Scope, parse_tensor_name
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from hub2hf.savedmodel.slices import SliceError, SliceSpec, parse_slice_spec
@@ -54,7 +54,7 @@ def variable_node(scope: Scope, name: str) -> Node:
     """
     node = scope.producer(_source(scope, TensorRef(name)))
     if node.op not in VARIABLE_OPS and node.op != ARGUMENT_OP:
-        raise GraphError(f"The {scope.node(name)} does not read a variable: it leads to {node}.", REPORT)
+        raise GraphError(f"The {scope.node(name)} does not read a variable: it leads to {node}.", UNREADABLE)
     return node
 
 
@@ -99,7 +99,7 @@ def join(name: str, bindings: Sequence[Binding], axis: int) -> Binding:
         if position == whole[axis]:
             return Binding(bindings[0].key)
     keys = ", ".join(sorted({binding.key for binding in bindings}))
-    raise GraphError(f"The node {name} joins parts of {keys}, but not all of one in order.", REPORT)
+    raise GraphError(f"The node {name} joins parts of {keys}, but not all of one in order.", UNREADABLE)
 
 
 def restored_variables(graph: ReadGraph, restore_op: str = "") -> dict[str, Binding]:
@@ -152,7 +152,7 @@ class _RestoreReader:
                 elif node.op in _CALLS and node.attr("f", "") in self._restores:
                     calls += 1
                     if calls > _MAX_CALLS:
-                        raise GraphError(f"The restore functions of {node} call too many others.", REPORT)
+                        raise GraphError(f"The restore functions of {node} call too many others.", UNREADABLE)
                     function = self.graph.function(str(node.attr("f")))
                     bound = self._bind(scope, node, [arg.name for arg in function.arguments], arguments)
                     work.append((function, function.nodes.values(), bound))
@@ -188,10 +188,10 @@ class _RestoreReader:
         try:
             binding = Binding(key, parse_slice_spec(spec))
         except SliceError as error:
-            raise GraphError(f"The {restore} restores {key} unlike any Saver: {error}.", REPORT) from None
+            raise GraphError(f"The {restore} restores {key} unlike any Saver: {error}.", UNREADABLE) from None
         if self.bindings.setdefault(target, binding) != binding:
             other = self.bindings[target].key
-            raise GraphError(f"The variable {target} is restored from {other} and from {key}.", REPORT)
+            raise GraphError(f"The variable {target} is restored from {other} and from {key}.", UNREADABLE)
 
     def _restored(self, scope: Scope, ref: TensorRef) -> tuple[Node, int] | None:
         """Follow a value back to the output of a RestoreV2; None if it comes from elsewhere."""
@@ -206,8 +206,8 @@ class _RestoreReader:
             return None
         values: Any = source.value.reshape(-1)
         if not 0 <= output < len(values) or not isinstance(values[output], bytes):
-            raise GraphError(f"The {source} has {len(values)} entries, but {restore} restores more.", REPORT)
+            raise GraphError(f"The {source} has {len(values)} entries, but {restore} restores more.", UNREADABLE)
         try:
             return str(values[output].decode("utf-8"))
         except UnicodeDecodeError:
-            raise GraphError(f"An entry of the {source} is not UTF-8.", REPORT) from None
+            raise GraphError(f"An entry of the {source} is not UTF-8.", UNREADABLE) from None

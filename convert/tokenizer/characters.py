@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
-from hub2hf.errors import GraphError
+from hub2hf.errors import REPORT, GraphError
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from hub2hf.unicode.patterns import replacement
@@ -130,7 +130,7 @@ def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterat
         if character == replaced(character) or image(target) != target:
             raise GraphError(
                 f"The graph keeps the control character U+{ord(character):04X} while it folds case.",
-                "Report the model, so that support can be added.",
+                REPORT,
             )
     for target in dict.fromkeys(reserved.values()):
         codes = CodePoints.of(*((ord(c), ord(c)) for c in reserved if reserved[c] == target))

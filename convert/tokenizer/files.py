@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, processors
 
 from hub2hf.architectures.base import INPUTS
 from hub2hf.blueprint.text import CaseFold, Normalize, Pack, TextBlueprint
-from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.errors import REPORT, GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
 
 from .config import common_config, write_json
@@ -160,7 +160,7 @@ def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:
         raise GraphError(f"{pack.evidence} packs to {pack.max_length}.", "The two ends need 2.")
     for token in ends:
         if any(char in token for char in " :$"):
-            raise VocabularyError(f"The special token {token!r} cannot stand in a template.", "Report the model.")
+            raise VocabularyError(f"The special token {token!r} cannot stand in a template.", REPORT)
     start, end = ends
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{start}:0 $A:0 {end}:0",

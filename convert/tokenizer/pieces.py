@@ -16,7 +16,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hub2hf.blueprint.text import NO_START, CaseFold, Normalize, Pack, ReplacePattern, TextBlueprint
-from hub2hf.errors import GraphError, VocabularyError
+from hub2hf.errors import REPORT, GraphError, VocabularyError
 from hub2hf.interpreter.pieces import BONUS
 from hub2hf.savedmodel.sentencepiece import (
     BYTE,
@@ -42,7 +42,6 @@ from .marks import stand_ins
 from .oniguruma import Oniguruma, normalizer
 
 CONTROLS = "\x01\x02\x03"  # the first two stand for other things here: texts have the third in their place
-REPORT = "Report the model, so that support can be added."
 SPECIAL = {"[MASK]": "mask_token", "<mask>": "mask_token"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import unicodedata2
 
-from hub2hf.errors import ExportError
+from hub2hf.errors import REPORT, ExportError
 
 POINT = re.compile(r"\\u\{([0-9A-F]+)\}")
 REFERENCE = re.compile(r"\$([1$])")
@@ -59,7 +59,7 @@ def _compiled(regex: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(POINT.sub(lambda point: f"\\U{int(point[1], 16):08X}", regex))
     except (re.error, RecursionError, OverflowError) as error:
-        raise ExportError(f"The regex {regex[:200]!r} cannot be followed: {error}.", "Report the model.") from error
+        raise ExportError(f"The regex {regex[:200]!r} cannot be followed: {error}.", REPORT) from error
     if compiled.fullmatch(""):
         raise ExportError(
             f"The regex {regex[:200]!r} matches the empty string.",
@@ -69,4 +69,4 @@ def _compiled(regex: str) -> re.Pattern[str]:
 
 
 def _unknown(part: Mapping[str, Any]) -> ExportError:
-    return ExportError(f"JavaScript's tokenizers have no '{part['type']}' that is modelled here.", "Report the model.")
+    return ExportError(f"JavaScript's tokenizers have no '{part['type']}' that is modelled here.", REPORT)

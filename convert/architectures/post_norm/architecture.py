@@ -6,14 +6,14 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from hub2hf.analysis.flow import REPORT, Flow
+from hub2hf.analysis.flow import Flow
 from hub2hf.architectures.activations import ACTIVATIONS, transformers_name
 from hub2hf.architectures.base import Architecture, Change, Recognised
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.post_norm.mapping import TYPES, WORD_TABLE
 from hub2hf.architectures.post_norm.recognised import RecognisedPostNorm
 from hub2hf.architectures.post_norm.structure import Structure
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 
 EPSILONS = (1e-12, 1e-6, 1e-5)  # that published models have
 

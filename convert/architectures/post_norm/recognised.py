@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.epsilon import read_epsilon
-from hub2hf.analysis.flow import REPORT
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
@@ -18,7 +17,7 @@ from hub2hf.architectures.head import Head, TensorOf, activation_between
 from hub2hf.architectures.post_norm.mapping import Mapper, claims
 from hub2hf.architectures.post_norm.reference import stages
 from hub2hf.architectures.post_norm.structure import Structure
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.savedmodel.node import TensorRef
 
 SIZES = {

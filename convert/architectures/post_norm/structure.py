@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from hub2hf.analysis.flow import REPORT, Attention, Dense, Flow, Join, Norm
+from hub2hf.analysis.flow import Attention, Dense, Flow, Join, Norm
 from hub2hf.architectures.base import Unlike
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 
 STEPS = 4  # depths of a layer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from hub2hf.analysis.flow import REPORT, Flow
+from hub2hf.analysis.flow import Flow
 from hub2hf.architectures.activations import transformers_name
 from hub2hf.architectures.base import Architecture, Recognised
 from hub2hf.architectures.encoder import EncoderBlueprint
@@ -13,7 +13,7 @@ from hub2hf.architectures.t5.names import FAMILIES
 from hub2hf.architectures.t5.recognised import RecognisedT5
 from hub2hf.architectures.t5.reference import ATTENTION, FEED_FORWARD, MAX_DISTANCE, RELATIVE, WORDS, block
 from hub2hf.architectures.t5.structure import Structure
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 
 
 class T5(Architecture):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.epsilon import read_epsilon
-from hub2hf.analysis.flow import REPORT, Join
+from hub2hf.analysis.flow import Join
 from hub2hf.analysis.places import Asking, Elements, attention_places, mapped_matrix
 from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import ObservedRun, Probe
@@ -20,7 +20,7 @@ from hub2hf.architectures.base import EMBEDDINGS, Architecture, Claim, Found, Re
 from hub2hf.architectures.head import Head, TensorOf, dense_key
 from hub2hf.architectures.t5.reference import ATTENTION, FEED_FORWARD, FINAL, RELATIVE, WORDS, block, stages
 from hub2hf.architectures.t5.structure import Structure
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import COPY, TRANSPOSE, Mapped
 

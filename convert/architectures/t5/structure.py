@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hub2hf.analysis.flow import ADDITIONS, DATA, REPORT, Attention, Flow, Join, Norm
+from hub2hf.analysis.flow import ADDITIONS, DATA, Attention, Flow, Join, Norm
 from hub2hf.architectures.base import Unlike
-from hub2hf.errors import MappingError
+from hub2hf.errors import REPORT, MappingError
 from hub2hf.savedmodel.node import TensorRef
 
 STEPS = 4  # products by weights of a layer, one after another: values, output, inner, outer
