@@ -7,23 +7,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
+import rich.progress
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from hub2hf.notices import listening
+from hub2hf.notices import Progress, listening
 
 EVERY: Final = 10.0  # seconds between two lines where there is no terminal
 WIDE: Final = 10_000  # columns where there is no terminal: what is printed may be searched, and is never wrapped
 BYTES: Final = "bytes"
-
-Report = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
 
 
 def screen() -> Console:
@@ -65,7 +64,7 @@ class _Amount(ProgressColumn):
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterator[Report]:
+def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterator[Progress]:
     """Yield a callback for (done, in all or None) that tells on standard error how far the work is.
 
     Until it is called, what the work says of itself is shown.
@@ -80,7 +79,7 @@ def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterat
         yield lambda done, total: None
     elif beside.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), _Amount(unit), TimeRemainingColumn())
-        with Progress(*columns, console=beside, transient=True) as bar:
+        with rich.progress.Progress(*columns, console=beside, transient=True) as bar:
             task = bar.add_task(what, total=None, start=False)
             with listening(lambda text: bar.update(task, description=text)):
                 yield lambda done, total: _update(bar, what, done, total)
@@ -89,7 +88,7 @@ def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterat
             yield report
 
 
-def _update(bar: Progress, what: str, done: int, total: int | None) -> None:
+def _update(bar: rich.progress.Progress, what: str, done: int, total: int | None) -> None:
     (task,) = bar.tasks
     if not task.started:
         bar.start_task(task.id)
@@ -97,7 +96,7 @@ def _update(bar: Progress, what: str, done: int, total: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _lines(what: str, unit: str) -> Iterator[Report]:
+def _lines(what: str, unit: str) -> Iterator[Progress]:
     """Yield the callback of a bar where there is no terminal: a line each time that `EVERY` seconds have gone."""
     state: tuple[str, int, int | None, float] = ("", 0, None, 0.0)
     ended = threading.Event()

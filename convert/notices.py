@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
+
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
 

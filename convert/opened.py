@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hub2hf.errors import SourceError
 from hub2hf.known_models import KnownModel
+from hub2hf.notices import Progress
 from hub2hf.savedmodel import Original, SavedModel
-from hub2hf.sources import Progress, address_of, model_of, resolve
+from hub2hf.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint

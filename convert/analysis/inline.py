@@ -12,9 +12,7 @@ from dataclasses import replace
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Function, Graph
-from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
-
-CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+from hub2hf.savedmodel.node import ARGUMENT_OP, CALL_OPS, Node, TensorRef
 
 # 24 layers of 200 nodes take 5,000; calls of calls of calls must not fill the memory.
 MAX_NODES = 200_000

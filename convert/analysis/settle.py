@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from hub2hf.analysis.inline import CALL_OPS, inlined, resolved
+from hub2hf.analysis.inline import inlined, resolved
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
-from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.node import CALL_OPS, Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.

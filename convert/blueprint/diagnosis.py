@@ -17,19 +17,19 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
-from hub2hf.analysis.inline import CALL_OPS
+from hub2hf.analysis.flow import ADDITIONS
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.blueprint.entry import Chosen, described, entries, ids_entry, takes_text, text_entry
 from hub2hf.blueprint.kinds import findings, hidden_size, pooling, reached
 from hub2hf.blueprint.lines import count_lines
-from hub2hf.blueprint.observed import ADDITIONS, Observed, flat_graph, observe
+from hub2hf.blueprint.observed import Observed, flat_graph, observe
 from hub2hf.blueprint.preprocessor import preprocessor_entry
 from hub2hf.errors import Hub2HFError
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.run import TABLE_OPS
 from hub2hf.savedmodel.model import SavedModel
-from hub2hf.savedmodel.node import ARGUMENT_OP, Node
+from hub2hf.savedmodel.node import ARGUMENT_OP, CALL_OPS, Node
 from hub2hf.savedmodel.original import Original
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 

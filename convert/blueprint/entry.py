@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub2hf.analysis.inline import CALL_OPS, inlined, resolved
+from hub2hf.analysis.inline import inlined, resolved
 from hub2hf.analysis.loops import raised
 from hub2hf.errors import GraphError, Hub2HFError, SourceError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel, SignatureTensor
-from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.node import CALL_OPS, Node, TensorRef
 from hub2hf.savedmodel.objects import CALL, ConcreteFunction, Leaf
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 

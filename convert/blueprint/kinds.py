@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hub2hf.analysis.flow import ADDITIONS
+from hub2hf.analysis.read import SAME
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.poolers import OTHERS, POOLERS
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
-from hub2hf.blueprint.observed import ADDITIONS, SAME, Observed, flat_graph, observe
+from hub2hf.blueprint.observed import Observed, flat_graph, observe
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph

@@ -16,11 +16,13 @@ import numpy as np
 
 from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
+from hub2hf.analysis.read import SAME
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.blueprint.entry import Chosen
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
+from hub2hf.savedmodel.dtypes import FLOATS
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -30,13 +32,10 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS
 BATCH, LENGTH = 3, 13
 ROWS = 4096  # a table of more is cut: the ids of a probe are smaller
 TEXTS = ("a dog", "the quick brown fox jumps over the lazy dog", "one two three four")
-ADDITIONS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2", "AddN", "Sub"})
-GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
-SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+LOOKUPS = frozenset({"Gather", "GatherV2", "ResourceGather"})
+OF_SHAPE = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 MAX_DRAWN = 1 << 24  # numbers of a variable
 LAST = 60  # values of tokens that are kept at the end of the run
-SAME = 1e-6
 
 
 class EveryPiece(Mapping[bytes, int]):
@@ -96,7 +95,7 @@ class Observed:
         if node.function or not isinstance(value, np.ndarray):
             return
         self.shapes[node.name] = value.shape
-        if node.op in GATHERS and self.ids is None:
+        if node.op in LOOKUPS and self.ids is None:
             self._look(node, inputs)
         if self.ids is None or value.dtype.kind != "f":
             return
@@ -176,7 +175,7 @@ class Observed:
             node = self.graph.node(stack.pop())
             if node.name not in found:
                 found[node.name] = node
-                stack += [ref.node for ref in node.inputs if node.op not in SHAPES]
+                stack += [ref.node for ref in node.inputs if node.op not in OF_SHAPE]
         return list(found.values())
 
 
@@ -216,7 +215,7 @@ def _texts(chosen: Chosen) -> dict[TensorRef, Any]:
 
 def _ids(chosen: Chosen, found: Observed) -> dict[TensorRef, Any]:
     """Return feeds: ids for what looks up the largest table, and a mask for all else; token types may be such as well."""
-    looked_up = [node for node in found.nodes.values() if node.op in GATHERS and found.variable(node.input(0))]
+    looked_up = [node for node in found.nodes.values() if node.op in LOOKUPS and found.variable(node.input(0))]
     reached = [found.behind(node.input(1).node) for node in looked_up]
     shapes = [tensor.shape for tensor in chosen.entry.inputs.values() if tensor.shape]
     batch = next((shape[0] for shape in shapes if shape[0]), BATCH)

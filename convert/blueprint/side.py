@@ -27,6 +27,7 @@ from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
+from hub2hf.savedmodel.dtypes import FLOATS
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -35,7 +36,6 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 ARITHMETIC = PRODUCTS | ADDITIONS | MULTIPLICATIONS
 
 

@@ -19,12 +19,12 @@ from hub2hf.corpora.work import Chunk, Destination, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
+from hub2hf.notices import Progress
 from hub2hf.surfaces import CPU
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
 LOCAL, RAY = ENGINES = ("local", "ray")
 DTYPES: Final = ("float32", "float16")
-Progress = Callable[[int, int], None]
 Run = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 
 

@@ -20,7 +20,7 @@ from hub2hf.notices import notice
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.scope import SlimScope
 from hub2hf.surfaces import CPU, ENCODER, SURFACES, Embedded, Loaded, chosen, title
-from hub2hf.surfaces.base import WEIGHTS
+from hub2hf.surfaces.base import WEIGHT_FILES
 from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.transformers import Pooled
 
@@ -50,7 +50,7 @@ class Candidate:
     def __init__(self, folder: Path, surfaces: Sequence[str] = (), device: str = CPU) -> None:
         self.folder = folder
         self._require(("config.json",), "configuration (config.json)")
-        self._require((*WEIGHTS, MODEL), "weights (model.safetensors)")
+        self._require((*WEIGHT_FILES, MODEL), "weights (model.safetensors)")
         self._require(TOKENIZERS, "tokenizer (tokenizer.json or vocab.txt)")
         ways = chosen(surfaces, {*files_in(folder)}, device)
         if not surfaces and not self._is_stock_bert():

@@ -12,7 +12,7 @@ from typing import Any
 
 from tensorflow.python.framework import op_def_registry
 
-CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+from hub2hf.savedmodel.node import CALL_OPS
 
 
 def expose(graph: Any, names: Iterable[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ EXAMINED = 12
 DRAWN = 48  # sentences, evenly from the first chunk, on which likely causes are tried besides those
 AS_NEAR = 1e-5  # of two cosines; float32 round-off in one is 1e-7 to 1e-6
 
-Progress = Callable[[int], None]
+Done = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def verify(
     tolerances: Tolerances,
     *,
     named: str,
-    progress: Progress = lambda done: None,
+    progress: Done = lambda done: None,
 ) -> Report:
     """Hold `candidate` against `witness`, chunk by chunk.
 

@@ -8,7 +8,7 @@ once it is proved, comes to the very same.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,10 @@ from hub2hf.architectures import NOTICE, architecture_of
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.folder.weights import weights_bytes, write_safetensors
+from hub2hf.notices import Progress
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import Mapped
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

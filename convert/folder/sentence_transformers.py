@@ -19,7 +19,7 @@ from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import pooling_mode
 from hub2hf.blueprint.text import Pack
 from hub2hf.folder.files import write_json
-from hub2hf.folder.weights import write_arrays
+from hub2hf.folder.weights import WEIGHTS, write_arrays
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import tensor_of
 
@@ -53,7 +53,7 @@ class DenseModule:
         }
         write_json(folder / "config.json", config)
         arrays = {"linear.weight": self.weight} | ({} if self.bias is None else {"linear.bias": self.bias})
-        write_arrays(folder / "model.safetensors", arrays)
+        write_arrays(folder / WEIGHTS, arrays)
 
 
 def dense_modules(weight: np.ndarray, bias: np.ndarray | None, activation: str) -> list[DenseModule]:

@@ -17,8 +17,9 @@ from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
 # Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 ALIGNMENT = 8
+WEIGHTS = "model.safetensors"  # as transformers and sentence-transformers name the file
 
-Progress = Callable[[int], None]
+Done = Callable[[int], None]
 TensorEntry = tuple[str, str, list[int], int]  # key, dtype, shape, bytes
 
 
@@ -26,7 +27,7 @@ def write_safetensors(
     path: Path,
     values: Values,
     mapped: Sequence[Mapped],
-    progress: Progress = lambda done: None,
+    progress: Done = lambda done: None,
     notices: Iterable[str] = (),
 ) -> str:
     """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.

@@ -10,19 +10,20 @@ from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, architecture_of
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.folder.ahead import Progress, WeightsAhead
+from hub2hf.folder.ahead import WeightsAhead
 from hub2hf.folder.files import hash_file, hash_files, write_json
 from hub2hf.folder.manifest import Manifest
 from hub2hf.folder.sentence_transformers import write_modules
 from hub2hf.folder.staging import staged
 from hub2hf.folder.tokenizer_proof import prove_tokenizer
+from hub2hf.folder.weights import WEIGHTS
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.known_models import KnownModel, recognised
+from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.tokenizer import tokenizer_files
 
-WEIGHTS = "model.safetensors"
 SIZES = ("vocab_size", "hidden_size", "layers", "heads", "intermediate_size", "positions")
 
 Addition = Callable[[Path], Mapping[str, Mapping[str, Any]]]  # of files to a folder; name → size and SHA-256 of each

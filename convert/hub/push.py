@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 from hub2hf.errors import ExportError, HubError
 from hub2hf.folder.about import store_about
 from hub2hf.folder.manifest import MANIFEST
-from hub2hf.hub.client import bounded, connect, patiently
+from hub2hf.hub.client import Say, bounded, connect, patiently
 from hub2hf.hub.plan import PushPlan, Ready, check_folder, check_names, plan
 from hub2hf.hub.repository import MAIN, Repository, holds, read_files, size_of
 from hub2hf.hub.result import FileChange, Publication
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-Say = Callable[[str], None]
 
 
 def push(

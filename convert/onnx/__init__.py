@@ -1,5 +1,5 @@
 """The encoder as an ONNX file, written from what was read of the SavedModel: nothing is traced, and nothing is run."""
 
-from hub2hf.onnx.export import FILES, FOLDER, add_onnx, write_onnx
+from hub2hf.onnx.export import FILES, add_onnx, write_onnx
 
-__all__ = ["FILES", "FOLDER", "add_onnx", "write_onnx"]
+__all__ = ["FILES", "add_onnx", "write_onnx"]

@@ -19,6 +19,7 @@ from hub2hf.folder.about import changeable, read_proof, write_about
 from hub2hf.folder.files import write_pieces
 from hub2hf.folder.manifest import check_unchanged
 from hub2hf.folder.staging import alone
+from hub2hf.folder.weights import WEIGHTS
 from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.layers import Pooler
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
@@ -26,8 +27,8 @@ from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.onnx.t5 import t5
 from hub2hf.onnx.weights import WeightFile
+from hub2hf.surfaces.onnxruntime import FOLDER
 
-FOLDER: Final = "onnx/"
 # By the dtype that matrices are kept in. sentence-transformers, optimum and text-embeddings-inference take model.onnx, and
 # Transformers.js the other where it is asked for dtype "fp16": what is less exact is never loaded unasked.
 FILES: Final[Mapping[str, str]] = MappingProxyType({"float32": "model.onnx", "float16": "model_fp16.onnx"})
@@ -35,7 +36,6 @@ DATA: Final = "_data"  # at the end of the name of a file of weights, as Transfo
 
 INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")  # in this order, as far as a model takes them
 EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
-WEIGHTS: Final = "model.safetensors"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[OnnxGraph, Mapping[str, Any]], None]]] = MappingProxyType(

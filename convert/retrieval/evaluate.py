@@ -13,6 +13,7 @@ import numpy as np
 
 from hub2hf.corpora.encoders import default_runtime, load
 from hub2hf.equivalence import reference
+from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
 from hub2hf.retrieval.pairs import DataSet, Pairs, read_pairs
@@ -20,7 +21,6 @@ from hub2hf.surfaces.base import unit
 
 WINDOW: Final = 1024  # texts that are embedded between two reports of progress
 Embed = Callable[[Sequence[str]], np.ndarray]
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.errors import ExportError
+from hub2hf.notices import Progress
 from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
 from hub2hf.retrieval.cost import measured_cost
 from hub2hf.retrieval.used import used_pieces
-from hub2hf.slimming.files import Progress
 from hub2hf.slimming.folder import Loss, Slim
 from hub2hf.slimming.folder import slim as make
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 import ml_dtypes
 import numpy as np
 
+FLOATS: Final = frozenset({"float16", "bfloat16", "float32", "float64"})  # names of those that weights have
+
 # tensorflow/core/framework/types.proto, enum DataType; numpy has no bfloat16 or float8, ml_dtypes does.
 NUMPY_DTYPES: Final[Mapping[int, np.dtype[Any]]] = {
     1: np.dtype(np.float32),

@@ -11,6 +11,7 @@ from hub2hf.savedmodel.attributes import UNREADABLE, Array, Shape, decode_attrib
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 ARGUMENT_OP: Final = "_Arg"  # the op of a function's argument, as TensorFlow has it (function_ops.cc)
+CALL_OPS: Final = frozenset({"PartitionedCall", "StatefulPartitionedCall"})  # those whose attribute f names a function
 _REQUIRED: Final = object()
 _KEEP_BYTES: Final = 1 << 20  # larger constants are decoded anew each time rather than held twice
 

@@ -11,12 +11,11 @@ from hub2hf.errors import GraphError
 from hub2hf.limits import tick
 from hub2hf.savedmodel.attributes import UNREADABLE
 from hub2hf.savedmodel.graph import Graph, ReadGraph, Scope, parse_tensor_name
-from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
+from hub2hf.savedmodel.node import ARGUMENT_OP, CALL_OPS, Node, TensorRef
 from hub2hf.savedmodel.slices import SliceError, SliceSpec, parse_slice_spec
 
 VARIABLE_OPS: Final = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _PASS_THROUGH: Final = frozenset({"Identity", "ReadVariableOp", "Enter", "Reshape", "EnsureShape", "Cast"})
-_CALLS: Final = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _ASSIGNS: Final = frozenset({"Assign", "AssignVariableOp"})
 _MAX_CALLS: Final = 10_000  # restore functions are called once each; bounds the time for a hostile graph
 
@@ -149,7 +148,7 @@ class _RestoreReader:
                 tick(str(node))
                 if node.op in _ASSIGNS:
                     self._assign(scope, node, arguments)
-                elif node.op in _CALLS and node.attr("f", "") in self._restores:
+                elif node.op in CALL_OPS and node.attr("f", "") in self._restores:
                     calls += 1
                     if calls > _MAX_CALLS:
                         raise GraphError(f"The restore functions of {node} call too many others.", UNREADABLE)

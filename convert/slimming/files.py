@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +16,16 @@ from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import write_json, write_pieces
 from hub2hf.folder.manifest import ABOUT, Manifest
-from hub2hf.folder.weights import DTYPES, safetensors_header
-from hub2hf.onnx import FILES, FOLDER, write_onnx
+from hub2hf.folder.weights import DTYPES, WEIGHTS, safetensors_header
+from hub2hf.notices import Progress
+from hub2hf.onnx import FILES, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
 from hub2hf.onnx.weights import WeightFile
 from hub2hf.slimming.scope import ORIGINAL_IDS
+from hub2hf.surfaces.onnxruntime import FOLDER
 from hub2hf.tokenizer import Vocabulary, tokenizer_files, write_vocab_txt
 
-WEIGHTS, VOCABULARY, CONFIG, TOKENIZER = "model.safetensors", "vocab.txt", "config.json", "tokenizer.json"
+VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "config.json", "tokenizer.json"
 MADE_ANEW: Final = (
     TOKENIZER,
     VOCABULARY,
@@ -34,8 +36,6 @@ MADE_ANEW: Final = (
     ORIGINAL_IDS,
 )
 VOCABULARY_KEY: Final = '"vocab": {'
-
-Progress = Callable[[int, int | None], None]
 
 
 class Written:

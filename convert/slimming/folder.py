@@ -14,10 +14,12 @@ from hub2hf.folder.about import write_about
 from hub2hf.folder.files import hash_file, hash_files
 from hub2hf.folder.manifest import Manifest, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
+from hub2hf.folder.weights import WEIGHTS
+from hub2hf.notices import Progress
 from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version, letters
-from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, WEIGHTS, Progress, Written
+from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, Written
 from hub2hf.slimming.guarantee import characters_of_words, check_rules, kept_pieces, promised
 from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
 from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from hub2hf.errors import SourceError
 from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models, named, similar
+from hub2hf.notices import Progress
 from hub2hf.sources.address import TFHUB, Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
 from hub2hf.sources.archive import model_folder
-from hub2hf.sources.download import MovedToKaggle, Progress
+from hub2hf.sources.download import MovedToKaggle
 from hub2hf.sources.kaggle import kaggle_cached, kaggle_fetched
 from hub2hf.sources.other_kinds import check_kind
 from hub2hf.sources.places import archive_folder, offline, tfhub_folders, unpacked_folder
 from hub2hf.sources.store import cached, fetched, file_sha256, unpacked
 
-__all__ = ["EMBEDDED", "Progress", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
+__all__ = ["EMBEDDED", "address_of", "addresses_of", "cached_at", "model_of", "recording_of", "resolve"]
 
 EMBEDDED = ("lealla-mini",)
 MODELS = Path(str(resources.files("hub2hf"))) / "models"

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from hub2hf.errors import SourceError
+from hub2hf.notices import Progress
 from hub2hf.patience import PASSING, Patience, retry_after
 from hub2hf.sources.address import KAGGLE_HOSTS
 from hub2hf.sources.digests import Promised, promised_by
@@ -23,7 +24,6 @@ from hub2hf.sources.digests import Promised, promised_by
 if TYPE_CHECKING:
     import requests
 
-Progress = Callable[[int, int | None], None]
 MAX_BYTES: Final = 64 << 30
 MAX_ATTEMPTS: Final = 1000  # of a connection that always brings a little
 _CHUNK: Final = 1 << 16

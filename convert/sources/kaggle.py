@@ -16,8 +16,9 @@ from typing import Any
 
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
+from hub2hf.notices import Progress
 from hub2hf.sources.address import KaggleHandle
-from hub2hf.sources.download import NotAllowed, Progress, download, reason_of
+from hub2hf.sources.download import NotAllowed, download, reason_of
 from hub2hf.sources.places import kaggle_cache, kaggle_versions
 from hub2hf.sources.store import alone, cached, fetched
 

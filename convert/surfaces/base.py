@@ -55,7 +55,7 @@ Loader = Callable[[Path, bool], Loaded]
 
 
 # Those that transformers loads; a lossy folder may have only an ONNX file.
-WEIGHTS: Final = (
+WEIGHT_FILES: Final = (
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -65,7 +65,7 @@ WEIGHTS: Final = (
 
 def has_weights(files: Collection[str]) -> bool:
     """Whether there are weights that transformers loads in a folder of `files`."""
-    return not {*WEIGHTS}.isdisjoint(files)
+    return not {*WEIGHT_FILES}.isdisjoint(files)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,3 @@
 Each imports what it needs when it is called: naming a verb costs nothing. The verbs that are one room's whole work are in
 that room (`embed` in `corpora`, `evaluate` and `slim` in `retrieval`); `hub2hf/__init__.py` says where each is.
 """
-
-from __future__ import annotations
-
-from collections.abc import Callable
-
-Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
+    from hub2hf.notices import Progress
     from hub2hf.opened import Source
-    from hub2hf.verbs import Progress
 
 
 @dataclass(frozen=True)

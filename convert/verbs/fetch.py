@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hub2hf.verbs import Progress
+    from hub2hf.notices import Progress
 
 
 def fetch(source: str | Path, *, progress: Progress | None = None) -> Path:

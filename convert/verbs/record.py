@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from hub2hf.errors import SourceError
 
 if TYPE_CHECKING:
+    from hub2hf.notices import Progress
     from hub2hf.opened import Source
-    from hub2hf.verbs import Progress
 
 
 def record(

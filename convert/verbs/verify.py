@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from hub2hf.errors import SourceError
 
 if TYPE_CHECKING:
+    from hub2hf.notices import Progress
     from hub2hf.opened import Source
     from hub2hf.proof import Report
-    from hub2hf.verbs import Progress
 
 
 def verify(

@@ -26,13 +26,13 @@ from hub2hf.folder.files import hash_files, write_json
 from hub2hf.folder.manifest import MANIFEST, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.folder.tokenizer_proof import points, words_of
+from hub2hf.surfaces.onnxruntime import FOLDER
 from hub2hf.tokenizer import read_vocabulary, write_javascript_files
 from hub2hf.web.rules import check_by_words, text_of
 from hub2hf.web.words import words_in_javascript
 
 PAGE: Final = ("index.html", "hub2hf.mjs")
 TOKENIZER: Final = "tokenizer.json"
-ONNX: Final = "onnx/"
 EVERY, TEXTS, SIZE = 17, 100, 60  # of characters in long ranges one in so many; texts of that many characters
 
 
@@ -53,7 +53,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     check_free(out, force, folder)
     check_unchanged(folder, manifest)
     check_by_words(folder, manifest.blueprint)
-    onnx = [name for name in manifest.files if name.startswith(ONNX)]
+    onnx = [name for name in manifest.files if name.startswith(FOLDER)]
     if not onnx:
         raise ExportError(
             f"{folder} has no ONNX file, which a browser could run.",
