@@ -69,7 +69,6 @@ def _misused(error: Any, asked: Asked) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         sys.exit(EXIT_ERROR)
-    asked.as_json = asked.as_json or "--json" in sys.argv
     path = error.ctx.command_path if error.ctx is not None else "hub2hf"
     _fail(f"{error.format_message().rstrip('.')}. See {path} --help.", asked)
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import hub2hf
-from hub2hf.bars import screen
+from hub2hf.commands.bars import screen
+from hub2hf.commands.printed import print_conversion, print_next
 from hub2hf.equivalence.reports import print_report
-from hub2hf.report import print_conversion, print_next
 from hub2hf.sources import recording_of
 
 SOURCE = "lealla-mini"

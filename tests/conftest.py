@@ -32,7 +32,7 @@ def run_hub2hf(
 ) -> Callable[..., tuple[int, str, str]]:
     """Return a function from arguments of the command to its exit code, and what it prints and says."""
 
-    monkeypatch.setattr("hub2hf.bars.EVERY", 3600.0)  # a busy machine says no more than an idle one
+    monkeypatch.setattr("hub2hf.commands.bars.EVERY", 3600.0)  # a busy machine says no more than an idle one
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["hub2hf", *map(str, arguments)])

@@ -18,8 +18,7 @@ import pytest
 from references import GOLDEN
 
 import hub2hf
-from hub2hf import bars
-from hub2hf.commands import VERBS
+from hub2hf.commands import VERBS, bars
 from hub2hf.commands.app import app
 from hub2hf.equivalence.sentences import count_sentences, language_sentences, trap_sentences
 from hub2hf.errors import SourceError, pasted

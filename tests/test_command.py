@@ -12,9 +12,9 @@ from report_cases import report, row
 
 import hub2hf
 from hub2hf.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitDelimiters, WordPiece
+from hub2hf.commands.printed import describe
 from hub2hf.errors import SourceError
 from hub2hf.hub.result import FileChange, Publication
-from hub2hf.report import describe
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,6 +96,8 @@ def test_an_error_is_json_where_the_option_asks_for_it_and_not_a_name(
     verb("integrity", SourceError("It is odd.", "Report it."))
     code, out, _ = run_hub2hf("verify", "--integrity", "folder", "--json")
     assert (code, json.loads(out)) == (2, {"error": "It is odd. Report it."})
+    code, out, _ = run_hub2hf("inspect", "--odd", "--json")  # what stands before the option may be wrong as well
+    assert (code, "--odd" in json.loads(out)["error"]) == (2, True)
     verb("fetch", SourceError("It is odd.", "Report it."))
     assert run_hub2hf("fetch", "--", "--json") == (2, "", "hub2hf: It is odd. Report it.\n")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from hub2hf.commands import VERBS
+from hub2hf.commands.ending import Asked
 
 # -h as well as --help; help and errors of usage are wrapped at the width of the terminal only.
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -16,6 +18,11 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 class _Verbs(TyperGroup):
     """Finds a verb by its name, and lists all without importing one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note first whether JSON is asked for: an error in what follows is told in JSON too."""
+        ctx.ensure_object(Asked).as_json = "--json" in takewhile(lambda word: word != "--", args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options, push
 from hub2hf.commands import verify as proving
+from hub2hf.commands.bars import progress_bar
 from hub2hf.errors import SourceError
 from hub2hf.notices import notice
 
@@ -51,7 +51,11 @@ def run(
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
     told: dict[str, Any] = {"out": str(out), **conversion.manifest}
     line, people = str(out), not (as_json or quiet)
-    from hub2hf.report import print_conversion, print_next, print_publication  # only now: it takes a while to import
+    from hub2hf.commands.printed import (  # only now: it takes a while to import
+        print_conversion,
+        print_next,
+        print_publication,
+    )
 
     if people:
         print_conversion(found, conversion)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
 
 
 def run(
@@ -30,9 +30,7 @@ def run(
     ],
     text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
     embedding: Annotated[str, typer.Option(help="The column to add.")] = "embedding",
-    runtime: Annotated[
-        str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")
-    ] = None,
+    runtime: options.Runtime = None,
     device: Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="How vectors are stored: float32 or float16.")] = "float32",
     shards: Annotated[

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
 
 
 def run(
@@ -27,9 +27,7 @@ def run(
     ] = None,
     languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
     sample: Annotated[int | None, typer.Option(help="Only so many pairs of each language, the first ones.")] = None,
-    runtime: Annotated[
-        str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")
-    ] = None,
+    runtime: options.Runtime = None,
     report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
     add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,

@@ -9,7 +9,7 @@ import typer
 
 import hub2hf as verbs
 from hub2hf.commands import options
-from hub2hf.targets import TARGETS
+from hub2hf.verbs.targets import TARGETS
 
 
 def run(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
 
 
 def run(source: options.Source, quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
 from hub2hf.errors import Hub2HFError
 
 
@@ -28,7 +28,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Tell what a SavedModel is, what it will become and what in it is unused, with the evidence for each."""
-    from hub2hf.report import headline, print_blueprint, print_diagnosis, print_graph_only
+    from hub2hf.commands.printed import headline, print_blueprint, print_diagnosis, print_graph_only
 
     found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)
     if graph_only is not None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from hub2hf.bars import screen, table
 from hub2hf.commands import options
+from hub2hf.commands.bars import screen, table
 
 if TYPE_CHECKING:
     from hub2hf.sources.listing import Listed

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
-from hub2hf.commands.ending import EXIT_DIFFERENT, EXIT_ERROR, Asked, Stopped
+from hub2hf.commands.bars import progress_bar
+from hub2hf.commands.ending import EXIT_DIFFERENT, EXIT_ERROR, Stopped
 
 __all__ = ["EXIT_DIFFERENT", "EXIT_ERROR", "Stopped"]
 
@@ -45,12 +45,8 @@ Quiet = Annotated[
 ]
 
 
-def _note(context: typer.Context, as_json: bool) -> bool:
-    context.ensure_object(Asked).as_json = as_json
-    return as_json
-
-
-AsJson = Annotated[bool, typer.Option("--json", callback=_note, help="Print JSON for programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Runtime = Annotated[str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")]
 
 
 def split(names: str) -> list[str]:

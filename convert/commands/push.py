@@ -36,7 +36,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Publish a verified folder on the Hugging Face Hub, in one commit of the files that its hub2hf.json lists."""
-    from hub2hf.report import print_publication
+    from hub2hf.commands.printed import print_publication
 
     found = publish(
         folder,

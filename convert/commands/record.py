@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
 
 
 def run(

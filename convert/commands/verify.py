@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hub2hf as verbs
-from hub2hf.bars import progress_bar, screen
 from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import form_of
 from hub2hf.errors import SourceError
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from hub2hf.architectures import ARCHITECTURES, architecture_of
 from hub2hf.architectures.activations import ACTIVATIONS, normalise
+from hub2hf.architectures.head import EMBEDDING
 from hub2hf.architectures.words import words_of
 from hub2hf.equivalence.candidate import Candidate
-from hub2hf.equivalence.recording import EMBEDDING, Recording, join
+from hub2hf.equivalence.recording import Recording, join
 from hub2hf.equivalence.text_rules import IDS, OtherIds, other_ids
 from hub2hf.errors import SourceError
 from hub2hf.proof import Cause

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from hub2hf.architectures.head import EMBEDDING
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.folder.files import write_whole
 
 FORMAT = "hub2hf recording 1"
 METADATA = "recording"
-EMBEDDING = "embedding"
 OTHER_FILE = "Name another file for the recording, in a folder that is there."
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from hub2hf.architectures.base import layer_of
+from hub2hf.architectures.head import EMBEDDING
 from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.entry import ids_entry
 from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
 from hub2hf.equivalence.called import called_object
-from hub2hf.equivalence.recording import EMBEDDING, Recording
+from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.equivalence.session import GraphSession, Tensors
 from hub2hf.errors import REPORT, GraphError

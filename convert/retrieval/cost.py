@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from hub2hf.architectures.head import EMBEDDING
 from hub2hf.equivalence.candidate import Candidate
-from hub2hf.equivalence.recording import EMBEDDING, Recording
+from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import language_sentences, trap_sentences
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.equivalence.verify import Verification

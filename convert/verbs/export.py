@@ -25,6 +25,6 @@ def export(
     Raises:
         Hub2HFError: the folder is not one that hub2hf made, or was changed; there is no such target; it cannot be written.
     """
-    from hub2hf.targets import export_to
+    from hub2hf.verbs.targets import export_to
 
     return export_to(Path(folder), target, Path(out) if out is not None else None, dtype, force)

@@ -14,7 +14,6 @@ from rich.markup import escape
 import hub2hf as verbs
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.words import words_of
-from hub2hf.bars import screen, table
 from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     NO_START,
@@ -31,6 +30,7 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPiece,
 )
+from hub2hf.commands.bars import screen, table
 from hub2hf.errors import pasted, printable
 from hub2hf.extras import command, install
 from hub2hf.hub.result import Publication
