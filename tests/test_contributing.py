@@ -130,3 +130,14 @@ def test_no_room_imports_from_one_that_comes_after_it() -> None:
     between = {(own, other) for own, other in found if own in rooms and other in rooms}
     assert {(own, other) for own, other in between if other not in known[own]} == set(), "an arrow back"
     assert {(a, b) for a, b in arrows if (b, a) not in between} == HANDED_ON
+
+
+def test_words_of_one_architecture_stand_in_few_files_outside_its_room() -> None:
+    shaped = re.compile(r'pooler|"layer |\[:, 0\]|BertModel')
+    package = ROOT / "convert"
+    found = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if shaped.search(path.read_text(encoding="utf-8"))
+    ]
+    assert len([path for path in found if not path.startswith(("architectures/", "surfaces/"))]) < 5, found

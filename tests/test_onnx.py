@@ -22,12 +22,12 @@ from references import GOLDEN
 import hub2hf
 from hub2hf.architectures import NOTICE
 from hub2hf.architectures.activations import ACTIVATIONS as KNOWN
+from hub2hf.architectures.head import WrittenHead, written_head
 from hub2hf.architectures.poolers import POOLERS
 from hub2hf.errors import ExportError
 from hub2hf.onnx import messages, write_onnx
-from hub2hf.onnx.export import pooler_of
 from hub2hf.onnx.graph import OPSET, OnnxGraph
-from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, Pooler
+from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, add_head
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info
 from hub2hf.onnx.precision import Precision
 from hub2hf.onnx.weights import WeightFile
@@ -232,14 +232,14 @@ def test_weights_beyond_the_limit_are_a_file_of_their_own(exported: Path, tmp_pa
 
 
 def pooled(
-    pooler: Pooler, weights: Mapping[str, np.ndarray], hidden: np.ndarray, mask: np.ndarray, folder: Path
+    head: WrittenHead, weights: Mapping[str, np.ndarray], hidden: np.ndarray, mask: np.ndarray, folder: Path
 ) -> np.ndarray:
-    """Return what a pooler makes of hidden states, run by ONNX Runtime."""
+    """Return what a head makes of hidden states, run by ONNX Runtime."""
     from safetensors.numpy import save_file
 
     save_file(dict(weights) or {"none": np.zeros(1, np.float32)}, folder / "model.safetensors")
     graph = OnnxGraph(WeightFile(folder / "model.safetensors"), Precision())
-    pooler.add(graph, "hidden", "embedding")
+    add_head(graph, head, "hidden", "embedding")
     inputs = [
         value_info("hidden", "float32", ["b", "l", hidden.shape[-1]]),
         value_info("attention_mask", "int64", ["b", "l"]),
@@ -262,17 +262,17 @@ def test_poolings_are_those_of_sentence_transformers(pooling: str, tmp_path: Pat
     module = Pooling(8, pooling_mode=modes.get(pooling, pooling))
     features = {"token_embeddings": torch.from_numpy(hidden), "attention_mask": torch.from_numpy(mask)}
     expected = module(features)["sentence_embedding"].numpy()
-    assert np.abs(pooled(Pooler(pooling), {}, hidden, mask, tmp_path) - expected).max() < 1e-6
+    assert np.abs(pooled(WrittenHead(pooling), {}, hidden, mask, tmp_path) - expected).max() < 1e-6
 
 
 def test_the_head_is_that_of_the_config() -> None:
     dense = [{"activation": "tanh", "bias": True}, {"activation": "linear", "bias": False}]
-    assert pooler_of({"hub_head": {"pooling": "mean", "dense": dense}, "pooler_normalize": True}) == Pooler(
+    assert written_head({"hub_head": {"pooling": "mean", "dense": dense}, "pooler_normalize": True}) == WrittenHead(
         "mean", [("head.0", "tanh"), ("head.1", "linear")], normalised=True
     )
-    assert pooler_of({"hub_head": {"pooling": "max", "dense": []}}) == Pooler("max", [])
-    assert pooler_of({"pooler_act": "relu"}) == Pooler("first", [("pooler.dense", "relu")])
-    assert pooler_of({}) == Pooler("first", [("pooler.dense", "tanh")])
+    assert written_head({"hub_head": {"pooling": "max", "dense": []}}) == WrittenHead("max", [])
+    assert written_head({"pooler_act": "relu"}) == WrittenHead("first", [("pooler.dense", "relu")])
+    assert written_head({}) == WrittenHead("first", [("pooler.dense", "tanh")])
 
 
 def test_dense_layers_follow_one_another_and_may_change_the_size(tmp_path: Path) -> None:
@@ -281,10 +281,10 @@ def test_dense_layers_follow_one_another_and_may_change_the_size(tmp_path: Path)
     hidden, mask = RNG.normal(size=(2, 4, 8)).astype(np.float32), np.ones((2, 4), np.int64)
     middle = np.tanh(hidden[:, 0] @ arrays["a.weight"].T + arrays["a.bias"])
     last = np.maximum(middle @ arrays["b.weight"].T, 0)
-    pooler = Pooler("first", (("a", "tanh"), ("b", "relu")), normalised=True)
+    head = WrittenHead("first", (("a", "tanh"), ("b", "relu")), normalised=True)
     expected = last / np.linalg.norm(last, axis=-1, keepdims=True)
-    assert np.abs(pooled(pooler, arrays, hidden, mask, tmp_path) - expected).max() < 1e-6
-    zero = pooled(Pooler("first", normalised=True), {}, np.zeros_like(hidden), mask, tmp_path)
+    assert np.abs(pooled(head, arrays, hidden, mask, tmp_path) - expected).max() < 1e-6
+    zero = pooled(WrittenHead("first", normalised=True), {}, np.zeros_like(hidden), mask, tmp_path)
     assert np.array_equal(zero, np.zeros((2, 8)))
 
 

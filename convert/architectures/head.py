@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -175,6 +175,34 @@ def head_config(encoder: EncoderBlueprint) -> dict[str, Any]:
         for width, layer in zip(inputs[:-1], encoder.dense, strict=True)
     ]
     return {"pooling": encoder.pooler.value, "dense": dense}
+
+
+@dataclass(frozen=True)
+class WrittenHead:
+    """What follows an encoder, as `config.json` has it.
+
+    Attributes:
+        pooling: a name of `POOLERS`.
+        dense: state-dict key (without `.weight`) and activation, as transformers calls it, of each dense layer in turn.
+        normalised: whether the embedding is divided by its L2 norm.
+    """
+
+    pooling: str = "first"
+    dense: Sequence[tuple[str, str]] = ()
+    normalised: bool = False
+
+
+def written_head(config: Mapping[str, Any]) -> WrittenHead:
+    """Return the head that is described, or else that of `BertModel` with the activation that is named.
+
+    Raises:
+        KeyError, TypeError: something is missing in the description.
+    """
+    normalised = bool(config.get("pooler_normalize", False))
+    if HEAD not in config:
+        return WrittenHead("first", [("pooler.dense", config.get("pooler_act", "tanh"))], normalised)
+    dense = [(dense_key(number), layer["activation"]) for number, layer in enumerate(config[HEAD]["dense"])]
+    return WrittenHead(config[HEAD]["pooling"], dense, normalised)
 
 
 @dataclass(frozen=True)

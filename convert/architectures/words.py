@@ -55,7 +55,7 @@ def words_of_facts(facts: Mapping[str, Any]) -> Words:
     return _words(facts["architecture"], facts["pooler"]["value"], layers, layers[-1].outputs if layers else hidden)
 
 
-def pooler_of_facts(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+def head_of_facts(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the name of the pooler and of the activation of every dense layer after it, as `words_of_facts`."""
     if "pooler" not in facts:
         return "first", [facts["pooler_activation"]["value"]]

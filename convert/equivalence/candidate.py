@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.architectures import MODEL_FILE, ships_own_class
-from hub2hf.architectures.head import HEAD
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import SourceError
 from hub2hf.folder.files import files_in
@@ -22,7 +21,7 @@ from hub2hf.slimming.scope import SlimScope
 from hub2hf.surfaces import CPU, ENCODER, SURFACES, Embedded, Loaded, chosen, title
 from hub2hf.surfaces.base import WEIGHT_FILES
 from hub2hf.surfaces.onnxruntime import MODEL
-from hub2hf.surfaces.transformers import Pooled
+from hub2hf.surfaces.transformers import Pooled, is_stock_bert
 
 PROBES = 8  # texts that a way is tried on which cannot be run on many at once
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model")
@@ -76,12 +75,12 @@ class Candidate:
             raise SourceError(f"{name} is neither a folder nor a repository in the Hub cache.", step) from error
 
     def _is_stock_bert(self) -> bool:
-        """Whether the pooler of `BertModel` is what follows the encoder, as far as the configuration tells."""
+        """Whether the stock class has all of the folder, as far as the configuration tells."""
         try:
             config = dict(json.loads((self.folder / "config.json").read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError):
             return True  # loading it says what is wrong
-        return HEAD not in config and config.get("model_type", "bert") == "bert"
+        return is_stock_bert(config)
 
     def _require(self, names: Sequence[str], what: str) -> None:
         if not any((self.folder / name).is_file() for name in names):

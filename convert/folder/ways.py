@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE
-from hub2hf.architectures.words import pooler_of_facts
+from hub2hf.architectures.words import head_of_facts
 from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
@@ -32,8 +32,8 @@ def ways_table(manifest: Manifest, proof: Proof | None) -> str:
     """Return the table of all ways of loading, and what is known of those that are not in it, Markdown."""
     ways = proof.worth.ways if proof else ()
     encoder = manifest.blueprint["encoder"]
-    pooler, activations = pooler_of_facts(encoder)
-    facts = Facts(manifest.files, pooler, encoder["hidden_activation"]["value"], activations)
+    pooling, activations = head_of_facts(encoder)
+    facts = Facts(manifest.files, pooling, encoder["hidden_activation"]["value"], activations)
     text: str = template(TEMPLATE).render(
         ways=[described(way, manifest, proof) for way in ways],
         sentences=grid(proof).sentences() if proof else 0,

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hub2hf.architectures import ARCHITECTURES
-from hub2hf.architectures.head import HEAD, dense_key
+from hub2hf.architectures.head import written_head
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import changeable, read_proof, write_about
 from hub2hf.folder.files import write_pieces
@@ -21,13 +21,13 @@ from hub2hf.folder.manifest import check_unchanged
 from hub2hf.folder.staging import alone
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.onnx.graph import OnnxGraph
-from hub2hf.onnx.layers import Pooler
+from hub2hf.onnx.layers import add_head
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.onnx.t5 import t5
 from hub2hf.onnx.weights import WeightFile
-from hub2hf.surfaces.onnxruntime import FOLDER
+from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER
 
 # By the dtype that matrices are kept in. sentence-transformers, optimum and text-embeddings-inference take model.onnx, and
 # Transformers.js the other where it is asked for dtype "fp16": what is less exact is never loaded unasked.
@@ -35,7 +35,7 @@ FILES: Final[Mapping[str, str]] = MappingProxyType({"float32": "model.onnx", "fl
 DATA: Final = "_data"  # at the end of the name of a file of weights, as Transformers.js and optimum have it
 
 INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")  # in this order, as far as a model takes them
-EMBEDDING, HIDDEN = "sentence_embedding", "last_hidden_state"
+HIDDEN = "last_hidden_state"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[OnnxGraph, Mapping[str, Any]], None]]] = MappingProxyType(
@@ -131,7 +131,7 @@ def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
         config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)
         hidden = int(config["hidden_size"])
-        size = pooler_of(config).add(graph, HIDDEN, EMBEDDING) or hidden
+        size = add_head(graph, written_head(config), HIDDEN, EMBEDDING) or hidden
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(
             f"{folder / 'config.json'} lacks something: {error!r}.", "Convert the model again."
@@ -150,15 +150,6 @@ def _config(folder: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
-
-
-def pooler_of(config: Mapping[str, Any]) -> Pooler:
-    """Return what follows the encoder: the head that is described, or else BertModel's with the activation that is named."""
-    normalised = bool(config.get("pooler_normalize", False))
-    if HEAD not in config:
-        return Pooler("first", [("pooler.dense", config.get("pooler_act", "tanh"))], normalised)
-    dense = [(dense_key(number), layer["activation"]) for number, layer in enumerate(config[HEAD]["dense"])]
-    return Pooler(config[HEAD]["pooling"], dense, normalised)
 
 
 def _beside(path: Path) -> Path:

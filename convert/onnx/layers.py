@@ -2,56 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from hub2hf.architectures.head import WrittenHead
 from hub2hf.errors import ExportError
 from hub2hf.onnx.graph import OnnxGraph
 
 LEAST = 1e-12  # below which a norm is taken for it, as torch.nn.functional.normalize has it
 
 
-@dataclass(frozen=True)
-class Pooler:
-    """What follows the encoder.
+def add_head(graph: OnnxGraph, head: WrittenHead, hidden: str, output: str) -> int | None:
+    """Add what follows the encoder, from the last hidden state [batch, length, hidden] to the embedding [batch, size].
 
-    Attributes:
-        pooling: a name of `POOLINGS`.
-        dense: state-dict key (without `.weight`) and activation, of `ACTIVATIONS`, of each dense layer in turn.
-        normalised: whether the embedding is divided by its L2 norm.
+    Args:
+        graph: to which it is added.
+        head: what it is.
+        hidden, output: the names of the two.
+
+    Returns:
+        The size; None where there is no dense layer: it is that of the hidden state.
+
+    Raises:
+        ExportError: the pooling, or an activation, has no writer.
     """
-
-    pooling: str = "first"
-    dense: Sequence[tuple[str, str]] = ()
-    normalised: bool = False
-
-    def add(self, graph: OnnxGraph, hidden: str, output: str) -> int | None:
-        """Add it, from the last hidden state [batch, length, hidden] to the embedding [batch, size] called `output`.
-
-        Returns:
-            The size; None where there is no dense layer: it is that of the hidden state.
-
-        Raises:
-            ExportError: the pooling, or an activation, has no writer.
-        """
-        if self.pooling not in POOLINGS:
-            raise ExportError(
-                f"The pooling '{self.pooling}' has no ONNX writer.", f"Known are: {', '.join(POOLINGS)}. Report it."
-            )
-        size = None
-        x = POOLINGS[self.pooling](graph, hidden)
-        for key, name in self.dense:
-            size = graph.shape(f"{key}.weight")[0]
-            x = activation(graph, dense(graph, x, key), name, key)
-        if self.normalised:
-            norm = graph.op("ReduceL2", x, graph.constant([-1], "int64"), at="norm", keepdims=1)
-            norm = graph.op("Max", norm, graph.constant(LEAST), at="norm")
-            graph.op("Div", x, norm, at="norm", output=output)
-        else:
-            graph.op("Identity", x, at="embedding", output=output)
-        return size
+    if head.pooling not in POOLINGS:
+        raise ExportError(
+            f"The pooling '{head.pooling}' has no ONNX writer.", f"Known are: {', '.join(POOLINGS)}. Report it."
+        )
+    size = None
+    x = POOLINGS[head.pooling](graph, hidden)
+    for key, name in head.dense:
+        size = graph.shape(f"{key}.weight")[0]
+        x = activation(graph, dense(graph, x, key), name, key)
+    if head.normalised:
+        norm = graph.op("ReduceL2", x, graph.constant([-1], "int64"), at="norm", keepdims=1)
+        norm = graph.op("Max", norm, graph.constant(LEAST), at="norm")
+        graph.op("Div", x, norm, at="norm", output=output)
+    else:
+        graph.op("Identity", x, at="embedding", output=output)
+    return size
 
 
 def dense(graph: OnnxGraph, x: str, key: str) -> str:

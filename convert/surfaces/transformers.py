@@ -138,6 +138,11 @@ def of_words(files: Collection[str]) -> bool:
     return PIECES not in files
 
 
+def is_stock_bert(config: Mapping[str, Any]) -> bool:
+    """Tell whether a folder has weights for the pooler of `BertModel`, by its `config.json`."""
+    return HEAD not in config and config.get("model_type", "bert") == "bert"
+
+
 def _plain(folder: Path) -> Any:
     """Return the plain `BertModel`, without a pooler where the folder has no weights for one."""
     from transformers import BertConfig, BertModel
