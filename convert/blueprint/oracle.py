@@ -9,8 +9,8 @@ word it is asked for a number of its own tells which they were, a few dozen word
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -18,8 +18,10 @@ import numpy as np
 
 from hub2hf.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
 from hub2hf.errors import REPORT, GraphError
+from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.bounds import TooLargeError
 from hub2hf.interpreter.registry import Caller, Kernel, Value
+from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node
 from hub2hf.unicode.tables import script_of
 
@@ -57,17 +59,31 @@ class Steps:
             self.matched += np.size(inputs[0])
 
 
-class TextSide(Protocol):
-    """Runs a text side."""
+@dataclass(frozen=True)
+class Inquiry:
+    """What is asked of a text side.
 
-    def __call__(
-        self,
-        vocabulary: Mapping[bytes, int],
-        texts: Sequence[str],
-        following: Following | None = None,
-        instead: Mapping[str, Kernel] | None = None,
-    ) -> np.ndarray:
-        """Return the ids of `texts`, int [texts, length]; for `instead` see `Interpreter`."""
+    Attributes:
+        vocabulary: piece → id.
+        texts: whose ids are wanted.
+        following: looks on.
+        instead: operations that are replaced; see `Interpreter`.
+    """
+
+    vocabulary: Mapping[bytes, int]
+    texts: Sequence[str]
+    following: Following | None = None
+    instead: Mapping[str, Kernel] | None = None
+
+    def interpreter(self, graph: Graph, substitutes: Substitutes, given: np.ndarray) -> Interpreter:
+        """Return what runs `graph` for it, when who looks on knows the array of texts that it is given."""
+        if self.following is None:
+            return Interpreter(graph, substitutes, instead=self.instead)
+        self.following.follow(given)
+        return Interpreter(graph, substitutes, self.following.observe, self.instead)
+
+
+TextSide = Callable[[Inquiry], np.ndarray]  # runs a text side: the ids of the texts, int [texts, length]
 
 
 class InHalves:
@@ -80,23 +96,18 @@ class InHalves:
     def __init__(self, run: TextSide) -> None:
         self._run, self.most = run, 1 << 30
 
-    def __call__(
-        self,
-        vocabulary: Mapping[bytes, int],
-        texts: Sequence[str],
-        following: Following | None = None,
-        instead: Mapping[str, Kernel] | None = None,
-    ) -> np.ndarray:
-        """Return the ids of `texts`; see `TextSide`."""
+    def __call__(self, asked: Inquiry) -> np.ndarray:
+        """Return the ids of the texts; see `TextSide`."""
+        texts = asked.texts
         try:
             if len(texts) <= self.most:
-                return self._run(vocabulary, texts, following, instead)
+                return self._run(asked)
         except TooLargeError:
             if len(texts) < 2:
                 raise
             self.most = len(texts) // 2
         parts = [texts[start : start + self.most] for start in range(0, len(texts), self.most)]
-        rows = [self(vocabulary, part, following, instead) for part in parts]
+        rows = [self(replace(asked, texts=part)) for part in parts]
         if len({row.shape[1] for row in rows}) > 1:
             raise GraphError(
                 "The graph cuts a batch to its longest text, and takes too much memory for all at once.", REPORT
@@ -248,12 +259,13 @@ class Oracle:
                 ones = np.arange(len(found) + 1, dtype=np.int64)
             return found, ones, np.zeros_like(sizes), sizes
 
-        self.run({piece.encode(): number for piece, number in self.known.items()}, [text], following, {WORDPIECE: note})
+        known = {piece.encode(): number for piece, number in self.known.items()}
+        self.run(Inquiry(known, [text], following, {WORDPIECE: note}))
         return tuple(map(_text, words))
 
     def _packed(self, texts: Sequence[str]) -> list[Heard]:
         vocabulary = EveryWord(self.known)
-        rows = self.run(vocabulary, texts)
+        rows = self.run(Inquiry(vocabulary, texts))
         words = [tuple(_text(vocabulary.words[i - FIRST_ID]) for i in row if i >= FIRST_ID) for row in rows.tolist()]
         return [Heard(text, found) for text, found in zip(texts, words, strict=True)]
 

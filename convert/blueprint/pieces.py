@@ -17,7 +17,7 @@ import numpy as np
 from hub2hf import limits
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.generated import LETTERS, characters, joined, length_texts, mixed_texts
-from hub2hf.blueprint.oracle import Heard, TextSide
+from hub2hf.blueprint.oracle import Heard, Inquiry, TextSide
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.probed import ProbedSide, ProbedText, Seen
 from hub2hf.blueprint.tables import Tables
@@ -121,7 +121,7 @@ class PieceReader:
         texts = [*self._probes(longest), *self.low(longest)]
         trace = TextTrace()
         watch = _Watching(trace, self.node)
-        ids = run({}, texts, watch)
+        ids = run(Inquiry({}, texts, watch))
         operations = self._operations(trace)
         trace.forget()
         pack = read_pack(ids, watch.rows(), self.holder.name)
@@ -137,7 +137,7 @@ class PieceReader:
     def _check_alone(run: TextSide, texts: Sequence[str], ids: np.ndarray, pad: int) -> None:
         """See that what a text becomes does not depend on those beside it."""
         for i in (0, len(texts) // 2, len(texts) - 2):
-            (row,) = run({}, [texts[i]])
+            (row,) = run(Inquiry({}, [texts[i]]))
             if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                 raise GraphError(
                     f"What the graph makes of {texts[i][:40]!r} depends on the texts beside it.", UNSUPPORTED
@@ -183,7 +183,7 @@ class PieceReader:
             *("".join(source.choices(pieces, k=source.randint(1, 12))) for _ in range(TEXTS)),
             *("".join(source.choices(_TOUCHY, k=source.randint(2, 14))) for _ in range(TEXTS)),
         ]
-        run({}, texts, watch)
+        run(Inquiry({}, texts, watch))
         return tuple(Heard(text, tuple(map(str, row))) for text, row in zip(texts, watch.rows(), strict=True))
 
     def _undecided(self) -> str:

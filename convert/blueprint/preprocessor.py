@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,13 @@ from hub2hf.blueprint.entry import SIGNATURES, Entry
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
-from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
 from hub2hf.errors import REPORT, GraphError, SourceError, VocabularyError
-from hub2hf.interpreter import Interpreter, Substitutes
-from hub2hf.interpreter.registry import Kernel
+from hub2hf.interpreter import Substitutes
 from hub2hf.savedmodel.model import SavedModel
 
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
@@ -179,7 +178,7 @@ class _Preprocessor:
 
     def _check_mask(self, side: ProbedSide, pad_id: int) -> None:
         """See that the mask is that of the ids."""
-        found = self._run(encoded(side.vocabulary), [probe.text for probe in side.probes])
+        found = self._run(Inquiry(encoded(side.vocabulary), [probe.text for probe in side.probes]))
         roles = output_roles(found)
         if (found[roles["mask"]] != (found[roles["ids"]] != pad_id)).any():
             raise GraphError(f"The output '{roles['mask']}' is not 1 for each id and 0 for padding.", OTHER)
@@ -188,48 +187,29 @@ class _Preprocessor:
         """Tell whether the graph makes the same ids of a capital as of its small letter, over a probe vocabulary."""
         if isinstance(self.text, PieceReader):
             letters = " ".join(LETTERS)
-            capital, small = self._ids({}, [letters.upper(), letters])
+            capital, small = self._ids(Inquiry({}, [letters.upper(), letters]))
             return bool((capital == small).all())
         known = {piece.encode(): number for piece, number in {**vocabulary, "a": 1, "A": 2}.items()}
-        capital, small = self._ids(known, ["A", "a"])
+        capital, small = self._ids(Inquiry(known, ["A", "a"]))
         return bool((capital == small).all())
 
-    def _ids(
-        self,
-        vocabulary: Mapping[bytes, int],
-        texts: Sequence[str],
-        following: Following | None = None,
-        instead: Mapping[str, Kernel] | None = None,
-    ) -> np.ndarray:
+    def _ids(self, asked: Inquiry) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
-        found = self._run(vocabulary, texts, following, instead)
+        found = self._run(asked)
         if self._output is None:
             self._output = output_roles(found)["ids"]
         return found[self._output]
 
-    def _run(
-        self,
-        vocabulary: Mapping[bytes, int],
-        texts: Sequence[str],
-        following: Following | None = None,
-        instead: Mapping[str, Kernel] | None = None,
-    ) -> dict[str, np.ndarray]:
+    def _run(self, asked: Inquiry) -> dict[str, np.ndarray]:
         """Return every output, int [texts, length]."""
-        values = np.empty(len(texts), dtype=object)
-        values[:] = [text.encode() for text in texts]
-        if following:
-            following.follow(values)
-        interpreter = Interpreter(
-            self.graph,
-            Substitutes(_no_variable, vocabulary, self.tables),
-            following.observe if following else None,
-            instead,
-        )
+        values = np.empty(len(asked.texts), dtype=object)
+        values[:] = [text.encode() for text in asked.texts]
+        interpreter = asked.interpreter(self.graph, Substitutes(_no_variable, asked.vocabulary, self.tables), values)
         (source,) = self.entry.inputs.values()
         refs = [tensor.ref for tensor in self.entry.outputs.values()]
         found = dict(zip(self.entry.outputs, interpreter.run(refs, {source.ref: values}), strict=True))
         for name, value in found.items():
-            if np.ndim(value) != 2 or len(value) != len(texts):
+            if np.ndim(value) != 2 or len(value) != len(asked.texts):
                 raise GraphError(f"The output '{name}' is not one row of ids a text.", OTHER)
         return found
 

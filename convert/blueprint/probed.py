@@ -32,7 +32,7 @@ from hub2hf.blueprint.generated import (
     words_of,
 )
 from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
-from hub2hf.blueprint.oracle import LATIN, Heard, InHalves, Oracle, TextSide, apart, boundary_of
+from hub2hf.blueprint.oracle import LATIN, Heard, InHalves, Inquiry, Oracle, TextSide, apart, boundary_of
 from hub2hf.blueprint.probe import marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.reserved import reserved
@@ -200,7 +200,7 @@ class _Probing:
         words = words_of(len(ids)).split() if ids else []
         marked = {word: number for word, number in zip(words, ids, strict=True) if word not in self.known}
         vocabulary = probe_vocabulary(tuple(texts), self.text.wordpiece.suffix_indicator, self.known, taken, marked)
-        found = self.run(encoded(vocabulary), texts, self.trace)
+        found = self.run(Inquiry(encoded(vocabulary), texts, self.trace))
         self.trace.forget()
         return vocabulary, found
 
@@ -210,7 +210,7 @@ class _Probing:
         picks = [[count - 3], [0], [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
         pad = ids[-2][-1]
         for pick in picks:
-            rows = self.run(encoded(vocabulary), [texts[i] for i in pick])
+            rows = self.run(Inquiry(encoded(vocabulary), [texts[i] for i in pick]))
             for i, row in zip(pick, rows, strict=True):
                 if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                     raise GraphError(

@@ -19,7 +19,7 @@ from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.entry import Chosen, text_entry, within
 from hub2hf.blueprint.fast_wordpiece import with_tables
-from hub2hf.blueprint.oracle import Following
+from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probe import SPARE_ROWS
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
@@ -27,8 +27,6 @@ from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import REPORT, GraphError, SourceError
-from hub2hf.interpreter import Interpreter
-from hub2hf.interpreter.registry import Kernel
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.original import Original
@@ -139,7 +137,7 @@ class _Reading:
         moved = {number: high for number, high in moved.items() if high > number}
         some = sorted(range(len(texts)), key=lambda i: -len(np.unique(ids[i])))[:HIGH]
         high = {piece: moved.get(number, number) for piece, number in pieces.items()}
-        found = self._ids(high, [texts[i] for i in some])
+        found = self._ids(Inquiry(high, [texts[i] for i in some]))
         wanted = [[moved.get(int(number), int(number)) for number in ids[i]] for i in some]
         if not np.array_equal(found, np.asarray(wanted)[:, : found.shape[1]]):
             raise GraphError(f"Node '{self.ids.node}' does not give high ids as the vocabulary has them.", REPORT)
@@ -159,23 +157,15 @@ class _Reading:
         self.chosen.settle(proved)
         return encoder
 
-    def _ids(
-        self,
-        vocabulary: Mapping[bytes, int],
-        texts: Sequence[str],
-        following: Following | None = None,
-        instead: Mapping[str, Kernel] | None = None,
-    ) -> np.ndarray:
+    def _ids(self, asked: Inquiry) -> np.ndarray:
         """Return the packed ids [texts, max_length]; see `TextSide`."""
-        substitutes = replace(self.encoder.substitutes(SPARE_ROWS, vocabulary), tables=self.tables)
-        feeds = self._feed(texts)
-        if following:
-            following.follow(feeds[self.source])
-        interpreter = Interpreter(self.encoder.graph, substitutes, following.observe if following else None, instead)
+        substitutes = replace(self.encoder.substitutes(SPARE_ROWS, asked.vocabulary), tables=self.tables)
+        feeds = self._feed(asked.texts)
+        interpreter = asked.interpreter(self.encoder.graph, substitutes, feeds[self.source])
         (ids,) = interpreter.run([self.ids], feeds)
-        if ids.dtype.kind not in "iu" or ids.size % len(texts):
+        if ids.dtype.kind not in "iu" or ids.size % len(asked.texts):
             raise GraphError(f"Node '{self.ids.node}' does not make one row of ids a text.", REPORT)
-        return np.asarray(ids.reshape(len(texts), -1))
+        return np.asarray(ids.reshape(len(asked.texts), -1))
 
     def _feed(self, texts: Sequence[str]) -> dict[TensorRef, Any]:
         values = np.empty(len(texts), dtype=object)

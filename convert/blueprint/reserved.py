@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hub2hf.blueprint.lines import lines_of
-from hub2hf.blueprint.oracle import TextSide
+from hub2hf.blueprint.oracle import Inquiry, TextSide
 from hub2hf.blueprint.probe import AskedVocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.errors import VocabularyError
@@ -27,7 +27,7 @@ def reserved(text: TextReader, run: TextSide, longest: int) -> tuple[dict[str, i
     texts = [""]
     while True:
         asked = AskedVocabulary(known)
-        packing = run(asked, texts)
+        packing = run(Inquiry(asked, texts))
         found = lines_of(path, asked.missing) if asked.missing else {}
         known |= found
         if not found and unknowns in texts:
