@@ -56,13 +56,13 @@ def departure(candidate: Candidate, surface: str, recording: Recording) -> Depar
     except SourceError as error:
         if not isinstance(loaded, Pooled):
             return Departure("", error.problem)
-        found, why = loaded.ids([text])[0], f"; {error.problem}"
+        found, why = loaded.ids([text])[0], error.problem
     if found != recording.ids[0]:
         own = replace(recording, ids=[candidate.own(recording.ids[0])])
         ids = other_ids(loaded if isinstance(loaded, Pooled) else candidate.bert, own, candidate.own(found))
-        return Departure(ids.stage, f"{ids.detail}{why}", ids.near)
+        return Departure(ids.stage, "; ".join(filter(None, [ids.detail, why])), ids.near)
     if why or not isinstance(loaded, Pooled):
-        return Departure("" if why else EMBEDDING, why.removeprefix("; "))
+        return Departure("" if why else EMBEDDING, why)
     stages = loaded.stages([text])
     for name, expected in recording.stages.items():
         if name != EMBEDDING and name in stages:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.surfaces.base import Surface
-from hub2hf.surfaces.padded import Inputs, Padded
+from hub2hf.surfaces.padded import Inputs, WithTokenizer
 
 FOLDER = "onnx/"
 MODEL = f"{FOLDER}model.onnx"
@@ -20,7 +20,7 @@ def has_model(files: Collection[str]) -> bool:
     return MODEL in files
 
 
-class Session(Padded):
+class Session(WithTokenizer):
     """A tokenizer and an ONNX file whose first output is the embedding."""
 
     def __init__(self, folder: Path) -> None:

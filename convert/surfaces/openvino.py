@@ -14,7 +14,7 @@ import numpy as np
 
 from hub2hf.surfaces.base import Surface
 from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER, MODEL, has_model
-from hub2hf.surfaces.padded import Inputs, Padded
+from hub2hf.surfaces.padded import Inputs, WithTokenizer
 from hub2hf.surfaces.sentence_transformers import Stock, described
 from hub2hf.surfaces.transformers import quiet
 
@@ -22,7 +22,7 @@ PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 TOLD = 'dict(INFERENCE_PRECISION_HINT="f32")'
 
 
-class Compiled(Padded):
+class Compiled(WithTokenizer):
     """Our ONNX file in OpenVINO, beside the folder's own tokenizer."""
 
     def __init__(self, folder: Path) -> None:

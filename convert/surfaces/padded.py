@@ -24,20 +24,13 @@ def padded(rows: Sequence[Sequence[int]]) -> Inputs:
 
 
 class Padded(Loaded):
-    """A tokenizer, by default the folder's own with neither PyTorch nor transformers, and a model that takes its ids.
+    """A tokenizer, and a model that takes its ids.
 
     Attributes:
-        tokenizer: cuts at the length that the folder states.
         batch: how many texts of like length the model gets at once.
     """
 
     batch: int = BATCH
-
-    def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer
-
-        self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text, as tokenizer_config.json says
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return ids and unit embeddings of `texts`."""
@@ -47,10 +40,28 @@ class Padded(Loaded):
         found = np.concatenate([self.run(padded([rows[i] for i in batch])) for batch in batches])
         return Embedded(rows, unit(found[np.argsort(order)]))
 
+    @abstractmethod
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, without padding."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     @abstractmethod
     def run(self, inputs: Inputs) -> np.ndarray:
         """Return the embeddings of what `padded` made as the model gives them, float32 [texts, hidden]."""
+
+
+class WithTokenizer(Padded):
+    """The folder's own tokenizer, with neither PyTorch nor transformers, and a model that takes its ids.
+
+    Attributes:
+        tokenizer: cuts at the length that the folder states.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text, as tokenizer_config.json says
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text, without padding."""
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
