@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
 CORE ?= .venv-core
 RAY ?= .venv-ray
+BEAM ?= .venv-beam
 DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
 CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray beam mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -99,6 +100,11 @@ kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and
 ray: $(RAY)/ray,onnx,core-test.installed  ## embed on a real Ray of two workers, one of them killed: what one machine makes
 	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py
 
+beam: WORK := .cache/beam
+beam: $(BEAM)/beam.installed  ## a pipeline of Apache Beam with the TF Hub module, and with the folder in its place: the same vectors
+	$(BEAM)/bin/hub2hf convert lealla-mini $(WORK)/model --force
+	$(BEAM)/bin/python scripts/beam.py convert/models/lealla-mini $(WORK)/model
+
 mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
 	$(BIN)/python scripts/mutants.py
 
@@ -161,7 +167,7 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) $(BEAM) .cache build *.egg-info
 
 $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
 	mkdir -p $(@D)
@@ -172,7 +178,7 @@ $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tes
 $(LARGE): | $(VENV)/dev.installed
 	$(BIN)/python scripts/bench.py --only-build
 
-$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python:
+$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python $(BEAM)/bin/python:
 	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
@@ -186,6 +192,10 @@ $(CORE)/%.installed: $(CORE)/bin/python pyproject.toml configs/constraints.txt
 
 $(RAY)/%.installed: $(RAY)/bin/python pyproject.toml configs/constraints.txt
 	$(RAY)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]'
+	touch $@
+
+$(BEAM)/%.installed: $(BEAM)/bin/python pyproject.toml configs/constraints-beam.txt
+	$(BEAM)/bin/python $(PIP) configs/constraints-beam.txt --editable '.[$*]'
 	touch $@
 
 $(VENV4)/%.installed: $(BIN4)/python pyproject.toml configs/constraints-transformers4.txt

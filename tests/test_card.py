@@ -162,6 +162,11 @@ class TestText:
         monkeypatch.setattr(card, "home", lambda: "https://example.org/hub2hf")
         assert "| Conversion | [hub2hf](https://example.org/hub2hf) " in render_card(manifest, None)
 
+    def test_moves_a_pipeline_by_two_lines(self, verified: Path) -> None:
+        diff = text_of(verified).partition("```diff\n")[2].partition("```")[0].splitlines()
+        assert [line[0] for line in diff] == ["-", "-", "+", "+"]
+        assert diff[-1] == '+embed = SentenceTransformerEmbeddings(columns=["text"], model_name=".")'
+
     def test_has_no_place_of_this_machine(self, verified: Path) -> None:
         for name in ("README.md", "equivalence.json", "hub2hf.json"):
             assert str(verified.parent) not in (verified / name).read_text(encoding="utf-8")
