@@ -23,7 +23,7 @@ from hub2hf.notices import Progress
 from hub2hf.surfaces import CPU
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
-LOCAL, RAY = ENGINES = ("local", "ray")
+ENGINES: Final = ("local", RAY := "ray")
 DTYPES: Final = ("float32", "float16")
 Run = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 

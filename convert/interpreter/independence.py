@@ -1,18 +1,13 @@
-"""What a proof of the tokenizer rests on twice, and what it cannot see for that: said by `inspect` and in the manifest."""
+"""What a proof of the tokenizer rests on twice, and what it cannot see for that: said by `inspect` and in the manifest.
+
+What it does not rest on twice: regular expressions, classes, scripts and white space are RE2's own (google-re2) for the
+graph, hub2hf's parser and tables for the tokenizer; normalization is unicodedata2's, and the tokenizers library's; case
+folding idna's, and hub2hf's tables'; SentencePiece, WordPiece and packing the interpreter's, and the tokenizers library's.
+"""
 
 from __future__ import annotations
 
 from typing import Final
-
-INDEPENDENT: Final = (
-    "Regular expressions, classes, scripts and white space: RE2 itself (google-re2) for the graph, hub2hf's parser and "
-    "tables for the tokenizer.",
-    "Normalization: unicodedata2 for the graph, hub2hf's tables and the tokenizers library for the tokenizer.",
-    "Case folding: idna for the graph, hub2hf's tables for the tokenizer.",
-    "SentencePiece: hub2hf's interpreter for the graph, after sentencepiece's own code; Precompiled, NFC and Unigram of the "
-    "tokenizers library for the tokenizer.",
-    "WordPiece and packing: hub2hf's interpreter for the graph, the tokenizers library for the tokenizer.",
-)
 
 NOT_INDEPENDENT: Final = (
     "The graph, its patterns and its vocabulary are read by one reader, for the tokenizer and for what it is held against.",

@@ -46,7 +46,6 @@ _CLASSES = classes(MESSAGES, "hub2hf_sentencepiece.proto")
 UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # ModelProto.SentencePiece.Type
 SPACE: Final = "▁"  # U+2581, kSpaceSymbol in src/normalizer.cc
-MODEL_KINDS: Final = {UNIGRAM: "unigram", BPE: "BPE", 3: "word", 4: "char"}
 
 
 @dataclass(frozen=True)

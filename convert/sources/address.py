@@ -12,7 +12,6 @@ TFHUB = "https://tfhub.dev"
 TFHUB_HOSTS = frozenset({"tfhub.dev", "www.tfhub.dev"})
 KAGGLE_HOSTS = frozenset({"kaggle.com", "www.kaggle.com"})
 COMPRESSED = ("tf-hub-format", "compressed")  # what tensorflow_hub adds to ask for the archive
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 FRAMEWORKS = {"tensorflow1": "tensorFlow1", "tensorflow2": "tensorFlow2"}  # as Kaggle's own snippets spell them
 OTHER_FRAMEWORKS = frozenset({"keras", "jax", "pytorch", "tflite", "tfjs", "transformers", "flax", "onnx", "other"})
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
