@@ -8,14 +8,12 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from hub2hf.corpora.encoders import Encoder
-
-if TYPE_CHECKING:
-    from hub2hf.corpora.stored import Vectors
+from hub2hf.corpora.vectors import Vectors, beyond
 
 LENGTHS: Final = (16, 32, 64, 128, 256, 512)  # that people cut at
 VARIANTS: Final[dict[str, Callable[[str], str]]] = {
@@ -51,7 +49,6 @@ class Causes:
             window: float64 [rows, hidden], what the folder gives for the rows around them, of unit length.
             tolerance: the largest difference of an entry that passes.
         """
-        from hub2hf.corpora.stored import Vectors, beyond
 
         named = [""] * len(texts)
 

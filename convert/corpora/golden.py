@@ -17,18 +17,8 @@ from hub2hf.corpora.job import walk
 from hub2hf.corpora.places import inputs
 from hub2hf.corpora.reading import joined, scanned
 from hub2hf.corpora.sentences import LANGUAGES
-from hub2hf.corpora.stored import (
-    CLOSE_BY,
-    NO_TEXT,
-    NO_VECTOR,
-    NOT_A_NUMBER,
-    UNSEEN,
-    WIDTH,
-    ZERO,
-    Comparison,
-    Tally,
-    check_vectors,
-)
+from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
+from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.proof import UNKNOWN
