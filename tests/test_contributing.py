@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,6 +107,28 @@ def imports() -> set[tuple[str, str]]:
                 names = parts if node.module == "hub2hf" else [node.module]
             found |= {(own, room(name)) for name in names if name.split(".")[0] == "hub2hf"}
     return {(own, other or "__init__") for own, other in found if own != other}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Imports inside functions and for types count, too."""
+    package = ROOT / "convert"
+    files = {
+        ".".join(("hub2hf", *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+    }
+    known: dict[str, set[str]] = {}
+    for name, path in files.items():
+        own = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level < 2, path
+                base = ".".join(filter(None, [own if node.level else "", node.module]))
+                found |= {each if (each := f"{base}.{alias.name}") in files else base for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        known[name] = found & files.keys()
+    assert len(list(TopologicalSorter(known).static_order())) == len(files)  # or it raises, with the circle
 
 
 def test_no_room_imports_from_one_that_comes_after_it() -> None:
