@@ -125,7 +125,7 @@ def play(hour: Hour, *, installed: bool) -> None:
     active = ". hub2hf/.venv/bin/activate && " if not installed else ""
     inside = "cd hub2hf && " + (active.replace("hub2hf/", ""))
     hour.say("# From TensorFlow Hub to the Hub, as README says")
-    (block,) = blocks("From TensorFlow Hub to your Hub")
+    (block,) = blocks("From TensorFlow Hub to the Hugging Face Hub")
     for line in commands(block):
         first = line.startswith("git clone")
         if installed and ("-m venv" in line or line.startswith("pip ")):
