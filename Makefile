@@ -79,6 +79,7 @@ ops: $(VENV)/dev.installed  ## TensorFlow's own list of operations: computed, or
 fuzz: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## code points and strings through the exact tokenizer; SavedModels and archives that lie
 	$(BIN)/python scripts/fuzz_tokenizer.py
 	$(BIN)/python scripts/fuzz_tokenizer.py --javascript tokenizers
+	$(BIN)/python scripts/fuzz_slim.py
 	$(BIN)/python scripts/fuzz_savedmodel.py
 	$(BIN)/python tests/operations/fuzz_operations.py
 	$(BIN)/python scripts/fuzz_readers.py
@@ -114,6 +115,7 @@ bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large
 	$(BIN)/python scripts/bench_verify.py
 	$(BIN)/python scripts/bench_onnx.py
 	$(BIN)/python scripts/bench_embed.py
+	$(BIN)/python scripts/bench_slim.py
 
 verify-large: WORK := .cache/verify-large
 verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes

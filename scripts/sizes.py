@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 
 import hub2hf
 from hub2hf.known_models import find_model
-from hub2hf.onnx.precision import Precision
+from hub2hf.onnx.precision import PART, Precision
 from hub2hf.slimming.alphabet import alphabet_of_languages
 from hub2hf.slimming.folder import characters
 from hub2hf.slimming.guarantee import characters_of_words, kept_pieces
@@ -46,7 +46,7 @@ def numbers_beside_words(name: str) -> tuple[int, int]:
 def size(beside: int, width: int, pieces: int, precision: Precision) -> float:
     """Return megabytes of weights."""
     each = 4 if precision.dtype == "float32" else 2
-    row = width + 4 if precision.rows else width * each
+    row = width + width // PART * 4 if precision.rows else width * each
     return (pieces * row + beside * (1 if precision.matrices else each)) / 1e6
 
 

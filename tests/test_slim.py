@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fuzz_slim
 import numpy as np
 import pytest
 import shared
@@ -96,6 +97,17 @@ def test_pieces_went_and_what_is_left_is_spelled_alike(rich: Path, made: Path) -
     for text in sentences("en el", 3000, seed=3):
         assert before.encode(text).tokens == after.encode(text).tokens
     assert any(before.encode(text).tokens != after.encode(text).tokens for text in sentences("ru", 50))
+
+
+def test_generated_strings_have_the_same_pieces(rich: Path, made: Path) -> None:
+    """A sample of `make fuzz`."""
+    assert fuzz_slim.differences(rich / "whole", made, 20_000, seed=1) == []
+    pools = fuzz_slim.parts(made)
+    pools["piece"] += words("ru", 50, 4)
+    assert {kind for kind, texts in pools.items() if len(set(texts)) > 1} == {"piece", "letter", "shared"}
+    before, (after, original, _) = fuzz_slim.tokenizer(rich / "whole"), fuzz_slim.slim_side(made)
+    others = fuzz_slim.strings(pools, 500, seed=2)
+    assert any(before.encode(text).ids != original[after.encode(text).ids].tolist() for text in others)
 
 
 def test_no_word_becomes_unknown_that_was_not(rich: Path, made: Path) -> None:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
 
 from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
-from hub2hf.onnx.precision import MATRICES, ROWS, Precision, narrowed, quantized, scales
+from hub2hf.onnx.precision import MATRICES, PART, ROWS, Precision, narrowed, quantized, scales
 from hub2hf.onnx.weights import WeightFile
 
 # Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
@@ -105,12 +105,16 @@ class OnnxGraph:
         if not (self._precision.rows and key == self._words):
             return self.as_float32(self.op("Gather", self.table(place), ids, at=at, axis=0), at)
         count, size = self._weights.shape(key)
-        table = self._add(key, "int8", (count, size), lambda: quantized(self._weights.rows(key)))
-        steps = self._add(f"{key}.scale", "float32", (count,), lambda: scales(self._weights.rows(key)))
-        # DequantizeLinear takes a scale each row of two dimensions, not of three.
-        flat = self.op("Reshape", ids, self.constant([-1], "int64"), at=at)
-        parts = (self.op("Gather", name, flat, at=at, axis=0) for name in (table, steps))
-        found = self.op("DequantizeLinear", *parts, at=at, axis=0)
+        part = gcd(size, PART)
+        table = self._add(key, "int8", (count, size), lambda: quantized(self._weights.rows(key, part)))
+        steps = self._add(
+            f"{key}.scale", "float32", (count, size // part), lambda: scales(self._weights.rows(key, part))
+        )
+        # DequantizeLinear takes a scale each row of two dimensions: each part of a row is one.
+        rows, by_part = (self.op("Gather", name, ids, at=at, axis=0) for name in (table, steps))
+        rows = self.op("Reshape", rows, self.constant([-1, part], "int64"), at=at)
+        by_part = self.op("Reshape", by_part, self.constant([-1], "int64"), at=at)
+        found = self.op("DequantizeLinear", rows, by_part, at=at, axis=0)
         shape = self.op("Concat", self.op("Shape", ids, at=at), self.constant([size], "int64"), at=at, axis=0)
         return self.op("Reshape", found, shape, at=at)
 

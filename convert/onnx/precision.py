@@ -1,4 +1,16 @@
-"""In which numbers an ONNX file keeps the weights, and int8 with a scale each row."""
+"""In which numbers an ONNX file keeps the weights, and int8 with a scale each row, or each part of one.
+
+What the choices rest on was measured with trained weights (`make retrieval` has the model).
+
+With int8 rows and one scale a row the noise of an embedding, 1 - cosine, was 1.6e-6 on average; with one each 64 numbers
+0.8e-6, each 16 0.5e-6. All searches that changed had been won or lost by less than 2e-4, half of them by less than 5e-5:
+ties, which any noise decides, so that less noise is all that helps. A row has no outliers there (its largest number is 3.2
+standard deviations): a scale each column, or clipping, changes nothing.
+
+With int8 products it was 1.3e-3: weights of 7 bits alone make 3.8e-4 (of 8 bits 0.8e-4), what LayerNorms make 8.4e-4, what
+activations make 1.2e-4, what attention makes 0.04e-4. Float32 in the last layer saved a tenth, in the first nothing. Weights of
+8 bits in uint8, which nothing cuts off, made ONNX Runtime slower than in float32.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +23,7 @@ import numpy as np
 from hub2hf.errors import ExportError
 
 ROWS: Final = 127  # the largest int8, on both sides of 0
+PART: Final = 16  # numbers of a row of the word embeddings that share a scale: a quarter more bytes than with one a row
 # Processors without VNNI add two products of uint8 and int8 in 16 bits, and what does not fit is cut off: with weights of
 # 7 bits it always fits (2 * 255 * 63 < 2**15), and the numbers are the same everywhere.
 MATRICES: Final = 63
@@ -22,7 +35,7 @@ class Precision:
 
     Attributes:
         dtype: float32, float16 or bfloat16: of matrices and tables.
-        rows: whether the word embeddings are int8, with a scale each row.
+        rows: whether the word embeddings are int8, with a scale each `PART` numbers of a row.
         matrices: whether weights of dense layers are int8, with a scale each output, and what they are multiplied with is
             rounded to int8 as the graph runs, with a scale each token.
     """

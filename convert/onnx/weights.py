@@ -101,13 +101,17 @@ class WeightFile:
         except OSError as error:
             raise ExportError(f"{self.path} cannot be read: {error.strerror}.", "Check the disk.") from error
 
-    def rows(self, key: str) -> Iterator[np.ndarray]:
-        """Yield the rows of a matrix in order, [some, columns] at a time.
+    def rows(self, key: str, width: int = 0) -> Iterator[np.ndarray]:
+        """Yield the rows of a matrix in order, [some, width] at a time.
+
+        Args:
+            key: of the tensor.
+            width: of parts of rows, which come in their place; whole ones by default.
 
         Raises:
             ExportError: there is none of that key, or the file cannot be read.
         """
-        yield from whole_rows(self.pieces(key), self.shape(key)[1])
+        yield from whole_rows(self.pieces(key), width or self.shape(key)[1])
 
     def _find(self, key: str) -> TensorPlace:
         try:
