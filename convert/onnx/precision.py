@@ -8,8 +8,8 @@ ties, which any noise decides, so that less noise is all that helps. A row has n
 standard deviations): a scale each column, or clipping, changes nothing.
 
 With int8 products it was 1.3e-3: weights of 7 bits alone make 3.8e-4 (of 8 bits 0.8e-4), what LayerNorms make 8.4e-4, what
-activations make 1.2e-4, what attention makes 0.04e-4. Float32 in the last layer saved a tenth, in the first nothing. Weights of
-8 bits in uint8, which nothing cuts off, made ONNX Runtime slower than in float32.
+activations make 1.2e-4, what attention makes 0.04e-4. Float32 in the last layer saved a tenth, in the first nothing.
+Weights of 8 bits in uint8, which nothing cuts off, made ONNX Runtime slower than in float32.
 """
 
 from __future__ import annotations
