@@ -178,7 +178,11 @@ def _alone(oracle: Oracle, points: Sequence[str], error: PartlyCutError) -> set[
 
 def _longest(oracle: Oracle, points: Sequence[str]) -> int:
     """Return how long a word of `points` may be: where words are told by their ids, too long a one is unknown."""
-    return MOST_LETTERS if oracle.whole else oracle.most_bytes // max(len(point.encode()) for point in points)
+    return (
+        MOST_LETTERS
+        if oracle.whole and not oracle.bounded
+        else oracle.most_bytes // max(len(point.encode()) for point in points)
+    )
 
 
 def _places(deleted: Sequence[str], learned: Sequence[Learned]) -> dict[str, tuple[int, int]]:

@@ -173,3 +173,10 @@ def joined(items: Iterable[str], size: int) -> Iterator[str]:
         count += len(item)
     if text:
         yield "".join(text)
+
+
+def some_of(items: list[str], count: int) -> list[str]:
+    """Return `count` of the items, or all, in their order; the same for every run."""
+    if len(items) <= count:
+        return items
+    return [items[i] for i in sorted(Random(0).sample(range(len(items)), count))]

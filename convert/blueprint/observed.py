@@ -208,9 +208,7 @@ def observe(model: SavedModel, chosen: Chosen, *, text: bool) -> Observed:
 
 
 def _texts(chosen: Chosen) -> dict[TensorRef, Any]:
-    values = np.empty(len(TEXTS), dtype=object)
-    values[:] = [text.encode() for text in TEXTS]
-    return {tensor.ref: values for tensor in chosen.entry.inputs.values()}
+    return {tensor.ref: tensor.of_texts(TEXTS) for tensor in chosen.entry.inputs.values()}
 
 
 def _ids(chosen: Chosen, found: Observed) -> dict[TensorRef, Any]:

@@ -159,6 +159,7 @@ class Oracle:
         known: the pieces that it packs with → their ids.
         nodes: how many nodes look words up.
         most_bytes: of a word that is not unknown for its length.
+        bounded: whether a longer one is already unknown where it is looked up.
         asked: how many words were asked so far.
     """
 
@@ -166,6 +167,7 @@ class Oracle:
     known: Mapping[str, int]
     nodes: int = 1
     most_bytes: int = 100
+    bounded: bool = False
     asked: int = 0
     _whole: bool | None = field(default=None, repr=False)
     _steps: Steps = field(default_factory=Steps, repr=False)

@@ -17,6 +17,7 @@ from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
+from hub2hf.blueprint.tables import with_plain_tables
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
 from hub2hf.errors import REPORT, GraphError, SourceError, VocabularyError
 from hub2hf.interpreter import Substitutes
@@ -149,7 +150,7 @@ class _Preprocessor:
         graph = self.entry.graph
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
-        self.graph = graph = with_tables(graph)
+        self.graph = graph = with_plain_tables(with_tables(graph))
         self.text = (PieceReader if cuts_by_pieces(graph) else TextReader)(model, graph)
         self.tables = self.text.tables.others()
         self._output: str | None = None
@@ -202,10 +203,9 @@ class _Preprocessor:
 
     def _run(self, asked: Inquiry) -> dict[str, np.ndarray]:
         """Return every output, int [texts, length]."""
-        values = np.empty(len(asked.texts), dtype=object)
-        values[:] = [text.encode() for text in asked.texts]
-        interpreter = asked.interpreter(self.graph, Substitutes(_no_variable, asked.vocabulary, self.tables), values)
         (source,) = self.entry.inputs.values()
+        values = source.of_texts(asked.texts)
+        interpreter = asked.interpreter(self.graph, Substitutes(_no_variable, asked.vocabulary, self.tables), values)
         refs = [tensor.ref for tensor in self.entry.outputs.values()]
         found = dict(zip(self.entry.outputs, interpreter.run(refs, {source.ref: values}), strict=True))
         for name, value in found.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from random import Random
@@ -27,12 +27,13 @@ from hub2hf.blueprint.generated import (
     mixed_texts,
     neighbours,
     runs,
+    some_of,
     texts_of_few_kinds,
     with_texts,
     words_of,
 )
 from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
-from hub2hf.blueprint.oracle import LATIN, Heard, InHalves, Inquiry, Oracle, TextSide, apart, boundary_of
+from hub2hf.blueprint.oracle import FIRST_ID, LATIN, Heard, InHalves, Inquiry, Oracle, TextSide, apart, boundary_of
 from hub2hf.blueprint.probe import marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.reserved import reserved
@@ -178,21 +179,31 @@ class _Probing:
 
     def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
         """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
+        self._traced([RICH, ""])  # a short run shows most constants
+        self._measure()
         fits = max(self.fits, 1)
         # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
         rich = f"{RICH} {words_of(fits)}"
         texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits, self.longest)]
         ends = ["", words_of(self.longest + 1)]
-        self._traced([RICH, ""])  # a short run shows most constants
         far: list[str] | None = None
         while far != (seen := [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]):
             far = seen
             vocabulary, ids = self._traced([*texts, *far, *ends])
-        texts += far
-        untaken = self.trace.untaken()
-        if untaken:
-            raise GraphError(f"Node '{untaken[0]}' goes another way for texts that no probe came upon.", REPORT)
-        return [*texts, *ends], vocabulary, ids
+        return [*texts, *far, *ends], vocabulary, ids
+
+    def _measure(self) -> None:
+        """See whether a length that the graph compares with makes words unknown before its node for WordPiece does."""
+        most = self.text.wordpiece.max_bytes_per_word
+        lengths = [n for n in lengths_near(self.trace.sizes) if n < most]
+        if not lengths:
+            return
+        vocabulary = {**self.known, "a": FIRST_ID, f"{self.text.wordpiece.suffix_indicator}a": FIRST_ID}
+        rows = self.run(Inquiry(encoded(vocabulary), ["a" * n for n in lengths]))
+        known = [n for n, row in zip(lengths, rows, strict=True) if FIRST_ID in row]
+        if len(known) < len(lengths) and known == lengths[: len(known)]:
+            self.text.wordpiece = replace(self.text.wordpiece, max_bytes_per_word=max(known, default=1))
+            self.oracle.most_bytes, self.oracle.bounded = self.text.wordpiece.max_bytes_per_word, True
 
     def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:
         taken = frozenset(int(i) for i in self.packing.ravel())
@@ -205,18 +216,26 @@ class _Probing:
         return vocabulary, found
 
     def _check_batches(self, texts: Sequence[str], vocabulary: Mapping[str, int], ids: np.ndarray) -> tuple[int, ...]:
-        """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch."""
+        """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch.
+
+        No text alone and one word alone are among them: ragged tensors broadcast a single row in a way of its own.
+        """
         count = len(texts)
-        picks = [[count - 3], [0], [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
+        alone = [[count - 3], [0], [1], [count - 2]]
+        picks = [*alone, [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
         pad = ids[-2][-1]
         for pick in picks:
-            rows = self.run(Inquiry(encoded(vocabulary), [texts[i] for i in pick]))
+            rows = self.run(Inquiry(encoded(vocabulary), [texts[i] for i in pick], self.trace))
+            self.trace.forget()
             for i, row in zip(pick, rows, strict=True):
                 if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                     raise GraphError(
                         f"What the graph makes of {texts[i][:40]!r} depends on the texts that are in a batch with it.",
                         REPORT,
                     )
+        untaken = self.trace.untaken()
+        if untaken:
+            raise GraphError(f"Node '{untaken[0]}' goes another way for texts that no probe came upon.", REPORT)
         return tuple(sorted({min(count, self.run.most), *map(len, picks)}))
 
     @cached_property
@@ -236,7 +255,7 @@ class _Probing:
         """Return the same of texts without what `_never` holds."""
         trace = self.trace
         try:
-            operations = trace.operations()
+            operations = (*trace.operations()[:-1], self.text.wordpiece)
             check_rewrites(operations)
             return operations, self._cut(operations), 0
         except GraphError as error:
@@ -304,7 +323,7 @@ class _Probing:
 
         Where all patterns were read, some of them: `export.agreement` holds whole tables against each other.
         """
-        return _some(self._all_ends, self.more * SOME) if self.read else self._all_ends
+        return some_of(self._all_ends, self.more * SOME) if self.read else self._all_ends
 
     @cached_property
     def _all_ends(self) -> list[str]:
@@ -331,7 +350,7 @@ class _Probing:
 
     def _few(self, words: list[str], count: int = FEW) -> list[str]:
         """Return all words; of a graph that takes word after word, `count` of them."""
-        return words if self.oracle.quick else _some(words, self.more * count)
+        return words if self.oracle.quick else some_of(words, self.more * count)
 
     @cached_property
     def _classes(self) -> list[CodePoints]:
@@ -373,13 +392,6 @@ class _Probing:
         around = (SplitAround(re2_set(found.alone), evidence),) if found.alone else ()
         cuts = (SplitCharacters(found.patterns, evidence),) if found.patterns else ()
         return (*before, split, *around, *cuts, self.text.wordpiece), found.words
-
-
-def _some(items: list[str], count: int) -> list[str]:
-    """Return `count` of the items, or all, in their order; the same for every run."""
-    if len(items) <= count:
-        return items
-    return [items[i] for i in sorted(Random(0).sample(range(len(items)), count))]
 
 
 def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:

@@ -25,6 +25,7 @@ from hub2hf.blueprint.probe import SPARE_ROWS
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.tables import with_plain_tables
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.savedmodel.model import SavedModel
@@ -85,7 +86,7 @@ class _Reading:
         graph = raised(model.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
-        self.graph = settled(with_tables(graph), outputs, given)
+        self.graph = settled(with_plain_tables(with_tables(graph)), outputs, given)
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
         self.encoder = EncoderSide(model, self.graph, target.ref)
         self.tables = self.text.tables.others()
@@ -168,6 +169,4 @@ class _Reading:
         return np.asarray(ids.reshape(len(asked.texts), -1))
 
     def _feed(self, texts: Sequence[str]) -> dict[TensorRef, Any]:
-        values = np.empty(len(texts), dtype=object)
-        values[:] = [text.encode() for text in texts]
-        return {self.source: values}
+        return {self.source: self.chosen.entry.inputs[self.input_name].of_texts(texts)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import Body
 from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.interpreter.tables import MUTABLE
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -24,6 +25,7 @@ FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFi
 FROM_TENSORS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})
 # TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
 WHOLE_LINE, LINE_NUMBER = -2, -1
+RESTORE = "RestoreV2"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Tables:
         for op in (*FROM_FILE, *FROM_TENSORS):
             for body, node in self.bodies.find(op):
                 if self._fills(body, node, table):
-                    return self._from_file(body, node) if op in FROM_FILE else self._from_tensors(body, node)
+                    return self._from_file(body, node) if op in FROM_FILE else self._from_tensors(body, node, table)
         raise GraphError(f"Nothing in the graph fills the lookup table '{table.name}'.", UNSUPPORTED)
 
     def _from_file(self, body: Body, node: Node) -> Filled:
@@ -109,9 +111,10 @@ class Tables:
                 return value[1]
         return node
 
-    def _from_tensors(self, body: Body, node: Node) -> Filled:
+    def _from_tensors(self, body: Body, node: Node, table: Node) -> Filled:
         """Constants: pieces with their numbers are written to a file, as a vocabulary asset has them."""
         keys, values = (self._value(body, node.input(i)).ravel() for i in (1, 2))
+        keys, values = self._without_marks(table, keys, values)
         if len(keys) != len(values):
             raise GraphError(
                 f"Node '{node.name}' fills a table with {len(keys)} keys and {len(values)} values.", UNSUPPORTED
@@ -131,10 +134,40 @@ class Tables:
         made = self.bodies.origin(body, ref)
         if made is not None and made[1].op == "Const":
             return np.asarray(made[1].value)
+        if made is not None and made[1].op == RESTORE:
+            return self._restored(*made, ref)
         if not isinstance(body, Graph):
             raise GraphError(f"The {body.node(ref.node)} fills a table with what a function computes.", UNSUPPORTED)
         (value,) = Interpreter(body, Substitutes(_none, {})).run([ref], {})
         return np.asarray(value)
+
+    def _restored(self, body: Body, node: Node, ref: TensorRef) -> np.ndarray:
+        """Return a tensor that is read from the checkpoint, as what a mutable table holds is."""
+        names = self._value(body, node.input(1)).ravel()
+        at = ref.output if body.node(ref.node) is node else 0
+        return self.model.checkpoint.read(names[at].decode())
+
+    def _without_marks(self, table: Node, keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Leave out the keys that a dense table marks its free places with: they are inputs of the table."""
+        marks = [self._value(self.bodies.graph, ref).item() for ref in table.inputs]
+        if not marks or len(keys) != len(values):
+            return keys, values
+        kept = [key not in marks for key in keys.tolist()]
+        return keys[kept], values[kept]
+
+
+def with_plain_tables(graph: Graph) -> Graph:
+    """Return the graph, calls inlined, with a plain table for each mutable one that loading the model fills.
+
+    One that nothing fills is empty at first. What a graph puts into a table while it embeds texts is not followed.
+    """
+    bodies = Bodies(graph)
+    fillers = [bodies.origin(body, node.input(0)) for op in FROM_TENSORS for body, node in bodies.find(op)]
+    filled = {at[1].name: at[1] for at in fillers if at is not None and at[0] is graph and at[1].op in MUTABLE}
+    if not filled:
+        return graph
+    plain = {name: replace(table, op="HashTableV2") for name, table in filled.items()}
+    return Graph({**graph.nodes, **plain}, graph.functions)
 
 
 def _none(name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ UNSUPPORTED = (
 CARRIES = {
     **dict.fromkeys(REPLACE | {FOLD, NORMALIZE, DELIMITERS, SCRIPTS, "UnicodeEncode"}, (0,)),
     **dict.fromkeys(("UnicodeDecode", "UnicodeDecodeWithOffsets"), (1,)),
+    **dict.fromkeys(("RaggedGather", "RaggedTensorFromVariant"), (-1,)),  # after the places where rows begin
 }
 # Ops that ask nothing of the characters they are given.
 BLIND = _ops(
@@ -57,17 +59,27 @@ BLIND = _ops(
 # Ops that put the elements they are given elsewhere, and do not look at them.
 MOVES = _ops(
     """Identity IdentityN StopGradient Snapshot PreventGradient EnsureShape Placeholder PlaceholderWithDefault Reshape
-    ExpandDims Squeeze Transpose Concat ConcatV2 Pack Unpack Split SplitV Slice StridedSlice Gather GatherV2 GatherNd Tile
-    Fill BroadcastTo Pad PadV2 ReverseV2 Select SelectV2 Switch Merge RaggedGather RaggedTensorToTensor
-    RaggedTensorToVariant RaggedTensorFromVariant DynamicPartition DynamicStitch ParallelDynamicStitch
-    TensorListFromTensor TensorListReserve EmptyTensorList TensorListGetItem TensorListSetItem TensorListPushBack
-    TensorListStack TensorListConcat TensorListConcatV2 TensorArrayV3 TensorArrayScatterV3 TensorArrayReadV3
-    TensorArrayWriteV3 TensorArrayGatherV3 TensorScatterUpdate"""
+    ExpandDims Squeeze Transpose Concat ConcatV2 Pack Unpack Split SplitV Slice StridedSlice Gather GatherV2
+    GatherNd Tile Fill BroadcastTo Pad PadV2 ReverseV2 Select SelectV2 Switch Merge RaggedTensorToTensor
+    RaggedTensorToVariant DynamicPartition DynamicStitch ParallelDynamicStitch TensorListFromTensor
+    TensorListReserve EmptyTensorList TensorListGetItem TensorListSetItem TensorListPushBack TensorListStack
+    TensorListConcat TensorListConcatV2 TensorArrayV3 TensorArrayScatterV3 TensorArrayReadV3 TensorArrayWriteV3
+    TensorArrayGatherV3 TensorScatterUpdate"""
 )
-BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+IFS = frozenset({"If", "StatelessIf"})
+BRANCHES = IFS | {"Case", "StatelessCase"}
 
 MOST_SIZES = 4  # elements of a constant that a length may be compared with
 MOST_CONSTANTS = 20_000  # elements of one that is looked into
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The numbers that a conditional of the function `function` compared, each time; `otherwise` runs where they differ."""
+
+    function: str
+    otherwise: str
+    pairs: list[tuple[int, ...]] = field(default_factory=list)
 
 
 class TextTrace:
@@ -99,6 +111,8 @@ class TextTrace:
         self.patterns: dict[str, str] = {}
         self.taken: dict[str, set[int]] = {}
         self.ways: dict[str, int] = {}
+        self._asked: dict[str, _Asked] = {}
+        self._compared: dict[int, tuple[Any, tuple[int, ...]]] = {}  # answers, by what they are → the two numbers
         self._seen: set[tuple[str, ...]] = set()
         self._constant_nodes: set[tuple[str, str]] = set()
         self._texts: dict[int, Any] = {}  # values that hold characters of the text, by what they are
@@ -126,6 +140,11 @@ class TextTrace:
             return
         outputs = tuple(value for value in outputs if value is not DEAD)
         self._derived.update((id(value), value) for value in outputs)
+        if node.op == "Equal" and all(np.ndim(value) == 0 and value.dtype.kind in "iu" for value in inputs):
+            self._compared[id(outputs[0])] = outputs[0], tuple(int(value) for value in inputs)
+        if node.op in IFS and id(inputs[0]) in self._compared:
+            asked = self._asked.setdefault(_name(node), _Asked(node.function, str(node.attr("else_branch"))))
+            asked.pairs.append(self._compared[id(inputs[0])][1])
         if node.op in BRANCHES and id(inputs[0]) in self._derived:
             self.ways[_name(node)] = len(node.attr("branches")) if "Case" in node.op else 2
             self.taken.setdefault(_name(node), set()).add(int(np.ravel(inputs[0])[0]))
@@ -199,10 +218,26 @@ class TextTrace:
         """Let go of the values that were followed."""
         self._texts.clear()
         self._derived.clear()
+        self._compared.clear()
 
     def untaken(self) -> list[str]:
-        """Return the conditionals of which the run did not take every way."""
-        return [name for name, taken in self.taken.items() if len(taken) < self.ways[name]]
+        """Return the conditionals of which the run did not take every way that there is."""
+        return [name for name, taken in self.taken.items() if len(taken) < self.ways[name] and not self._answered(name)]
+
+    def _answered(self, name: str) -> bool:
+        """Tell whether a conditional asks again what one around it has answered: whether a number is equal to another.
+
+        Ragged tensors that broadcast ask so of the rows of both: "has the one a single row? If not, has the other?" The
+        numbers were the same in every run, so that the second question has one answer only.
+        """
+        inner = self._asked.get(name)
+        outer = next((a for a in self._asked.values() if inner is not None and a.otherwise == inner.function), None)
+        return (
+            inner is not None
+            and outer is not None
+            and len({pair == pair[::-1] for pair in outer.pairs}) == 2  # both answers were given
+            and inner.pairs == [pair for pair in outer.pairs if pair != pair[::-1]]
+        )
 
     def operations(self) -> tuple[TextOperation, ...]:
         """Return the operations from the raw text to WordPiece, in order, questions about words as one.
@@ -225,6 +260,9 @@ class TextTrace:
         if not steps or not isinstance(steps[-1], WordPiece):
             where = steps[-1].evidence if steps else "none"
             raise GraphError(f"The last text operation of the graph is not {WORDPIECE} (node '{where}').", UNSUPPORTED)
+        several = [f"'{step.evidence}'" for step in steps if isinstance(step, WordPiece)]
+        if len(several) > 1:
+            raise GraphError(f"Words go to one of several nodes for {WORDPIECE} ({', '.join(several)}).", UNSUPPORTED)
         if sum(isinstance(step, SplitScripts | SplitDelimiters) for step in steps) != 1:
             raise GraphError(
                 f"Node '{steps[-1].evidence}' takes words that {SCRIPTS} or {DELIMITERS} did not split once.",

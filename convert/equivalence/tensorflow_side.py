@@ -116,7 +116,8 @@ class _TextSide:
 
     def __init__(self, model: SavedModel, blueprint: Blueprint, preprocessor: SavedModel | None) -> None:
         signature = model.signatures[blueprint.signature]
-        self._source = str(signature.inputs[blueprint.input_name].ref)
+        self._input = signature.inputs[blueprint.input_name]
+        self._source = str(self._input.ref)
         self._size = blueprint.encoder.hidden_size.value
         self._graph = GraphSession(model, [blueprint.ids, *blueprint.stages.values()])
         if not self._graph.has(blueprint.ids):
@@ -131,7 +132,7 @@ class _TextSide:
         wanted = {name: self._tensors[name] for name in names if name in self._tensors}
         cut = self._graph.first_tokens([self._stages[n] for n in names if n in self._stages], self._source, self._size)
         wanted |= {name: cut[self._stages[name]] for name in names if name in self._stages}
-        found = self._graph.run(wanted, {self._source: [text.encode() for text in texts]})
+        found = self._graph.run(wanted, {self._source: self._input.of_texts(texts)})
         return {name: value.reshape(len(texts), -1) for name, value in found.items()}
 
     def close(self) -> None:
@@ -188,7 +189,7 @@ def _packing(blueprint: Blueprint, preprocessor: SavedModel | None) -> tuple[Pac
     refs = {name: str(tensor.ref) for name, tensor in entry.outputs.items()}
 
     def run(texts: Sequence[str]) -> Tensors:
-        found = graph.run(refs, {str(source.ref): [text.encode() for text in texts]})
+        found = graph.run(refs, {str(source.ref): source.of_texts(texts)})
         packed = {role: found[name] for role, name in output_roles(found).items()}
         return {"types": np.zeros_like(packed[IDS]), **packed}
 

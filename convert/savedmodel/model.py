@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from hub2hf.errors import FETCH_AGAIN, CheckpointError, GraphError, SourceError
 from hub2hf.limits import MAX_CLAIMED_BYTES, budget
@@ -45,6 +47,12 @@ class SignatureTensor:
     ref: TensorRef
     dtype: DType
     shape: Shape
+
+    def of_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return `texts` in UTF-8 as this input takes them: bytes [texts], or a column [texts, 1] as Keras has it."""
+        values = np.empty(len(texts), dtype=object)
+        values[:] = [text.encode() for text in texts]
+        return values[:, None] if self.shape and len(self.shape) == 2 else values
 
 
 @dataclass(frozen=True)

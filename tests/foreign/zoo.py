@@ -9,6 +9,7 @@ import zoo_encoders as z
 from zoo_base import v2
 from zoo_encoders import Encoder
 from zoo_kept import KEPT, OTHER_SCHOOLS
+from zoo_later import LATER, LATER_FORMS, OTHER_LATER
 from zoo_minds import MINDS
 from zoo_mixed import MIXED, MIXED_OTHER
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
@@ -89,9 +90,9 @@ HUB = {
 }
 
 RIGHT: dict[str, Model] = {
-    **{"text-" + name: Model(text, google_encoder) for name, text in {**RULE, **MORE_TEXTS}.items()},
+    **{"text-" + name: Model(text, google_encoder) for name, text in {**RULE, **MORE_TEXTS, **LATER}.items()},
     **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS, **MINDS}.items()},
-    **{"form-" + name: model for name, model in FORMS.items()},
+    **{"form-" + name: model for name, model in {**FORMS, **LATER_FORMS}.items()},
     **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
     **MIXED,
@@ -99,6 +100,7 @@ RIGHT: dict[str, Model] = {
 
 WRONG: dict[str, Model] = {
     **{"other-" + name: Model(text, google_encoder) for name, text in OTHER.items()},
+    **{"other-" + name: model for name, model in OTHER_LATER.items()},
     **{"twist-" + name: plain(encoder=encoder) for name, encoder in TWISTED.items()},
     **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},

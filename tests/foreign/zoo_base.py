@@ -122,7 +122,15 @@ def _of_constants() -> Any:
     return v2.lookup.KeyValueTensorInitializer(v2.constant(pieces()), v2.constant(np.arange(len(pieces())), v2.int64))
 
 
+def _inserted(table: Any) -> Any:
+    """Fill a mutable table, whose contents are then saved in the checkpoint, at once."""
+    table.insert(v2.constant(pieces()), v2.constant(np.arange(len(pieces())), v2.int64))
+    return table
+
+
 TABLES = {
+    "mutable": lambda: _inserted(v2.lookup.experimental.MutableHashTable(v2.string, v2.int64, UNK)),
+    "dense": lambda: _inserted(v2.lookup.experimental.DenseHashTable(v2.string, v2.int64, UNK, "", "\0")),
     "file": lambda: v2.lookup.StaticHashTable(_of_file(), -1),
     "file-unk": lambda: v2.lookup.StaticHashTable(_of_file(), UNK),
     "constants": lambda: v2.lookup.StaticHashTable(_of_constants(), UNK),

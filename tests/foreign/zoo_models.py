@@ -27,8 +27,9 @@ class Model:
 
     Attributes:
         text, encoder: what it computes.
-        form: who writes it: "v1" (the builder of SavedModels), "simple" (simple_save), "v2" (tf.saved_model.save), "hub"
-            (the module exporter of tensorflow_hub 0.12, which has no successor), "hub-like" (the same files by the builder).
+        form: who writes it: "v1" (the builder of SavedModels), "simple" (simple_save), "v2" (tf.saved_model.save), "column"
+            (the same of a column), "hub" (the module exporter of tensorflow_hub 0.12, which has no successor), "hub-like"
+            (the same files by the builder).
         legacy: whether loops and conditions are those of TensorFlow 1.
         world: arguments of World.
         signature, key, output: names of the signature, its input and its output.
@@ -148,8 +149,16 @@ class _Exported(tf.Module):
         return {self.model.output: _graph(self.model, texts, self.world)[1]}
 
 
+class _Column(_Exported):
+    """Takes a column, as the models of Keras do."""
+
+    @v2.function(input_signature=[v2.TensorSpec([None, 1], v2.string)])
+    def __call__(self, texts: Any) -> Any:
+        return {self.model.output: _graph(self.model, v2.squeeze(texts, 1), self.world)[1]}
+
+
 def _write_v2(folder: Path, model: Model, texts: Sequence[str]) -> Witness:
-    module = _Exported(model)
+    module = (_Column if model.form == "column" else _Exported)(model)
     found = _witness(lambda some: [x.numpy() for x in module.both(v2.constant(list(some), v2.string))], texts)
     module.made = [*module.world.variables.values(), *module.world.tables.values()]
     signatures = {"serving_default": module.__call__}
@@ -159,7 +168,7 @@ def _write_v2(folder: Path, model: Model, texts: Sequence[str]) -> Witness:
 
 def write(folder: Path, model: Model, texts: Sequence[str]) -> Witness:
     """Write `model` into the absent `folder`; return what TensorFlow makes of `texts`."""
-    writers = {"v2": _write_v2, "hub": _write_hub}
+    writers = {"v2": _write_v2, "column": _write_v2, "hub": _write_hub}
     return writers.get(model.form, _write_v1)(folder, model, texts)
 
 
