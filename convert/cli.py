@@ -37,7 +37,7 @@ def _run() -> None:
         _fail(str(error), asked)
     except Stopped as stopped:
         print(
-            "hub2hf: stopped; nothing half-written was left behind. A download resumes when the command is run again.",
+            "hub2hf: stopped; nothing half-written was left behind. A download, or embed, goes on when it is run again.",
             file=sys.stderr,
         )
         sys.exit(stopped.code)

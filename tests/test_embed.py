@@ -280,6 +280,43 @@ def test_an_unreadable_file_among_many(folder: Path, run_hub2hf: Run, tmp_path: 
     assert (json.loads(printed)["rows"], len(list(out.glob("*.parquet")))) == (900, 3)
 
 
+def test_one_file_of_many_inputs_waits_for_all_of_them(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    place, out = tmp_path / "in", tmp_path / "out.parquet"
+    place.mkdir()
+    for name in "ab":
+        pq.write_table(pa.table({"text": [name] * 3}), place / f"{name}.parquet")
+    whole = (place / "b.parquet").read_bytes()
+    (place / "b.parquet").write_bytes(whole[:20])
+    code, printed, said = run_hub2hf("embed", folder, place, out)
+    assert (code, out.exists(), said.count("\n")) == (2, False, 1)
+    assert printed == f"{out}: not there yet, it needs the rows of every file\n"
+    assert "The rest is done and kept: repair it and run the same command again." in said
+    (place / "b.parquet").write_bytes(whole)
+    code, printed, _ = run_hub2hf("embed", folder, place, out)
+    assert (code, printed) == (0, f"{out}: 6 rows\n")
+
+
+def test_a_file_whose_texts_are_all_null_is_one_of_the_corpus(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    for name, texts in (("a", ["x"]), ("b", [None, None]), ("c", ["y"])):
+        pq.write_table(pa.table({"text": texts}), place / f"{name}.parquet")
+    found = hub2hf.embed(folder, place, tmp_path / "out.parquet")
+    assert (found.rows, found.failed) == (4, {"null": 2})
+    assert [row is None for row in read(tmp_path / "out.parquet")] == [False, True, True, False]
+
+
+def test_where_nothing_can_be_read_nothing_is_begun(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        (tmp_path / "in" / f"{name}.parquet").write_bytes(b"no")
+    code, printed, said = run_hub2hf("embed", folder, tmp_path / "in", tmp_path / "out.parquet")
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert f"{tmp_path / 'in' / 'a.parquet'} cannot be read" in said
+    assert "; neither can the others. Repair it" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
 @pytest.mark.parametrize("out", ["out.parquet", "folder"])
 def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path: Path) -> None:
     """Its beginning tells nothing of it: pages in the middle are damaged."""
@@ -309,6 +346,9 @@ def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path:
         ('{"text": "x"}', {"dtype": "int8"}, "Vectors are not kept as int8"),
         ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime tpu"),
         ('{"text": "x"}', {"shards": 2}, "cannot be 2 files"),
+        ('{"text": "x"}', {"engine": "spark"}, "There is no engine spark"),
+        ('{"text": "x"}', {"workers": 2}, "An address and workers are Ray's."),
+        ('{"text": "x"}', {"engine": "ray", "workers": 0}, "0 workers do nothing"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_anything_is_written(
@@ -320,11 +360,18 @@ def test_what_makes_no_sense_is_said_before_anything_is_written(
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "OUT.JSON", "out.jsonl.gz"])
+def test_a_form_that_is_not_written_is_no_folder(folder: Path, name: str, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("x\n")
+    with pytest.raises(ExportError, match=r"of no form that is written|would be compressed"):
+        hub2hf.embed(folder, tmp_path / "in.txt", tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.txt"]
+
+
 def test_a_line_that_is_no_json_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "x"}\n{"text": \n')
-    found = hub2hf.embed(folder, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
-    ((name, why),) = found.unreadable.items()
-    assert (name, why.startswith("row 2 is no JSON")) == (str(tmp_path / "in.jsonl"), True)
+    with pytest.raises(SourceError, match=r"in\.jsonl cannot be read: row 2 is no JSON"):
+        hub2hf.embed(folder, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
 
 
 def test_places_that_are_not_there(folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 import hub2hf
 from hub2hf.corpora.golden import AGAIN, KEEP, NEAR, OTHER, StoredReport
 from hub2hf.equivalence.recording import Recording
-from hub2hf.errors import ExportError, Hub2HFError
+from hub2hf.errors import ExportError, Hub2HFError, SourceError
 
 RECORDED = Recording.load(GOLDEN)  # by TensorFlow
 TEXTS = [sentence.text for sentence in RECORDED.sentences]
@@ -252,6 +252,50 @@ def test_the_command(folder: Path, run_hub2hf: Callable[..., tuple[int, str, str
     code, _, said = run_hub2hf("verify", "--golden", whole, folder)
     assert (code, said.count("\n")) == (2, 1)
     assert "has no column 'text'; it has sentence, lang, vector." in said
+
+
+def test_a_folder_of_vectors_one_file_of_which_cannot_be_read(
+    folder: Path, run_hub2hf: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """It is named, the rest is compared, each file in the precision that it was stored in."""
+    place = tmp_path / "index"
+    place.mkdir()
+    store(place / "a.parquet", VECTORS)
+    (place / "b.parquet").write_bytes(b"no")
+    store(place / "c.parquet", VECTORS.astype(np.float16))
+    code, printed, said = run_hub2hf(
+        "verify", "--golden", place, folder, "--text", "sentence", "--embedding", "vector", "--json"
+    )
+    found = json.loads(printed)
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"{place / 'b.parquet'} cannot be read" in said
+    assert "The rest was compared: repair it and run the same command again." in said
+    assert (found["total"]["matching"], found["rounding"]) == (
+        2 * len(TEXTS),
+        {"float32": len(TEXTS), "float16": len(TEXTS)},
+    )
+    for path in (place / "a.parquet", place / "c.parquet"):
+        path.write_bytes(b"no")
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read: .*; neither can the others"):
+        hub2hf.verify_vectors(place, folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["--sample", "3"], "without --sample"),
+        (["--languages", "de"], "without --languages"),
+        (["--surfaces", "onnx"], "without --surfaces"),
+        (["--device", "tpu"], "tpu"),
+    ],
+)
+def test_what_is_asked_for_in_vain_is_said(
+    folder: Path, run_hub2hf: Callable[..., tuple[int, str, str]], asked: list[str], says: str, tmp_path: Path
+) -> None:
+    store(tmp_path / "index.parquet", VECTORS)
+    code, _, said = run_hub2hf("verify", "--golden", tmp_path / "index.parquet", folder, *asked)
+    assert (code, said.count("\n")) == (2, 1)
+    assert says in said
 
 
 def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:

@@ -65,16 +65,17 @@ def run(
         )
     failed = "".join(f"; {count:,} without a vector: {why}" for why, count in found.failed.items())
     files = "" if len(found.files) == 1 else f" in {len(found.files)} files"
+    said = f"{found.rows:,} rows{files}{failed}" if found.files else "not there yet, it needs the rows of every file"
     options.answer(
         as_json,
         quiet,
         content=lambda: asdict(found),
         line=str(found.out),
-        people=lambda: print(f"{found.out}: {found.rows:,} rows{files}{failed}"),
+        people=lambda: print(f"{found.out}: {said}"),
     )
     for name, why in found.unreadable.items():
         print(
-            f"hub2hf: {name} cannot be read: {why}. The rest is done: repair it and run the same command again.",
+            f"hub2hf: {name} cannot be read: {why}. The rest is done and kept: repair it and run the same command again.",
             file=sys.stderr,
         )
     if found.unreadable:

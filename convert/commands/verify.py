@@ -11,7 +11,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
-from hub2hf.corpora.places import form_of
+from hub2hf.corpora.places import is_corpus
 from hub2hf.errors import SourceError
 
 if TYPE_CHECKING:
@@ -75,8 +75,18 @@ def run(
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
         )
-    if golden and form_of(golden):
-        _stored(golden, source, {"text": text, "embedding": embedding, "again": again}, tolerances, as_json, quiet)
+    if golden and is_corpus(golden):
+        alone = {
+            "languages": languages,
+            "sentences": sentences,
+            "surfaces": surfaces,
+            "report": report,
+            "sample": sample,
+        }
+        for name in (name for name, value in alone.items() if value):
+            raise SourceError(f"Stored vectors are compared as a whole, without --{name}.", "Leave it out.")
+        stored = {"text": text, "embedding": embedding, "again": again, "device": device, "tolerances": tolerances}
+        _stored(golden, source, stored, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
     check(names, sentences, ways, tolerances, report, live=golden is None, device=device)
@@ -122,7 +132,6 @@ def check(
     Raises:
         Hub2HFError: something is not.
     """
-    from hub2hf.corpora.sentences import is_corpus
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.reports import prepare_reports
     from hub2hf.equivalence.sentences import count_sentences
@@ -158,12 +167,10 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
             print(note, file=sys.stderr)
 
 
-def _stored(
-    golden: str, candidate: str, asked: dict[str, Any], tolerances: Path | None, as_json: bool, quiet: bool
-) -> None:
+def _stored(golden: str, candidate: str, asked: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Hold stored vectors against a folder, and exit with 1 if anything is to be done."""
     with progress_bar("compared", "vectors", quiet=quiet) as progress:
-        found = verbs.verify_vectors(golden, candidate, **asked, tolerances=tolerances, progress=progress)
+        found = verbs.verify_vectors(golden, candidate, **asked, progress=progress)
     options.answer(
         as_json,
         quiet,
@@ -172,7 +179,10 @@ def _stored(
         people=lambda: print("\n".join(found.lines())),
     )
     for name, why in found.unreadable.items():
-        print(f"hub2hf: {name} cannot be read: {why}. The rest was compared.", file=sys.stderr)
+        print(
+            f"hub2hf: {name} cannot be read: {why}. The rest was compared: repair it and run the same command again.",
+            file=sys.stderr,
+        )
     if found.unreadable:
         raise typer.Exit(options.EXIT_ERROR)
     if found.verdict != "keep" or found.again:

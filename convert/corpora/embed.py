@@ -10,9 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from hub2hf.corpora.encoders import check_device, default_runtime, fingerprint
+from hub2hf.corpora.encoders import chosen_runtime, fingerprint
 from hub2hf.corpora.job import Job, Process
 from hub2hf.corpora.places import Input, inputs, pyarrow
+from hub2hf.corpora.ray_engine import RAY, check_engine
 from hub2hf.corpora.ray_engine import run as run_on_ray
 from hub2hf.corpora.reading import joined, scanned
 from hub2hf.corpora.work import Chunk, Destination, Work, plan_of
@@ -20,10 +21,8 @@ from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.notices import Progress
-from hub2hf.surfaces import CPU
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
-ENGINES: Final = ("local", RAY := "ray")
 DTYPES: Final = ("float32", "float16")
 Run = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 
@@ -94,9 +93,9 @@ def embed(
     start = time.monotonic()
     pyarrow()
     target = Destination.of(str(out))
-    _check(Path(folder), target, dtype, shards, engine)
-    runtime = runtime or ("torch" if device != CPU else default_runtime(Path(folder)))
-    check_device(runtime, device)
+    _check(Path(folder), target, dtype, shards)
+    check_engine(engine, address, workers)
+    runtime = chosen_runtime(Path(folder), runtime, device)
     mark = fingerprint(Path(folder), runtime)
     found = inputs(str(source))
     scans, unreadable = scanned(found, text, window)
@@ -126,10 +125,8 @@ def embed(
     )
 
 
-def _check(folder: Path, target: Destination, dtype: str, shards: int | None, engine: str) -> None:
+def _check(folder: Path, target: Destination, dtype: str, shards: int | None) -> None:
     """See that what was asked for makes sense, before anything is read."""
-    if engine not in ENGINES:
-        raise SourceError(f"There is no engine {engine}.", f"Known are: {', '.join(ENGINES)}.")
     if dtype not in DTYPES:
         raise SourceError(f"Vectors are not kept as {dtype}.", f"Known are: {', '.join(DTYPES)}.")
     if shards is not None and (shards < 1 or (target.single and shards > 1)):

@@ -171,6 +171,17 @@ def check_device(runtime: str, device: str) -> None:
         chosen([SURFACE_OF["torch"]], (), kind)[0].versions()
 
 
+def chosen_runtime(folder: Path, runtime: str | None, device: str) -> str:
+    """Return the runtime that was asked for, or the faster one of those that compute on the device.
+
+    Raises:
+        SourceError: as `check_device`.
+    """
+    found = runtime or ("torch" if device != CPU else default_runtime(folder))
+    check_device(found, device)
+    return found
+
+
 def default_runtime(folder: Path) -> str:
     """Return the faster runtime that the folder is made for."""
     return "onnx" if SURFACES[SURFACE_OF["onnx"]].applies({*files_in(folder)}) else "torch"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from hub2hf.corpora.causes import Causes
-from hub2hf.corpora.encoders import SURFACE_OF, default_runtime, load
+from hub2hf.corpora.encoders import SURFACE_OF, chosen_runtime, load
 from hub2hf.corpora.job import walk
 from hub2hf.corpora.places import inputs
 from hub2hf.corpora.reading import joined, scanned
@@ -76,7 +76,7 @@ class StoredReport:
     def lines(self) -> Iterator[str]:
         """Yield what a person reads."""
         total = self.total
-        form = ", ".join(f"{n:,} of {name} numbers" for name, n in self.rounding.items())
+        form = ", ".join(f"{n:,} of {name} numbers" for name, n in self.rounding.items()) or "none can be compared"
         yield f"{total.matching:,} of {total.rows:,} vectors are those of {self.candidate} ({form})"
         yield f"  to {total.difference:.1e} beyond their rounding; at most {self.tolerance:.0e} passes"
         for why, count in total.others.most_common():
@@ -125,13 +125,15 @@ def verify_vectors(
     start, folder = time.monotonic(), Path(candidate)
     if not folder.is_dir():
         raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")
-    runtime = runtime or default_runtime(folder)
+    runtime = chosen_runtime(folder, runtime, device)
     found = inputs(str(golden))
     scans, unreadable = scanned(found, text, window)
     schema = joined([(found[i], one) for i, one in scans.items()], text)
-    for name in (embedding, *([language] if language else [])):
+    for option, name in (("embedding", embedding), *([("language", language)] if language else [])):
         if name not in schema.names:
-            raise SourceError(f"{golden} has no column '{name}'; it has {', '.join(schema.names)}.", "Name another.")
+            raise SourceError(
+                f"{golden} has no column '{name}'; it has {', '.join(schema.names)}.", f"Name it: --{option} COLUMN."
+            )
     language = language or next((name for name in LANGUAGES if name in schema.names), None)
     encoder = load(folder, runtime, device)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(SURFACE_OF[runtime], UNKNOWN)

@@ -7,7 +7,7 @@ import fnmatch
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from hub2hf.errors import ExportError, SourceError
@@ -16,6 +16,17 @@ from hub2hf.extras import install
 PARQUET, LINES, TEXT = "parquet", "jsonl", "text"
 SUFFIXES: Final = {".parquet": PARQUET, ".pq": PARQUET, ".jsonl": LINES, ".ndjson": LINES, ".txt": TEXT}
 COMPRESSED: Final = (".gz", ".bz2", ".zst", ".lz4")  # as pyarrow's streams tell them by their names
+FOREIGN: Final = (
+    ".csv",
+    ".tsv",
+    ".json",
+    ".npy",
+    ".npz",
+    ".arrow",
+    ".feather",
+    ".h5",
+    ".hdf5",
+)  # not read, nor written
 MAGIC: Final = "*?["
 KNOWN: Final = f"Known are {', '.join(SUFFIXES)}; text and JSON lines also with {', '.join(COMPRESSED)} after it."
 
@@ -97,6 +108,17 @@ def form_of(path: str) -> str | None:
     packed = name.suffix in COMPRESSED
     form = SUFFIXES.get(PurePosixPath(name.stem).suffix if packed else name.suffix)
     return None if packed and form == PARQUET else form
+
+
+def is_corpus(place: str | Path) -> bool:
+    """Whether a place is one of Parquet or JSON lines; a file of lines is none: it may hold `language<TAB>sentence`."""
+    name = str(place)
+    return (
+        "://" in name
+        or form_of(name) in (PARQUET, LINES)
+        or Path(place).is_dir()
+        or (bool(set(name) & set(MAGIC)) and not Path(place).exists())
+    )
 
 
 def inputs(place: str) -> list[Input]:

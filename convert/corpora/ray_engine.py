@@ -16,7 +16,22 @@ from hub2hf.corpora.work import AGAIN, Chunk
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.extras import install
 
+LOCAL, RAY = ENGINES = ("local", "ray")
 TASK: Final = 8  # windows that a worker is given at a time: a few seconds of work, read in one go
+
+
+def check_engine(engine: str, address: str | None, workers: int | None) -> None:
+    """See that there is such an engine, and that it takes what else was asked for.
+
+    Raises:
+        SourceError: which it does not.
+    """
+    if engine not in ENGINES:
+        raise SourceError(f"There is no engine {engine}.", f"Known are: {', '.join(ENGINES)}.")
+    if engine != RAY and (address is not None or workers is not None):
+        raise SourceError("An address and workers are Ray's.", f"Pass --engine {RAY}, or leave them out.")
+    if workers is not None and workers < 1:
+        raise SourceError(f"{workers} workers do nothing.", "Ask for one or more.")
 
 
 class Worker:

@@ -84,7 +84,7 @@ def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, S
     """Return what a first look at each file tells, and of which one why it cannot be read, by their numbers.
 
     Raises:
-        SourceError: as `scan`.
+        SourceError: as `scan`; or none of them can be read.
     """
     scans, unreadable = {}, {}
     for i, given in enumerate(found):
@@ -92,6 +92,10 @@ def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, S
             scans[i] = scan(given, text, window)
         except (OSError, ValueError, pyarrow().ArrowException) as error:
             unreadable[i] = first_line(error)
+    if not scans:
+        i, why = next(iter(unreadable.items()))
+        others = "; neither can the others" if len(found) > 1 else ""
+        raise SourceError(f"{found[i].path} cannot be read: {why}{others}.", "Repair it, or name another.")
     return scans, unreadable
 
 
@@ -131,7 +135,8 @@ def _check_strings(given: Input, schema: Any, text: str) -> None:
         raise SourceError(f"{given.path} has no column '{text}'; it has {columns}.", "Name it: --text COLUMN.")
     kind = schema.field(text).type
     plain = kind.value_type if types.is_dictionary(kind) else kind
-    if not (types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)):
+    strings = types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)
+    if not strings and not types.is_null(kind):  # of many files one may have no text at all
         raise SourceError(
             f"{given.path}: the column '{text}' holds {kind}, no strings.", "Name another: --text COLUMN."
         )

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from hub2hf.corpora.job import walk
-from hub2hf.corpora.places import LINES, PARQUET, form_of, inputs
+from hub2hf.corpora.places import inputs
 from hub2hf.corpora.reading import joined, scanned
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.errors import SourceError
@@ -21,11 +20,6 @@ from hub2hf.proof import UNKNOWN
 LANGUAGES: Final = ("language", "lang")  # columns that say one
 WINDOW: Final = 1024
 CONFIDENCE: Final = 0.95
-
-
-def is_corpus(place: str | Path) -> bool:
-    """Whether sentences are to be read as a corpus: a file of lines has a form of its own, `language<TAB>sentence`."""
-    return "://" in str(place) or form_of(str(place)) in (PARQUET, LINES) or Path(place).is_dir()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from hub2hf.corpora.sentences import Corpus, is_corpus
+from hub2hf.corpora.places import is_corpus
+from hub2hf.corpora.sentences import Corpus
 from hub2hf.equivalence.sentences import Sentence, chunked, read_sentences
 from hub2hf.errors import ExportError
 from hub2hf.slimming.alphabet import letters

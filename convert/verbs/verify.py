@@ -59,7 +59,8 @@ def verify(
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
-    from hub2hf.corpora.sentences import Corpus, Sample, is_corpus
+    from hub2hf.corpora.places import is_corpus
+    from hub2hf.corpora.sentences import Corpus, Sample
     from hub2hf.equivalence import adding, reference, require_tensorflow
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.recording import Recording
