@@ -30,7 +30,6 @@ import hub2hf
 from hub2hf.folder.manifest import read_manifest
 from hub2hf.slimming.alphabet import alphabet_of_languages, letters
 from hub2hf.slimming.folder import characters
-from hub2hf.slimming.guarantee import spelling
 from hub2hf.slimming.scope import SlimScope
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are enough
@@ -56,7 +55,7 @@ def parts(folder: Path) -> dict[str, list[str]]:
     shared = sorted(characters(alphabet_of_languages(kept)).difference(own))
     vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
     found = {
-        "piece": [spelling(piece, scope.text) for piece in vocabulary],
+        "piece": [piece.removeprefix(scope.text.wordpiece.suffix_indicator) for piece in vocabulary],
         "letter": [case for letter in own for case in dict.fromkeys((letter, letter.upper(), letter.lower()))],
         "shared": shared,
         "space": [" "],

@@ -44,7 +44,7 @@ class Written:
     Args:
         folder, manifest, vocabulary, text: what it is made from.
         work: where it is written.
-        kept: the ids of the pieces that stay, ascending.
+        mask: which pieces stay, bool [pieces].
         precision: how numbers are kept.
     """
 
@@ -55,16 +55,14 @@ class Written:
         manifest: Manifest,
         vocabulary: Vocabulary,
         text: TextBlueprint,
-        kept: list[int],
+        mask: np.ndarray,
         precision: Precision = EXACT,
     ) -> None:
         self.folder, self.work, self.manifest = folder, work, manifest
         self.architecture = architecture_of_facts(manifest.blueprint["encoder"])
-        self.kept, self.precision = kept, precision
-        self.mask = np.zeros(len(vocabulary), bool)
-        self.mask[kept] = True
-        self.vocabulary = Vocabulary.of((vocabulary.pieces[number] for number in kept), work / VOCABULARY)
-        self.dropped = [piece for piece, stays in zip(vocabulary.pieces, self.mask, strict=True) if not stays]
+        self.mask, self.precision = mask, precision
+        self.kept: list[int] = np.flatnonzero(mask).tolist()
+        self.vocabulary = vocabulary.part(mask, work / VOCABULARY)
         self.pack = self._renumbered(text.pack)
         operations = tuple(self.pack if isinstance(each, Pack) else each for each in text.operations)
         self.text = replace(text, operations=operations, vocabulary=work / VOCABULARY)

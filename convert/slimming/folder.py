@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import write_about
@@ -22,7 +24,7 @@ from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, al
 from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, Written
 from hub2hf.slimming.guarantee import characters_of_words, check_rules, kept_pieces, promised
 from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
-from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens
+from hub2hf.tokenizer import Vocabulary, read_vocabulary
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.web.rules import check_by_words, text_of
 
@@ -137,18 +139,18 @@ def slim(
         slim_facts = manifest.slim
         if rule is not None or scope is not None:
             before = scope.original_ids if scope is not None else range(len(vocabulary))
-            (work / ORIGINAL_IDS).write_text("".join(f"{before[number]}\n" for number in part.kept), encoding="ascii")
+            (work / ORIGINAL_IDS).write_text("".join(f"{before[number]}\n" for number in new.kept), encoding="ascii")
         unchanged.result()
-        codes = part.promised(new.dropped)
+        codes = part.promised()
         if rule is not None:
             told = rule.languages or _languages(codes, text)
-            slim_facts = _facts(manifest, rule, told, codes, len(part.kept), len(vocabulary))
+            slim_facts = _facts(manifest, rule, told, codes, len(new.kept), len(vocabulary))
             slim_facts |= {"corpus": dict(used.facts)} if used is not None else {}
         written = replace(
             manifest,
             identity={
                 **manifest.identity,
-                "vocab_size": len(part.kept),
+                "vocab_size": len(new.kept),
                 "vocabulary_sha256": hash_file(work / VOCABULARY)["sha256"],
             },
             blueprint=new.blueprint(),
@@ -164,15 +166,18 @@ def slim(
             listed = write_about(work, replace(listed, lossy={**(written.lossy or {}), **loss.measure(work)}))
     languages = tuple(slim_facts["languages"]) if slim_facts else ()
     sizes = (_bytes(listed), _bytes(manifest))
-    return Slim(out, len(part.kept), len(new.dropped), *sizes, languages, codes, listed.slim, listed.lossy)
+    return Slim(
+        out, len(new.kept), len(vocabulary) - len(new.kept), *sizes, languages, codes, listed.slim, listed.lossy
+    )
 
 
 @dataclass(frozen=True)
 class _Part:
     """Which pieces stay, and for which characters."""
 
-    kept: list[int]
+    kept: np.ndarray
     held: set[str] | None
+    vocabulary: Vocabulary
     text: TextBlueprint
     scope: SlimScope | None
 
@@ -186,17 +191,19 @@ class _Part:
             ExportError: the folder is slim already, without what is asked for.
         """
         if rule is None:
-            return cls(list(range(len(vocabulary))), None, text, scope)
+            return cls(np.ones(len(vocabulary), bool), None, vocabulary, text, scope)
         held = characters_of_words(characters(rule.codes), text.operations)
         if scope is not None:
             _check_is_there(folder, scope, held)
-        special = [piece for _, piece in special_tokens(text, vocabulary).items()]
-        kept = {*kept_pieces(vocabulary.pieces, text, special, held), *rule.pieces}
-        return cls(sorted(kept), held, text, scope)
+        kept = kept_pieces(vocabulary, text, held)
+        kept[list(rule.pieces)] = True
+        return cls(kept, held, vocabulary, text, scope)
 
-    def promised(self, dropped: Sequence[str]) -> CodePoints:
+    def promised(self) -> CodePoints:
         """Return the characters of words in which nothing changes."""
-        codes = ~CodePoints() if self.held is None else promised(self.held, dropped, self.text)
+        codes = ~CodePoints()
+        if self.held is not None:
+            codes = promised(self.held, self.vocabulary, self.kept, self.text)
         return codes & (self.scope.alphabet if self.scope is not None else ~CodePoints())
 
 

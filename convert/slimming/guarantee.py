@@ -30,7 +30,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from io import BytesIO
 from typing import Final
+
+import numpy as np
 
 from hub2hf.blueprint.text import (
     CaseFold,
@@ -46,7 +49,8 @@ from hub2hf.blueprint.text import (
     WordPiece,
 )
 from hub2hf.errors import ExportError
-from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.tokenizer import Vocabulary, special_tokens
+from hub2hf.unicode.codepoints import LAST, CodePoints
 from hub2hf.unicode.folding import case_folded, decomposed
 
 NO_NEW_CHARACTERS: Final = (SplitScripts, SplitDelimiters, SplitAround, SplitCharacters, WordPiece, Pack)
@@ -87,31 +91,65 @@ def characters_of_words(characters: Iterable[str], operations: Sequence[TextOper
     return found
 
 
-def kept_pieces(
-    pieces: Sequence[str], text: TextBlueprint, special: Iterable[str], held: AbstractSet[str]
-) -> list[int]:
-    """Return the ids of the pieces that stay, ascending.
+class Spellings:
+    """What each piece of a vocabulary is spelled with: of a word, and so without the suffix indicator.
 
     Args:
-        pieces: the vocabulary.
+        vocabulary: the pieces.
         text: the text side.
-        special: pieces with a role.
+
+    Attributes:
+        lengths: of each piece, in characters, int64 [pieces].
+    """
+
+    def __init__(self, vocabulary: Vocabulary, text: TextBlueprint) -> None:
+        self._codes = np.frombuffer(vocabulary.lines.decode().encode("utf-32-le"), "<u4")
+        self._ends = np.flatnonzero(self._codes == ord("\n"))
+        starts = np.concatenate([[0], self._ends[:-1] + 1])
+        indicator = text.wordpiece.suffix_indicator
+        behind = np.ones(len(starts), bool)
+        for place, character in enumerate(indicator):  # a shorter line has its newline there
+            behind &= self._codes[np.minimum(starts + place, len(self._codes) - 1)] == ord(character)
+        self._begins = starts + behind * len(indicator)
+        self.lengths = self._ends - self._begins
+
+    def within(self, held: AbstractSet[str]) -> np.ndarray:
+        """Return which pieces are spelled in some characters alone, bool [pieces]."""
+        strange = np.ones(LAST + 1, bool)
+        strange[[ord(character) for character in held]] = False
+        before = np.concatenate([[0], np.cumsum(strange[self._codes], dtype=np.int32)])
+        return np.asarray(before[self._ends] == before[self._begins])
+
+    def characters(self, some: np.ndarray) -> set[str]:
+        """Return all characters that some of the pieces, bool [pieces], are spelled with."""
+        some = some & (self.lengths > 0)
+        edges = np.zeros(len(self._codes) + 1, np.int8)
+        edges[self._begins[some]] = 1
+        edges[self._ends[some]] = -1
+        inside = np.cumsum(edges[:-1], dtype=np.int8).astype(bool)
+        return set(map(chr, np.unique(self._codes[inside]).tolist()))
+
+
+def kept_pieces(vocabulary: Vocabulary, text: TextBlueprint, held: AbstractSet[str]) -> np.ndarray:
+    """Return which pieces stay, bool [pieces].
+
+    Args:
+        vocabulary: the pieces.
+        text: the text side.
         held: the characters that words may hold.
     """
-    special = set(special)
-    return [
-        number
-        for number, piece in enumerate(pieces)
-        if piece in special or len(spelled := spelling(piece, text)) == 1 or set(spelled) <= held
-    ]
+    spellings = Spellings(vocabulary, text)
+    roles = {f"{piece}\n".encode() for _, piece in special_tokens(text, vocabulary).items()}
+    special = np.fromiter((line in roles for line in BytesIO(vocabulary.lines)), bool, len(vocabulary))
+    return np.asarray(special | (spellings.lengths == 1) | spellings.within(held))
 
 
-def promised(held: AbstractSet[str], dropped: Iterable[str], text: TextBlueprint) -> CodePoints:
-    """Return the characters in which no dropped piece is spelled: `held`, and all that no dropped piece holds."""
-    touched = {c for piece in dropped for c in spelling(piece, text)}
+def promised(held: AbstractSet[str], vocabulary: Vocabulary, kept: np.ndarray, text: TextBlueprint) -> CodePoints:
+    """Return the characters in which no dropped piece is spelled: `held`, and all that no dropped piece holds.
+
+    Args:
+        held, vocabulary, text: as for `kept_pieces`.
+        kept: which pieces stay, bool [pieces].
+    """
+    touched = Spellings(vocabulary, text).characters(~kept)
     return ~CodePoints.of(*((ord(c), ord(c)) for c in touched - held))
-
-
-def spelling(piece: str, text: TextBlueprint) -> str:
-    """Return what of a word a piece stands for."""
-    return piece.removeprefix(text.wordpiece.suffix_indicator)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,10 @@ class Vocabulary:
     def of(cls, pieces: Iterable[str], path: Path) -> Vocabulary:
         """Return the vocabulary of `pieces`; none may hold a newline."""
         return cls("".join(f"{piece}\n" for piece in pieces).encode(), path)
+
+    def part(self, stays: Iterable[bool], path: Path) -> Vocabulary:
+        """Return the vocabulary of those of its pieces that stay, in order."""
+        return Vocabulary(b"".join(compress(BytesIO(self.lines), stays)), path)
 
     @cached_property
     def pieces(self) -> tuple[str, ...]:
