@@ -15,7 +15,7 @@ ROOTS = frozenset({"Rsqrt", "Sqrt", "Pow"})
 MOVES = frozenset(
     {"Reshape", "Transpose", "Identity", "ExpandDims", "Squeeze", "Cast", "BroadcastTo", "Tile", "EnsureShape"}
 )
-ARITHMETIC = MOVES | {"Mul", "RealDiv", "Sub", "Add", "AddV2", "Reciprocal"}
+ARITHMETIC = MOVES | {"Einsum", "Mul", "RealDiv", "Sub", "Add", "AddV2", "Reciprocal"}
 
 
 def read_epsilon(nodes: Mapping[str, Node], betas: Sequence[Node]) -> Read[float]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
-from hub2hf.analysis.products import contracted, last_comes_from
-from hub2hf.analysis.settle import PRODUCTS
+from hub2hf.analysis.products import contracted, is_product, last_comes_from
 from hub2hf.errors import REPORT, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
@@ -29,7 +28,7 @@ MULTIPLICATIONS = frozenset({"Mul", "RealDiv", "Div"})
 BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 
-CHOICES = {"If": 0, "StatelessIf": 0, "Switch": 1}  # op → the input that decides
+CHOICES = {"If": 0, "StatelessIf": 0, "Switch": 1, "Case": 0, "StatelessCase": 0}  # op → the input that decides
 
 CONSTANT, SHAPE, DATA = range(3)  # what a value depends on: nothing that is fed, the shape of it, the values
 
@@ -58,13 +57,13 @@ class Join:
     def kind(self) -> str:
         """ "product", "table", "add", "multiply", or "other"."""
         op = self.node.op
-        if op in PRODUCTS:
+        if is_product(self.node):
             return "product"
         if op in GATHERS | SLICES and self.position == 0:
             return "table"
         if op in BATCH_NORMS:
             return {1: "multiply", 2: "add"}.get(self.position, "other")
-        return "add" if op in ADDITIONS else "multiply" if op in MULTIPLICATIONS else "other"
+        return "add" if op in ADDITIONS else "multiply" if op in MULTIPLICATIONS | {"Einsum"} else "other"
 
     @property
     def data(self) -> TensorRef:
@@ -171,7 +170,7 @@ class Flow:
         self.depth[name] = max((self.depth[b] for b in before), default=0)
         if kind == DATA and node.op != "IdentityN":
             weights = [i for i, b in enumerate(before) if self.leaves[b]]
-            self.depth[name] += node.op in PRODUCTS and len(weights) == 1
+            self.depth[name] += len(weights) == 1 and is_product(node)
             joins = [Join(node, i, self.leaves[before[i]], self.depth[name]) for i in weights]
             self._joins[self.depth[name]] += joins
 
@@ -219,8 +218,8 @@ class Flow:
         return [
             node
             for node in self.nodes.values()
-            if node.op in PRODUCTS
-            and self.depth[node.name] == depth
+            if self.depth[node.name] == depth
+            and is_product(node)
             and len(set(node.inputs)) == 2
             and all(self.kind[ref.node] == DATA and self.depth[ref.node] == depth for ref in node.inputs)
         ]
@@ -278,7 +277,7 @@ class Flow:
             if name in found or self.kind[name] != DATA or self.depth[name] != depth:
                 continue
             node = found[name] = self.nodes[name]
-            if not any(self.leaves[r.node] for r in node.inputs) or node.op not in PRODUCTS:
+            if not any(self.leaves[r.node] for r in node.inputs) or not is_product(node):
                 stack.extend(r.node for r in node.inputs)
         return found
 

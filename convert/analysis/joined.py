@@ -1,16 +1,17 @@
 """Tables that are kept in several variables, as large ones were for training: their rows one after another, or dealt out.
 
-What looks rows up in several variables becomes a lookup in one, as if it had been stored so. Which row of which variable an
-id leads to is not read from the ops between: they are run on every id, and on variables whose values are the numbers of
-their rows; and again on the ids of every probe, since a graph may do something else for some.
+What looks rows up in several variables, or in several steps, becomes a lookup in one, as if it had been stored so. Which
+row of which variable an id leads to is not read from the ops between: they are run on every id, and on variables whose
+values are the numbers of their rows; and again on the ids of every probe, since a graph may do something else for some.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -27,10 +28,13 @@ from hub2hf.savedmodel.values import Joined, Shard
 STITCHES = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
 CHOOSING = STITCHES | {"Select", "SelectV2"}
 MEETING = CHOOSING | {"Add", "AddV2", "AddN"}  # of rows made 0 where they are not meant
+SUMS = frozenset({"SparseSegmentSum", "SegmentSum"})  # of the rows of each place, of which there may be but one
+AGAIN = GATHERS | SUMS  # of rows that were looked up, once for each different id
 CARRYING = MEETING | PASSING | {"Reshape", "Cast", "Mul", "ExpandDims", "Squeeze"}
 ASKED = 4096  # ids at a time
 FIRST = 128  # ids that are asked before all are
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the parts so
+MAX_SOURCES = 4  # tensors that may be the ids of a lookup
 NARROW = 2  # columns are enough to tell rows by
 
 Leaves = Mapping[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
@@ -167,7 +171,7 @@ class _Asking:
 
 
 def lookups(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping[str, tuple[int, ...]]) -> list[Lookup]:
-    """Return the lookups in several variables, of rows of one width, each variable in one of them at most.
+    """Return the lookups in several variables, of rows of one width, or in several steps; each variable is in one at most.
 
     Args:
         graph: a main graph, `settled`.
@@ -176,13 +180,11 @@ def lookups(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping
         shapes: variable → its shape.
     """
     sizes = {node: size for node, (leaf, part) in leaves.items() if (size := _size(part, shapes[leaf])) is not None}
-    if len(sizes) < 2:
-        return []
     searching = _Searching(graph, order, leaves, sizes)
     taken: set[str] = set()
     found: list[Lookup] = []
     for node in reversed(order):  # where all of them have met comes after where some have
-        if node.op in MEETING | {"ConcatV2"} and not searching.carried[node.name] & taken:
+        if searching.ends(node) and not searching.carried[node.name] & taken:
             lookup = searching.lookup(node)
             if lookup is not None:
                 taken |= {*lookup.nodes}
@@ -233,7 +235,7 @@ class _Searching:
             return frozenset()
         passes = (
             node.op in CARRYING
-            or (node.op in GATHERS and together == rows[0])
+            or (node.op in AGAIN and together == rows[0])
             or (node.op == "ConcatV2" and self.still[node.name] and all(rows[:-1]))
         )
         widths = {self.sizes[name][1] for name in together}
@@ -242,11 +244,15 @@ class _Searching:
         self.changed |= {node.name} if together and node.op not in SHAPES else set()
         return frozenset()
 
+    def ends(self, node: Node) -> bool:
+        """Whether a lookup that is more than an op may end at a node."""
+        if node.op in SUMS or (node.op in AGAIN and not self.still[node.inputs[0].node]):
+            return bool(self.carried[node.name])
+        return node.op in MEETING | {"ConcatV2"} and len(self.carried[node.name]) > 1
+
     def lookup(self, node: Node) -> Lookup | None:
         """Return the lookup that ends at a node; None if none does."""
         nodes = self.carried[node.name]
-        if len(nodes) < 2:
-            return None
         rows = {each.name: self.sizes[each.name][0] for each in self.order if each.name in nodes}
         width, found = self.sizes[min(nodes)][1], TensorRef(node.name)
         if self.still[node.name]:
@@ -255,9 +261,11 @@ class _Searching:
                 return None
             counts = tuple(rows[name] for name in names)
             return Lookup(self.graph, names, counts, width, None, found, np.arange(sum(counts)))
-        ids = self._ids(node, nodes)
-        asked = _Asking(self.graph, rows, ids, found).numbers(width) if ids else None
-        return Lookup(self.graph, tuple(rows), tuple(rows.values()), width, ids, found, *asked) if asked else None
+        for ids in islice(self._ids(node, nodes), MAX_SOURCES):
+            asked = _Asking(self.graph, rows, ids, found).numbers(width)
+            if asked:
+                return Lookup(self.graph, tuple(rows), tuple(rows.values()), width, ids, found, *asked)
+        return None
 
     def _in_turn(self, node: Node) -> tuple[str, ...]:
         """Return the variables whose rows a node that depends on them alone has one after another; none if it is no such."""
@@ -283,8 +291,8 @@ class _Searching:
             for user, position in users
         )
 
-    def _ids(self, node: Node, nodes: frozenset[str]) -> TensorRef | None:
-        """Return the nearest tensor by which alone `node` is made of the variables; None where there is none."""
+    def _ids(self, node: Node, nodes: frozenset[str]) -> Iterator[TensorRef]:
+        """Yield the tensors by each of which alone `node` is made of the variables, the nearest first."""
         pending: dict[str, set[TensorRef]] = {}
         missing = set(nodes)
         each = node
@@ -295,11 +303,11 @@ class _Searching:
                 else:
                     pending.setdefault(ref.node, set()).add(ref)
             if not pending or each.op in PRODUCTS:
-                return None
+                return
             each = self.order[max(self.at[name] for name in pending)]
             refs = pending.pop(each.name)
             if not pending and not missing and len(refs) == 1:
-                return refs.pop()
+                yield next(iter(refs))
 
 
 def joined_in(graph: Graph, found: Iterable[Lookup]) -> Graph:

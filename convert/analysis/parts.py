@@ -60,20 +60,28 @@ class Part:
         """
         if item.operation == SWAP_ROWS:
             raise MappingError(f"'{item.key}' is a part of variable '{self.whole}'.", REPORT)
-        numbers = tensor_of(item, self.numbers)
-        start, named = int(numbers.flat[0]), item.named
-        if numbers.ndim == 1:
-            return replace(mapped_vector(item.key, self.whole, shape, start, steps_of(numbers)), named=named)
-        if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
-            raise MappingError(f"'{item.key}' is in no regular order in variable '{self.whole}'.", REPORT)
-        view = mapped_view(item.key, self.whole, shape, start, steps_of(numbers[..., 0]), steps_of(numbers[0]))
-        return replace(view, named=named)
+        return view_of(item, tensor_of(item, self.numbers), self.whole, shape)
+
+
+def view_of(item: Mapped, numbers: np.ndarray, whole: str, shape: tuple[int, ...]) -> Mapped:
+    """Return the pair of a variable of `shape` for a tensor of its elements `numbers`, in place of `item`.
+
+    Raises:
+        MappingError: the elements are in no regular order in the whole.
+    """
+    start, named = int(numbers.flat[0]), item.named
+    if numbers.ndim == 1:
+        return replace(mapped_vector(item.key, whole, shape, start, steps_of(numbers)), named=named)
+    if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
+        raise MappingError(f"'{item.key}' is in no regular order in variable '{whole}'.", REPORT)
+    view = mapped_view(item.key, whole, shape, start, steps_of(numbers[..., 0]), steps_of(numbers[0]))
+    return replace(view, named=named)
 
 
 def parts_of(
     graph: Graph, order: Sequence[Node], variables: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
 ) -> list[Part]:
-    """Return the parts of the variables of two dimensions and more that are used by parts alone, two at least.
+    """Return the parts of the variables that are used by parts alone, two at least.
 
     Args:
         graph: a main graph, `settled`.
@@ -106,7 +114,7 @@ def parts_of(
     found: list[Part] = []
     for name, nodes in picked.items():
         variable = variables[name]
-        if name not in whole and len(shapes[variable]) > 1 and list(variables.values()).count(variable) == 1:
+        if name not in whole and list(variables.values()).count(variable) == 1:
             refs = [TensorRef(node.name, i) for node in nodes for i in sorted(outputs[node.name])]
             found += _disjoint(graph, variable, name, refs, shapes[variable])
     return found

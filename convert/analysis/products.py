@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.node import Node
+
+
+def is_product(node: Node) -> bool:
+    """Whether a node is a product that sums over an axis: an Einsum may do no more than multiply."""
+    if node.op != "Einsum":
+        return node.op in PRODUCTS
+    return len(node.inputs) == 2 and bool(contracted(node, 0))
 
 
 def contracted(node: Node, position: int) -> tuple[int, ...]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from hub2hf.analysis.settle import PRODUCTS
+import numpy as np
+
+from hub2hf.analysis.parts import PASSING
+from hub2hf.analysis.settle import PRODUCTS, constant
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -37,6 +40,33 @@ def in_rows(graph: Graph, order: Sequence[Node], variables: Collection[str]) -> 
             at = [i for i, ref in enumerate(node.inputs) if ref.node in weights]
             if len(at) == 1 and node.inputs[1 - at[0]].node not in constant:
                 changed.update((new.name, new) for new in _in_rows(node, at[0]))
+    return Graph({**graph.nodes, **changed}, graph.functions) if changed else graph
+
+
+def looked_up_in_rows(graph: Graph, order: Sequence[Node], leaves: Collection[str]) -> Graph:
+    """Return `graph` with lookups of rows in place of those of columns of a table.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        leaves: the nodes that are variables of two dimensions.
+    """
+    tables: dict[str, str] = {}  # a node that passes a table on
+    changed: dict[str, Node] = {}
+    for node in order:
+        first = node.inputs[0].node if node.inputs else ""
+        if node.name in leaves or (node.op in PASSING and first in tables):
+            tables[node.name] = node.name
+        elif node.op == "GatherV2" and first in tables and not node.attr("batch_dims", 0):
+            axis = graph.node(node.input(2).node)
+            if axis.op == "Const" and axis.value.size == 1 and int(axis.value.ravel()[0]) in (1, -1):
+                names = [f"{node.name}/hub2hf/{end}" for end in ("axes", "table", "axis", "rows")]
+                axes, table, zero, rows = names
+                changed[axes] = constant(axes, np.asarray([1, 0], np.int32))
+                changed[table] = Node.made(table, "Transpose", (node.input(0), TensorRef(axes)))
+                changed[zero] = constant(zero, np.asarray(0, np.int32))
+                changed[rows] = Node.made(rows, "GatherV2", (TensorRef(table), node.input(1), TensorRef(zero)))
+                changed[node.name] = _turned(node.name, TensorRef(rows), "...h->h...", node.function)
     return Graph({**graph.nodes, **changed}, graph.functions) if changed else graph
 
 

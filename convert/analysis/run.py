@@ -114,7 +114,7 @@ class ObservedRun:
         self._shapes: dict[str, list[tuple[int, ...]]] = {}
         self._small: dict[TensorRef, np.ndarray] = {}
         self._choices = {node.name: CHOICES[node.op] for node in watched.conditionals}
-        self.chosen: set[tuple[str, bool]] = set()
+        self.chosen: set[tuple[str, int]] = set()
         interpreter = Interpreter(graph, substitutes, self._observe)
         last = self.at[self.until] if self.until else output
         self.embedding, *found = interpreter.run([last, *watched.outputs.values()], given.feeds)
@@ -134,30 +134,32 @@ class ObservedRun:
         if node.function:
             return
         if node.name in self._choices:
-            self.chosen.add((node.name, bool(np.all(inputs[self._choices[node.name]]))))
+            value = inputs[self._choices[node.name]]
+            self.chosen.add((node.name, int(value) if "Case" in node.op else int(np.all(value))))
         self._shapes[node.name] = [getattr(value, "shape", ()) for value in outputs]
         for i, value in enumerate(outputs):
-            if isinstance(value, np.ndarray):
-                if value.dtype.kind == "i" and value.size <= SMALL and node.op != "Const":
-                    self._small[TensorRef(node.name, i)] = value
-                if node.name in self._kept:
-                    self._values[TensorRef(node.name, i)] = value
+            small = isinstance(value, np.ndarray) and value.dtype.kind == "i" and value.size <= SMALL
+            if small and node.op != "Const":
+                self._small[TensorRef(node.name, i)] = value
+            if node.name in self._kept:
+                self._values[TensorRef(node.name, i)] = value
 
     def shape(self, ref: TensorRef) -> tuple[int, ...]:
         """Return the shape that a tensor had."""
         return self._shapes[ref.node][ref.output]
 
     def value(self, ref: TensorRef) -> np.ndarray:
-        """Return the value of a stage, of what was kept, or of what was fed.
+        """Return the value of a stage, of what was kept, or of what was fed; of a list of tensors, that as it is.
 
         Raises:
-            GraphError: it was not computed, or is no array.
+            GraphError: it was not computed.
         """
         if ref == self.output and not self.until:
             return np.asarray(self.embedding)
         if ref not in self._values:
             raise GraphError(f"The value of '{ref}' was not seen in a run.", REPORT)
-        return np.asarray(self._values[ref])
+        found: np.ndarray = self._values[ref]
+        return found
 
     def part(
         self, fetches: Sequence[TensorRef], feeds: Feeds, variable: Callable[[str], np.ndarray] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,20 +26,24 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS
 # A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
-CONDITIONALS = frozenset({"If", "StatelessIf"})
+CONDITIONALS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 LOOPS = frozenset({"While", "StatelessWhile"})
 CASTS = frozenset({"Identity", "Cast", "StopGradient"})
 MAX_ROUNDS = 50  # conditionals in one another
+MAX_AXES = 8  # of a shape that is taken for that of one text
 MAX_CONSTANT = 1000  # nodes that the predicate of a conditional, or the order of axes, may be computed by
 
 
-def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] = ()) -> Graph:
+def settled(
+    graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] = (), *, one_text: bool = False
+) -> Graph:
     """Return `graph` with what `outputs` depend on settled, and loops over layers unrolled.
 
     Args:
         graph: a main graph, calls inlined and loops raised.
         outputs: the tensors that are asked for.
         given: the nodes that are fed, defaults or not.
+        one_text: whether one text is fed at a time, so that loops over texts are unrolled, too.
 
     Raises:
         GraphError: a conditional is malformed, or conditionals stand in one another without end.
@@ -50,7 +55,7 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
         if not changed:
             constants = _Constants(graph, given)
             changed = {**_functional(graph, order, constants), **_switched(order, constants)}
-            changed = changed or _unrolled(graph, order, given)
+            changed = changed or _unrolled(graph, order, given, one_text=one_text)
         if not changed:
             straight = Graph({**graph.nodes, **_straight(graph, order)}, graph.functions)
             looked_up = _lookups(straight, order_of(straight, outputs), constants)
@@ -59,6 +64,12 @@ def settled(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str] =
         for output in outputs:
             graph = inlined(graph, output)
     raise GraphError(f"Conditionals stand in one another more than {MAX_ROUNDS} deep.", "The graph is damaged.")
+
+
+def loops_over_texts(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str]) -> bool:
+    """Whether a graph that is `settled` has loops with products, which another number of texts makes longer."""
+    order = order_of(graph, outputs, frozenset(TensorRef(name) for name in given))
+    return any(node.op in LOOPS and _multiplies(graph, str(node.attr("body")), set()) for node in order)
 
 
 def constant(name: str, value: np.ndarray) -> Node:
@@ -95,14 +106,43 @@ class _Constants:
         except GraphError:
             return None
 
-    def _depends_on_constants(self, ref: TensorRef) -> bool:
-        """Whether `ref` leads back to constants only, by few nodes that are of the main graph alone."""
+    def value_of_one(self, ref: TensorRef) -> np.ndarray | None:
+        """Return the value of a tensor that counts texts, where there is one; None where more than shapes tell it.
+
+        What counts places takes them for one, too: whoever asks sees whether that was right.
+        """
+        shapes: set[TensorRef] = set()
+        if not self._depends_on_constants(ref, shapes=shapes):
+            return None
+        try:
+            return np.asarray(self._none.run([ref], dict.fromkeys(shapes, np.ones(MAX_AXES, np.int64)))[0])
+        except GraphError:
+            return None
+
+    def still(self, ref: TensorRef) -> bool:
+        """Whether `ref` leads back to constants and variables only, by few nodes."""
+        return self._depends_on_constants(ref, VARIABLE_OPS)
+
+    def _depends_on_constants(
+        self, ref: TensorRef, variables: Collection[str] = (), shapes: set[TensorRef] | None = None
+    ) -> bool:
+        """Whether `ref` leads back to constants only, or `variables` too, by few nodes that are of the main graph alone.
+
+        Where `shapes` are given, it may lead to such as well, which are added to them.
+        """
         stack, seen = [ref.node], {ref.node}
         while stack:
             node = self.graph.node(stack.pop())
             tick(node.name)
             leaf = not node.inputs
-            if (leaf and node.op != "Const") or node.name in self._given or node.op in VARIABLE_OPS:
+            if shapes is not None and node.op == "Shape":
+                shapes.add(TensorRef(node.name))
+                continue
+            if node.op in VARIABLE_OPS:
+                if node.op not in variables:
+                    return False
+                continue
+            if (leaf and node.op != "Const") or node.name in self._given:
                 return False
             for taken in node.inputs:
                 if taken.node not in seen:
@@ -134,7 +174,7 @@ def _functional(graph: Graph, order: Iterable[Node], constants: _Constants) -> d
         if node.op in CONDITIONALS:
             predicate = constants.value(node.input(0))
             if predicate is not None and predicate.size == 1:
-                branch = str(node.attr("then_branch" if bool(predicate.ravel()[0]) else "else_branch"))
+                branch = _branch(node, predicate.ravel()[0])
                 # The nodes of the branch are named after the call, and the graph may have such names already.
                 name = f"{node.name}/hub2hf/branch"
                 found[name] = _call(name, branch, node, node.inputs[1:])
@@ -143,7 +183,15 @@ def _functional(graph: Graph, order: Iterable[Node], constants: _Constants) -> d
     return found
 
 
-def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str]) -> dict[str, Node]:
+def _branch(node: Node, chosen: Any) -> str:
+    """Return the function that a conditional calls; of a number that is none of its branches', that is the last."""
+    if "Case" not in node.op:
+        return str(node.attr("then_branch" if bool(chosen) else "else_branch"))
+    branches = [str(name) for name in node.attr("branches")]
+    return branches[int(chosen) if 0 <= int(chosen) < len(branches) else -1]
+
+
+def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str], *, one_text: bool) -> dict[str, Node]:
     """Return what stands in place of the loops over layers, each a step further: a call of the body before the loop.
 
     Their conditions count steps, and depend on nothing else; loops without products are those of texts.
@@ -156,7 +204,8 @@ def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str]) -> di
         name = next((name for name in names if name not in graph.nodes), node.name)
         asked = _call(name, str(node.attr("cond")), node, node.inputs)
         holding = inlined(Graph({**graph.nodes, name: asked}, graph.functions), TensorRef(name))
-        holds = _Constants(holding, given).value(resolved(holding, TensorRef(name)))
+        constants, condition = _Constants(holding, given), resolved(holding, TensorRef(name))
+        holds = constants.value_of_one(condition) if one_text else constants.value(condition)
         if holds is not None and holds.size == 1 and holds.ravel()[0]:
             found[name] = _call(name, str(node.attr("body")), node, node.inputs)
             following = tuple(TensorRef(name, i) for i in range(len(node.inputs)))
@@ -173,7 +222,8 @@ def _multiplies(graph: Graph, name: str, seen: set[str]) -> bool:
     for node in graph.function(name).nodes.values():
         if node.op in PRODUCTS:
             return True
-        called |= {str(node.attr("f", ""))} & graph.functions.keys() if node.op in CALL_OPS else set()
+        if node.op in CALL_OPS | CONDITIONALS:
+            called |= {name for names in node.calls.values() for name in names} & graph.functions.keys()
     return any(_multiplies(graph, function, seen) for function in called - seen)
 
 
@@ -211,9 +261,10 @@ def _lookups(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict
     """Return lookups in place of products of one-hot rows and a table."""
     found: dict[str, Node] = {}
     for node in order:
-        if node.op in PRODUCTS and len(node.inputs) == 2 and _is_plain(node):
+        turned = _is_turned(node) if node.op in PRODUCTS and len(node.inputs) == 2 else None
+        if turned is not None:
             hot = _one_hot(graph, node.input(0), constants)
-            if hot is None:
+            if hot is None or not constants.still(node.input(1)):
                 continue
             ids = hot.input(0)
             if node.op == "MatMul":  # its operand has two dimensions, whatever the shape of the ids
@@ -223,20 +274,32 @@ def _lookups(graph: Graph, order: Iterable[Node], constants: _Constants) -> dict
                 ids = TensorRef(names[0])
             axis = f"{node.name}/hub2hf/axis"
             found[axis] = constant(axis, np.asarray(0, np.int32))
-            looked_up = (node.input(1), ids, TensorRef(axis))
+            table = node.input(1)
+            if turned:
+                names = [f"{node.name}/hub2hf/{end}" for end in ("table", "axes")]
+                found[names[1]] = constant(names[1], np.asarray([1, 0], np.int32))
+                found[names[0]] = Node.made(names[0], "Transpose", (table, TensorRef(names[1])))
+                table = TensorRef(names[0])
+            looked_up = (table, ids, TensorRef(axis))
             found[node.name] = Node.made(node.name, "GatherV2", looked_up, function=node.function)
     return found
 
 
-def _is_plain(node: Node) -> bool:
-    """Whether a product is rows times a table, neither transposed."""
+def _is_turned(node: Node) -> bool | None:
+    """Whether a product is rows times a table whose rows are columns; None where it is neither that nor rows times rows."""
     if node.op == "Conv2D":
-        return False
+        return None
     if node.op == "Einsum":
         left, _, right = text_attr(node, "equation").replace(" ", "").partition("->")
         rows, _, table = left.partition(",")
-        return len(table) == 2 and rows[-1:] == table[0] and right == rows[:-1] + table[1] and table[1] not in rows
-    return not any(node.attr(name, False) for name in ("transpose_a", "transpose_b", "adj_x", "adj_y"))
+        if len(table) != 2 or not rows or rows[-1] not in table:
+            return None
+        turned = rows[-1] == table[1]
+        stays = table[not turned]
+        return turned if right == rows[:-1] + stays and stays not in rows else None
+    if any(node.attr(name, False) for name in ("transpose_a", "adj_x")):
+        return None
+    return any(bool(node.attr(name, False)) for name in ("transpose_b", "adj_y"))
 
 
 def _one_hot(graph: Graph, ref: TensorRef, constants: _Constants) -> Node | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hub2hf.analysis.read import Read
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node
-from hub2hf.savedmodel.values import Joined, Values
+from hub2hf.savedmodel.values import Computed, Joined, Values
 from hub2hf.state_dict import Mapped
 
 
@@ -47,7 +47,7 @@ class EncoderBlueprint:
         mapped: the variables with their state-dict keys, in state-dict order.
         unused: variables of the checkpoint that do not reach the output.
         frozen: constants of the graph that hold weights, by the names that `mapped` has for them.
-        joined: tables that are kept in several variables, by the names that `mapped` has for them.
+        made: what is made of several variables, by the names that `mapped` has for it.
     """
 
     architecture: str
@@ -67,7 +67,7 @@ class EncoderBlueprint:
     mapped: tuple[Mapped, ...]
     unused: tuple[str, ...]
     frozen: Mapping[str, Node] = field(default_factory=dict)
-    joined: Mapping[str, Joined] = field(default_factory=dict)
+    made: Mapping[str, Joined | Computed] = field(default_factory=dict)
 
     @property
     def embedding_size(self) -> int:
@@ -81,4 +81,4 @@ class EncoderBlueprint:
 
     def values(self, model: SavedModel) -> Values:
         """Return where the values of the variables are read from."""
-        return Values(model.checkpoint if model.has_checkpoint else None, self.frozen, self.joined)
+        return Values(model.checkpoint if model.has_checkpoint else None, self.frozen, self.made)

@@ -111,7 +111,7 @@ class Head:
             pooler, unit = Read("first", f"node '{run.output.node}'"), False
         else:
             pooler, unit = self._pooler(run.value(self.pooled), states, run.probe)
-            self._check_far(run, pooler.value, unit=unit)
+            self._check_far(run, states, pooler.value, unit=unit)
         if not self.layers:
             return HeadRead(pooler, (), Read(unit, f"node '{self.pooled.node}'"))
         ends = [*(layer.product.data for layer in self.layers[1:]), run.output]
@@ -138,16 +138,19 @@ class Head:
             REPORT,
         )
 
-    def _check_far(self, run: ObservedRun, pooler: str, *, unit: bool) -> None:
+    def _check_far(self, run: ObservedRun, states: np.ndarray, pooler: str, *, unit: bool) -> None:
         """See that the pooler is that of large states, too: some are cut off far out. The mask is that of the run."""
         last = self.states(run)
         if last is None:
             return
-        shape = run.shape(last)
+        shape, probe = run.shape(last), run.probe
         far = np.random.default_rng(2).standard_normal(shape) * FAR[1]
         beside = {ref: run.value(ref) for ref in self._beside(last)}
         (found,) = run.part([self.pooled], {**beside, last: far})
-        row = pooled(pooler, far.reshape(-1, shape[-1])[run.probe.counted.ravel()], run.probe)
+        rows = far.reshape(-1, shape[-1])
+        if _by_place(run.value(last), states, probe):
+            rows = rows.reshape(*probe.ids.shape[::-1], -1).swapaxes(0, 1).reshape(rows.shape)
+        row = pooled(pooler, rows[probe.counted.ravel()], probe)
         expected = normalise(row) if unit else row
         if not np.abs(found.reshape(expected.shape) - expected).max() < SAME * FAR[1]:
             raise GraphError(
@@ -249,6 +252,12 @@ def pooled(name: str, states: np.ndarray, probe: Probe) -> np.ndarray:
     attended = probe.attended[probe.counted]
     function = POOLERS[name].function
     return np.stack([function(states[at], attended[at]) for at in texts_of(probe)])
+
+
+def _by_place(found: np.ndarray, states: np.ndarray, probe: Probe) -> bool:
+    """Whether the tensor of `states` keeps the places of all texts together, and not those of one."""
+    rows = found.reshape(-1, states.shape[-1])[probe.counted.ravel()]
+    return not np.abs(rows - states).max() < SAME
 
 
 def activation_between(run: ObservedRun, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:

@@ -13,7 +13,7 @@ from hub2hf import limits
 from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.run import Feeding
-from hub2hf.analysis.settle import settled
+from hub2hf.analysis.settle import loops_over_texts, settled
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
@@ -86,9 +86,12 @@ class _Reading:
         graph = raised(model.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
-        self.graph = settled(with_plain_tables(with_tables(graph)), outputs, given)
+        graph = with_plain_tables(with_tables(graph))
+        self.graph = settled(graph, outputs, given)
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
-        self.encoder = EncoderSide(model, self.graph, target.ref)
+        looping = self.graph if loops_over_texts(self.graph, outputs, given) else None
+        alone = settled(graph, outputs, given, one_text=True) if looping else self.graph
+        self.encoder = EncoderSide(model, alone, target.ref, looping)
         self.tables = self.text.tables.others()
         self.ids = self.encoder.ids
 
@@ -151,6 +154,8 @@ class _Reading:
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
         several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual]))
         given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
+        if self.encoder.looping:
+            given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.as_stored import AsStored, FromStored
+from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
+from hub2hf.analysis.made import made_in, with_made, without
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
-from hub2hf.analysis.rows import in_rows
+from hub2hf.analysis.rows import in_rows, looked_up_in_rows
 from hub2hf.analysis.run import Feeding, ObservedRun, Watched
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.analysis.substitutes import Weights, by_node
@@ -31,7 +34,7 @@ from hub2hf.savedmodel.dtypes import FLOATS
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
-from hub2hf.savedmodel.values import Joined, Values
+from hub2hf.savedmodel.values import Computed, Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
@@ -46,6 +49,7 @@ class EncoderSide:
         model: the SavedModel.
         graph: its main graph, calls inlined, `settled`.
         output: the tensor of the embedding.
+        looping: the graph of which `graph` is what it does for one text, where it loops over texts.
 
     Attributes:
         graph: the graph that is run: constants that hold weights are variables in it.
@@ -55,12 +59,18 @@ class EncoderSide:
         MappingError: the computation is of no architecture that is known.
     """
 
-    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef) -> None:
-        self.model, self.graph = model, graph
+    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef, looping: Graph | None = None) -> None:
+        self.model, self.graph, self.looping = model, graph, looping
         self.output = resolved(self.graph, output)
         order = order_of(self.graph, [self.output])
-        leaves, order = self._together(self._leaves(order), order)
+        stored = self._leaves(order)
+        self.as_stored = AsStored(
+            looping or graph, resolved(looping or graph, output), stored, dict(self.shapes), dict(self.frozen)
+        )
+        leaves, order = self._together(stored, order)
+        leaves, order = self._made(leaves, order)
         leaves = self._apart(leaves, order)
+        self.leaves = leaves
         self.graph = in_rows(self.graph, order_of(self.graph, [self.output]), leaves)
         self.flow = Flow(self.graph, self.output, {n: leaf for n, (leaf, _) in leaves.items()}, self.shapes)
         self._check_precision()
@@ -112,6 +122,32 @@ class EncoderSide:
             kept[lookup.node] = (names[0], ())
         return kept, order_of(self.graph, [self.output])
 
+    def _made(self, leaves: Places, order: list[Node]) -> tuple[Places, list[Node]]:
+        """Make variables of the weights that the graph makes of those; return `leaves` and `order` as they are then."""
+        most = max((prod(self.shapes[leaf]) for leaf, _ in leaves.values()), default=0)  # those of the words' table
+        tables = {n for n, (leaf, part) in leaves.items() if not part and len(self.shapes[leaf]) == 2}
+        tables = {n for n in tables if prod(self.shapes[leaves[n][0]]) == most}
+        self.graph = looked_up_in_rows(self.graph, order, tables)
+        order = order_of(self.graph, [self.output])
+        shapes = {node: self._shape_of(leaf, part) for node, (leaf, part) in leaves.items()}
+        self.graph = as_one(self.graph, order, shapes)
+        order = order_of(self.graph, [self.output])
+        found = made_in(self.graph, order, leaves, self.shapes)
+        self.made = {made.name: made for made in found}
+        if not found:
+            return leaves, order
+        self.graph = with_made(self.graph, order, found)
+        self.shapes |= {made.name: made.shape for made in found}
+        for made in found:
+            self.names[made.name] = self.names.get(made.variables[0], ()) if len(made.variables) == 1 else ()
+        order = order_of(self.graph, [self.output])
+        reached = {node.name for node in order}
+        kept = {node: leaf for node, leaf in leaves.items() if node in reached}
+        return kept | {made.variable: (made.name, ()) for made in found}, order
+
+    def _shape_of(self, leaf: str, part: tuple[slice, ...]) -> tuple[int, ...]:
+        return tuple(each.stop - each.start for each in part) or self.shapes[leaf]
+
     def _apart(self, leaves: Places, order: Sequence[Node]) -> Places:
         """Make variables of the parts of those that are used by parts; return `leaves` with these in their place."""
         wholes = {node: leaf for node, (leaf, part) in leaves.items() if not part}
@@ -135,7 +171,8 @@ class EncoderSide:
                 )
 
     def _check_claimed(self, leaves: Mapping[str, tuple[str, Any]]) -> None:
-        left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen))
+        own = {name for name, made in self.made.items() if self.frozen.keys() >= {*made.variables}}
+        left = sorted({leaf for leaf, _ in leaves.values()} - set(self.owners) - set(self.frozen) - own)
         if left:
             raise MappingError(
                 f"Variables reach the output and have no place in a {self.encoder.architecture.title} encoder: "
@@ -147,6 +184,9 @@ class EncoderSide:
         """Make variables of the constants that hold weights: they are run on substitutes too."""
         divided = {part.whole for part in self.parts.values() if part.name in self.owners}
         divided |= {shard.variable for joined in self.joined.values() for shard in joined.shards}
+        divided |= {name for made in self.made.values() if made.name in self.owners for name in made.variables}
+        self.graph = without(self.graph, [made for name, made in self.made.items() if name not in self.owners])
+        self.made = {name: made for name, made in self.made.items() if name in self.owners}
         self.frozen = {name: node for name, node in self.frozen.items() if name in self.owners or name in divided}
         if self.frozen:
             thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
@@ -154,7 +194,7 @@ class EncoderSide:
 
     def likely(self) -> tuple[Mapped, ...]:
         """Return what the names of the variables say that their keys are, where they say it; nothing is proved of that."""
-        if self.frozen or self.joined or self.parts:
+        if self.frozen or self.joined or self.made or self.parts:
             return ()
         try:
             return pair({leaf: self.shapes[leaf] for leaf in self.owners}, self.encoder.architecture.families).mapped
@@ -223,9 +263,14 @@ class EncoderSide:
             self._check_lookups(again)
             chosen |= again.chosen
         self._check_chosen(chosen)
+        if self.made or self.looping:
+            of_node = {node: (self._made_of(leaf), part) for node, (leaf, part) in self.leaves.items()}
+            texts = [more.feeds for more in given] if self.looping else [given[0].feeds]
+            self.as_stored.check((self.graph, self.output), of_node, substitutes, texts)
         mapped = tuple(self._of_whole(self._with_row(item, proved.row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
         used |= {shard.variable for joined in self.joined.values() for shard in joined.shards}
+        used |= {name for made in self.made.values() for name in made.variables}
         stored = set(self.model.checkpoint.variables) if self.model.has_checkpoint else set()
         blueprint = EncoderBlueprint(
             **read,
@@ -239,10 +284,23 @@ class EncoderSide:
             mapped=mapped,
             unused=tuple(sorted(stored - used)),
             frozen=self.frozen,
-            joined=self.joined,
+            made=self._of_several(mapped),
         )
         mapped = tuple(map(self._named, encoder.architecture.finished(mapped, blueprint)))
         return replace(blueprint, mapped=mapped), dict(proved.named)
+
+    def _made_of(self, leaf: str) -> FromStored:
+        """Return what a variable of the graph that is run is made of: from a way to read what is stored to its value."""
+        if leaf in self.made:
+            value, of = self.made[leaf].value, self._made_of
+            return lambda read: value(lambda name: of(name)(read))
+        if leaf in self.parts:
+            part = self.parts[leaf]
+            whole = self._made_of(part.whole)
+            return lambda read: whole(read).reshape(-1)[part.numbers]
+        if leaf in self.joined:
+            return self.joined[leaf].of
+        return lambda read: read(leaf)
 
     def _check_lookups(self, run: ObservedRun) -> None:
         for lookup in self.lookups:
@@ -252,12 +310,23 @@ class EncoderSide:
     def _of_whole(self, item: Mapped) -> Mapped:
         """Return the pair of a variable as it is stored."""
         part = self.parts.get(item.variable)
-        return item if part is None else part.of_whole(item, self.shapes[part.whole])
+        item = item if part is None else part.of_whole(item, self.shapes[part.whole])
+        made = self.made.get(item.variable)
+        return item if made is None else made.of_stored(item)
 
-    def _check_chosen(self, chosen: Collection[tuple[str, bool]]) -> None:
+    def _of_several(self, mapped: Sequence[Mapped]) -> dict[str, Joined | Computed]:
+        """Return how what is paired with a key, and no variable, is made of those."""
+        values = Values(self.model.checkpoint if self.model.has_checkpoint else None, self.frozen, self.joined)
+        names = {item.variable for item in mapped} & self.made.keys()
+        made = {name: self.made[name] for name in sorted(names)}
+        dtypes = {name: values.stored(name).dtype for each in made.values() for name in each.variables}
+        return {**self.joined, **{name: each.computed(dtypes) for name, each in made.items()}}
+
+    def _check_chosen(self, chosen: Collection[tuple[str, int]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
         for node in self.conditionals:
-            if len([value for name, value in chosen if name == node.name]) < 2:
+            sides = len(node.calls.get("branches", ())) or 2
+            if len([value for name, value in chosen if name == node.name]) < sides:
                 raise GraphError(
                     f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
                     REPORT,

@@ -96,7 +96,7 @@ def _identity(blueprint: Blueprint) -> dict[str, int | str]:
 def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
     """Return the blueprint as plain data, each value with its evidence; `operation` names each text operation."""
     encoder = blueprint.encoder
-    facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused", "frozen", "joined")}
+    facts = {k: v for k, v in vars(encoder).items() if k not in ("mapped", "unused", "frozen", "made")}
     return {
         "signature": {
             "name": blueprint.signature,
@@ -112,7 +112,7 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
         },
         "encoder": facts,
         "mapping": [asdict(item) for item in encoder.mapped],
-        **({"joined": {name: asdict(table) for name, table in encoder.joined.items()}} if encoder.joined else {}),
+        **({"joined": {name: each.facts() for name, each in encoder.made.items()}} if encoder.made else {}),
         "unused": list(encoder.unused),
         "proof": {**vars(blueprint.seen), "rests_on": list(NOT_INDEPENDENT)},
         **({"absent": list(blueprint.absent)} if blueprint.absent else {}),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -69,6 +69,40 @@ class Joined:
                 yield each + start
             start += count
 
+    def of(self, read: Callable[[str], np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Return the table; `read` gives the values of variables."""
+        parts = [read(shard.variable)[shard.start : shard.start + shard.rows] for shard in self.shards]
+        value = np.empty((self.rows, *parts[0].shape[1:]), parts[0].dtype)
+        for part, places in zip(parts, self.places(), strict=True):
+            value[places] = part
+        return value
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A value that the graph computes of those of variables.
+
+    Attributes:
+        tensor: what the graph calls it.
+        variables: what it is made of.
+        dtype, shape: its own.
+        value: from a way to read variables to it.
+    """
+
+    tensor: str
+    variables: tuple[str, ...]
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    value: Callable[[Callable[[str], np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"tensor": self.tensor, "variables": list(self.variables)}
+
 
 class Values:
     """Values by name.
@@ -76,13 +110,18 @@ class Values:
     Args:
         checkpoint: that of the SavedModel; None where it has none.
         frozen: constants of the graph that are weights, by the name that they go by.
-        joined: tables that are kept in several variables or constants, by the name that they go by.
+        made: what is made of several variables or constants, by the name that it goes by.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint | None, frozen: Mapping[str, Node], joined: Mapping[str, Joined] | None = None
+        self,
+        checkpoint: Checkpoint | None,
+        frozen: Mapping[str, Node],
+        made: Mapping[str, Joined | Computed] | None = None,
     ) -> None:
-        self._checkpoint, self._frozen, self._joined = checkpoint, frozen, joined or {}
+        self._checkpoint, self._frozen = checkpoint, frozen
+        self._joined = {name: each for name, each in (made or {}).items() if isinstance(each, Joined)}
+        self._computed = {name: each for name, each in (made or {}).items() if isinstance(each, Computed)}
 
     def stored(self, name: str) -> Stored:
         """Return what is known of a value.
@@ -95,6 +134,9 @@ class Values:
             first = self.stored(whole.shards[0].variable)
             shape = (whole.rows, *first.shape[1:])
             return Stored(first.dtype, shape, prod(shape) * first.dtype.itemsize)
+        if name in self._computed:
+            computed = self._computed[name]
+            return Stored(computed.dtype, computed.shape, prod(computed.shape) * computed.dtype.itemsize)
         if name in self._frozen:
             value = self._frozen[name].value
             return Stored(value.dtype, value.shape, value.size * value.dtype.itemsize)
@@ -108,11 +150,9 @@ class Values:
             CheckpointError, GraphError: there is none of that name, or it is damaged.
         """
         if name in self._joined:
-            whole, stored = self._joined[name], self.stored(name)
-            value = np.empty(stored.shape, stored.dtype)
-            for shard, places in zip(whole.shards, whole.places(), strict=True):
-                value[places] = self.read(shard.variable)[shard.start : shard.start + shard.rows]
-            return value
+            return self._joined[name].of(self.read)
+        if name in self._computed:
+            return self._computed[name].value(self.read).astype(self._computed[name].dtype, copy=False)
         return self._frozen[name].value if name in self._frozen else self._of_checkpoint(name).read(name)
 
     def stream(self, name: str) -> Iterator[bytes | memoryview]:
@@ -124,11 +164,11 @@ class Values:
         if name in self._joined:
             yield from self._dealt(name) if self._joined[name].dealt else self._in_turn(name)
             return
-        if name not in self._frozen:
+        if name not in self._frozen and name not in self._computed:
             yield from self._of_checkpoint(name).stream(name)
             return
         # A constant that one value fills takes the memory of one: its rows are laid out a few at a time.
-        value = self._frozen[name].value
+        value = self.read(name)
         rows = value.reshape(-1) if value.flags.c_contiguous else np.atleast_1d(value)
         each = max(1, CHUNK // max(1, rows[:1].nbytes))
         for start in range(0, len(rows), each):

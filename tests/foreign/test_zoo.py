@@ -34,6 +34,7 @@ SHOWN_RIGHT = (
         "school-pooler-of-all",
         "mixed-20",
     ),
+    *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
 )
 SHOWN_WRONG = (
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import zoo_encoders as z
 from zoo_base import v2
 from zoo_encoders import Encoder
+from zoo_hands import HANDS, OTHER_HANDS
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_later import LATER, LATER_FORMS, OTHER_LATER
 from zoo_minds import MINDS
@@ -95,6 +96,8 @@ RIGHT: dict[str, Model] = {
     **{"form-" + name: model for name, model in {**FORMS, **LATER_FORMS}.items()},
     **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
+    **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
+    **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
     **MIXED,
 }
 
@@ -103,8 +106,8 @@ WRONG: dict[str, Model] = {
     **{"other-" + name: model for name, model in OTHER_LATER.items()},
     **{"twist-" + name: plain(encoder=encoder) for name, encoder in TWISTED.items()},
     **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
-    **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
+    **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
     **MIXED_OTHER,
 }
 

@@ -1,6 +1,6 @@
 """Encoders of the facts page whose weights no variable holds as a product takes them, or that no reader has come upon.
 
-They must be exact or refused. And encoders that compute another function, with what only few numbers show.
+And encoders that compute another function, with what only few numbers show, or are written as nothing reads them.
 """
 
 from __future__ import annotations
@@ -136,12 +136,10 @@ def text_by_text(x: Any, bias: Any, w: World, e: Encoder) -> Any:
 
 
 KEPT: dict[str, Encoder] = {
-    "ones": Encoder(dense=dense_with_ones),
     "flat": Encoder(dense=dense_flat, words=words_flat),
     "halves": Encoder(dense=dense_halves, words=words_unique),
     "two-products": Encoder(dense=dense_two_products),
     "split-outputs": Encoder(dense=dense_split_outputs),
-    "norm-unit": Encoder(norm=norm_unit),
     "norm-from-zero": Encoder(norm=norm_from_zero),
     "words-axis-1": Encoder(words=words_axis_1),
     "words-sparse": Encoder(words=words_sparse),
@@ -223,6 +221,8 @@ class FirstTwo(Encoder):
 
 PLAIN = Encoder()
 OTHER_SCHOOLS: dict[str, Encoder] = {
+    "ones": Encoder(dense=dense_with_ones),
+    "norm-unit": Encoder(norm=norm_unit),
     "half-in-layer": replace(PLAIN, dense=half(v2.float16)),
     "bfloat16-in-layer": replace(PLAIN, dense=half(v2.bfloat16)),
     "bfloat16-norm": replace(PLAIN, norm=half_norm),
