@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -336,3 +337,15 @@ def test_of_a_foreign_port_one_exact_way_is_enough(port: Path, golden: Path) -> 
     plain_pooler(port)
     (port / "modules.json").unlink()
     assert not hub2hf.verify(None, port, golden=golden, languages=["de"]).equivalent
+
+
+def test_triton_is_loaded_before_tensorflow(tmp_path: Path) -> None:
+    """triton 3.8, which PyTorch for CUDA brings, ends the process by a signal where TensorFlow 2.21 was loaded before it."""
+    told = (
+        "import pathlib, sys; pathlib.Path(__file__).with_suffix('.told').write_text(str('tensorflow' in sys.modules))"
+    )
+    (tmp_path / "triton.py").write_text(told, encoding="utf-8")
+    code = "import hub2hf, sys; hub2hf.record('lealla-mini', sys.argv[1], languages=['de'])"
+    command = [sys.executable, "-c", code, tmp_path / "recording"]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, check=True)
+    assert (tmp_path / "triton.told").read_text(encoding="utf-8") == "False"

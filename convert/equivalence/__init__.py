@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,10 @@ def reference(source: Source) -> ReferenceGraph:
     notice("loading TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when it is loaded; 3 keeps only what ends the process
     with silenced():
+        with contextlib.suppress(
+            ImportError
+        ):  # PyTorch for CUDA brings it: loaded after TensorFlow, it ends the process
+            import_module("triton")
         from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
         return ReferenceGraph(source)
