@@ -29,9 +29,8 @@ def reference(source: Source) -> ReferenceGraph:
     notice("loading TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when it is loaded; 3 keeps only what ends the process
     with silenced():
-        with contextlib.suppress(
-            ImportError
-        ):  # PyTorch for CUDA brings it: loaded after TensorFlow, it ends the process
+        # PyTorch for CUDA brings it: loaded after TensorFlow, it ends the process.
+        with contextlib.suppress(ImportError):
             import_module("triton")
         from hub2hf.equivalence.tensorflow_side import ReferenceGraph
 
