@@ -118,12 +118,10 @@ def made_in(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping
         shapes: variable → its shape.
     """
     sizes = {node: _shape_of(shapes[leaf], part) for node, (leaf, part) in leaves.items()}
-    most = max(
-        map(prod, sizes.values()), default=0
-    )  # the words' table: relative positions are asked which way they are
-    of = dict.fromkeys(
-        leaves, True
-    )  # nodes that depend on nothing that is fed → whether they hold elements of one variable
+    # Of the words' table alone: relative positions are asked elsewhere which way they are stored.
+    most = max(map(prod, sizes.values()), default=0)
+    # Nodes that depend on nothing that is fed → whether they hold elements of one variable.
+    of = dict.fromkeys(leaves, True)
     inside: dict[str, tuple[str, ...]] = {name: (name,) for name in leaves}
     turned: dict[str, int] = dict.fromkeys(leaves, 0)
     wanted: dict[TensorRef, bool] = {}
@@ -192,9 +190,8 @@ def _made(
         return Made(graph, ref, leaves, shapes, shape[::-1], None, turned=True) if whole else None
     ends = np.cumsum([prod(shape) for shape in shapes.values()])
     random = np.random.default_rng(3)
-    large = 10.0 ** random.uniform(
-        -3.0, 3.0, int(ends[-1])
-    )  # and small: some numbers may be cut off, or lose their sign
+    # Large and small ones: some numbers may be cut off, or lose their sign.
+    large = 10.0 ** random.uniform(-3.0, 3.0, int(ends[-1]))
     values = [np.arange(float(ends[-1])), large * random.choice([-1.0, 1.0], int(ends[-1]))]
     try:
         found, again = (
