@@ -47,6 +47,7 @@ class Source:
         *,
         preprocessor: str | Path | None = None,
         vocab: str | Path | None = None,
+        text_rules: str = "",
         output: str = "",
         thorough: bool = False,
         progress: Progress | None = None,
@@ -54,7 +55,7 @@ class Source:
         """Bring a source to this machine; it is opened and read when something is first asked of it.
 
         Args:
-            name, preprocessor, vocab, output, thorough: as `source` and the rest for `hub2hf.inspect`.
+            name, preprocessor, vocab, text_rules, output, thorough: as `source` and the rest for `hub2hf.inspect`.
             progress: called with (bytes here so far, bytes in all or None) while fetching.
 
         Raises:
@@ -66,10 +67,10 @@ class Source:
             True
         """
         folder, known = resolve(name, progress=progress), model_of(name)
-        if preprocessor is None and vocab is None and known is not None:
+        if preprocessor is None and vocab is None and not text_rules and known is not None:
             preprocessor = known.preprocessor or None
         beside = resolve(preprocessor, progress=progress) if preprocessor is not None else None
-        original = Original(folder, beside, Path(vocab) if vocab is not None else None)
+        original = Original(folder, beside, Path(vocab) if vocab is not None else None, text_rules)
         return cls(str(name), original, known, address_of(name), output, thorough)
 
     @classmethod
@@ -125,9 +126,14 @@ class Source:
                 )
         return self
 
-    def read_for(self, output: str) -> Source:
-        """Return it, read for `output` (SIGNATURE:NAME, "" for any) where the person named none and it has that."""
+    def read_for(self, output: str, text_rules: str = "") -> Source:
+        """Return it, read for `output` (SIGNATURE:NAME, "" for any) and by `text_rules` where the person named none.
+
+        An output that it has not, and rules of what brings its own, are left out.
+        """
         from hub2hf.blueprint import gives
 
-        wanted = not self.output and output and gives(self.model, output)
-        return replace(self, output=output) if wanted else self
+        other = replace(self, output=output) if not self.output and output and gives(self.model, output) else self
+        if not text_rules or self.original.text_rules or self.original.preprocessor is not None:
+            return other
+        return replace(other, original=self.original.by_rules(text_rules), blueprints={})

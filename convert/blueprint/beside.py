@@ -41,6 +41,10 @@ def read_beside(
     model, preprocessor, vocabulary = original.model, original.preprocessor, original.vocabulary
     if preprocessor is not None and vocabulary is not None:
         raise SourceError("There is a preprocessor and a vocabulary besides.", "Give one: a preprocessor has its own.")
+    if preprocessor is not None and original.text_rules:
+        raise SourceError(
+            "There is a preprocessor and text rules besides.", "Give one: a preprocessor is its own rules."
+        )
     reading = _EncoderOfIds(ids_entry(model, output), model)
     recognised(reading.side)
     pieces, positions = reading.side.size("vocab_size"), reading.side.size("max_position_embeddings")
@@ -48,7 +52,8 @@ def read_beside(
         text, side = read_preprocessor(preprocessor, model, pieces, positions, thorough=thorough)
         elsewhere: tuple[str, ...] = ()
     else:
-        text, elsewhere = conventional_text(model, vocabulary, pieces, reading.length or positions)
+        longest = reading.length or positions
+        text, elsewhere = conventional_text(model, vocabulary, pieces, longest, original.text_rules)
         side = ProbedSide((), {}, {}, (), ())
     if reading.length not in (None, text.pack.max_length):
         raise GraphError(

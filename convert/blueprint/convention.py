@@ -1,18 +1,22 @@
 """The text side of an encoder that has no preprocessor: what TensorFlow Model Garden exports beside such an encoder.
 
 Encoders of that family bring their vocabulary and whether it is of lower-cased text, "an escape hatch for advanced users"
-(official/nlp/tools/export_tfhub_lib.py): the rest is the same for all of them. No graph says so, hence `origin` does.
+(official/nlp/tools/export_tfhub_lib.py): the rest is the same for all of them. No graph says so, hence `origin` does. The
+pages of such modules may name other rules: `RULES` has those that a person can ask for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
+from hub2hf.blueprint.full_tokenizer import FULL_TOKENIZER
 from hub2hf.blueprint.lines import lines_in, lines_of
 from hub2hf.blueprint.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
+from hub2hf.blueprint.rules import TextRules, Witness
 from hub2hf.blueprint.text import (
-    CONVENTION,
     CaseFold,
     Normalize,
     Pack,
@@ -43,8 +47,42 @@ MAX_LENGTH: Final = 128
 PACKING: Final = "Model Garden's BertPackInputs, with its default length"
 
 
+def _operations(lower: bool, read_from: str) -> tuple[TextOperation, ...]:
+    folding: tuple[TextOperation, ...] = (
+        CaseFold(read_from),
+        Normalize("NFD", read_from),
+        ReplacePattern(MARKS, "", read_from),
+    )
+    return (
+        *(folding if lower else ()),
+        ReplacePattern(CONTROLS, " ", TOKENIZER),
+        SplitDelimiters(DELIMITERS, KEPT, TOKENIZER),
+        WordPiece(SUFFIX, UNKNOWN, MAX_BYTES, TOKENIZER),
+    )
+
+
+TF_TEXT: Final = TextRules(
+    name="tftext",
+    origin="the convention of TensorFlow Model Garden's BertTokenizer over the encoder's vocabulary, as no graph tells",
+    operations=_operations,
+    packing=PACKING,
+)
+RULES: Final[Mapping[str, TextRules]] = MappingProxyType({rules.name: rules for rules in (TF_TEXT, FULL_TOKENIZER)})
+
+
+def check_rules(name: str) -> None:
+    """Refuse the name of no rules (SourceError)."""
+    if name and name not in RULES:
+        raise SourceError(f"There are no text rules '{name}'.", f"Known are: {', '.join(RULES)}.")
+
+
+def witness_of(text: TextBlueprint) -> Witness | None:
+    """Return what makes ids by the rules of `text` beside TensorFlow; None where nothing of its own does."""
+    return RULES[text.rules].witness if text.rules else None
+
+
 def conventional_text(
-    encoder: SavedModel, given: Path | None, pieces: int, positions: int
+    encoder: SavedModel, given: Path | None, pieces: int, positions: int, asked: str = ""
 ) -> tuple[TextBlueprint, tuple[str, ...]]:
     """Return the text blueprint, and the variables that it was read from.
 
@@ -53,11 +91,14 @@ def conventional_text(
         given: a vocabulary file that the person names, for an encoder that brings none.
         pieces: rows of its word embeddings.
         positions: the longest text that it takes, in ids.
+        asked: which of `RULES`; "" for TF.Text's.
 
     Raises:
-        SourceError: there is no vocabulary, or there are two.
+        SourceError: there is no vocabulary, or there are two, or no such rules.
         VocabularyError: it is not of this encoder, or lacks a special token.
     """
+    check_rules(asked)
+    rules = RULES[asked or TF_TEXT.name]
     path, evidence = _vocabulary(encoder, given)
     whose = "the encoder" if given is None else f"--vocab, {given}"
     check_vocabulary(path, whose, encoder, pieces)
@@ -69,19 +110,9 @@ def conventional_text(
             f"{path} lacks {', '.join(lacking)}, which every BERT vocabulary has.",
             "Give the preprocessor of the model.",
         )
-    folding: list[TextOperation] = [
-        CaseFold(read_from),
-        Normalize("NFD", read_from),
-        ReplacePattern(MARKS, "", read_from),
-    ]
-    operations: tuple[TextOperation, ...] = (
-        *(folding if lower else ()),
-        ReplacePattern(CONTROLS, " ", TOKENIZER),
-        SplitDelimiters(DELIMITERS, KEPT, TOKENIZER),
-        WordPiece(SUFFIX, UNKNOWN, MAX_BYTES, TOKENIZER),
-        Pack(special[START], special[END], special[PAD], min(MAX_LENGTH, positions), PACKING),
-    )
-    return TextBlueprint(operations, path, evidence, f"{CONVENTION} ({read_from})"), variables
+    pack = Pack(special[START], special[END], special[PAD], min(MAX_LENGTH, positions), rules.packing)
+    operations = (*rules.operations(lower, read_from), pack)
+    return TextBlueprint(operations, path, evidence, f"{rules.origin} ({read_from})", asked), variables
 
 
 def _vocabulary(encoder: SavedModel, given: Path | None) -> tuple[Path, str]:

@@ -61,10 +61,10 @@ def read_blueprint(
         found = text_entry(original.model, output)
         if found is None:
             blueprint = read_beside(original, output, thorough=thorough, recognised=recognised)
-        elif original.preprocessor is not None or original.vocabulary is not None:
+        elif original.preprocessor is not None or original.vocabulary is not None or original.text_rules:
             raise SourceError(
-                f"{original.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor and no "
-                "vocabulary.",
+                f"{original.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor, no "
+                "vocabulary and no text rules.",
                 "Leave them out.",
             )
         else:

@@ -12,9 +12,6 @@ from pathlib import Path
 # Where a text side comes from.
 INSIDE = "the SavedModel itself"
 PREPROCESSOR = "the preprocessor"
-CONVENTION = (
-    "the convention of TensorFlow Model Garden's BertTokenizer over the encoder's vocabulary, as no graph tells"
-)
 
 
 NO_START = -1
@@ -32,6 +29,13 @@ class ReplacePattern:
 @dataclass(frozen=True)
 class CaseFold:
     """Unicode's NFKC_Casefold, as ICU has it (op `CaseFoldUTF8`): more than lower case, ß becomes ss and ﬁ becomes fi."""
+
+    evidence: str
+
+
+@dataclass(frozen=True)
+class LowerCase:
+    """Python's `str.lower` of each word between white space: a capital sigma at the end of one becomes ς."""
 
     evidence: str
 
@@ -94,6 +98,11 @@ class WordPiece:
 
 
 @dataclass(frozen=True)
+class WordPieceOfCharacters(WordPiece):
+    """`WordPiece` whose limit counts characters, as BERT's FullTokenizer does."""
+
+
+@dataclass(frozen=True)
 class SentencePiece:
     """The likeliest cut into pieces (op `SentencepieceTokenizeOp`); the vocabulary is the model, with its own normalizer.
 
@@ -118,6 +127,7 @@ class Pack:
 
 TextOperation = (
     CaseFold
+    | LowerCase
     | Normalize
     | ReplacePattern
     | SplitScripts
@@ -125,6 +135,7 @@ TextOperation = (
     | SplitAround
     | SplitCharacters
     | WordPiece
+    | WordPieceOfCharacters
     | SentencePiece
     | Pack
 )
@@ -140,12 +151,14 @@ class TextBlueprint:
         vocabulary: the asset file, one piece a line, whose id is its line number from 0; or the SentencePiece model.
         vocabulary_evidence: the node that reads the asset.
         origin: where the operations were read; one of the constants above.
+        rules: which rules were asked for, where no graph has any; "" for the usual ones, and where one has.
     """
 
     operations: tuple[TextOperation, ...]
     vocabulary: Path
     vocabulary_evidence: str
     origin: str = INSIDE
+    rules: str = ""
 
     @property
     def wordpiece(self) -> WordPiece:

@@ -23,6 +23,7 @@ def run(
     ],
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
+    text_rules: options.TextRules = "",
     output: options.Output = "",
     thorough: options.Thorough = False,
     model: options.Model = None,
@@ -44,8 +45,8 @@ def run(
         push.check(repository)
     if verify:
         proving.check([], None, [], None, None, live=True)
-    beside = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
-    found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)
+    beside = {"preprocessor": preprocessor, "vocab": vocab, "text-rules": text_rules, "output": output}
+    found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, thorough=thorough, quiet=quiet)
     with progress_bar("writing weights", quiet=quiet) as report:
         notice("reading the model")
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)

@@ -18,6 +18,7 @@ def run(
     source: options.Source,
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
+    text_rules: options.TextRules = "",
     output: options.Output = "",
     thorough: options.Thorough = False,
     graph_only: Annotated[
@@ -30,7 +31,7 @@ def run(
     """Tell what a SavedModel is, what it will become and what in it is unused, with the evidence for each."""
     from hub2hf.commands.printed import headline, print_blueprint, print_diagnosis, print_graph_only
 
-    found = options.find(source, preprocessor, vocab, output, thorough=thorough, quiet=quiet)
+    found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, thorough=thorough, quiet=quiet)
     if graph_only is not None:
         written = verbs.graph_only(found, graph_only)
         options.answer(

@@ -27,6 +27,9 @@ Model = Annotated[
 ]
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel that turns text into ids, if SOURCE takes ids.")]
 Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and brings none.")]
+TextRules = Annotated[
+    str, typer.Option(help="What makes ids of text, if SOURCE takes ids: tftext, or BERT's fulltokenizer.")
+]
 Output = Annotated[
     str, typer.Option(help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME.")
 ]
@@ -84,11 +87,18 @@ def find(
     vocab: Path | None,
     output: str,
     *,
+    text_rules: str = "",
     thorough: bool = False,
     quiet: bool = False,
 ) -> verbs.Source:
     """Bring the source here first, with a bar of its own."""
     with progress_bar("fetching", quiet=quiet) as report:
         return verbs.Source.find(
-            source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough, progress=report
+            source,
+            preprocessor=preprocessor,
+            vocab=vocab,
+            text_rules=text_rules,
+            output=output,
+            thorough=thorough,
+            progress=report,
         )

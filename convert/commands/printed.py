@@ -18,6 +18,7 @@ from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     NO_START,
     CaseFold,
+    LowerCase,
     Normalize,
     Pack,
     ReplacePattern,
@@ -29,6 +30,7 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
     TextOperation,
     WordPiece,
+    WordPieceOfCharacters,
 )
 from hub2hf.commands.bars import screen, table
 from hub2hf.errors import pasted, printable
@@ -60,7 +62,7 @@ LAST_LABEL = "L2 norm at the output"
 def describe(operation: TextOperation) -> str:
     """Return one text operation in words."""
     match operation:
-        case CaseFold() | Normalize() | ReplacePattern():
+        case CaseFold() | LowerCase() | Normalize() | ReplacePattern():
             return _described_change(operation)
         case SplitDelimiters() | SplitScripts() | SplitAround():
             return _described_split(operation)
@@ -68,7 +70,8 @@ def describe(operation: TextOperation) -> str:
             more = f" (and {len(patterns) - 3} more patterns)" if len(patterns) > 3 else ""
             return "cut into characters the words that match " + " or ".join(map(_short, patterns[:3])) + more
         case WordPiece(suffix, unknown, limit, _):
-            return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} UTF-8 bytes"
+            unit = "characters" if isinstance(operation, WordPieceOfCharacters) else "UTF-8 bytes"
+            return f"WordPiece, suffixes {suffix}, unknown {unknown}, words of at most {limit} {unit}"
         case SentencePiece(undecided, _):
             but = (
                 f"; where two cuts are as likely to float32, as of {undecided!r}, not surely the same"
@@ -96,10 +99,12 @@ def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) ->
             return f"part each character of {_short(characters)} from what stands beside it"
 
 
-def _described_change(operation: CaseFold | Normalize | ReplacePattern) -> str:
+def _described_change(operation: CaseFold | LowerCase | Normalize | ReplacePattern) -> str:
     match operation:
         case CaseFold():
             return "fold case (NFKC_Casefold)"
+        case LowerCase():
+            return "lower case (str.lower)"
         case Normalize(form, _):
             return f"normalize to {form}"
         case ReplacePattern(pattern, rewrite, _):

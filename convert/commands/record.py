@@ -17,6 +17,7 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to write, a safetensors file.")],
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
+    text_rules: options.TextRules = "",
     output: options.Output = "",
     languages: options.Languages = "",
     sentences: options.Sentences = None,
@@ -30,7 +31,7 @@ def run(
     names = options.split(languages)
     count_sentences(names, sentences)
     require_tensorflow()
-    found = options.find(source, preprocessor, vocab, output, quiet=quiet)
+    found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, quiet=quiet)
     with progress_bar("recorded", "sentences", quiet=quiet) as report:
         count = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
     options.answer(

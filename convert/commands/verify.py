@@ -25,6 +25,7 @@ def run(
     ] = "",
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
+    text_rules: options.TextRules = "",
     output: options.Output = "",
     golden: Annotated[
         str | None,
@@ -90,7 +91,7 @@ def run(
         return
     names, ways = options.split(languages), options.split(surfaces)
     check(names, sentences, ways, tolerances, report, live=golden is None, device=device)
-    beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "output": output}
+    beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
         found = verbs.verify(

@@ -124,6 +124,11 @@ class Candidate:
         """The output of the SavedModel that it was made from, as SIGNATURE:NAME; "" where no manifest tells."""
         return self.manifest.made_from if self.manifest is not None else ""
 
+    @property
+    def text_rules(self) -> str:
+        """The text rules that its manifest says were asked for; "" for none."""
+        return self.manifest.text_rules if self.manifest is not None else ""
+
     @cached_property
     def ships_our_class(self) -> bool:
         """Whether its code is a model class of this package, byte for byte; other code is never run."""

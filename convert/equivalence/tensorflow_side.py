@@ -15,8 +15,10 @@ import tensorflow as tf
 from hub2hf.architectures.base import layer_of
 from hub2hf.architectures.head import EMBEDDING
 from hub2hf.blueprint import Blueprint
+from hub2hf.blueprint.convention import witness_of
 from hub2hf.blueprint.entry import ids_entry
 from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
+from hub2hf.blueprint.text import LowerCase, TextBlueprint
 from hub2hf.equivalence.called import called_object
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import Sentence
@@ -31,6 +33,7 @@ from hub2hf.tokenizer import probe_tokenizer, read_vocabulary
 # Every text is padded to the same length: a larger batch takes more memory and no less time.
 BATCH = 32
 IDS, MASK = "ids", "mask"
+RULES_WITNESS = "the text rules written out in plain Python: the encoder has no preprocessor"
 OUR_TOKENIZER = "the exported tokenizer: the encoder has no preprocessor"
 
 # From texts to int [texts, length] by role: "ids", "mask" (1 for each id, 0 for padding), "types".
@@ -41,7 +44,8 @@ class ReferenceGraph:
     """What TensorFlow makes of texts; close it by leaving its context.
 
     Args:
-        source: what it runs. An encoder of ids that has no preprocessor gets its ids from the compiled tokenizer.
+        source: what it runs. An encoder of ids that has no preprocessor gets its ids from the witness of its text rules, or
+            from the compiled tokenizer where they have none.
 
     Raises:
         Hub2HFError: it is not understood.
@@ -75,7 +79,6 @@ class ReferenceGraph:
         found = self._run([IDS, *names, EMBEDDING], [sentence.text for sentence in sentences], first=True)
         pack = self.blueprint.text.pack
         ids = [[int(i) for i in row if i != pack.pad_id] for row in found.pop(IDS)]
-        made_here = self.blueprint.inputs and self.source.original.preprocessor is None
         return Recording(
             tf.__version__,
             str(self.source.fingerprint["fingerprint"]),
@@ -83,8 +86,14 @@ class ReferenceGraph:
             list(sentences),
             ids,
             found,
-            OUR_TOKENIZER if made_here else "",
+            self._ids_from(),
         )
+
+    def _ids_from(self) -> str:
+        """Return what makes the ids, where TensorFlow does not."""
+        if not self.blueprint.inputs or self.source.original.preprocessor is not None:
+            return ""
+        return OUR_TOKENIZER if witness_of(self.blueprint.text) is None else RULES_WITNESS
 
     def _run(self, names: Sequence[str], texts: Sequence[str], *, first: bool = False) -> Tensors:
         """Return ids, mask, stages and embedding by name; `first`: of stages only the first token of each text."""
@@ -197,19 +206,28 @@ def _packing(blueprint: Blueprint, preprocessor: SavedModel | None) -> tuple[Pac
 
 
 def _tokenizer(blueprint: Blueprint) -> Packing:
-    """Return the function from texts to packed ids that the exported tokenizer is."""
-    text = blueprint.text
-    tokenizer = probe_tokenizer(text, read_vocabulary(text.vocabulary).ids)
+    """Return the function from texts to packed ids that the witness of the text rules is, or the exported tokenizer."""
+    encode, pack = _encoding(blueprint.text), blueprint.text.pack
 
     def run(texts: Sequence[str]) -> Tensors:
-        ids = np.full((len(texts), text.pack.max_length), text.pack.pad_id, np.int32)
+        ids = np.full((len(texts), pack.max_length), pack.pad_id, np.int32)
         mask = np.zeros_like(ids)
-        for i, encoding in enumerate(tokenizer.encode_batch_fast(list(texts))):
-            ids[i, : len(encoding.ids)] = encoding.ids
-            mask[i, : len(encoding.ids)] = 1
+        for i, found in enumerate(encode(texts)):
+            ids[i, : len(found)] = found
+            mask[i, : len(found)] = 1
         return {IDS: ids, MASK: mask, "types": np.zeros_like(ids)}
 
     return run
+
+
+def _encoding(text: TextBlueprint) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Return the function from texts to ids, with the ends and without padding."""
+    vocabulary, pack, witness = read_vocabulary(text.vocabulary).ids, text.pack, witness_of(text)
+    if witness is None:
+        tokenizer = probe_tokenizer(text, vocabulary)
+        return lambda texts: [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+    pieces = witness(vocabulary, any(isinstance(op, LowerCase) for op in text.operations))
+    return lambda texts: [[pack.start_id, *pieces(each)[: pack.max_length - 2], pack.end_id] for each in texts]
 
 
 def _widened(value: np.ndarray, width: int, pad: int) -> np.ndarray:

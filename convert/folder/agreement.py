@@ -7,11 +7,13 @@ where another version of a library is found out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    LowerCase,
     Normalize,
     ReplacePattern,
     SplitAround,
@@ -24,6 +26,7 @@ from hub2hf.blueprint.text import (
 from hub2hf.errors import GraphError
 from hub2hf.unicode import folding as ours
 from hub2hf.unicode.automaton import TooComplexError, full_match
+from hub2hf.unicode.casing import lower_case
 from hub2hf.unicode.codepoints import EVERYTHING as EVERY_POINT
 from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.re2 import parse
@@ -37,6 +40,7 @@ from hub2hf.witness.syntax import classes
 
 SURROGATES: Final = CodePoints.of(points.SURROGATES)
 ANY: Final = "Any"
+ASSIGNED: Final = CodePoints.of(*(pair for name in "LMNPSZC" for pair in (re2_class(name) or CodePoints()).ranges))
 
 
 def prove_tables(text: TextBlueprint) -> None:
@@ -52,7 +56,7 @@ def prove_tables(text: TextBlueprint) -> None:
             if known != witnessed:
                 differing = (known - witnessed) | (witnessed - known)
                 _refuse(what, differing.ranges[0][0], operation)
-        if isinstance(operation, CaseFold | Normalize):
+        if isinstance(operation, CaseFold | LowerCase | Normalize):
             _prove_characters(operation)
 
 
@@ -102,18 +106,34 @@ def _set(found: CodePoints | Ranges | None) -> CodePoints:
     return codes - SURROGATES if points.SURROGATES[0] in codes else codes
 
 
-def _prove_characters(operation: CaseFold | Normalize) -> None:
+def _prove_characters(operation: CaseFold | LowerCase | Normalize) -> None:
     """Compare what becomes of every single character; of normalizations only NFD is compiled."""
-    folds = isinstance(operation, CaseFold)
-    known, witnessed = (ours.case_folded, theirs.folded_character) if folds else (ours.decomposed, theirs.decomposed)
+    what, known, witnessed = CHARACTERS[type(operation)]
     for point in points.asked().tolist():
         if known(chr(point)) != witnessed(chr(point)):
-            _refuse("case folding" if folds else "NFD", point, operation)
+            _refuse(what, point, operation)
+    if not isinstance(operation, Normalize):
+        return
     places = {number: place for place, number in enumerate(sorted(set(theirs.marks().values())))}
     marks = {mark: places[number] for mark, number in theirs.marks().items()}
     differing = dict(marks.items() ^ ours.mark_classes().items())
-    if differing and not folds:
+    if differing:
         _refuse("the combining class", ord(min(differing)), operation)
+
+
+def _lowered(character: str) -> str:
+    """Python's lower case, of what hub2hf's tables know too: a newer Python has newer letters."""
+    return character.lower() if ord(character) in ASSIGNED else character
+
+
+# Name, what the tokenizer is compiled from, and what it is held against.
+CHARACTERS: Final[Mapping[type, tuple[str, Callable[[str], str], Callable[[str], str]]]] = MappingProxyType(
+    {
+        CaseFold: ("case folding", ours.case_folded, theirs.folded_character),
+        LowerCase: ("lower case", lower_case, _lowered),
+        Normalize: ("NFD", ours.decomposed, theirs.decomposed),
+    }
+)
 
 
 def _refuse(what: str, point: int, operation: TextOperation) -> None:

@@ -96,6 +96,11 @@ class Manifest:
         told = self.blueprint["signature"]
         return f"{told['name']}:{told['output']}"
 
+    @property
+    def text_rules(self) -> str:
+        """The text rules that were asked for; "" for the usual ones, and where a graph has its own."""
+        return str(self.blueprint.get("text_rules", ""))
+
     def named(self, model: KnownModel | None) -> Manifest:
         """Return it as that of a known model, with the evidence.
 

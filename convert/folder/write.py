@@ -105,6 +105,7 @@ def blueprint_facts(blueprint: Blueprint) -> dict[str, Any]:
             **({"inputs": dict(blueprint.inputs), "outputs": dict(blueprint.outputs)} if blueprint.inputs else {}),
         },
         "text_origin": blueprint.text.origin,
+        **({"text_rules": blueprint.text.rules} if blueprint.text.rules else {}),
         "text": [{"operation": type(op).__name__, **vars(op)} for op in blueprint.text.operations],
         "vocabulary": {
             "file": blueprint.text.vocabulary.name,

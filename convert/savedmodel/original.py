@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,21 @@ class Original:
         folder: of the SavedModel.
         preprocessor: the folder of the SavedModel that makes ids of text, for an encoder of ids.
         vocabulary: the file of pieces, for an encoder of ids that brings none and has no preprocessor.
+        text_rules: by which convention text becomes ids, for an encoder of ids without preprocessor; "" for the usual.
     """
 
-    def __init__(self, folder: Path, preprocessor: Path | None = None, vocabulary: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, preprocessor: Path | None = None, vocabulary: Path | None = None, text_rules: str = ""
+    ) -> None:
+        self.folder, self.text_rules = folder, text_rules
         self._preprocessor, self._vocabulary = preprocessor, vocabulary
         self._hashing = threading.Lock()
+
+    def by_rules(self, text_rules: str) -> Original:
+        """Return it with other text rules; what was opened of it stays open."""
+        other = copy(self)
+        other.text_rules = text_rules
+        return other
 
     @property
     def folders(self) -> list[Path]:

@@ -37,6 +37,7 @@ import numpy as np
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    LowerCase,
     Normalize,
     Pack,
     ReplacePattern,
@@ -50,6 +51,7 @@ from hub2hf.blueprint.text import (
 )
 from hub2hf.errors import ExportError
 from hub2hf.tokenizer import Vocabulary, special_tokens
+from hub2hf.unicode.casing import FINAL_SIGMA, SIGMA, lower_case
 from hub2hf.unicode.codepoints import LAST, CodePoints
 from hub2hf.unicode.folding import case_folded, decomposed
 
@@ -65,7 +67,9 @@ def check_rules(operations: Sequence[TextOperation]) -> None:
     for operation, after in zip(operations, [*operations[1:], None], strict=True):
         known = isinstance(operation, (ReplacePattern, *NO_NEW_CHARACTERS))
         nfd = isinstance(operation, Normalize) and operation.form == "NFD"
-        folds = isinstance(operation, CaseFold) and isinstance(after, Normalize)  # which undoes what folding composes
+        folds = isinstance(operation, CaseFold | LowerCase) and isinstance(
+            after, Normalize
+        )  # which undoes what folding composes
         if not (known or nfd or folds):
             raise ExportError(
                 f"Node '{operation.evidence}': {type(operation).__name__} may make characters that nothing tells.",
@@ -84,6 +88,10 @@ def characters_of_words(characters: Iterable[str], operations: Sequence[TextOper
     for operation in operations:
         if isinstance(operation, CaseFold):
             found = {c for character in found for c in case_folded(character)}
+        elif isinstance(operation, LowerCase):
+            found = {c for character in found for c in lower_case(character)} | (
+                {FINAL_SIGMA} if SIGMA in found else set()
+            )
         elif isinstance(operation, Normalize):
             found = {c for character in found for c in decomposed(character)}
         elif isinstance(operation, ReplacePattern):

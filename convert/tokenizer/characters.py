@@ -1,7 +1,8 @@
 """Operations that change a text character by character, as one map of characters.
 
 Case folding, NFD and the deletion of marks that follow each other are a map from characters to strings: folding looks at
-one character, NFD undoes whatever folding composed, and patterns of one character look at one.
+one character (and so does lower case, but at a final sigma, which a step of its own replaces before), NFD undoes whatever
+folding composed, and patterns of one character look at one.
 
 NFD also sorts the marks that follow one letter. A mark that is deleted changes the places of no others, so the map deletes
 it before they are sorted; the stock NFD sorts those that stay. What is deleted, but is no mark to NFD, parts the marks on
@@ -14,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
+from hub2hf.blueprint.text import CaseFold, LowerCase, Normalize, ReplacePattern, TextOperation
 from hub2hf.errors import REPORT, GraphError
-from hub2hf.unicode.codepoints import CodePoints, union
+from hub2hf.unicode.casing import CASED, FINAL_SIGMA, IGNORED, SIGMA, capitals, lower_case
+from hub2hf.unicode.codepoints import NOTHING, CodePoints, union
 from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
 from hub2hf.unicode.patterns import replacement
 from hub2hf.unicode.re2 import Alternate, Chars, Regex, parse
@@ -45,32 +47,50 @@ def character_steps(operations: Sequence[TextOperation], engine: Engine) -> list
     """
     steps: list[TextStep] = []
     waiting = list(operations)
+    gone = NOTHING
     while waiting:
         if isinstance(waiting[0], ReplacePattern):
             operation = waiting.pop(0)
             assert isinstance(operation, ReplacePattern)
             regex, content = replacement(operation.pattern, operation.rewrite, operation.evidence, engine.dialect)
             steps.append((regex, engine.literal(content)))
+            if not content:
+                gone |= characters_of(parse(operation.pattern, operation.evidence)) or NOTHING
         else:
-            steps += _map_steps(_folding(waiting), _classes(waiting), engine)
+            if isinstance(waiting[0], LowerCase):
+                steps.append(_final_sigma(waiting[0], engine))
+            steps += _map_steps(_folding(waiting), _classes(waiting), engine, gone)
     return steps
 
 
-def _folding(waiting: list[TextOperation]) -> bool:
-    """Take NFD, or case folding and then NFD, off the front; return whether text is folded.
+def _final_sigma(operation: LowerCase, engine: Engine) -> TextStep:
+    cased, ignored = (characters_of(parse(pattern, operation.evidence)) or NOTHING for pattern in (CASED, IGNORED))
+    over = engine.dialect.any_number(engine.dialect.one_of(ignored))
+    letter = engine.dialect.one_of(cased - ignored)
+    return engine.dialect.after(f"{letter}{over}", f"{SIGMA}(?!{over}{letter})"), FINAL_SIGMA
+
+
+# What is done to characters before NFD, and which it changes.
+_Folding = tuple[Callable[[str], str], tuple[str, ...]]
+
+
+def _folding(waiting: list[TextOperation]) -> _Folding:
+    """Take NFD, or case folding or lower case and then NFD, off the front; return what is done before NFD.
 
     Raises:
         GraphError: it is another normalization, or folding without NFD, which composes characters.
     """
     first = waiting.pop(0)
-    folds = isinstance(first, CaseFold)
+    folds = isinstance(first, CaseFold | LowerCase)
     form = waiting.pop(0) if folds and waiting and isinstance(waiting[0], Normalize) else first
     if not isinstance(form, Normalize) or form.form != "NFD":
         told = f"normalizes to {form.form}" if isinstance(form, Normalize) else "folds case without NFD after it"
         raise GraphError(
             f"Node '{first.evidence}' {told}.", "NFD, and case folding with NFD, can be converted: report it."
         )
-    return folds
+    if isinstance(first, LowerCase):
+        return lower_case, capitals()
+    return (case_folded if folds else str), ()  # those that are folded are among those below
 
 
 def _classes(waiting: list[TextOperation]) -> list[_Class]:
@@ -110,7 +130,9 @@ def map_all(function: Callable[[str], str], text: str) -> str:
     return "".join(map(function, text))
 
 
-def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterator[TextStep]:
+def _map_steps(folding: _Folding, classes: Sequence[_Class], engine: Engine, gone: CodePoints) -> Iterator[TextStep]:
+    folded, also = folding
+
     def replaced(text: str) -> str:
         for each in classes:
             text = "".join(each.content if c in each.codes else c for c in text)
@@ -120,12 +142,12 @@ def _map_steps(folds: bool, classes: Sequence[_Class], engine: Engine) -> Iterat
     through = stand_ins(mark_classes().keys() - deleted, deleted)
 
     def image(character: str) -> str:
-        text = map_all(decomposed, case_folded(character) if folds else character)
+        text = map_all(decomposed, folded(character))
         return "".join(through.get(c, replaced(c) or ("" if c in deleted else PARTING)) for c in text)
 
-    changed = {*folded_characters(), *through, *(c for each in classes for c in each.codes)}
+    changed = {*folded_characters(), *also, *through, *(c for each in classes for c in each.codes)}
     mapping = {c: target for c in changed if (target := image(c)) != c}
-    reserved = {c: mapping.pop(c, c) for c in RESERVED}
+    reserved = {c: mapping.pop(c, c) for c in RESERVED if ord(c) not in gone}
     for character, target in reserved.items():
         if character == replaced(character) or image(target) != target:
             raise GraphError(

@@ -45,7 +45,8 @@ class Oniguruma:
         prepended = CodePoints.of(*((code, code) for code in changed)) & (re2_class("Cf") or NOTHING)
         starting = union(re2_class(name) or NOTHING for name in STARTING)
         continuing = one_of(~starting | CONTINUING)
-        yield rf"(?={continuing})(?<=(?m:.))|(?<={one_of(prepended)})(?=(?m:.))", SEPARATOR
+        after = rf"|(?<={one_of(prepended)})(?=(?m:.))" if prepended else ""
+        yield rf"(?={continuing})(?<=(?m:.)){after}", SEPARATOR
         yield charsmap(characters.mapping)
         yield f"\\x{{{ord(SEPARATOR):X}}}", ""
         yield NFD

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    LowerCase,
     Normalize,
     Pack,
     ReplacePattern,
@@ -30,6 +31,7 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
     TextOperation,
     WordPiece,
+    WordPieceOfCharacters,
 )
 from hub2hf.errors import GraphError
 from hub2hf.unicode.automaton import TooComplexError, to_regex, words_matching
@@ -77,7 +79,7 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
         GraphError: an operation, an order of operations or a pattern that is not understood.
     """
     check_order(text.operations)
-    own = [op for op in text.operations if isinstance(op, CaseFold | Normalize | ReplacePattern)]
+    own = [op for op in text.operations if isinstance(op, CaseFold | LowerCase | Normalize | ReplacePattern)]
     cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)], engine.dialect)
     delimiters = [op for op in text.operations if isinstance(op, SplitDelimiters)]
     steps = [
@@ -91,7 +93,7 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
 
 # The operations that are understood, in stages. Of those marked there is one.
 STAGES: tuple[tuple[tuple[type, ...], bool], ...] = (
-    ((CaseFold, Normalize, ReplacePattern), False),
+    ((CaseFold, LowerCase, Normalize, ReplacePattern), False),
     ((SplitScripts, SplitDelimiters), True),
     ((SplitAround,), False),
     ((SplitCharacters,), False),
@@ -175,7 +177,12 @@ def around_step(operation: SplitAround, engine: Engine) -> TextStep:
 
 
 def byte_limit_steps(model: WordPiece, cut: str | None, never_a_piece: str, engine: Engine) -> Iterable[TextStep]:
-    """Words of more than `max_bytes_per_word` bytes become `never_a_piece`, unless they are cut anyway."""
+    """Words of more than `max_bytes_per_word` bytes become `never_a_piece`, unless they are cut anyway.
+
+    A limit in characters is for the model of the library to keep.
+    """
+    if isinstance(model, WordPieceOfCharacters):
+        return ()
     limit = model.max_bytes_per_word
     if not LONGEST_UTF8 <= limit <= MOST_BYTES:
         raise GraphError(

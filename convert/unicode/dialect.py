@@ -20,6 +20,7 @@ class Dialect:
         everything: any character at all.
         start: the empty string at the start of the text.
         end: the empty string at the end of the text.
+        behind: a regex after another one that is not part of the match, for `str.format`.
         loop: what follows `*` and `+` in a loop that never has to give back what it took. It then must not, where the engine
             can be told so; what is compiled is exact either way, as nothing that could come next is in the loop.
     """
@@ -28,6 +29,7 @@ class Dialect:
     everything: str
     start: str
     end: str
+    behind: str
     loop: str
 
     def one_of(self, codes: CodePoints) -> str:
@@ -38,6 +40,10 @@ class Dialect:
         if len(inverse.ranges) < len(codes.ranges):
             return f"[^{self._body(inverse)}]" if inverse else self.everything
         return f"[{self._body(codes)}]"
+
+    def after(self, before: str, regex: str) -> str:
+        """Write `regex` where `before` stands in front of it; no match may stand in front of another one so."""
+        return self.behind.format(before, regex)
 
     def any_number(self, regex: str) -> str:
         """Write `regex` any number of times, never fewer than there are."""
@@ -58,7 +64,7 @@ class Dialect:
         return self.point.format(code)
 
 
-ONIGURUMA = Dialect(point=r"\x{{{:X}}}", everything=r"(?m:.)", start=r"\A", end=r"\z", loop="+")
+ONIGURUMA = Dialect(point=r"\x{{{:X}}}", everything=r"(?m:.)", start=r"\A", end=r"\z", behind=r"{}\K{}", loop="+")
 
 # Under the flag `u`. It has no atomic loop; what `^` and `\s` mean is for the library to say that reads the file.
 JAVASCRIPT = Dialect(
@@ -66,5 +72,6 @@ JAVASCRIPT = Dialect(
     everything=r"[\u{0}-\u{10FFFF}]",
     start=r"(?<![\u{0}-\u{10FFFF}])",
     end=r"(?![\u{0}-\u{10FFFF}])",
+    behind=r"(?<={}){}",
     loop="",
 )

@@ -34,6 +34,7 @@ def convert(
     model: str | Path | None = None,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    text_rules: str = "",
     output: str = "",
     thorough: bool = False,
     force: bool = False,
@@ -47,7 +48,7 @@ def convert(
         out: the folder to make; it must not exist or be empty.
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
-        preprocessor, vocab, output, thorough: as for `inspect`.
+        preprocessor, vocab, text_rules, output, thorough: as for `inspect`.
         force: replace `out` if it is there.
         onnx: write `onnx/model.onnx` too, as `export` does.
         progress: called with (bytes of weights written so far, bytes in all).
@@ -62,7 +63,9 @@ def convert(
 
     target = Path(out)
     named = find_model(model) if model is not None else None
-    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
+    found = Source.of(
+        source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output, thorough=thorough
+    )
     for folder in found.original.folders:
         check_free(target, force, folder)
     found.whole()

@@ -17,6 +17,7 @@ def inspect(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    text_rules: str = "",
     output: str = "",
     thorough: bool = False,
 ) -> Blueprint:
@@ -28,6 +29,8 @@ def inspect(
         preprocessor: the SavedModel that makes ids of text, for a source that takes ids; named as the source is. Of a known
             model its own is taken.
         vocab: the vocabulary file, for a source that takes ids, has no preprocessor and brings no vocabulary.
+        text_rules: what makes ids of text, for a source that takes ids and has no preprocessor: `tftext`, by default, or
+            `fulltokenizer`, BERT's, which pages of tfhub.dev name.
         output: the output that is the embedding, as NAME or SIGNATURE:NAME, where several could be; without, it is the one
             that the conventions of TensorFlow Hub name.
         thorough: hold the text side against a hundred times as many generated words and texts.
@@ -41,7 +44,9 @@ def inspect(
     from hub2hf.folder.tokenizer_proof import prove_tokenizer
     from hub2hf.opened import Source
 
-    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output, thorough=thorough)
+    found = Source.of(
+        source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output, thorough=thorough
+    )
     prove_tokenizer(found.blueprint)
     return found.blueprint
 
@@ -52,13 +57,14 @@ def diagnose(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    text_rules: str = "",
     output: str = "",
 ) -> Diagnosis:
     """Return all that can be read of a source that is refused, and everything of it that is not understood.
 
     Args:
         error: with which `inspect` refused it.
-        source, preprocessor, vocab, output: as for `inspect`.
+        source, preprocessor, vocab, text_rules, output: as for `inspect`.
 
     Raises:
         SourceError: there is no such source, or it cannot be fetched.
@@ -66,7 +72,7 @@ def diagnose(
     from hub2hf.blueprint.diagnosis import diagnose as ask
     from hub2hf.opened import Source
 
-    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
+    found = Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)
     return ask(error, found.original, found.output)
 
 

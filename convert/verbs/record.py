@@ -19,6 +19,7 @@ def record(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    text_rules: str = "",
     output: str = "",
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
@@ -29,7 +30,7 @@ def record(
     Args:
         source: as for `inspect`.
         file: the recording to write, a safetensors file.
-        preprocessor, vocab, output: as for `inspect`.
+        preprocessor, vocab, text_rules, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         progress: called with (sentences recorded so far, sentences in all or None).
@@ -48,7 +49,9 @@ def record(
     check_writable(Path(file))
     parts = []
     total, done = count_sentences(languages, sentences), 0
-    with reference(Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)) as graph:
+    with reference(
+        Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)
+    ) as graph:
         for chunk in chunked(chosen_sentences(languages, sentences)):
             parts.append(graph.record(chunk))
             done += len(chunk)

@@ -22,6 +22,7 @@ def verify(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    text_rules: str = "",
     output: str = "",
     golden: str | Path | None = None,
     languages: Collection[str] = (),
@@ -41,6 +42,7 @@ def verify(
         source: as for `inspect`; TensorFlow runs it now. None with `golden`.
         candidate: a Hugging Face folder, ours or anyone's, or OWNER/NAME in the local Hub cache.
         preprocessor, vocab: as for `inspect`; not with `golden`.
+        text_rules: as for `inspect`; without, a folder that hub2hf made says which it was made by.
         output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
@@ -76,8 +78,10 @@ def verify(
     if golden is not None:
         if sentences is not None or sample is not None:
             raise SourceError("A recording has its own sentences.", "Leave out golden, or sentences and sample.")
-        if preprocessor is not None or vocab is not None:
-            raise SourceError("A recording has its own ids.", "Leave out the preprocessor and the vocabulary.")
+        if preprocessor is not None or vocab is not None or text_rules:
+            raise SourceError(
+                "A recording has its own ids.", "Leave out the preprocessor, the vocabulary and the text rules."
+            )
         if output:
             raise SourceError("A recording is of one output.", "Leave out either golden or output.")
         recording = Recording.load(Path(golden))
@@ -92,8 +96,8 @@ def verify(
         given = drawn or given
         total = count_sentences(languages, given)
         require_tensorflow()
-        found = Source.of(source, preprocessor=preprocessor, vocab=vocab, output=output)
-        with reference(found.read_for(loaded.made_from)) as graph:
+        found = Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)
+        with reference(found.read_for(loaded.made_from, loaded.text_rules)) as graph:
             witness = Witness.live(graph, chosen_sentences(languages, given))
             report = hold(witness, loaded, allowed, named=found.name, progress=_adding_up(progress, total))
         if drawn is not None:

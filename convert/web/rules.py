@@ -42,7 +42,13 @@ def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     """
     try:
         operations = tuple(_operation(entry) for entry in blueprint["text"])
-        return TextBlueprint(operations, vocabulary, blueprint["vocabulary"]["evidence"], blueprint["text_origin"])
+        return TextBlueprint(
+            operations,
+            vocabulary,
+            blueprint["vocabulary"]["evidence"],
+            blueprint["text_origin"],
+            blueprint.get("text_rules", ""),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ExportError(
             f"The text operations in {MANIFEST} cannot be read: {error!r}.",

@@ -18,8 +18,10 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from hub2hf.blueprint import convention
+from hub2hf.blueprint.full_tokenizer import FULL_TOKENIZER
 from hub2hf.blueprint.text import (
     CaseFold,
+    LowerCase,
     Normalize,
     Pack,
     ReplacePattern,
@@ -31,6 +33,8 @@ from hub2hf.blueprint.text import (
     WordPiece,
 )
 from hub2hf.opened import Source
+from hub2hf.tokenizer import read_vocabulary
+from hub2hf.witness.full_tokenizer import full_tokenizer
 
 Ids = npt.NDArray[np.int32]
 Oracle = Callable[[list[str]], Ids]
@@ -139,6 +143,30 @@ class BertSide:
         return np.asarray(self.run(tf.constant([text.encode() for text in texts])).numpy())
 
 
+def full_operations(lower_case: bool) -> TextBlueprint:
+    """BERT's FullTokenizer."""
+    operations = (*FULL_TOKENIZER.operations(lower_case, "rules"), Pack(101, 102, 0, 128, "pack"))
+    return TextBlueprint(operations, Path("vocab.txt"), "vocabulary")
+
+
+class WrittenOut:
+    """BERT's FullTokenizer in plain Python."""
+
+    def __init__(self, text: TextBlueprint) -> None:
+        """Load the vocabulary."""
+        lower_case = any(isinstance(operation, LowerCase) for operation in text.operations)
+        self.pieces, self.pack = full_tokenizer(read_vocabulary(text.vocabulary).ids, lower_case), text.pack
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Ids, int32 [texts, max_length]."""
+        pack = self.pack
+        ids = np.full((len(texts), pack.max_length), pack.pad_id, np.int32)
+        for row, text in zip(ids, texts, strict=True):
+            found = [pack.start_id, *self.pieces(text)[: pack.max_length - 2], pack.end_id]
+            row[: len(found)] = found
+        return ids
+
+
 def _rules(
     text: TextBlueprint, side: Callable[[TextBlueprint], Oracle]
 ) -> Callable[[Path], tuple[TextBlueprint, Oracle]]:
@@ -153,6 +181,8 @@ RULES: dict[str, Callable[[Path], tuple[TextBlueprint, Oracle]]] = {
     "lealla": _rules(standard_operations(), TensorFlowSide),
     "bert-cased": _rules(bert_operations(lower_case=False), BertSide),
     "bert-uncased": _rules(bert_operations(lower_case=True), BertSide),
+    "full-cased": _rules(full_operations(lower_case=False), WrittenOut),
+    "full-uncased": _rules(full_operations(lower_case=True), WrittenOut),
 }
 
 
