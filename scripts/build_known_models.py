@@ -1,7 +1,8 @@
-"""Write the TOML of every encoder of a list of handles, from what tfhub.dev's documentation says of it; or check them.
+"""Write the TOML of every encoder of a list of handles, and the census of all text modules; or check them.
 
-Facts are taken from the documentation (address, licence, languages, sizes), and no text. The documentation is
-github.com/tensorflow/tfhub.dev, brought to this machine beforehand:
+Facts are taken from tfhub.dev's documentation (address, licence, languages, sizes), and no text. A module whose card needs
+facts of its own has a TOML; that all others exist, and what becomes of them, is a line of configs/census.tsv each. The
+documentation is github.com/tensorflow/tfhub.dev, brought to this machine beforehand:
 
     python scripts/build_known_models.py CHECKOUT [--check]
 """
@@ -25,6 +26,30 @@ MADE = (
 CODES = {"zh-cn": "zh", "zh-tw": "zh"}  # as the documentation has them → as sentences.tsv has them
 FIELD = re.compile(r"^<!-- (?P<name>[a-z-]+): (?P<value>.+?) -->$", re.MULTILINE)
 SIZES = {"layers": r"_L-(\d+)", "hidden_size": r"_H-(\d+)", "heads": r"_A-(\d+)"}
+CENSUS = ROOT / "configs" / "census.tsv"
+HEADER = (
+    "# The text embedding modules that tfhub.dev documents; made by scripts/build_known_models.py, not by hand.\n"
+    "# handle, family (of families.toml), layers, hidden size, heads (0: not said), preprocessor that its page names\n"
+)
+EMBEDDING = "text-embedding"  # the task of what the census holds, or its type in the pages of 2018
+PREPROCESSOR = re.compile(r"tfhub\.dev/([\w./-]+preprocess[\w-]*/\d+)")
+# By what of a handle its family is told, the first that is found.
+FAMILY_OF = (
+    (r"talkheads", "talking-heads"),
+    (r"tn_bert", "tn-bert"),
+    (r"mobilebert", "mobilebert"),
+    (r"albert", "albert"),
+    (r"electra", "electra"),
+    (r"distil(ko)?bert", "distilbert"),
+    (r"roberta", "roberta"),
+    (r"sentence-t5|gtr", "t5"),
+    (r"ulmfit", "ulmfit"),
+    (r"encoder-cmlm|bert|BERT|LaBSE|LEALLA|MuRIL", "bert"),
+    (r"universal-sentence-encoder", "sentence-encoder"),
+    (r"nnlm", "nnlm"),
+    (r"elmo", "elmo"),
+    (r"swivel|Wiki-words|word2vec", "words"),
+)
 UNCASED = "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"
 
 
@@ -115,20 +140,40 @@ def toml_of(family: Family, handle: str, told: str) -> str:
     return MADE + "".join(lines)
 
 
+def census(checkout: Path) -> str:
+    """Return the census of a checkout of the documentation; a module of no known family ends the program."""
+    rows = []
+    for path in sorted((checkout / DOCUMENTS).glob("*/models/**/*.md")):
+        told = path.read_text(encoding="utf-8")
+        stated = dict(FIELD.findall(told))
+        kind, _, handle = told.partition("\n")[0].removeprefix("# ").partition(" ")
+        if kind != "Module" or EMBEDDING not in (stated.get("task"), stated.get("module-type")):
+            continue
+        family = next((name for pattern, name in FAMILY_OF if re.search(pattern, handle)), None)
+        if family is None:
+            sys.exit(f"No family of FAMILY_OF is that of {handle}.")
+        sizes = [found[1] if (found := re.search(pattern, handle)) else "0" for pattern in SIZES.values()]
+        named = set(PREPROCESSOR.findall(told))
+        rows.append("\t".join((handle.strip(), family, *sizes, named.pop() if len(named) == 1 else "")))
+    return HEADER + "".join(f"{row}\n" for row in sorted(rows))
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is another")
     o = parser.parse_args()
-    other = []
+    wanted = {CENSUS: census(o.checkout)}
     for family in FAMILIES:
         for handle in family.handles:
-            path, text = MODELS / f"{name_of(handle)}.toml", toml_of(family, handle, document(o.checkout, handle))
-            if o.check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
-                other.append(path.name)
-            elif not o.check:
-                path.write_text(text, encoding="utf-8", newline="\n")
+            wanted[MODELS / f"{name_of(handle)}.toml"] = toml_of(family, handle, document(o.checkout, handle))
+    other = []
+    for path, text in wanted.items():
+        if not o.check:
+            path.write_text(text, encoding="utf-8", newline="\n")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            other.append(path.name)
     if other:
         sys.exit(f"Not as documented: {', '.join(other)}. Run it without --check.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from huggingface_hub import ModelCard
 from references import ROOT, Pair
 
 import hub2hf
+from hub2hf.architectures import ARCHITECTURES
+from hub2hf.census import census
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.known_models import find_model, known_models, recognised
 from hub2hf.known_models import named as known_as
+from hub2hf.sources import model_of
 
 
 def test_each_is_recognised_by_sizes_and_vocabulary_only() -> None:
@@ -53,6 +57,30 @@ def test_those_of_the_documentation_are_fetched_by_any_of_their_names() -> None:
             assert model.address == f"https://tfhub.dev/{handle}"
             assert known_as(handle.rpartition("/")[0].rpartition("/")[2])
     assert find_model("distilbert_multi_cased_L-6_H-768_A-12").must_be == {"layers": 6, "hidden_size": 768, "heads": 12}
+
+
+def test_every_documented_module_has_a_family_and_a_fate(run_hub2hf: Callable[..., tuple[int, str, str]]) -> None:
+    modules = list(census())
+    assert len(modules) == len({module.handle for module in modules}) == 363
+    assert all(bool(module.becomes) != bool(module.missing) for module in modules)
+    classes = {module.becomes for module in modules if module.becomes}
+    assert classes == {"BertModel", "AlbertModel", "ElectraModel", "DistilBertModel", "T5EncoderModel"}
+    assert classes == {found.model_class for found in ARCHITECTURES.values()}
+    status, shown, _ = run_hub2hf("list", "--all")
+    assert status == 0
+    assert all(module.handle in shown for module in modules)
+    told = json.loads(run_hub2hf("list", "--all", "--json")[1])
+    (talking,) = {m["fate"] for m in told if "talkheads" in m["handle"]}
+    assert talking.startswith("refused: its attention mixes the heads")
+
+
+def test_a_module_of_the_census_is_known_by_its_address() -> None:
+    model = model_of("https://tfhub.dev/tensorflow/bert_en_uncased_L-12_H-768_A-12/4")
+    assert model is not None
+    assert model.preprocessor == "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"
+    assert model.must_be == {"layers": 12, "hidden_size": 768, "heads": 12}
+    assert model_of("https://tfhub.dev/google/LaBSE/2") == find_model("labse")
+    assert model_of("https://tfhub.dev/nobody/nothing/1") is None
 
 
 def test_a_source_that_is_another_model_is_refused(tmp_path: Path) -> None:

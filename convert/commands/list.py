@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.markup import escape
 
 from hub2hf.commands import options
 from hub2hf.commands.bars import screen, table
 
 if TYPE_CHECKING:
+    from hub2hf.census import Documented
     from hub2hf.sources.listing import Listed
 
 
-def run(quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
+def run(
+    every: Annotated[
+        bool, typer.Option("--all", help="Instead: every text module that tfhub.dev documents, and what becomes of it.")
+    ] = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
     """List the models known by name, and which of them, and of other archives, are on this machine."""
+    if every:
+        _every(quiet, as_json)
+        return
     from hub2hf.sources.listing import listed
 
     found = list(listed())
@@ -25,6 +37,32 @@ def run(quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
         line="\n".join(source.name for source in found),
         people=lambda: _print(found),
     )
+
+
+def _every(quiet: bool, as_json: bool) -> None:
+    from hub2hf.census import census
+
+    documented = list(census())
+    options.answer(
+        as_json,
+        quiet,
+        content=lambda: [{**vars(module), "fate": module.fate} for module in documented],
+        line="\n".join(module.handle for module in documented),
+        people=lambda: _print_every(documented),
+    )
+
+
+def _print_every(documented: list[Documented]) -> None:
+    """Print a line a module, and one for each family, which says what becomes of it."""
+    families = Counter((module.family, module.fate) for module in documented)
+    modules = table("module of tfhub.dev", "family")
+    for module in documented:
+        modules.add_row(escape(module.handle), escape(module.family))
+    screen().print(modules)
+    fates = table("family", "modules", "what will happen")
+    for (family, fate), count in sorted(families.items(), key=lambda entry: (entry[0][1], -entry[1])):
+        fates.add_row(escape(family), str(count), escape(fate))
+    screen().print(fates)
 
 
 def _print(sources: list[Listed]) -> None:

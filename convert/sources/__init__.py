@@ -6,6 +6,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from hub2hf.census import documented
 from hub2hf.errors import SourceError
 from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models, named, similar
 from hub2hf.notices import Progress
@@ -89,6 +90,8 @@ def addresses_of(source: str | Path) -> list[Address]:
 def model_of(source: str | Path) -> KnownModel | None:
     """Return the known model that `source` names, by its name or by one of its addresses; None when it names none.
 
+    A module that only the census has is one, too: its sizes and its preprocessor are known.
+
     What is fetched under that name must then be that model. What is on this machine already may be anything.
     """
     if Path(source).exists() and Path(source).suffix != SUFFIX:
@@ -97,7 +100,9 @@ def model_of(source: str | Path) -> KnownModel | None:
         return find_model(source)
     place = parse_address(str(source))
     found = (m for m in known_models().values() if place in map(parse_address, filter(None, (m.address, m.kaggle))))
-    return next(found, None) if place is not None else None
+    if place is None:
+        return None
+    return next(found, None) or documented(str(place))
 
 
 def address_of(source: str | Path) -> str:
