@@ -14,13 +14,14 @@ from hub2hf.errors import GraphError, Hub2HFError, SourceError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel, SignatureTensor
-from hub2hf.savedmodel.node import CALL_OPS, Node, TensorRef
+from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.objects import CALL, ConcreteFunction, Leaf
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 # The names of https://www.tensorflow.org/hub/common_saved_model_apis/text, best first.
 EMBEDDINGS = ("default", "pooled_output")
 SIGNATURES = ("default", "serving_default")
+CALLED, CALL_OP = "called", "StatefulPartitionedCall"  # the node that calls the root object's function
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Chosen:
 
 
 def text_entry(model: SavedModel, output: str = "") -> Chosen | None:
-    """Return the signature from one string tensor to an embedding, if there is one.
+    """Return the way from one string tensor to an embedding, if there is one: a signature, or else the root object's call.
 
     Args:
         model: the SavedModel.
@@ -107,8 +108,11 @@ def text_entry(model: SavedModel, output: str = "") -> Chosen | None:
         GraphError: several outputs, or several signatures, could be meant, and no convention tells.
     """
     fitting = [entry for entry in _signatures(model) if takes_text(entry) and embeddings(entry)]
+    called = sorted((entry for entry in _calls(model) if _takes_texts(entry) and embeddings(entry)), key=_columns)
     if output:
-        return _told(fitting, output)
+        return _told(fitting + called[:1], output)
+    if not fitting:
+        return _call_of(called)
     called = [entry for entry in fitting if entry.name in SIGNATURES]
     if not called and len(fitting) > 1:
         raise ambiguous(fitting, "Several signatures take text and give an embedding, and none is called default")
@@ -159,6 +163,16 @@ def ids_entry(model: SavedModel, output: str = "") -> Chosen:
     )
 
 
+def _call_of(called: Sequence[Entry]) -> Chosen | None:
+    """Return the output of the first of the forms of a call; None when there is no form."""
+    if not called:
+        return None
+    name = embedding_output(called[0])
+    if name is None:
+        raise ambiguous(called[:1], f"Several outputs of '{CALL}' could be the embedding")
+    return Chosen(called[0], name)
+
+
 def within(graph: Graph, refs: Mapping[str, TensorRef], variables: Collection[str]) -> dict[str, TensorRef]:
     """Return those of the tensors `refs` of a flat graph that depend on no other variables than `variables`, by name."""
     found = {name: resolved(graph, ref) for name, ref in refs.items()}
@@ -180,6 +194,18 @@ def gives(model: SavedModel, output: str) -> bool:
 def takes_text(entry: Entry) -> bool:
     """Tell whether the only input is a string tensor."""
     return [str(tensor.dtype) for tensor in entry.inputs.values()] == ["string"]
+
+
+def _takes_texts(entry: Entry) -> bool:
+    """Tell whether the only input is texts, any number of them: a call has a form for each shape it was traced with."""
+    shapes = [tensor.shape for tensor in entry.inputs.values()]
+    return takes_text(entry) and shapes[0] in (None, (None,), (None, 1))
+
+
+def _columns(entry: Entry) -> int:
+    """Return how many dimensions its only input has: 1 for texts as TensorFlow Hub gives them, 2 for a column."""
+    (tensor,) = entry.inputs.values()
+    return 3 if tensor.shape is None else len(tensor.shape)
 
 
 def takes_ids(entry: Entry) -> bool:
@@ -287,26 +313,46 @@ def entries(model: SavedModel) -> Iterator[Entry]:
         GraphError: a function of the root object is missing.
     """
     yield from _signatures(model)
+    yield from _calls(model)
+
+
+def _calls(model: SavedModel) -> Iterator[Entry]:
+    """Yield the forms of the root object's call that are not for training.
+
+    Raises:
+        GraphError: two forms take the same tensors and differ in another argument: what a call computes is not told.
+    """
+    seen: dict[tuple[object, ...], ConcreteFunction] = {}
     for form in model.objects.functions(CALL):
-        entry = _called(model, form)
-        if entry is not None:
-            yield entry
+        entry = None if form.training else _called(model, form)
+        if entry is None:
+            continue
+        first = seen.setdefault(tuple((leaf.path, str(leaf.dtype), leaf.shape) for leaf in form.inputs), form)
+        if first.settings != form.settings:
+            told = " and ".join(
+                ", ".join(f"{name}={value!r}" for name, value in some.settings.items()) or "none of them"
+                for some in (first, form)
+            )
+            raise GraphError(
+                f"The root object's '{CALL}' was traced with other arguments than tensors: {told}.",
+                "Save the model with a signature for the one that is meant.",
+            )
+        yield entry
 
 
 def _called(model: SavedModel, form: ConcreteFunction) -> Entry | None:
     """Return the entry of a function of the root object, by adding a call of it to the main graph.
 
-    None when it is a form for training, or captures something that the main graph does not hold.
+    None when it captures something that the main graph does not hold.
     """
     captured = [model.captured(at) for at in form.captures]
-    if form.training or None in captured or form.name not in model.graph.function_names:
+    if None in captured or form.name not in model.graph.function_names:
         return None
-    call = next(name for i in range(len(model.graph.nodes) + 1) if (name := CALL + "_" * i) not in model.graph.nodes)
+    call = next(name for i in range(len(model.graph.nodes) + 1) if (name := CALLED + "_" * i) not in model.graph.nodes)
     inputs = {name: (leaf, f"{call}/{name}") for name, leaf in _named(form.inputs).items()}
     nodes = {node: Node.made(node, "Placeholder") for _, node in inputs.values()}
     refs = (*(TensorRef(node) for _, node in inputs.values()), *(TensorRef(str(node)) for node in captured))
-    op = sorted(CALL_OPS)[0]
-    nodes[call] = Node.made(call, op, refs, attributes={"f": form.name})
+    nodes[call] = Node.made(call, CALL_OP, refs, attributes={"f": form.name})
     outputs = _named(form.outputs)
     return Entry(
         CALL,

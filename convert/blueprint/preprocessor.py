@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.analysis.inline import inlined
-from hub2hf.blueprint.entry import SIGNATURES, Entry
+from hub2hf.blueprint.entry import Entry, described, entries, takes_text
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
@@ -124,20 +124,20 @@ def check_pieces(reader: PieceReader, whose: str, encoder: SavedModel, rows: int
 
 
 def preprocessor_entry(model: SavedModel) -> Entry:
-    """Return the signature from one string tensor to integers of a batch of texts.
+    """Return the way from one string tensor to integers of a batch of texts: a signature, or the root object's call.
 
     Raises:
         SourceError: there is none.
+        GraphError: see `entries`.
     """
-    for name in sorted(model.signatures, key=lambda name: (name not in SIGNATURES, name)):
-        signature = model.signatures[name]
-        kinds = [str(tensor.dtype) for tensor in signature.inputs.values()]
-        given = {str(tensor.dtype) for tensor in signature.outputs.values()}
-        if kinds == ["string"] and given and given <= {"int32", "int64"}:
-            return Entry(name, model.graph, signature.inputs, signature.outputs, {})
-    names = ", ".join(model.signatures) or "none"
+    every = list(entries(model))
+    for entry in every:
+        given = {str(tensor.dtype) for tensor in entry.outputs.values()}
+        if takes_text(entry) and given and given <= {"int32", "int64"}:
+            return entry
     raise SourceError(
-        f"{model.folder} is not a preprocessor: no signature takes one string tensor and gives integers ({names}).",
+        f"{model.folder} is not a preprocessor: no entry point takes one string tensor and gives integers "
+        f"({'; '.join(map(described, every)) or 'it has none'}).",
         OTHER,
     )
 

@@ -83,7 +83,7 @@ class _Reading:
         self.source, target = source.ref, chosen.tensor
         given = frozenset([source.ref.node])
         outputs = [target.ref, *chosen.rivals().values()]
-        graph = raised(model.graph)
+        graph = raised(chosen.entry.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
         graph = with_plain_tables(with_tables(graph))

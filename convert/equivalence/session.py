@@ -10,8 +10,10 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the text ops)
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
+from hub2hf.blueprint.entry import Entry
 from hub2hf.equivalence.exposed import expose
 from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.node import Node
 
 Tensors = dict[str, np.ndarray]
 
@@ -21,12 +23,17 @@ class GraphSession:
 
     Args:
         model: the SavedModel.
+        entry: where it is entered. A call of the root object is in no graph, and is added to this one.
         inner: tensors that will be asked for, `node:0`; those inside functions are made outputs first (`exposed`).
     """
 
-    def __init__(self, model: SavedModel, inner: Iterable[str] = ()) -> None:
+    def __init__(self, model: SavedModel, entry: Entry, inner: Iterable[str] = ()) -> None:
         loader, tags = SavedModelLoader(str(model.folder)), list(model.tags)
-        self._tensors: dict[str, str] = expose(loader.get_meta_graph_def_from_tags(tags).graph_def, inner)
+        graph_def = loader.get_meta_graph_def_from_tags(tags).graph_def
+        for node in entry.graph.nodes.values():
+            if node.name not in model.graph.nodes:
+                _add(graph_def, node, entry)
+        self._tensors: dict[str, str] = expose(graph_def, inner)
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         self._cut: dict[str, Any] = {}
         with self._session.graph.as_default():
@@ -65,3 +72,17 @@ class GraphSession:
     def close(self) -> None:
         """Give its memory back."""
         self._session.close()
+
+
+def _add(graph: Any, node: Node, entry: Entry) -> None:
+    """Add a node of `entry` to a GraphDef: an input, or the call of a function of its library."""
+    added = graph.node.add(name=node.name, op=node.op, input=map(str, node.inputs))
+    given = {tensor.ref.node: tensor.dtype for tensor in entry.inputs.values()}
+    if node.name in given:
+        added.attr["dtype"].type = tf.as_dtype(given[node.name]).as_datatype_enum
+        return
+    name = node.attr("f")
+    (signature,) = [one.signature for one in graph.library.function if one.signature.name == name]
+    added.attr["f"].func.name = name
+    added.attr["Tin"].list.type.extend(argument.type for argument in signature.input_arg)
+    added.attr["Tout"].list.type.extend(argument.type for argument in signature.output_arg)

@@ -1,7 +1,7 @@
 """The witness: TensorFlow running a SavedModel, whatever its form. Needs the extra `tensorflow`.
 
 A model of text, and each part of a model of ids, runs in a session of the MetaGraph that it was read from. Only where it is
-entered by calling its root object, which is in no graph, TensorFlow loads that object and calls it.
+entered by calling its root object, which is in no graph, TensorFlow loads that object and calls it for the embedding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hub2hf.architectures.base import layer_of
 from hub2hf.architectures.head import EMBEDDING
 from hub2hf.blueprint import Blueprint
 from hub2hf.blueprint.convention import witness_of
-from hub2hf.blueprint.entry import ids_entry
+from hub2hf.blueprint.entry import ids_entry, text_entry
 from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
 from hub2hf.blueprint.text import LowerCase, TextBlueprint
 from hub2hf.equivalence.called import called_object
@@ -124,28 +124,39 @@ class _TextSide:
     """A model of text: one graph makes ids, stages and embedding."""
 
     def __init__(self, model: SavedModel, blueprint: Blueprint, preprocessor: SavedModel | None) -> None:
-        signature = model.signatures[blueprint.signature]
-        self._input = signature.inputs[blueprint.input_name]
+        chosen = text_entry(model, f"{blueprint.signature}:{blueprint.output_name}")
+        assert chosen is not None  # it was read from there
+        self._input = chosen.entry.inputs[blueprint.input_name]
         self._source = str(self._input.ref)
         self._size = blueprint.encoder.hidden_size.value
-        self._graph = GraphSession(model, [blueprint.ids, *blueprint.stages.values()])
+        self._graph = GraphSession(model, chosen.entry, [blueprint.ids, *blueprint.stages.values()])
         if not self._graph.has(blueprint.ids):
             raise GraphError(f"The ids, '{blueprint.ids}', are no tensor that TensorFlow can fetch.", REPORT)
         self._stages = {name: tensor for name, tensor in blueprint.stages.items() if self._graph.has(tensor)}
-        output = str(signature.outputs[blueprint.output_name].ref)
-        self._tensors = {IDS: blueprint.ids, EMBEDDING: output}
+        self._tensors = {IDS: blueprint.ids, EMBEDDING: str(chosen.tensor.ref)}
+        self._names = (blueprint.input_name, blueprint.output_name)
+        self._called = called_object(model, chosen.entry) if chosen.entry.name == CALL else None
         self.stages = tuple(self._stages)
 
     def run(self, names: Collection[str], texts: Sequence[str], *, first: bool) -> Tensors:
         """Return what `names` says of a batch; of stages the first tokens, which are what there is of the last one."""
-        wanted = {name: self._tensors[name] for name in names if name in self._tensors}
+        itself = self._embedding(texts) if EMBEDDING in names else {}
+        wanted = {name: self._tensors[name] for name in names if name in self._tensors and name not in itself}
         cut = self._graph.first_tokens([self._stages[n] for n in names if n in self._stages], self._source, self._size)
         wanted |= {name: cut[self._stages[name]] for name in names if name in self._stages}
-        found = self._graph.run(wanted, {self._source: self._input.of_texts(texts)})
+        found = itself | self._graph.run(wanted, {self._source: self._input.of_texts(texts)})
         return {name: value.reshape(len(texts), -1) for name, value in found.items()}
+
+    def _embedding(self, texts: Sequence[str]) -> Tensors:
+        """Return what TensorFlow itself makes of a call of the root object; nothing where a signature is entered."""
+        if self._called is None:
+            return {}
+        source, output = self._names
+        return {EMBEDDING: self._called([output], {source: self._input.of_texts(texts)})[output]}
 
     def close(self) -> None:
         self._graph.close()
+        self._called = None
 
 
 class _IdsSide:
@@ -163,7 +174,7 @@ class _IdsSide:
         if entry.name == CALL:
             self._encode = called_object(model, entry)
         else:
-            graph = GraphSession(model)
+            graph = GraphSession(model, entry)
             self._sessions.append(graph)
             refs = {name: str(tensor.ref) for name, tensor in (*entry.inputs.items(), *entry.outputs.items())}
             self._encode = lambda names, given: graph.run(
@@ -193,7 +204,8 @@ def _packing(blueprint: Blueprint, preprocessor: SavedModel | None) -> tuple[Pac
     """Return what makes ids of texts, and the sessions that it holds open."""
     if preprocessor is None:
         return _tokenizer(blueprint), []
-    entry, graph = preprocessor_entry(preprocessor), GraphSession(preprocessor)
+    entry = preprocessor_entry(preprocessor)
+    graph = GraphSession(preprocessor, entry)
     ((_, source),) = entry.inputs.items()
     refs = {name: str(tensor.ref) for name, tensor in entry.outputs.items()}
 

@@ -149,8 +149,10 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
         "6 function oneof kind SavedFunction",
         "7 variable oneof kind SavedVariable",
         "9 constant oneof kind SavedConstant",
+        "10 resource oneof kind SavedResource",
     ),
-    "SavedFunction": ("1 concrete_functions repeated string",),
+    "SavedFunction": ("1 concrete_functions repeated string", "2 function_spec FunctionSpec"),
+    "FunctionSpec": ("1 fullargspec StructuredValue", "2 is_method bool"),
     "SavedConcreteFunction": (
         "2 bound_inputs repeated int32",
         "3 canonicalized_input_signature StructuredValue",
@@ -158,21 +160,28 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     # tensorflow/core/protobuf/struct.proto
     "StructuredValue": (
+        "11 float64_value oneof kind double",
+        "12 int64_value oneof kind sint64",
+        "13 string_value oneof kind string",
         "14 bool_value oneof kind bool",
         "33 tensor_spec_value oneof kind TensorSpecProto",
         "34 type_spec_value oneof kind TypeSpecProto",
         "51 list_value oneof kind StructuredList",
         "52 tuple_value oneof kind StructuredTuple",
         "53 dict_value oneof kind StructuredDict",
+        "54 named_tuple_value oneof kind StructuredNamedTuple",
     ),
     "StructuredList": ("1 values repeated StructuredValue",),
     "StructuredTuple": ("1 values repeated StructuredValue",),
     "StructuredDict": ("1 fields map StructuredValue",),
+    "StructuredNamedTuple": ("1 name string", "2 values repeated StructuredPair"),
+    "StructuredPair": ("1 key string", "2 value StructuredValue"),
     "TensorSpecProto": ("1 name string", "2 shape TensorShapeProto", "3 dtype int32"),
     "TypeSpecProto": ("3 type_spec_class_name string",),
     "SavedAsset": ("1 asset_file_def_index int32",),
     "SavedVariable": ("1 dtype int32", "2 shape TensorShapeProto", "3 trainable bool", "6 name string"),
     "SavedConstant": ("1 operation string",),
+    "SavedResource": ("1 device string",),
 }
 
 

@@ -22,7 +22,7 @@ from hub2hf.savedmodel.dtypes import DType, graph_dtype
 from hub2hf.savedmodel.files import is_file
 from hub2hf.savedmodel.graph import Graph, ReadGraph, parse_tensor_name
 from hub2hf.savedmodel.graph_only import GraphOnly
-from hub2hf.savedmodel.node import TensorRef
+from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.objects import ObjectGraph
 from hub2hf.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
 
@@ -199,16 +199,33 @@ class SavedModel:
         return self.checkpoint.of_object([name])
 
     def captured(self, at: int) -> str | None:
-        """Return the node of the main graph that holds the variable or constant number `at` of the object graph.
+        """Return the node of the main graph that holds variable, constant or resource number `at` of the object graph.
 
-        None when it is neither, or the main graph does not restore it.
+        A resource, as a lookup table is one, is the node that is all that the function is which makes it. None when it is
+        something else, or the main graph does not hold it.
         """
+        if self.objects.kind(at) == "resource":
+            return self._resource(self.objects.creator(at))
         if self.objects.kind(at) == "constant":
             return self.objects.constant(at)
         if self.objects.kind(at) != "variable":
             return None
         variable = self.checkpoint.of_object(self._object_paths[at]) if at in self._object_paths else None
         return self._restored.get(variable.key) if variable is not None else None
+
+    def _resource(self, creator: str | None) -> str | None:
+        """Return the first node of the main graph that makes what the function `creator` makes.
+
+        Nodes of one `shared_name` make one and the same resource; without a name, each makes its own.
+        """
+        if creator is None or creator not in self.graph.function_names:
+            return None
+        function = self.graph.function(creator)
+        made = function.producer(function.returns[0]) if len(function.returns) == 1 else None
+        while made is not None and made.op == "Identity":
+            made = function.producer(made.input(0))
+        found = [node for node in self.graph.nodes.values() if made is not None and _alike(node, made)]
+        return found[0].name if found and (len(found) == 1 or found[0].attr("shared_name", "")) else None
 
     @cached_property
     def _object_paths(self) -> Mapping[int, tuple[str, ...]]:
@@ -259,6 +276,16 @@ class SavedModel:
     @cached_property
     def _bindings(self) -> Mapping[str, Binding]:
         return restored_variables(self.graph, self._restore_op)
+
+
+def _alike(node: Node, other: Node) -> bool:
+    """Tell whether two nodes are of one op and have the same attributes, besides those that TensorFlow notes for itself."""
+    if node.op != other.op:
+        return False
+    mine, others = (
+        {name: one.attr(name) for name in one.attr_names if not name.startswith("_")} for one in (node, other)
+    )
+    return mine == others
 
 
 def read_meta_graph(folder: Path) -> Any:

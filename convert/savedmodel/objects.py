@@ -6,7 +6,7 @@ variables, and functions with the variables that each captures. A SavedModel of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from hub2hf.savedmodel.attributes import UNREADABLE, Shape, decode_shape
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
 
 CALL: Final = "__call__"
+TRAINING: Final = "training"  # as TensorFlow Hub and Keras call the argument
+
+Value = bool | int | float | str
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class ConcreteFunction:
         name: of the function in the graph's library. It takes `inputs`, then what it captures.
         inputs, outputs: the tensors it takes and gives, in the order of the function.
         captures: the nodes of the object graph whose resources it takes after its inputs.
+        settings: argument → value, of the arguments that are no tensors and not None; without the one that tells training.
         training: whether it was traced for training.
     """
 
@@ -49,6 +53,7 @@ class ConcreteFunction:
     inputs: tuple[Leaf, ...]
     outputs: tuple[Leaf, ...]
     captures: tuple[int, ...]
+    settings: Mapping[str, Value]
     training: bool
 
 
@@ -80,8 +85,17 @@ class ObjectGraph:
         return int(self._nodes[at].asset.asset_file_def_index)
 
     def kind(self, at: int) -> str:
-        """Return what node `at` is: ``"asset"``, ``"variable"``, ``"function"``, ``"constant"``, or ``""`` for all else."""
+        """Return what node `at` is: ``"asset"``, ``"variable"``, ``"function"``, ``"constant"``, ``"resource"``, or ``""``
+        for all else."""
         return str(self._nodes[at].WhichOneof("kind") or "") if 0 <= at < len(self._nodes) else ""
+
+    def creator(self, at: int) -> str | None:
+        """Return the function that makes the resource `at`, as a lookup table is one; None when none is told."""
+        names = {str(child.local_name): int(child.node_id) for child in self._nodes[at].children}
+        made_by = names.get("_create_resource", -1)
+        if self.kind(made_by) != "function" or len(self._nodes[made_by].function.concrete_functions) != 1:
+            return None
+        return str(self._nodes[made_by].function.concrete_functions[0])
 
     def constant(self, at: int) -> str:
         """Return the node of the main graph that holds the constant `at`."""
@@ -112,32 +126,52 @@ class ObjectGraph:
         at = self.find(*path)
         if at is None or self.kind(at) != "function":
             return []
-        forms = []
-        for name in self._nodes[at].function.concrete_functions:
+        function, forms = self._nodes[at].function, []
+        names = _arguments(function.function_spec)
+        for name in function.concrete_functions:
             if name not in self._functions:
                 raise GraphError(f"The object graph has no function {name}.", UNREADABLE)
-            form = _concrete(str(name), self._functions[name])
+            form = _concrete(str(name), self._functions[name], names)
             forms += [form] if form else []
         return sorted(forms, key=lambda form: form.training)
 
 
-def _concrete(name: str, proto: Any) -> ConcreteFunction | None:
-    training: list[bool] = []
+def _arguments(spec: Any) -> list[str]:
+    """Return the names of a Python function's arguments, in order, without `self`."""
+    parts = {str(pair.key): pair.value for pair in spec.fullargspec.named_tuple_value.values}
+    names = [str(item.string_value) for item in parts["args"].list_value.values] if "args" in parts else []
+    return names[1:] if spec.is_method and names[:1] == ["self"] else names
+
+
+def _concrete(name: str, proto: Any, arguments: Sequence[str]) -> ConcreteFunction | None:
+    found: dict[tuple[str, ...], Value] = {}
     inputs, outputs = (
-        list(_leaves(value, (), name, flags))
-        for value, flags in ((proto.canonicalized_input_signature, training), (proto.output_signature, []))
+        list(_leaves(value, (), name, settings))
+        for value, settings in ((proto.canonicalized_input_signature, found), (proto.output_signature, {}))
     )
     if None in inputs or None in outputs:
         return None
+    settings = {_argument(path, arguments): value for path, value in found.items()}
+    training = bool(settings.pop(TRAINING, False))
     plain_in, plain_out = (tuple(leaf for leaf in leaves if leaf) for leaves in (inputs, outputs))
-    return ConcreteFunction(name, plain_in, plain_out, tuple(map(int, proto.bound_inputs)), any(training))
+    return ConcreteFunction(name, plain_in, plain_out, tuple(map(int, proto.bound_inputs)), settings, training)
 
 
-def _leaves(value: Any, path: tuple[str, ...], where: str, flags: list[bool]) -> Iterator[Leaf | None]:
+def _argument(path: tuple[str, ...], arguments: Sequence[str]) -> str:
+    """Return the argument that `path` leads to: of a pair of positional ones and those by keyword."""
+    kind, *rest = path or ("",)
+    if kind == "0" and rest and rest[0].isdigit() and int(rest[0]) < len(arguments):
+        return "/".join((arguments[int(rest[0])], *rest[1:]))
+    return "/".join(rest)
+
+
+def _leaves(
+    value: Any, path: tuple[str, ...], where: str, settings: dict[tuple[str, ...], Value]
+) -> Iterator[Leaf | None]:
     """Yield the tensors of a structure in the order of `tf.nest.flatten`; None for one of another kind.
 
     Args:
-        flags: the booleans of the structure are added to it.
+        settings: what the structure holds of plain Python values is added to it, by path.
     """
     kind = value.WhichOneof("kind")
     if kind == "tensor_spec_value":
@@ -146,11 +180,11 @@ def _leaves(value: Any, path: tuple[str, ...], where: str, flags: list[bool]) ->
         yield Leaf(path, str(spec.name), graph_dtype(spec.dtype), shape)
     elif kind == "type_spec_value":
         yield None
-    elif kind == "bool_value":
-        flags.append(bool(value.bool_value))
+    elif kind in ("bool_value", "int64_value", "float64_value", "string_value"):
+        settings[path] = getattr(value, kind)
     elif kind in ("list_value", "tuple_value"):
         for i, item in enumerate(getattr(value, kind).values):
-            yield from _leaves(item, (*path, str(i)), where, flags)
+            yield from _leaves(item, (*path, str(i)), where, settings)
     elif kind == "dict_value":
         for key, item in sorted(value.dict_value.fields.items()):
-            yield from _leaves(item, (*path, str(key)), where, flags)
+            yield from _leaves(item, (*path, str(key)), where, settings)

@@ -139,6 +139,48 @@ def module_of_text(folder: Path) -> Form:
     return Form(folder)
 
 
+def module_that_is_called(folder: Path) -> Form:
+    """Write a tf.Module without signatures: only calling it embeds texts."""
+    tf.saved_model.save(_Whole(), str(folder), signatures={})
+    return Form(folder)
+
+
+class _Many(tf.Module):  # type: ignore[misc]
+    """A module whose call takes a text, texts or a column of them, and another argument."""
+
+    def __init__(self, argument: str, values: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.whole, self.embed = _Whole(), tf.function(self._embed, autograph=False)
+        self.__call__ = {"training": self._train, "normalize": self._normalize}[argument]
+        for value in values:
+            for shape in ([], [None, 1], [None]):
+                self.__call__.get_concrete_function(tf.TensorSpec(shape, tf.string), **{argument: value})
+
+    def _embed(self, texts: Any) -> Any:
+        return self.whole(tf.reshape(texts, [-1]))["default"]
+
+    @tf.function(autograph=False)
+    def _train(self, texts: Any, training: bool = False) -> Any:
+        return self.embed(texts) * (2.0 if training else 1.0)
+
+    @tf.function(autograph=False)
+    def _normalize(self, texts: Any, *, normalize: bool = True) -> Any:
+        return self.embed(texts) * (1.0 if normalize else 2.0)
+
+
+def called_in_ways(folder: Path, argument: str = "training", values: tuple[Any, ...] = (True, False)) -> Form:
+    """Write a tf.Module without signatures, whose call was traced for several shapes and values of an argument."""
+    tf.saved_model.save(_Many(argument, values), str(folder), signatures={})
+    return Form(folder)
+
+
+def preprocessor_that_is_called(folder: Path) -> Form:
+    """Write an encoder and a preprocessor, both without signatures."""
+    form = encoder_and_preprocessor(folder, names="none")
+    tf.saved_model.save(bert_tf2.Preprocessor(VOCABULARY, SMALL), str(folder / "called"), signatures={})
+    return Form(form.source, preprocessor=folder / "called")
+
+
 def one_call(folder: Path) -> Form:
     """Write a graph of TensorFlow 1 whose main graph is a call of one function, which calls another twice on the ids."""
     recipe = Recipe(text="batched", encoder="modern", resource=True, layers=1)
@@ -194,6 +236,9 @@ FORMS: dict[str, Callable[[Path], Form]] = {
     "TensorFlow 1, ids, served and trained": lambda folder: module_of_ids(folder, ("train",), ("serve",)),
     "Keras, text": keras_of_text,
     "tf.Module, text": module_of_text,
+    "call of text": module_that_is_called,
+    "call of text, traced in ways": called_in_ways,
+    "call of ids, call of a preprocessor": preprocessor_that_is_called,
     "signature of ids, preprocessor": encoder_and_preprocessor,
     "call of ids, preprocessor": lambda folder: encoder_and_preprocessor(folder, names="none"),
     "Keras, ids": lambda folder: Form(foreign_tf2.save_keras(folder, foreign_tf2.Recipe(layers=1), VOCABULARY)),

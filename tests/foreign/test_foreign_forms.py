@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_forms import FORMS, Form
+import tensorflow as tf
+from foreign_forms import FORMS, Form, called_in_ways
 
 import hub2hf
 from hub2hf.equivalence.exposed import expose
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.tensorflow_side import BATCH, ReferenceGraph
+from hub2hf.errors import GraphError
 from hub2hf.hub.plan import check_folder
 from hub2hf.savedmodel import SavedModel
 
@@ -99,3 +101,20 @@ def test_a_name_that_leads_nowhere_is_left_out(form: Callable[[str], Form]) -> N
     call = next(node.name for node in graph.node if node.op == "StatefulPartitionedCall")
     assert expose(graph, ["nowhere:0", f"{call}:9", f"{call}", f"{call}:x"]) == {}
     assert graph.SerializeToString(deterministic=True) == before
+
+
+def test_another_argument_of_the_call_is_not_guessed(tmp_path: Path) -> None:
+    source = called_in_ways(tmp_path / "both", "normalize", (True, False)).source
+    with pytest.raises(GraphError, match="normalize=True and normalize=False"):
+        hub2hf.inspect(source)
+    one = hub2hf.inspect(called_in_ways(tmp_path / "one", "normalize", (True,)).source)
+    assert one.signature == "__call__"
+
+
+def test_the_embedding_of_a_call_is_what_tensorflow_makes_of_it(form: Callable[[str], Form]) -> None:
+    source, texts = form("call of text, traced in ways").source, ["ein Hund", "犬が好き"]
+    itself = tf.saved_model.load(str(source))(tf.constant(texts)).numpy()
+    with ReferenceGraph(hub2hf.Source.find(source)) as graph:
+        assert np.array_equal(graph.embed(texts), itself)
+        graph._side._called = None  # type: ignore[union-attr]
+        assert np.abs(graph.embed(texts) - itself).max() < EXACT, "the session computes what the object does"

@@ -220,6 +220,13 @@ class FirstTwo(Encoder):
 
 
 PLAIN = Encoder()
+
+
+def gelu_erf(x: Any) -> Any:
+    """GELU by TensorFlow's own function, which TensorFlow 1.15 does not have."""
+    return v2.nn.gelu(x)
+
+
 OTHER_SCHOOLS: dict[str, Encoder] = {
     "ones": Encoder(dense=dense_with_ones),
     "norm-unit": Encoder(norm=norm_unit),
@@ -234,5 +241,5 @@ OTHER_SCHOOLS: dict[str, Encoder] = {
     "words-high-as-unknown": replace(PLAIN, words=words_high_as_unknown),
     "mask-after-103": replace(PLAIN, mask=mask_after),
     "first-before": FirstTwo(),
-    "pooler-erf": replace(PLAIN, pooler=v2.nn.gelu),
+    "pooler-erf": replace(PLAIN, pooler=gelu_erf),
 }

@@ -284,7 +284,7 @@ def text_side(draw: random.Random, twist: str = "") -> Callable[[Any, World], An
     """Return a text side of steps that `draw` chooses; those of `twist` are another rule's."""
     step = {name: draw.choice(ways) for name, ways in STEPS.items()}
     batch, padded, pack = draw.random() < 0.4, draw.random() < 0.5, draw.choice(PACKS)
-    step |= TWISTS[twist] if twist else {}
+    step.update(TWISTS[twist] if twist else {})
 
     def words_of(texts: Any) -> Any:
         return text.UnicodeScriptTokenizer().tokenize(step["strip"](step["clean"](texts)))
