@@ -224,7 +224,7 @@ def test_a_loop_over_texts_is_read_and_proved(tmp_path: Path) -> None:
 
 def test_what_is_not_understood_is_refused(tmp_path: Path) -> None:
     for name, options, error, told in (
-        ("bpe", {"model_type": "bpe"}, GraphError, "no unigram model"),
+        ("bpe", {"model_type": "bpe"}, GraphError, "is a BPE model, no unigram model"),
         ("end", {"kind": "t5", "eos_kept": False}, GraphError, "does not pack"),
         ("many", {"pieces": 2500}, VocabularyError, "word embeddings"),
     ):

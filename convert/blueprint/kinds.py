@@ -153,7 +153,8 @@ def _widths(seen: Observed) -> Iterator[Finding]:
     if triple is not None:
         yield Finding(
             f"each word embedding of {width} numbers joined with its two neighbours and projected to {hidden}, as "
-            "MobileBERT has",
+            "MobileBERT has: so the last token sees the padding behind it, and MobileBertModel sees none there where a text "
+            "is the longest of its batch",
             f"node '{triple.name}'",
         )
     else:

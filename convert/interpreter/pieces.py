@@ -20,6 +20,7 @@ from hub2hf.limits import tick
 from hub2hf.savedmodel.node import Node
 from hub2hf.savedmodel.sentencepiece import (
     BYTE,
+    KINDS,
     NORMAL,
     SPACE,
     UNIGRAM,
@@ -237,8 +238,8 @@ def cutter(data: bytes, evidence: str) -> Cutter:
     model = read_pieces(data, evidence)
     if model.kind != UNIGRAM:
         raise GraphError(
-            f"The SentencePiece model of node '{evidence}' is no unigram model.",
-            "Only these are read: report the model.",
+            f"The SentencePiece model of node '{evidence}' is a {KINDS.get(model.kind, 'strange')} model, no unigram model.",
+            "Only unigram models are read: report the model.",
         )
     return Cutter(model, evidence)
 

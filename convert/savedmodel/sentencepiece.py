@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 from google.protobuf import message
@@ -43,7 +44,8 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _CLASSES = classes(MESSAGES, "hub2hf_sentencepiece.proto")
 
-UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
+UNIGRAM = 1  # TrainerSpec.ModelType
+KINDS: Final[Mapping[int, str]] = MappingProxyType({UNIGRAM: "unigram", 2: "BPE", 3: "word", 4: "character"})
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # ModelProto.SentencePiece.Type
 SPACE: Final = "▁"  # U+2581, kSpaceSymbol in src/normalizer.cc
 
@@ -63,7 +65,7 @@ class PieceModel:
 
     Attributes:
         pieces: in the order of their ids.
-        kind: `UNIGRAM`, `BPE` or another number of `TrainerSpec.ModelType`.
+        kind: `UNIGRAM`, or another one of `KINDS`.
         charsmap: the double array and the strings of the normalizer, as `normalization_rule_name` compiled them; empty for
             none.
         add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces: of the normalizer.
