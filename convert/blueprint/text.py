@@ -104,7 +104,8 @@ class WordPieceOfCharacters(WordPiece):
 
 @dataclass(frozen=True)
 class SentencePiece:
-    """The likeliest cut into pieces (op `SentencepieceTokenizeOp`); the vocabulary is the model, with its own normalizer.
+    """The cut into pieces (op `SentencepieceTokenizeOp`), the likeliest or by joining neighbours; the vocabulary is the
+    model, with its own normalizer.
 
     `undecided` is a text that has two cuts so equally likely that the round-off of float32 sums decides, as TensorFlow adds
     scores; "" where none was found.

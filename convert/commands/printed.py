@@ -78,7 +78,7 @@ def describe(operation: TextOperation) -> str:
                 if undecided
                 else ""
             )
-            return f"the likeliest cut into pieces of a SentencePiece model, with its normalizer{but}"
+            return f"the cut into pieces of a SentencePiece model, with its normalizer{but}"
         case Pack(start, end, pad, length, _):
             pieces = f"[{start}] + at most {length - 2} pieces" if start != NO_START else f"at most {length - 1} pieces"
             return f"{pieces} + [{end}], padded with {pad} to {length}"

@@ -1,7 +1,8 @@
-"""TF.Text's SentencepieceTokenizer, after sentencepiece's own kernels: normalizer, unigram model, byte fallback.
+"""TF.Text's SentencepieceTokenizer, after sentencepiece's own kernels: normalizer, unigram or BPE model, byte fallback.
 
 sentencepiece adds scores as float32, and of two cuts takes the first that is not less likely (`unigram_model.cc`,
-`Model::EncodeOptimized`); what is here does the same in the same order, so that ties fall the same way.
+`Model::EncodeOptimized`); what is here does the same in the same order, so that ties fall the same way. A BPE model joins
+the two neighbours that make the piece of the best score, the leftmost ones where several do (`bpe_model.cc`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from hub2hf.interpreter.utf import byte_strings, flat
 from hub2hf.limits import tick
 from hub2hf.savedmodel.node import Node
 from hub2hf.savedmodel.sentencepiece import (
+    BPE,
     BYTE,
     KINDS,
     NORMAL,
@@ -173,12 +176,14 @@ class Cutter:
         return known
 
     def best(self, text: str, *, exact: bool = False) -> Iterable[tuple[str, int]]:
-        """Return the pieces of a normalized text, each with its id: the likeliest cut.
+        """Return the pieces of a normalized text, each with its id: the likeliest cut, or that of BPE.
 
         Args:
             text: normalized.
             exact: add up scores without round-off, as libraries with double precision do.
         """
+        if self.model.kind == BPE:
+            return self._joined(text)
         known, unknown, size = self._known, self.model.unknown, len(text)
         lowest, highest = self.model.scores
         penalised = np.float32(np.float32(lowest) - np.float32(UNKNOWN_PENALTY)).item()
@@ -212,6 +217,32 @@ class Cutter:
             end = starts[end]
         return reversed(found)
 
+    def _joined(self, text: str) -> list[tuple[str, int]]:
+        """Return the pieces of a BPE model: neighbours are joined, the pair of the best score first, from left to right."""
+        parts = list(text)
+        normal, after = self.model.of_kind(NORMAL), list(range(1, len(text) + 1))
+        before = [i - 1 for i in range(len(text))]
+        agenda: list[tuple[float, int, str]] = []
+
+        def note(left: int) -> None:
+            """Put a part with the one behind it on the agenda, where they make a piece."""
+            if left >= 0 and after[left] < len(parts) and (piece := parts[left] + parts[after[left]]) in normal:
+                heappush(agenda, (-self.model.pieces[normal[piece]].score, left, piece))
+
+        for i in range(len(parts)):
+            note(i)
+        while agenda:
+            _, left, piece = heappop(agenda)
+            right = after[left]
+            if not parts[left] or right >= len(parts) or parts[left] + parts[right] != piece:
+                continue  # one of the two was joined with another meanwhile
+            parts[left], parts[right], after[left] = piece, "", after[right]
+            if after[left] < len(parts):
+                before[after[left]] = left
+            note(before[left])
+            note(left)
+        return [(part, normal.get(part, self.model.unknown)) for part in parts if part]
+
 
 def _children(place: int, unit: int) -> int:
     return place ^ (unit >> 10) << ((unit & WIDE) >> 6)
@@ -236,10 +267,16 @@ def cutter(data: bytes, evidence: str) -> Cutter:
         VocabularyError: it is damaged.
     """
     model = read_pieces(data, evidence)
-    if model.kind != UNIGRAM:
+    if model.kind not in (UNIGRAM, BPE):
         raise GraphError(
-            f"The SentencePiece model of node '{evidence}' is a {KINDS.get(model.kind, 'strange')} model, no unigram model.",
-            "Only unigram models are read: report the model.",
+            f"The SentencePiece model of node '{evidence}' is a {KINDS.get(model.kind, 'strange')} model.",
+            "Only unigram and BPE models are read: report the model.",
+        )
+    if model.kind == BPE and (model.of_kind(USER_DEFINED, UNUSED) or any(len(name) == 1 for name in model.others)):
+        raise GraphError(
+            f"The BPE model of node '{evidence}' has pieces that must be kept, that are unused, or of one character and not "
+            "normal.",
+            "Such a model is not read: report it.",
         )
     return Cutter(model, evidence)
 

@@ -44,8 +44,8 @@ MESSAGES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _CLASSES = classes(MESSAGES, "hub2hf_sentencepiece.proto")
 
-UNIGRAM = 1  # TrainerSpec.ModelType
-KINDS: Final[Mapping[int, str]] = MappingProxyType({UNIGRAM: "unigram", 2: "BPE", 3: "word", 4: "character"})
+UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
+KINDS: Final[Mapping[int, str]] = MappingProxyType({UNIGRAM: "unigram", BPE: "BPE", 3: "word", 4: "character"})
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # ModelProto.SentencePiece.Type
 SPACE: Final = "▁"  # U+2581, kSpaceSymbol in src/normalizer.cc
 
@@ -97,6 +97,11 @@ class PieceModel:
     def of_kind(self, *kinds: int) -> dict[str, int]:
         """Return the pieces of some kinds with their ids."""
         return {piece.text: number for number, piece in enumerate(self.pieces) if piece.kind in kinds}
+
+    @cached_property
+    def others(self) -> dict[str, int]:
+        """The pieces that are not normal, with their ids."""
+        return {piece.text: number for number, piece in enumerate(self.pieces) if piece.kind != NORMAL}
 
     @cached_property
     def scores(self) -> tuple[float, float]:

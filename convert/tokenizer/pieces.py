@@ -4,8 +4,10 @@ r"""A text side that a SentencePiece model cuts, as a `tokenizer.json` of stock 
   at the ends, one in front, and each is written as U+2581.
 - `Unigram` cuts as sentencepiece does, but adds scores in double precision, where sentencepiece rounds each sum to float32:
   of two cuts that are equally likely to within that, it may take the other (`SentencePiece.undecided`).
-- To the library every piece may be found in a text, to sentencepiece no control piece, nor the unknown one. The name of such
-  a piece is parted before, at a place that no other piece stretches over. For speed a text is parted before each space too.
+- `BPE` joins the pair of the first rank, sentencepiece the one that makes the best piece: so pairs are ranked by that.
+- To the library every piece of a unigram model may be found in a text, to sentencepiece no control piece, nor the unknown
+  one. The name of such a piece is parted before, at a place that no other piece stretches over. For speed a text is parted
+  before each space too.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from hub2hf.blueprint.text import NO_START, CaseFold, Normalize, Pack, ReplacePa
 from hub2hf.errors import REPORT, GraphError, VocabularyError
 from hub2hf.interpreter.pieces import BONUS
 from hub2hf.savedmodel.sentencepiece import (
+    BPE,
     BYTE,
     CONTROL,
     NORMAL,
@@ -66,7 +69,7 @@ def piece_tokenizer(text: TextBlueprint, model: PieceModel) -> Tokenizer:
     """
     evidence = text.vocabulary_evidence
     _check(model, evidence)
-    found = Tokenizer(models.Unigram(_scored(model, evidence), model.unknown, model.byte_fallback))
+    found = Tokenizer(_merging(model) if model.kind == BPE else _likeliest(model, evidence))
     found.normalizer = normalizers.Sequence([*_character_steps(text, model), *_space_steps(model)])
     splits = _splits(model, _unseen(text, model), evidence)
     if splits:
@@ -78,7 +81,7 @@ def piece_tokenizer(text: TextBlueprint, model: PieceModel) -> Tokenizer:
 def _check(model: PieceModel, evidence: str) -> None:
     """Refuse what is in no model that is known, rather than compile it unseen."""
     strange = {
-        "it is no unigram model": model.kind != UNIGRAM,
+        "it is no unigram and no BPE model": model.kind not in (UNIGRAM, BPE),
         "it writes spaces behind words": model.treat_whitespace_as_suffix,
         "it does not escape spaces": not model.escape_whitespaces,
         "it keeps all white space": not model.remove_extra_whitespaces,
@@ -97,6 +100,24 @@ def _check(model: PieceModel, evidence: str) -> None:
         raise GraphError(
             f"The normalizer of node '{evidence}' changes {met!r}, of which a piece that it must keep is made.", REPORT
         )
+
+
+def _likeliest(model: PieceModel, evidence: str) -> models.Model:
+    return models.Unigram(_scored(model, evidence), model.unknown, model.byte_fallback)
+
+
+def _merging(model: PieceModel) -> models.Model:
+    """Return the model that joins neighbours: every way to make a piece of two others, those of the best piece first."""
+    normal = model.of_kind(NORMAL)
+    ranked = sorted(normal, key=lambda piece: -model.pieces[normal[piece]].score)
+    halves = ((piece[:at], piece[at:]) for piece in ranked for at in range(1, len(piece)))
+    return models.BPE(
+        model.ids,
+        [pair for pair in halves if normal.keys() >= set(pair)],
+        unk_token=model.pieces[model.unknown].text,
+        fuse_unk=True,
+        byte_fallback=model.byte_fallback,
+    )
 
 
 def _scored(model: PieceModel, evidence: str) -> list[tuple[str, float]]:
@@ -189,7 +210,7 @@ def _splits(model: PieceModel, unseen: Callable[[str], bool], evidence: str) -> 
     if all(SPACE not in text[1:] for text in matched):
         splits.append(pre_tokenizers.Split(SPACE, "merged_with_next"))
     cuts = []
-    for name in model.of_kind(UNKNOWN, CONTROL, BYTE, UNUSED):
+    for name in model.of_kind(UNKNOWN, CONTROL, BYTE, UNUSED) if model.kind == UNIGRAM else ():
         places = [
             i
             for i in range(1, len(name))
