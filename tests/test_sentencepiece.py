@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 
 import hub2hf
 from hub2hf.blueprint.generated import characters
+from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.preprocessor import read_preprocessor
 from hub2hf.blueprint.text import NO_START, Pack, SentencePiece, TextBlueprint
 from hub2hf.equivalence.sentences import language_sentences, trap_sentences
@@ -233,7 +234,7 @@ def test_a_loop_over_texts_is_read_and_proved(tmp_path: Path) -> None:
     reading = _Preprocessor(SavedModel.open(tmp_path / "loop"))
     text, _ = reading.read(2400, 512, thorough=False)
     assert (text.pack.start_id, text.pack.end_id, text.pack.max_length) == (NO_START, 1, 32)
-    assert reading._ids({}, texts).tolist() == looping(tf.constant(texts))["ids"].numpy().tolist()
+    assert reading._ids(Inquiry({}, texts)).tolist() == looping(tf.constant(texts))["ids"].numpy().tolist()
 
 
 def test_what_is_not_understood_is_refused(tmp_path: Path) -> None:
