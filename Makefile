@@ -98,7 +98,7 @@ kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and
 	$(BIN)/python scripts/kill_tests.py
 	$(BIN)/python scripts/kill_embed.py
 
-ray: $(RAY)/ray,onnx,core-test.installed  ## embed on a real Ray of two workers, one of them killed: what one machine makes
+ray: $(RAY)/ray,onnx,torch,tensorflow,core-test.installed  ## embed and verify on a real Ray of two workers, one of them killed: what one machine makes
 	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py
 
 beam: WORK := .cache/beam

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from typing import Final
+from typing import Any, Final
 
 FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
 REPORT: Final = "Report the model, so that support can be added."  # the next step where it is not understood
@@ -36,6 +36,10 @@ class Hub2HFError(Exception):
         self.problem = printable(problem)
         self.next_step = printable(next_step)
         super().__init__(f"{self.problem} {self.next_step}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go from process to process as what it is."""
+        return type(self), (self.problem, self.next_step), vars(self)
 
 
 class SourceError(Hub2HFError):

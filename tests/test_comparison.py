@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,8 +135,32 @@ def test_the_worst_failures_are_examined() -> None:
     found = Verification(Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS), tolerances())  # type: ignore[arg-type]
     for _ in range(EXAMINED):
         found.add(recording())
-    examined = [part.sentences[0].text for _, part in found.examined["automodel"].worst]
+    examined = [part.sentences[0].text for _, part in found.total.examined["automodel"].worst]
     assert (len(examined), set(examined)) == (EXAMINED, {"three"})
+
+
+def test_chunks_that_others_compared_add_up_to_the_same() -> None:
+    """Each by a verification of its own, and sent from process to process; a way that cannot be run drops out of all."""
+    rng = np.random.default_rng(2)
+    candidate = Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS, ("automodel", "onnx"), fails=["onnx"])
+    whole, merged = (Verification(candidate, tolerances()) for _ in range(2))  # type: ignore[arg-type]
+    for n in range(40):
+        languages = [str(name) for name in rng.choice(["de", "ja", "sw"], 4)]
+        angles = rng.normal(size=4) if n != 7 else np.array([0.0, np.nan, 1.0, 1.5])
+        part = replace(recording(languages), stages={EMBEDDING: turned(*angles)})
+        whole.add(part)
+        alone = Verification(candidate, tolerances())  # type: ignore[arg-type]
+        merged.merge(pickle.loads(pickle.dumps(alone.hold(part, draw=n == 0))))
+    assert repr(merged.rows()) == repr(whole.rows())  # NaN is not itself
+    assert {row.language for row in whole.rows()} == {"de", "ja", "sw"}
+    for one, other in zip(
+        merged.total.examined["automodel"].worst, whole.total.examined["automodel"].worst, strict=True
+    ):
+        assert repr(one[0]) == repr(other[0])
+        assert one[1].sentences == other[1].sentences
+    assert [part.sentences for part in merged.total.drawn] == [part.sentences for part in whole.total.drawn]
+    assert str(merged.total.refused["onnx"]) == str(whole.total.refused["onnx"])
+    assert vars(merged.total.compared) == vars(whole.total.compared)
 
 
 def test_another_size_is_no_port() -> None:
@@ -211,7 +236,7 @@ def test_a_way_without_a_tolerance_is_measured(tmp_path: Path) -> None:
         found.add(recording())
         (row,) = [one for one in found.rows() if one.surface == "bert"]
         assert (row.tolerance, row.reason, row.exact) == (EXACT, reason, False)
-        assert set(found.examined) == ({"automodel"} if ours else {"automodel", "bert"})
+        assert set(found.total.examined) == ({"automodel"} if ours else {"automodel", "bert"})
 
 
 def test_a_way_that_cannot_be_run_drops_out_alone() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +65,49 @@ def test_a_shard_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"no")
     with pytest.raises(SourceError, match=r"b\.parquet cannot be read"):
         list(Corpus(str(tmp_path), "sentence"))
+
+
+@pytest.mark.parametrize("sample", [(), ("--sample", 5)])
+def test_an_unreadable_file_is_named_and_the_rest_compared(
+    converted: Path, run_hub2hf: Callable[..., tuple[int, str, str]], sample: tuple[Any, ...], tmp_path: Path
+) -> None:
+    """A sample is of all, or of nothing."""
+    place = tmp_path / "corpus"
+    place.mkdir()
+    write(place / "a.parquet", SENTENCES[:4])
+    (place / "b.parquet").write_bytes(b"no")
+    write(place / "c.parquet", SENTENCES[4:])
+    code, printed, said = run_hub2hf(
+        *(
+            "verify",
+            "lealla-mini",
+            converted,
+            "--surfaces",
+            "sentence-transformers",
+            "--sentences",
+            place,
+            "--text",
+            "sentence",
+            "--json",
+        ),
+        *sample,
+    )
+    found = json.loads(printed)
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"{place / 'b.parquet'} cannot be read" in said
+    if sample:
+        assert "Repair it, or leave it out." in said
+    else:
+        assert "The rest was compared: repair it and run the same command again." in said
+        assert list(found["unreadable"]) == [str(place / "b.parquet")]
+        assert sum(row["sentences"] for row in found["rows"]) == len(SENTENCES)
+
+
+def test_ray_is_for_whole_corpora(converted: Path, tmp_path: Path) -> None:
+    corpus = write(tmp_path / "corpus.parquet", SENTENCES)
+    for asked in ({}, {"sentences": corpus, "sample": 3}):
+        with pytest.raises(SourceError, match="Ray is for whole corpora"):
+            hub2hf.verify("lealla-mini", converted, engine="ray", **asked)  # type: ignore[arg-type]
 
 
 def many(**sizes: int) -> list[Sentence]:

@@ -1,13 +1,16 @@
-"""`embed --engine ray` on a real Ray of two workers; run by `make ray`, in an environment of its own."""
+"""`embed` and `verify` with `--engine ray` on a real Ray of two workers; run by `make ray`, in an environment of its own."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,6 +117,60 @@ def test_a_worker_that_is_killed_loses_nothing(
     thread.join()
     assert len(killed) == 1
     assert contents(out) == expected
+
+
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dozen files, with texts that are none, and one that cannot be read."""
+    place = tmp_path_factory.mktemp("sentences")
+    for n in range(12):
+        some = language_sentences()[n * 30 : n * 30 + 30]
+        columns = {"text": [None, *(s.text for s in some)], "lang": [None, *(s.language for s in some)]}
+        pq.write_table(pa.table(columns), place / f"{n:02}.parquet")
+    (place / "05.parquet").write_bytes(b"no")
+    return place
+
+
+@pytest.fixture(scope="module")
+def other(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody's port with another activation."""
+    place = Path(shutil.copytree(folder, tmp_path_factory.mktemp("other") / "port"))
+    (place / "hub2hf.json").unlink()
+    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    (place / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("folder", "onnx"), ("folder", "sentence-transformers"), ("other", "automodel")]
+)
+def test_two_workers_report_what_one_machine_reports(
+    name: str, way: str, sentences: Path, cluster: None, request: pytest.FixtureRequest
+) -> None:
+    """In all numbers, failures and causes."""
+    place = request.getfixturevalue(name)
+    asked: dict[str, Any] = {"sentences": sentences, "surfaces": [way]}
+    one = hub2hf.verify("lealla-mini", place, **asked)
+    two = hub2hf.verify("lealla-mini", place, **asked, engine="ray", workers=2)
+    assert replace(two, seconds=0) == replace(one, seconds=0)
+    assert sum(row.sentences for row in two.rows) == 330
+    assert list(two.unreadable) == [str(sentences / "05.parquet")]
+    assert bool(two.causes) == bool(two.failures) == (name == "other")
+
+
+def test_a_worker_that_is_killed_loses_no_sentence(sentences: Path, folder: Path, cluster: None) -> None:
+    killed: list[int] = []
+
+    def kill(done: int, total: int | None) -> None:
+        for worker in workers()[:1] if not killed else ():
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    asked: dict[str, Any] = {"sentences": sentences, "surfaces": ["onnx"]}
+    one = hub2hf.verify("lealla-mini", folder, **asked)
+    two = hub2hf.verify("lealla-mini", folder, **asked, engine="ray", workers=2, progress=kill)
+    assert len(killed) == 1
+    assert replace(two, seconds=0) == replace(one, seconds=0)
 
 
 def test_what_ray_began_one_machine_ends(

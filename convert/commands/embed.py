@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,13 +35,9 @@ def run(
     shards: Annotated[
         int | None, typer.Option(help="How many files to write into a folder; by default as many as IN has.")
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray for Ray Data, on a cluster that reaches all that is named.")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")] = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -73,10 +68,4 @@ def run(
         line=str(found.out),
         people=lambda: print(f"{found.out}: {said}"),
     )
-    for name, why in found.unreadable.items():
-        print(
-            f"hub2hf: {name} cannot be read: {why}. The rest is done and kept: repair it and run the same command again.",
-            file=sys.stderr,
-        )
-    if found.unreadable:
-        raise typer.Exit(options.EXIT_ERROR)
+    options.name_unreadable(found.unreadable, "The rest is done and kept")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,12 +50,25 @@ Quiet = Annotated[
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Engine = Annotated[str, typer.Option(help="local, or ray for Ray Data, on a cluster that reaches all that is named.")]
+Address = Annotated[str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")]
+Workers = Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")]
 Runtime = Annotated[str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")]
 
 
 def split(names: str) -> list[str]:
     """Return the names of a list with commas."""
     return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def name_unreadable(unreadable: Mapping[str, str], rest: str) -> None:
+    """Name the files of a corpus that could not be read, if any, say what became of the rest, and exit with 2."""
+    for name, why in unreadable.items():
+        print(
+            f"hub2hf: {name} cannot be read: {why}. {rest}: repair it and run the same command again.", file=sys.stderr
+        )
+    if unreadable:
+        raise typer.Exit(EXIT_ERROR)
 
 
 def print_json(content: Any) -> None:

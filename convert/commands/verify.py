@@ -54,6 +54,9 @@ def run(
     text: Annotated[
         str, typer.Option(help="The column of texts, in stored vectors or a corpus of sentences.")
     ] = "text",
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
     sample: Annotated[int | None, typer.Option(help="Draw only this many sentences, evenly across languages.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
     embedding: Annotated[str, typer.Option(help="The column of stored vectors.")] = "embedding",
@@ -90,7 +93,7 @@ def run(
         _stored(golden, source, stored, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
-    check(names, sentences, ways, tolerances, report, live=golden is None, device=device)
+    check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine)
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
@@ -106,10 +109,14 @@ def run(
             seed=seed,
             surfaces=ways,
             device=device,
+            engine=engine,
+            address=address,
+            workers=workers,
             tolerances=tolerances,
             progress=progress,
         )
     tell(found, report, as_json, quiet)
+    options.name_unreadable(found.unreadable, "The rest was compared")
     if not found.equivalent:
         raise typer.Exit(options.EXIT_DIFFERENT)
 
@@ -123,11 +130,12 @@ def check(
     *,
     live: bool,
     device: str = "cpu",
+    engine: str = "local",
 ) -> None:
     """See that all that was named is there, before anything is fetched or takes time to import.
 
     Args:
-        languages, sentences, surfaces, tolerances, report, device: the options of these names.
+        languages, sentences, surfaces, tolerances, report, device, engine: the options of these names.
         live: whether TensorFlow runs the source.
 
     Raises:
@@ -145,7 +153,8 @@ def check(
     if live:
         if sentences is None or not is_corpus(sentences):  # a corpus is read through when TensorFlow is there
             count_sentences(languages, sentences)
-        require_tensorflow()
+        if engine == "local":  # a cluster has it on its machines
+            require_tensorflow()
     if report is not None:
         prepare_reports(report)
 
@@ -179,13 +188,7 @@ def _stored(golden: str, candidate: str, asked: dict[str, Any], as_json: bool, q
         line=found.advice,
         people=lambda: print("\n".join(found.lines())),
     )
-    for name, why in found.unreadable.items():
-        print(
-            f"hub2hf: {name} cannot be read: {why}. The rest was compared: repair it and run the same command again.",
-            file=sys.stderr,
-        )
-    if found.unreadable:
-        raise typer.Exit(options.EXIT_ERROR)
+    options.name_unreadable(found.unreadable, "The rest was compared")
     if found.verdict != "keep" or found.again:
         raise typer.Exit(options.EXIT_DIFFERENT)
 

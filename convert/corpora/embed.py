@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from hub2hf.corpora.encoders import chosen_runtime, fingerprint
-from hub2hf.corpora.job import Job, Process
+from hub2hf.corpora.job import Embedding
 from hub2hf.corpora.places import Input, inputs, pyarrow
-from hub2hf.corpora.ray_engine import RAY, check_engine
-from hub2hf.corpora.ray_engine import run as run_on_ray
+from hub2hf.corpora.ray_engine import Run, check_engine, run_on
 from hub2hf.corpora.reading import joined, scanned
-from hub2hf.corpora.work import Chunk, Destination, Work, plan_of
+from hub2hf.corpora.work import AGAIN, Destination, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
@@ -24,7 +22,6 @@ from hub2hf.notices import Progress
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
 DTYPES: Final = ("float32", "float16")
-Run = Callable[[Job, Sequence[Chunk]], Iterator[tuple[Chunk, str]]]
 
 
 @dataclass(frozen=True)
@@ -110,11 +107,13 @@ def embed(
     schema = joined([(found[i], one) for i, one in scans.items()], text)
     check_columns(schema, embedding, target.form)
     files = {i: found[i] for i in scans}
-    job = Job(Path(folder).resolve(), runtime, device, dtype, text, embedding, window, target, files, scans, schema)
+    job = Embedding(
+        text, window, files, scans, schema, Path(folder).resolve(), runtime, device, dtype, embedding, target
+    )
     plan = plan_of([job.chunks(i) for i in range(len(found))], target, shards)
     work = Work(target, plan, _identity(job, mark, found, shards))
     with work.opened():
-        done = work.done() or _run(work, job, _engine(engine, address, workers), unreadable, progress)
+        done = work.done() or _run(work, job, run_on(engine, address, workers, AGAIN), unreadable, progress)
     return Embeddings(
         str(out),
         done["rows"],
@@ -137,16 +136,7 @@ def _check(folder: Path, target: Destination, dtype: str, shards: int | None) ->
         raise SourceError(f"{folder} is not a folder.", "Name a folder that hub2hf convert made.")
 
 
-def _engine(name: str, address: str | None, workers: int | None) -> Run:
-    """Return what embeds windows and yields each with why it could not be read, or ""."""
-    return partial(run_on_ray, address=address, workers=workers) if name == RAY else _here
-
-
-def _here(job: Job, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, str]]:
-    return Process(job).run(chunks)
-
-
-def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -> dict[str, Any]:
+def _identity(job: Embedding, mark: str, found: Sequence[Input], shards: int | None) -> dict[str, Any]:
     """Return what is made of what, as JSON data: another run's differs in it."""
     ours = (job.folder / MANIFEST).is_file()
     return {
@@ -166,7 +156,7 @@ def _identity(job: Job, mark: str, found: Sequence[Input], shards: int | None) -
     }
 
 
-def _run(work: Work, job: Job, engine: Run, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
+def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
     """Embed what is missing, and make each file of OUT once all of it is there; return rows and failed texts."""
     missing = {shard: set(work.missing(shard)) for shard in range(len(work.plan))}
     chunks = [chunk for shard in missing for chunk in work.plan[shard] if chunk in missing[shard]]
@@ -176,7 +166,7 @@ def _run(work: Work, job: Job, engine: Run, unreadable: dict[int, str], progress
     progress(done, total)
     for shard in [shard for shard, left in missing.items() if not left and _whole(work, shard, unreadable)]:
         work.finish(shard, job.embedding)
-    for chunk, why in engine(job, chunks) if chunks else ():
+    for chunk, why, _ in engine(job, chunks) if chunks else ():
         shard = shard_of[chunk]
         missing[shard].discard(chunk)
         if why:

@@ -13,9 +13,7 @@ from typing import Any, Final, TextIO
 
 from hub2hf.corpora.causes import Causes
 from hub2hf.corpora.encoders import SURFACE_OF, chosen_runtime, load
-from hub2hf.corpora.job import walk
-from hub2hf.corpora.places import inputs
-from hub2hf.corpora.reading import joined, scanned
+from hub2hf.corpora.job import Windows
 from hub2hf.corpora.sentences import LANGUAGES
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
 from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
@@ -126,9 +124,8 @@ def verify_vectors(
     if not folder.is_dir():
         raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")
     runtime = chosen_runtime(folder, runtime, device)
-    found = inputs(str(golden))
-    scans, unreadable = scanned(found, text, window)
-    schema = joined([(found[i], one) for i, one in scans.items()], text)
+    corpus, unreadable = Windows.found(str(golden), text, window)
+    schema = corpus.schema
     for option, name in (("embedding", embedding), *([("language", language)] if language else [])):
         if name not in schema.names:
             raise SourceError(
@@ -138,9 +135,13 @@ def verify_vectors(
     encoder = load(folder, runtime, device)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(SURFACE_OF[runtime], UNKNOWN)
     comparison = Comparison(Causes(folder, encoder), allowed.tolerance)
-    rows, done, listed = sum(one.rows for one in scans.values()), 0, 0
+    done, listed = 0, 0
     with _listing(again) as file:
-        for i, first, each in walk(found, scans, schema, text, window, encoder.prepare, unreadable):
+        for chunk, each in corpus.taken(corpus.all_chunks, encoder.prepare):
+            path, first = corpus.files[chunk.file].path, chunk.number * window
+            if isinstance(each, str):
+                unreadable[path] = each
+                continue
             table, texts = each.window.table, each.window.texts
             check_vectors(embedding, table.column(embedding))
             languages = _languages(table, language)
@@ -148,9 +149,9 @@ def verify_vectors(
             for row, reason in enumerate(why):
                 if reason and reason not in (NO_TEXT, CLOSE_BY):
                     listed += 1
-                    _list(file, {"file": found[i].path, "row": first + row, "why": reason, text: texts[row]})
+                    _list(file, {"file": path, "row": first + row, "why": reason, text: texts[row]})
             done += len(texts)
-            progress(done, rows)
+            progress(done, corpus.all_rows)
     total = comparison.total
     verdict = _verdict(total)
     return StoredReport(
@@ -166,7 +167,7 @@ def verify_vectors(
         comparison.disagreeing,
         listed,
         str(again) if again is not None else "",
-        {found[i].path: why for i, why in unreadable.items()},
+        unreadable,
         time.monotonic() - start,
     )
 

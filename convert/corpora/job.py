@@ -1,7 +1,8 @@
-"""What a process does for `embed`: it loads the folder once, and embeds windows of the corpus, one after the other."""
+"""What a process does of a corpus: it takes windows of it, one after the other; for `embed` it loads the folder once."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -12,51 +13,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hub2hf.corpora.encoders import Batch, Encoder, load
-from hub2hf.corpora.places import Input, first_line, pyarrow
-from hub2hf.corpora.reading import Reader, Scan, Window
+from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
+from hub2hf.corpora.reading import Reader, Scan, Window, joined, scanned
 from hub2hf.corpora.work import Chunk, Destination, keep
 from hub2hf.corpora.writing import with_vectors
 from hub2hf.errors import Hub2HFError
 
 Request = TypeVar("Request")
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a process needs to embed windows of a corpus; it can be sent to another.
-
-    Attributes:
-        folder, runtime, device: what embeds.
-        dtype: of the vectors that are kept.
-        text, embedding: the column of texts, and that of vectors.
-        window: rows.
-        target: where windows are kept.
-        files: of the corpus, by their numbers; those alone that can be read.
-        scans: what is known of them.
-        schema: the columns of all.
-    """
-
-    folder: Path
-    runtime: str
-    device: str
-    dtype: str
-    text: str
-    embedding: str
-    window: int
-    target: Destination
-    files: Mapping[int, Input]
-    scans: Mapping[int, Scan]
-    schema: Any
-
-    def chunks(self, file: int) -> list[Chunk]:
-        """Return the windows of a file: none of one that cannot be read, and one of an empty one."""
-        found = self.scans.get(file)
-        return [] if found is None else [Chunk(file, n) for n in range(max(1, -(-found.rows // self.window)))]
-
-    def rows(self, chunk: Chunk) -> int:
-        """Return how many rows a window has."""
-        return min(self.window, self.scans[chunk.file].rows - chunk.number * self.window)
 
 
 @dataclass(frozen=True)
@@ -80,39 +44,6 @@ def take(reader: Reader, number: int, prepare: Prepare) -> Prepared | str:
     return Prepared(window, prepare([text for text in window.texts if text is not None]))
 
 
-def walk(
-    found: Sequence[Input],
-    scans: Mapping[int, Scan],
-    schema: Any,
-    text: str,
-    window: int,
-    prepare: Prepare,
-    unreadable: dict[int, str],
-) -> Iterator[tuple[int, int, Prepared]]:
-    """Yield the windows of all files in order, each with its file and its first row; the next is made meanwhile.
-
-    Args:
-        found, scans, schema, text: the corpus.
-        window: rows.
-        prepare: tokenises texts.
-        unreadable: gets the files that cannot be read to their end, and why.
-    """
-    with ExitStack() as opened:
-        readers = {
-            i: opened.enter_context(closing(Reader(found[i], text, one, schema, window))) for i, one in scans.items()
-        }
-        places = [(i, number) for i, one in scans.items() for number in range(-(-one.rows // window))]
-
-        def at(place: tuple[int, int]) -> Prepared | str:
-            return unreadable.get(place[0]) or take(readers[place[0]], place[1], prepare)
-
-        for (i, number), made in zip(places, ahead(at, places), strict=True):
-            if isinstance(made, str):
-                unreadable[i] = made
-            else:
-                yield i, number * window, made
-
-
 def ahead(prepare: Callable[[Request], Made], things: Iterable[Request]) -> Iterator[Made]:
     """Yield what `prepare` makes of each thing, and have it make the next in another thread meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -125,44 +56,155 @@ def ahead(prepare: Callable[[Request], Made], things: Iterable[Request]) -> Iter
             yield last.result()
 
 
-class Process:
-    """Embeds windows of a job; the folder is loaded once.
+Done = tuple[Chunk, str, Any]  # a window, why it could not be read or "", and what was made of it
 
-    Raises:
-        SourceError: the folder cannot be loaded.
-    """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.encoder: Encoder = load(job.folder, job.runtime, job.device)
+class Worker(ABC):
+    """What a process has loaded for a job."""
 
-    def run(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, str]]:
-        """Embed windows, keep each, and yield it with why it could not be read; "" where it could.
-
-        The next window is read and tokenised while the model runs this one. Of a file that cannot be read no more is tried.
+    @abstractmethod
+    def run(self, chunks: Sequence[Chunk]) -> Iterator[Done]:
+        """Do windows, and yield each; what is made of it can be sent to another process.
 
         Raises:
-            ExportError: a window cannot be kept.
+            Hub2HFError: it cannot be done.
+        """
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A corpus, window by window; it can be sent to another process.
+
+    Attributes:
+        text: the column of texts.
+        window: rows.
+        files: of the corpus, by their numbers; those alone that can be read.
+        scans: what is known of them.
+        schema: the columns of all.
+    """
+
+    text: str
+    window: int
+    files: Mapping[int, Input]
+    scans: Mapping[int, Scan]
+    schema: Any
+
+    @classmethod
+    def found(cls, place: str, text: str, window: int) -> tuple[Windows, dict[str, str]]:
+        """Return a corpus, and which of its files cannot be read, and why.
+
+        Raises:
+            SourceError: see `inputs`, `scanned`, `joined`.
+        """
+        found = inputs(place)
+        scans, unreadable = scanned(found, text, window)
+        files = {i: found[i] for i in scans}
+        schema = joined([(files[i], one) for i, one in scans.items()], text)
+        return cls(text, window, files, scans, schema), {found[i].path: why for i, why in unreadable.items()}
+
+    @property
+    def all_rows(self) -> int:
+        """How many rows there are."""
+        return sum(one.rows for one in self.scans.values())
+
+    @property
+    def all_chunks(self) -> list[Chunk]:
+        """The windows of all files, in order."""
+        return [chunk for file in self.files for chunk in self.chunks(file)]
+
+    def chunks(self, file: int) -> list[Chunk]:
+        """Return the windows of a file: none of one that cannot be read, and one of an empty one."""
+        found = self.scans.get(file)
+        return [] if found is None else [Chunk(file, n) for n in range(max(1, -(-found.rows // self.window)))]
+
+    def rows(self, chunk: Chunk) -> int:
+        """Return how many rows a window has."""
+        return min(self.window, self.scans[chunk.file].rows - chunk.number * self.window)
+
+    def taken(self, chunks: Sequence[Chunk], prepare: Prepare) -> Iterator[tuple[Chunk, Prepared | str]]:
+        """Yield windows, their texts tokenised, or why they cannot be read; the next is made meanwhile.
+
+        Of a file that cannot be read no more is tried.
+
+        Args:
+            chunks: which.
+            prepare: tokenises texts.
         """
         with ExitStack() as opened:
             readers: dict[int, Reader] = {}
             bad: dict[int, str] = {}
 
-            def prepare(chunk: Chunk) -> Prepared | str:
+            def made(chunk: Chunk) -> Prepared | str:
                 if chunk.file not in readers:
                     readers[chunk.file] = opened.enter_context(closing(self._reader(chunk.file)))
-                return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, self.encoder.prepare)
+                return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, prepare)
 
-            for chunk, made in zip(chunks, ahead(prepare, chunks), strict=True):
-                if isinstance(made, str):
-                    bad[chunk.file] = made
-                else:
-                    keep(self.job.target, chunk, self._embedded(made.window, made.batches), made.window.failed)
-                yield chunk, bad.get(chunk.file, "")
+            for chunk, one in zip(chunks, ahead(made, chunks), strict=True):
+                if isinstance(one, str):
+                    bad[chunk.file] = one
+                yield chunk, one
 
     def _reader(self, file: int) -> Reader:
-        job = self.job
-        return Reader(job.files[file], job.text, job.scans[file], job.schema, job.window)
+        return Reader(self.files[file], self.text, self.scans[file], self.schema, self.window)
+
+
+@dataclass(frozen=True)
+class Job(Windows, ABC):
+    """What is to be done of a corpus, all that a process needs to know."""
+
+    @abstractmethod
+    def load(self) -> Worker:
+        """Return what does it, loaded (Hub2HFError: it cannot be)."""
+
+
+@dataclass(frozen=True)
+class Embedding(Job):
+    """All that a process needs to embed windows of a corpus.
+
+    Attributes:
+        folder, runtime, device: what embeds.
+        dtype: of the vectors that are kept.
+        embedding: the column of vectors.
+        target: where windows are kept.
+    """
+
+    folder: Path
+    runtime: str
+    device: str
+    dtype: str
+    embedding: str
+    target: Destination
+
+    def load(self) -> Worker:
+        """Return the folder, loaded (SourceError: it cannot be)."""
+        return Embedder(self)
+
+
+class Embedder(Worker):
+    """Embeds windows; the folder is loaded once.
+
+    Raises:
+        SourceError: the folder cannot be loaded.
+    """
+
+    def __init__(self, job: Embedding) -> None:
+        self.job = job
+        self.encoder: Encoder = load(job.folder, job.runtime, job.device)
+
+    def run(self, chunks: Sequence[Chunk]) -> Iterator[Done]:
+        """Embed windows, keep each, and yield it.
+
+        The next window is read and tokenised while the model runs this one.
+
+        Raises:
+            ExportError: a window cannot be kept.
+        """
+        for chunk, made in self.job.taken(chunks, self.encoder.prepare):
+            if isinstance(made, str):
+                yield chunk, made, None
+            else:
+                keep(self.job.target, chunk, self._embedded(made.window, made.batches), made.window.failed)
+                yield chunk, "", None
 
     def _embedded(self, window: Window, batches: Sequence[Batch]) -> Any:
         """Return the rows of a window with their vectors."""

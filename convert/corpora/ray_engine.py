@@ -1,23 +1,33 @@
-"""`embed --engine ray`: windows go to the workers of a Ray cluster, which load the folder once each and keep what they made.
+"""`--engine ray`: windows of a corpus go to the workers of a Ray cluster, which load what they need once each.
 
-A window is kept before it is told of, and told of before its file is made: a worker that dies loses the windows that it was
-at, which Ray gives to another; when Ray itself is lost, the same command goes on with what is kept.
+A worker that dies loses the windows that it was at, which Ray gives to another. `embed` keeps a window before it is told of,
+and makes its file after: when Ray itself is lost, the same command goes on with what is kept. On a cluster, start Ray on its
+machines (`ray start`), with hub2hf installed on each, and folders and corpora on a disk, or at URLs, that all reach; then
+
+    hub2hf embed /shared/folder s3://bucket/corpus s3://bucket/vectors --engine ray --address auto
+    hub2hf verify /shared/module /shared/folder --sentences s3://bucket/corpus --engine ray --address auto
 """
 
 from __future__ import annotations
 
+import pickle
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
-from hub2hf.corpora.job import Job, Process
+from hub2hf.corpora.job import Done, Job, Worker
 from hub2hf.corpora.places import first_line
-from hub2hf.corpora.work import AGAIN, Chunk
+from hub2hf.corpora.work import Chunk
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.extras import install
 
 LOCAL, RAY = ENGINES = ("local", "ray")
 TASK: Final = 8  # windows that a worker is given at a time: a few seconds of work, read in one go
+SHARES: Final = 4  # tasks of each worker at least, as far as there are windows
+
+
+Run = Callable[[Any, Sequence[Chunk]], Iterator[Done]]
 
 
 def check_engine(engine: str, address: str | None, workers: int | None) -> None:
@@ -34,40 +44,48 @@ def check_engine(engine: str, address: str | None, workers: int | None) -> None:
         raise SourceError(f"{workers} workers do nothing.", "Ask for one or more.")
 
 
-class Worker:
-    """A process of the cluster; Ray calls it with a batch of one task."""
+def run_on(engine: str, address: str | None, workers: int | None, again: str) -> Run:
+    """Return what does windows on an engine, in this process or on a cluster, and yields each.
+
+    Args:
+        engine, address, workers: as for `embed`.
+        again: what to do when Ray is lost.
+    """
+    if engine == RAY:
+        return partial(run, address=address, workers=workers, again=again)
+    return lambda job, chunks: job.load().run(chunks)
+
+
+class Actor:
+    """A process of the cluster; Ray calls it with a batch of one task. What the job needs is loaded with the first."""
 
     def __init__(self, job: Job) -> None:
-        self.process = Process(job)
+        self.job = job
+        self.worker: Worker | None = None
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Embed the windows of a task; return each with why it could not be read, or "".
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Do the windows of a task; return each as it was yielded, pickled.
 
         An error of ours is handed back as one: Ray would try again what cannot go well.
         """
-        chunks = [Chunk(int(file), int(number)) for file, number in batch["chunks"][0]]
-        done: dict[str, list[Any]] = {"file": [], "number": [], "why": [], "error": []}
+        done: list[Any] = []
         try:
-            for chunk, why in self.process.run(chunks):
-                self._add(done, chunk, why, "")
+            self.worker = self.worker or self.job.load()
+            done += self.worker.run([Chunk(int(file), int(number)) for file, number in batch["chunks"][0]])
         except Hub2HFError as error:
-            self._add(done, chunks[0], "", f"{error.problem}\n{error.next_step}")
-        return done
-
-    @staticmethod
-    def _add(done: dict[str, list[Any]], chunk: Chunk, why: str, error: str) -> None:
-        for name, value in zip(done, (chunk.file, chunk.number, why, error), strict=True):
-            done[name].append(value)
+            done.append(error)
+        return {"done": [pickle.dumps(each) for each in done]}
 
 
-def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | None) -> Iterator[tuple[Chunk, str]]:
-    """Embed windows on a cluster; yield each, once it is kept, with why it could not be read, or "".
+def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | None, again: str) -> Iterator[Done]:
+    """Do windows on a cluster; yield each, once it is done, in any order.
 
     Args:
-        job: what to do; folder, input and target are on disks, or at URLs, that all workers reach by these names.
+        job: what to do; all that it names is on disks, or at URLs, that all workers reach by these names.
         chunks: windows.
         address: of the cluster, as Ray takes it; one is started on this machine where there is none.
-        workers: how many load the folder, each with one processor; as many as there are processors by default.
+        workers: how many load what the job needs, each with one processor; as many as there are processors by default.
+        again: what to do when Ray is lost.
 
     Raises:
         SourceError: Ray is not installed, cannot be reached, or was lost.
@@ -85,17 +103,19 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
             local = {} if address else {"include_dashboard": False, "num_cpus": workers}
             ray.init(address=address, logging_level="error", log_to_driver=False, **local)
         ray.data.DataContext.get_current().enable_progress_bars = False
-        pool = ray.data.ActorPoolStrategy(size=workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
-        tasks = [{"chunks": [[c.file, c.number] for c in chunks[i : i + TASK]]} for i in range(0, len(chunks), TASK)]
+        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        pool = ray.data.ActorPoolStrategy(size=count)
+        size = max(1, min(TASK, len(chunks) // (SHARES * count)))
+        tasks = [{"chunks": [[c.file, c.number] for c in chunks[i : i + size]]} for i in range(0, len(chunks), size)]
         made = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
-            Worker, batch_size=1, compute=pool, fn_constructor_args=(job,), num_cpus=1
+            Actor, batch_size=1, compute=pool, fn_constructor_args=(job,), num_cpus=1
         )
         for row in made.iter_rows():
-            yield _told(row)
+            yield _told(row["done"])
     except Hub2HFError:
         raise
     except Exception as error:  # whatever Ray raises: of its own, or of a connection
-        raise SourceError(f"Ray was lost: {type(error).__name__}: {first_line(error)}.", AGAIN) from error
+        raise SourceError(f"Ray was lost: {type(error).__name__}: {first_line(error)}.", again) from error
     finally:
         if started and ray.is_initialized():
             ray.shutdown()
@@ -112,12 +132,9 @@ def _check_reachable(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _told(row: dict[str, Any]) -> tuple[Chunk, str]:
-    """Return a window and why it could not be read, or "".
-
-    Raises:
-        Hub2HFError: that a worker met.
-    """
-    if row["error"]:
-        raise Hub2HFError(*row["error"].split("\n"))
-    return Chunk(int(row["file"]), int(row["number"])), str(row["why"])
+def _told(pickled: bytes) -> Done:
+    """Return what a worker yielded (Hub2HFError: that it met)."""
+    done = pickle.loads(pickled)
+    if isinstance(done, Hub2HFError):
+        raise done
+    return done  # type: ignore[no-any-return]

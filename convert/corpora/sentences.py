@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hub2hf.corpora.job import walk
-from hub2hf.corpora.places import inputs
-from hub2hf.corpora.reading import joined, scanned
+from hub2hf.corpora.job import Windows
+from hub2hf.corpora.reading import Window
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.errors import SourceError
 from hub2hf.proof import UNKNOWN
@@ -40,19 +39,35 @@ class Corpus:
         Raises:
             SourceError: a file cannot be read, or has no such column: what is left out would not be proved.
         """
-        found = inputs(self.place)
-        scans, unreadable = scanned(found, self.text, WINDOW)
-        schema = joined([(found[i], one) for i, one in scans.items()], self.text)
-        language = next((name for name in LANGUAGES if name in schema.names), None)
-        if not unreadable:
-            for _, _, made in walk(found, scans, schema, self.text, WINDOW, lambda texts: (), unreadable):
-                texts = made.window.texts
-                names = made.window.table.column(language).to_pylist() if language else [None] * len(texts)
-                for name, text in zip(names, texts, strict=True):
-                    if text is not None:
-                        yield Sentence(UNKNOWN if name is None else str(name), text)
-        for i, why in unreadable.items():
-            raise SourceError(f"{found[i].path} cannot be read: {why}.", "Repair it, or leave it out.")
+        unreadable: dict[str, str] = {}
+        yield from self.readable(unreadable)
+        for path, why in unreadable.items():
+            raise SourceError(f"{path} cannot be read: {why}.", "Repair it, or leave it out.")
+
+    def readable(self, unreadable: dict[str, str]) -> Iterator[Sentence]:
+        """Yield those that can be read.
+
+        Args:
+            unreadable: gets the files that cannot be read to their end, and why.
+
+        Raises:
+            SourceError: none can, or a file has no such column.
+        """
+        windows, bad = Windows.found(self.place, self.text, WINDOW)
+        unreadable |= bad
+        for chunk, made in windows.taken(windows.all_chunks, lambda texts: ()):
+            if isinstance(made, str):
+                unreadable[windows.files[chunk.file].path] = made
+            else:
+                yield from sentences_of(made.window)
+
+
+def sentences_of(window: Window) -> list[Sentence]:
+    """Return the texts of a window that are some, with the language that a column says."""
+    language = next((name for name in LANGUAGES if name in window.table.column_names), None)
+    names = window.table.column(language).to_pylist() if language else [None] * len(window.texts)
+    pairs = zip(names, window.texts, strict=True)
+    return [Sentence(UNKNOWN if name is None else str(name), text) for name, text in pairs if text is not None]
 
 
 class Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
@@ -73,14 +74,20 @@ class Distinct:
 
     def __init__(self) -> None:
         self.languages: set[str] = set()
-        self.texts: set[str] = set()
+        self.texts: set[bytes] = set()  # hashes: they are sent from process to process
 
     def add(self, sentences: Iterable[Sentence]) -> None:
         """Count sentences."""
         for language, text in sentences:
             self.languages.add(language)
             if len(self.texts) < ENOUGH and text.strip():
-                self.texts.add(text)
+                self.texts.add(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+    def merge(self, other: Distinct) -> None:
+        """Count what another has counted."""
+        self.languages |= other.languages
+        if len(self.texts) < ENOUGH:
+            self.texts |= other.texts
 
     def check(self) -> None:
         """See that there are as many distinct texts, none of them blank, as languages.

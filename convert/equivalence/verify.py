@@ -58,6 +58,17 @@ class _Tally:
     true_hits: int = 0
     worst: str = ""
 
+    def merge(self, other: _Tally) -> None:
+        """Add what came of sentences after these."""
+        if not self.sentences or _exceeds(other.difference, self.difference):
+            self.difference, self.worst = other.difference, other.worst
+        if _exceeds(other.similarity, self.similarity):
+            self.similarity = other.similarity
+        if not np.isnan(self.cosine) and not other.cosine >= self.cosine:
+            self.cosine = other.cosine
+        for name in ("sentences", "other_ids", "neighbours", "searches", "hits", "true_hits"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def add(self, text: str, one: _Compared) -> None:
         difference, similarity = one.difference, one.similarity
         if not self.sentences or _exceeds(difference, self.difference):
@@ -102,10 +113,44 @@ class _Examined:
 
     worst: list[tuple[float, Recording]] = field(default_factory=list)
 
-    def add(self, difference: float, part: Recording) -> None:
-        self.worst.append((difference, part))
+    def add(self, *found: tuple[float, Recording]) -> None:
+        self.worst += found
         self.worst.sort(key=lambda entry: (not np.isnan(entry[0]), -entry[0]))
         del self.worst[EXAMINED:]
+
+
+@dataclass
+class Held:
+    """What came of some sentences, in all ways of loading: small, however many they are, and it can be sent to a process.
+
+    Attributes:
+        about: where the expected values come from, without sentences.
+        unanswered: how many were not compared: a slim folder does not answer for every sentence.
+        compared: the texts and languages that were.
+        tallies: (surface, language) → what it came to.
+        refused: surface that could not be loaded or run → why.
+        drawn: some of them, on which likely causes are tried.
+        examined: surface → those that are not the same.
+    """
+
+    about: Recording
+    unanswered: int = 0
+    compared: Distinct = field(default_factory=Distinct)
+    tallies: dict[tuple[str, str], _Tally] = field(default_factory=dict)
+    refused: dict[str, SourceError] = field(default_factory=dict)
+    drawn: list[Recording] = field(default_factory=list)
+    examined: dict[str, _Examined] = field(default_factory=dict)
+
+    def merge(self, other: Held) -> None:
+        """Add what came of the sentences after these: it is then as if all had been compared in one go."""
+        self.unanswered += other.unanswered
+        self.compared.merge(other.compared)
+        for key, tally in other.tallies.items():
+            self.tallies.setdefault(key, _Tally()).merge(tally)
+        self.refused = other.refused | self.refused
+        self.drawn = self.drawn or other.drawn
+        for name, examined in other.examined.items():
+            self.examined.setdefault(name, _Examined()).add(*examined.worst)
 
 
 class Verification:
@@ -119,40 +164,52 @@ class Verification:
     def __init__(self, candidate: Candidate, tolerances: Tolerances) -> None:
         self.candidate = candidate
         self.tolerances = tolerances
-        self.tallies: dict[tuple[str, str], _Tally] = {}
-        self.refused: dict[str, SourceError] = {}
-        self.unanswered = 0
-        self.drawn: list[Recording] = []
+        self.found: Held | None = None
+        self._refused: set[str] = set()
         # What differs in a folder of ours as it must needs no diagnosis.
         self.limits = candidate.limits
         asked = () if self.limits else candidate.held if candidate.ours else candidate.surfaces
-        self.examined = {name: _Examined() for name in candidate.surfaces if name in asked}
+        self._examined = [name for name in candidate.surfaces if name in asked]
 
-    def add(self, part: Recording) -> Recording:
-        """Compare one chunk of sentences in every way of loading; one that cannot be loaded or run drops out alone.
+    def add(self, part: Recording) -> None:
+        """Compare one chunk of sentences, and add what came of it (SourceError: see `merge`)."""
+        self.merge(self.hold(part, draw=self.found is None or not self.found.drawn))
 
-        Returns:
-            What of the chunk was compared: a slim folder does not answer for every sentence.
+    def merge(self, held: Held) -> None:
+        """Add what came of a chunk.
 
         Raises:
-            SourceError: all have dropped out.
+            SourceError: all ways of loading have dropped out.
+        """
+        if self.found is None:
+            self.found = Held(held.about)
+        self.found.merge(held)
+        if len(self.found.refused) == len(self.candidate.surfaces):
+            raise next(iter(self.found.refused.values()))
+
+    def hold(self, part: Recording, *, draw: bool) -> Held:
+        """Compare one chunk of sentences in every way of loading; one that cannot be loaded or run drops out alone.
+
+        Args:
+            part: the chunk.
+            draw: whether some are drawn of it, on which likely causes are tried.
         """
         recording = self.candidate.answered(part)
-        self.unanswered += len(part.sentences) - len(recording.sentences)
-        if not self.drawn:
+        held = Held(part.part([]), len(part.sentences) - len(recording.sentences))
+        held.compared.add(recording.sentences)
+        if draw:
             at = np.linspace(0, len(recording.sentences) - 1, min(DRAWN, len(recording.sentences)), dtype=int)
-            self.drawn = [recording.part([i]) for i in at.tolist()]
+            held.drawn = [recording.part([i]) for i in at.tolist()]
         for name in self.candidate.surfaces if recording.sentences else ():
-            if name not in self.refused:
+            if name not in self._refused:
                 try:
-                    self._compare(name, recording)
+                    self._compare(name, recording, held)
                 except SourceError as error:
-                    self.refused[name] = error
-        if len(self.refused) == len(self.candidate.surfaces):
-            raise next(iter(self.refused.values()))
-        return recording
+                    held.refused[name] = error
+                    self._refused.add(name)
+        return held
 
-    def _compare(self, name: str, recording: Recording) -> None:
+    def _compare(self, name: str, recording: Recording, held: Held) -> None:
         expected = recording.embeddings / np.linalg.norm(recording.embeddings, axis=-1, keepdims=True)
         found = self.candidate.embed(name, [sentence.text for sentence in recording.sentences])
         if found.embeddings.shape != expected.shape:
@@ -179,16 +236,16 @@ class Verification:
                 hits.get(i),
                 true_hits.get(i),
             )
-            self.tallies.setdefault((name, sentence.language), _Tally()).add(sentence.text, one)
+            held.tallies.setdefault((name, sentence.language), _Tally()).add(sentence.text, one)
             allowed = self.tolerances.of(name, sentence.language).tolerance
-            if name in self.examined and (not one.difference <= allowed or (allowed <= EXACT and one.other_ids)):
-                self.examined[name].add(one.difference, recording.part([i]))
+            if name in self._examined and (not one.difference <= allowed or (allowed <= EXACT and one.other_ids)):
+                held.examined.setdefault(name, _Examined()).add((one.difference, recording.part([i])))
 
     def rows(self) -> list[Row]:
         """Return every way of loading, but those that dropped out, in every language."""
         rows = []
-        for (surface, language), tally in self.tallies.items():
-            if surface in self.refused:
+        for (surface, language), tally in self.total.tallies.items():
+            if surface in self.total.refused:
                 continue
             allowed = self.tolerances.of(surface, language)
             rows.append(
@@ -216,8 +273,15 @@ class Verification:
         found: dict[str, Any] = {"least_cosine": self.limits.cosine, "may_lose": self.limits.may_lose(tally.searches)}
         return found | ({"hits": tally.hits, "true_hits": tally.true_hits} if tally.searches else {})
 
-    def conditions(self, about: Recording, *, recorded: bool) -> dict[str, Conditions]:
-        """Return under which each way was compared with what `about` is a part of."""
+    @property
+    def total(self) -> Held:
+        """What came of all that was added."""
+        assert self.found is not None
+        return self.found
+
+    def conditions(self, *, recorded: bool) -> dict[str, Conditions]:
+        """Return under which each way was compared."""
+        about, refused = self.total.about, self.total.refused
         return {
             name: Conditions(
                 about.tensorflow,
@@ -225,22 +289,20 @@ class Verification:
                 about.ids_from,
                 versions,
                 held=name in self.candidate.held,
-                refused=self.refused[name].problem if name in self.refused else "",
+                refused=refused[name].problem if name in refused else "",
             )
             for name, versions in self.candidate.versions.items()
         }
 
     def failures(self) -> list[Failure]:
         """Return the examined sentences with the first stage at which each departs."""
-        if not any(examined.worst for examined in self.examined.values()):
+        if not self.total.examined:
             return []
         from hub2hf.equivalence.diagnose import departure  # it needs PyTorch, which comparing does not
 
         found = []
-        for surface, examined in self.examined.items():
-            if surface in self.refused:
-                continue
-            for difference, recording in examined.worst:
+        for surface in self._departing:
+            for difference, recording in self.total.examined[surface].worst:
                 where = departure(self.candidate, surface, recording)
                 language, text = recording.sentences[0]
                 found.append(Failure(surface, language, text, difference, where.stage, where.detail, where.near))
@@ -252,11 +314,49 @@ class Verification:
             return []
         from hub2hf.equivalence.diagnose import likely_causes
 
-        parts = {part.sentences[0]: part for part in self.drawn}
-        for examined in self.examined.values():
-            parts |= {part.sentences[0]: part for _, part in examined.worst}
-        ways = [name for name, examined in self.examined.items() if examined.worst and name not in self.refused]
-        return likely_causes(self.candidate, ways, list(parts.values()), model, blueprint)
+        parts = {part.sentences[0]: part for part in self.total.drawn}
+        for name in self._examined:
+            if name in self.total.examined:
+                parts |= {part.sentences[0]: part for _, part in self.total.examined[name].worst}
+        return likely_causes(self.candidate, self._departing, list(parts.values()), model, blueprint)
+
+    @property
+    def _departing(self) -> list[str]:
+        """The ways some of whose sentences are examined."""
+        return [name for name in self._examined if name in self.total.examined and name not in self.total.refused]
+
+    def report(self, witness: Witness, *, named: str, seconds: float) -> Report:
+        """Return what came of all that was added.
+
+        Args:
+            witness: where the expected values came from.
+            named: what the person called the source.
+            seconds: that it took.
+
+        Raises:
+            SourceError: nothing was compared, or too little to prove anything.
+        """
+        if self.found is None:
+            raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
+        if self.found.unanswered and not self.found.compared.languages:
+            raise SourceError(
+                f"{self.candidate.folder} is slim, and promises nothing about the {self.found.unanswered:,} sentences.",
+                "Name a language that it was made for.",
+            )
+        self.found.compared.check()
+        start, failures = time.monotonic(), self.failures()
+        causes = self.causes(failures, witness.model, witness.blueprint)
+        return Report(
+            source=named,
+            fingerprint=self.found.about.fingerprint,
+            candidate=str(self.candidate.folder),
+            conditions=self.conditions(recorded=witness.model is None),
+            rows=self.rows(),
+            failures=failures,
+            causes=causes,
+            seconds=seconds + time.monotonic() - start,
+            unanswered=self.found.unanswered,
+        )
 
 
 def verify(
@@ -281,31 +381,10 @@ def verify(
     """
     start = time.monotonic()
     verification = Verification(candidate, tolerances)
-    about, compared = None, Distinct()
     for part in witness.recordings:
-        compared.add(verification.add(part).sentences)
-        about = part
+        verification.add(part)
         progress(len(part.sentences))
-    if about is None:
-        raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
-    if verification.unanswered and not compared.languages:
-        raise SourceError(
-            f"{candidate.folder} is slim, and promises nothing about the {verification.unanswered:,} sentences.",
-            "Name a language that it was made for.",
-        )
-    compared.check()
-    failures = verification.failures()
-    return Report(
-        source=named,
-        fingerprint=about.fingerprint,
-        candidate=str(candidate.folder),
-        conditions=verification.conditions(about, recorded=witness.model is None),
-        rows=verification.rows(),
-        failures=failures,
-        causes=verification.causes(failures, witness.model, witness.blueprint),
-        seconds=time.monotonic() - start,
-        unanswered=verification.unanswered,
-    )
+    return verification.report(witness, named=named, seconds=time.monotonic() - start)
 
 
 @dataclass(frozen=True)

@@ -334,6 +334,7 @@ class Report(Proof):
         seconds: wall-clock time in all.
         unanswered: sentences that were not compared, as a slim folder makes no promise about them.
         note: what became of the result in the candidate's folder, a sentence.
+        unreadable: file of a corpus → why it could not be read to its end; nothing is equivalent while there is one.
     """
 
     source: str
@@ -341,3 +342,9 @@ class Report(Proof):
     seconds: float = 0.0
     unanswered: int = 0
     note: str = ""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether all that was to be compared was, and the folder gives the embeddings of the SavedModel; see `Worth`."""
+        return not self.unreadable and super().equivalent

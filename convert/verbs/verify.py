@@ -32,6 +32,9 @@ def verify(
     seed: int = 0,
     surfaces: Sequence[str] = (),
     device: str = "cpu",
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
     tolerances: str | Path | None = None,
     add_proof: bool = True,
     progress: Progress = lambda done, total: None,
@@ -47,12 +50,14 @@ def verify(
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, as for `record`, or a corpus in Parquet or JSON lines, as `embed` takes it, with its
-            languages in a column `language` or `lang`; not with `golden`, which has its sentences.
+            languages in a column `language` or `lang`; not with `golden`, which has its sentences. Files of a corpus that
+            cannot be read are named in `unreadable` of the report, and the others are compared.
         text: the column of texts of a corpus.
         sample: how many sentences to draw of it, evenly of its languages; `note` of the report says how far that reaches.
         seed: of the drawing.
         surfaces: ways of loading, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
         device: where they compute: cpu, cuda, mps. On another than the processor each is a way of its own.
+        engine, address, workers: as for `embed`; Ray for a whole corpus, with both frameworks on each machine.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
         add_proof: write the result and a new card into `candidate`, if it is a folder that hub2hf made, and if sentences and
             tolerances are the project's own; `note` of the report says what was done.
@@ -61,7 +66,10 @@ def verify(
     Raises:
         Hub2HFError: the question cannot be answered: something is missing, damaged, or of another model.
     """
+    from hub2hf.corpora.holding import AGAIN
+    from hub2hf.corpora.holding import hold as hold_corpus
     from hub2hf.corpora.places import is_corpus
+    from hub2hf.corpora.ray_engine import RAY, check_engine, run_on
     from hub2hf.corpora.sentences import Corpus, Sample
     from hub2hf.equivalence import adding, reference, require_tensorflow
     from hub2hf.equivalence.candidate import Candidate
@@ -73,25 +81,28 @@ def verify(
     from hub2hf.opened import Source
 
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
+    check_engine(engine, address, workers)
+    corpus = (
+        Corpus(str(sentences), text) if sentences is not None and is_corpus(sentences) and source is not None else None
+    )
+    if engine == RAY and (corpus is None or sample is not None):
+        raise SourceError("Ray is for whole corpora.", "Pass sentences in Parquet or JSON lines, all of them.")
     loaded = Candidate.find(candidate, surfaces, device)
     recording = None
     if golden is not None:
-        if sentences is not None or sample is not None:
-            raise SourceError("A recording has its own sentences.", "Leave out golden, or sentences and sample.")
-        if preprocessor is not None or vocab is not None or text_rules:
-            raise SourceError(
-                "A recording has its own ids.", "Leave out the preprocessor, the vocabulary and the text rules."
-            )
-        if output:
-            raise SourceError("A recording is of one output.", "Leave out either golden or output.")
+        _check_alone(sentences, sample, preprocessor or vocab or text_rules, output)
         recording = Recording.load(Path(golden))
         check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
         witness, named = Witness.recorded(recording, languages), str(golden)
         total: int | None = sum(not languages or s.language in languages for s in recording.sentences)
         report = hold(witness, loaded, allowed, named=named, progress=_adding_up(progress, total))
+    elif source is not None and corpus is not None and sample is None:
+        found = Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)
+        over = partial(hold_corpus, corpus, found, loaded, allowed, run_on(engine, address, workers, AGAIN))
+        return over(here=engine != RAY, languages=languages, surfaces=surfaces, device=device, progress=progress)
     elif source is not None:
-        given: Sentences | None = Corpus(str(sentences), text) if sentences and is_corpus(sentences) else sentences
+        given: Sentences | None = corpus or sentences
         drawn = Sample(partial(chosen_sentences, languages, given), sample, seed) if sample is not None else None
         given = drawn or given
         total = count_sentences(languages, given)
@@ -107,6 +118,22 @@ def verify(
     if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
         return report
     return replace(report, note=adding.add_proof(loaded.folder, report))
+
+
+def _check_alone(sentences: object, sample: object, text_side: object, output: str) -> None:
+    """Refuse what a recording brings itself.
+
+    Raises:
+        SourceError: which that is.
+    """
+    if sentences is not None or sample is not None:
+        raise SourceError("A recording has its own sentences.", "Leave out golden, or sentences and sample.")
+    if text_side:
+        raise SourceError(
+            "A recording has its own ids.", "Leave out the preprocessor, the vocabulary and the text rules."
+        )
+    if output:
+        raise SourceError("A recording is of one output.", "Leave out either golden or output.")
 
 
 def _adding_up(progress: Progress, total: int | None) -> Callable[[int], None]:

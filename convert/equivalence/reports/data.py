@@ -23,5 +23,6 @@ def report_json(report: Report) -> dict[str, Any]:
         "versions": plain(report.versions),
         "seconds": float(report.seconds),
         "note": report.note,
+        **({"unreadable": dict(report.unreadable)} if report.unreadable else {}),
     }
     return {"format": FORMAT, **findings(report), **about}
