@@ -98,8 +98,8 @@ kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and
 	$(BIN)/python scripts/kill_tests.py
 	$(BIN)/python scripts/kill_embed.py
 
-ray: $(RAY)/ray,onnx,torch,tensorflow,core-test.installed  ## embed and verify on a real Ray of two workers, one of them killed: what one machine makes
-	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py
+ray: $(RAY)/ray,onnx,torch,tensorflow,s3-test,core-test.installed  ## embed and verify on a real Ray of two workers, one of them killed, and on S3: what one machine makes
+	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py tests/test_s3.py
 
 beam: WORK := .cache/beam
 beam: $(BEAM)/beam.installed  ## a pipeline of Apache Beam with the TF Hub module, and with the folder in its place: the same vectors

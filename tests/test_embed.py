@@ -150,6 +150,15 @@ def test_globs_and_urls(folder: Path, place: str, tmp_path: Path) -> None:
     assert len(read(tmp_path / "out.jsonl")) == (4 if place == "file" else 9)
 
 
+def test_keys_in_a_url_are_not_shown(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("x\n")
+    url = "s3://key:secret@bucket/{}?scheme=http&endpoint_override=127.0.0.1%3A1&region=x&connect_timeout=1"
+    for places in ((url.format("in.txt"), tmp_path / "out.txt"), (tmp_path / "in.txt", url.format("out.txt"))):
+        code, _, said = run_hub2hf("embed", folder, *places)
+        assert (code, said.count("\n"), "secret" in said) == (2, 1, False), said
+        assert "bucket/" in said
+
+
 def test_an_empty_corpus_is_an_empty_table(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").touch()
     hub2hf.embed(folder, tmp_path / "in.txt", tmp_path / "out.parquet")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hub2hf.corpora.encoders import chosen_runtime, fingerprint
 from hub2hf.corpora.job import Embedding
-from hub2hf.corpora.places import Input, inputs, pyarrow
+from hub2hf.corpora.places import Input, inputs, pyarrow, shown
 from hub2hf.corpora.ray_engine import Run, check_engine, run_on
 from hub2hf.corpora.reading import joined, scanned
 from hub2hf.corpora.work import AGAIN, Destination, Work, plan_of
@@ -115,7 +115,7 @@ def embed(
     with work.opened():
         done = work.done() or _run(work, job, run_on(engine, address, workers, AGAIN), unreadable, progress)
     return Embeddings(
-        str(out),
+        shown(str(out)),
         done["rows"],
         done["failed"],
         {found[i].path: why for i, why in unreadable.items()},

@@ -14,6 +14,7 @@ from typing import Any, Final, TextIO
 from hub2hf.corpora.causes import Causes
 from hub2hf.corpora.encoders import SURFACE_OF, chosen_runtime, load
 from hub2hf.corpora.job import Windows
+from hub2hf.corpora.places import shown
 from hub2hf.corpora.sentences import LANGUAGES
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
 from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
@@ -129,7 +130,8 @@ def verify_vectors(
     for option, name in (("embedding", embedding), *([("language", language)] if language else [])):
         if name not in schema.names:
             raise SourceError(
-                f"{golden} has no column '{name}'; it has {', '.join(schema.names)}.", f"Name it: --{option} COLUMN."
+                f"{shown(str(golden))} has no column '{name}'; it has {', '.join(schema.names)}.",
+                f"Name it: --{option} COLUMN.",
             )
     language = language or next((name for name in LANGUAGES if name in schema.names), None)
     encoder = load(folder, runtime, device)
@@ -155,7 +157,7 @@ def verify_vectors(
     total = comparison.total
     verdict = _verdict(total)
     return StoredReport(
-        str(golden),
+        shown(str(golden)),
         str(candidate),
         verdict,
         SAYS[verdict],

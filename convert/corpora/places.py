@@ -86,6 +86,12 @@ class Input:
             raise OSError("it was changed while it was read")
 
 
+def shown(place: str) -> str:
+    """Return a path, or a URL without the key, secret and options that it may carry: it is printed, and kept in reports."""
+    scheme, colon, rest = place.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}" if colon else place
+
+
 def located(place: str) -> tuple[Any, str]:
     """Return the file system of a path or URL, and the path there.
 
@@ -98,7 +104,8 @@ def located(place: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = arrow.fs.FileSystem.from_uri(place)
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{place} cannot be opened: {first_line(error)}.", "Check the URL.") from error
+        why = first_line(error).replace(place, shown(place))
+        raise SourceError(f"{shown(place)} cannot be opened: {why}.", "Check the URL.") from error
     return found
 
 
@@ -137,7 +144,7 @@ def inputs(place: str) -> list[Input]:
             raise SourceError(f"{info.path} is of no form that is read.", KNOWN)
         found.append(Input(files, info.path, form, info.size, info.mtime_ns or 0))
     if not found:
-        raise SourceError(f"{place} holds no file of a corpus.", f"Check the path. {KNOWN}")
+        raise SourceError(f"{shown(place)} holds no file of a corpus.", f"Check the path. {KNOWN}")
     return found
 
 
@@ -176,7 +183,9 @@ def _readable(place: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise SourceError(f"{place} cannot be read: {first_line(error)}.", "Check path and permissions.") from error
+        raise SourceError(
+            f"{shown(place)} cannot be read: {first_line(error)}.", "Check path and permissions."
+        ) from error
 
 
 @contextlib.contextmanager

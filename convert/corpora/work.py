@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, form_of, located, pyarrow, writable
+from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import as_text
@@ -69,10 +69,12 @@ class Destination:
         files, path = located(out)
         form = form_of(path)
         if form is not None and PurePosixPath(path.lower()).suffix not in SUFFIXES:
-            raise ExportError(f"{out} would be compressed, which is not written.", f"Write {', '.join(SUFFIXES)}.")
+            raise ExportError(
+                f"{shown(out)} would be compressed, which is not written.", f"Write {', '.join(SUFFIXES)}."
+            )
         if path.lower().endswith(FOREIGN):
             raise ExportError(
-                f"{out} is of no form that is written.", f"Write {', '.join(SUFFIXES)}, or into a folder."
+                f"{shown(out)} is of no form that is written.", f"Write {', '.join(SUFFIXES)}, or into a folder."
             )
         return cls(files, path, form or PARQUET, form is not None)
 
