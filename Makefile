@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 BIN4 := $(VENV4)/bin
 CORE ?= .venv-core
 RAY ?= .venv-ray
+S3 ?= .venv-s3
 BEAM ?= .venv-beam
 DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
@@ -98,8 +99,8 @@ kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and
 	$(BIN)/python scripts/kill_tests.py
 	$(BIN)/python scripts/kill_embed.py
 
-ray: $(RAY)/ray,onnx,torch,tensorflow,s3-test,core-test.installed  ## embed and verify on a real Ray of two workers, one of them killed, and on S3: what one machine makes
-	$(RAY)/bin/python -m pytest -m slow tests/test_ray.py tests/test_s3.py
+ray: $(RAY)/ray,onnx,torch,tensorflow,core-test.installed $(S3)/installed  ## embed and verify on a real Ray of two workers, one of them killed, and on S3: what one machine makes
+	HUB2HF_S3=$(abspath $(S3))/bin/moto_server $(RAY)/bin/python -m pytest -m slow tests/test_ray.py tests/test_s3.py
 
 beam: WORK := .cache/beam
 beam: $(BEAM)/beam.installed  ## a pipeline of Apache Beam with the TF Hub module, and with the folder in its place: the same vectors
@@ -169,7 +170,7 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) $(BEAM) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) $(S3) $(BEAM) .cache build *.egg-info
 
 $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
 	mkdir -p $(@D)
@@ -194,6 +195,11 @@ $(CORE)/%.installed: $(CORE)/bin/python pyproject.toml configs/constraints.txt
 
 $(RAY)/%.installed: $(RAY)/bin/python pyproject.toml configs/constraints.txt
 	$(RAY)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]'
+	touch $@
+
+$(S3)/installed:  # a server of the protocol of S3; what it asks for does not go together with what the tests run on
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server]==5.2.5'
 	touch $@
 
 $(BEAM)/%.installed: $(BEAM)/bin/python pyproject.toml configs/constraints-beam.txt
