@@ -18,7 +18,9 @@ from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.read import SAME
 from hub2hf.analysis.settle import PRODUCTS
+from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen
+from hub2hf.blueprint.tables import Tables
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
@@ -202,7 +204,8 @@ def observe(model: SavedModel, chosen: Chosen, *, text: bool) -> Observed:
     graph, frozen = _thawed(flat_graph(chosen), chosen, model)
     found = Observed(graph, {node.name: node for node in order_of(graph, [chosen.tensor.ref])})
     feeds = _texts(chosen) if text else _ids(chosen, found)
-    substitutes = Substitutes(_Variables(model, frozen), EveryPiece())
+    tables = Tables(model, Bodies(graph)).others() if text else {}
+    substitutes = Substitutes(_Variables(model, frozen), EveryPiece(), tables)
     Interpreter(graph, substitutes, found.take).run([chosen.tensor.ref], feeds)
     return found
 

@@ -201,7 +201,7 @@ class _Probing:
         vocabulary = {**self.known, "a": FIRST_ID, f"{self.text.wordpiece.suffix_indicator}a": FIRST_ID}
         rows = self.run(Inquiry(encoded(vocabulary), ["a" * n for n in lengths]))
         known = [n for n, row in zip(lengths, rows, strict=True) if FIRST_ID in row]
-        if len(known) < len(lengths) and known == lengths[: len(known)]:
+        if 0 < len(known) < len(lengths) and known == lengths[: len(known)]:
             self.text.wordpiece = replace(self.text.wordpiece, max_bytes_per_word=max(known, default=1))
             self.oracle.most_bytes, self.oracle.bounded = self.text.wordpiece.max_bytes_per_word, True
 

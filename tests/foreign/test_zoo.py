@@ -99,6 +99,18 @@ def test_half_precision_is_named(tmp_path: Path) -> None:
     assert (found, "computes in float16" in why) == (REFUSED, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("by-digits", "a lookup table of 5,516 entries from strings to strings (node 'hash_table"),
+        ("by-comparing", "pieces that are compared with all of the vocabulary, in place of a table (node '"),
+    ],
+)
+def test_a_vocabulary_that_is_no_table_of_pieces_is_named(name: str, said: str, tmp_path: Path) -> None:
+    (found, why), _ = judged(f"other-{name}", tmp_path)
+    assert (found, said in why) == (REFUSED, True), why
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(zoo.RIGHT) - set(SHOWN_RIGHT)))
 def test_every_model_of_the_facts_page_is_exact(name: str, tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import tensorflow_text as text
 import zoo_cuts as cuts
 import zoo_words as words
-from zoo_base import CLS, LENGTH, ROOM, SEP, UNK, World, v2
+from zoo_base import CLS, LENGTH, ROOM, SEP, UNK, World, pieces, v2
 from zoo_models import Model, google_encoder
-from zoo_pieces import wordpiece
+from zoo_pieces import wordpiece, wordpiece_strings
 from zoo_text import Text, decide, scripts, table_in_pieces
 
 PLAIN = Text()
@@ -93,4 +94,41 @@ def stop_words(texts: Any, w: World) -> Any:
     return v2.ragged.boolean_mask(found, found.with_values(kept))
 
 
-OTHER_LATER = {"mutable-stop-words": Model(replace(PLAIN, split=stop_words), google_encoder, form="v2")}
+def _second(w: World, key: Any, keys: Any, values: Any, default: Any) -> Any:
+    """Return a table that is looked up after that of the vocabulary, or in its place."""
+    if "second" not in w.tables:
+        with v2.init_scope():
+            made = v2.lookup.KeyValueTensorInitializer(keys, values)
+            w.tables["second"] = v2.lookup.StaticHashTable(made, default)
+    return w.tables["second"].lookup(key)
+
+
+def by_number(tokens: Any, w: World) -> Any:
+    """Ids go through a table from numbers to numbers, which gives each id itself."""
+    found, ids = wordpiece(tokens, w), np.arange(len(pieces()))
+    return found.with_values(_second(w, v2.cast(found.values, v2.int64), ids, ids, UNK))
+
+
+def by_digits(tokens: Any, w: World) -> Any:
+    """A table gives the digits of an id, which are read as a number."""
+    found = wordpiece_strings(tokens, w)
+    digits = [str(i) for i in range(len(pieces()))]
+    return found.with_values(v2.strings.to_number(_second(w, found.values, pieces(), digits, str(UNK)), v2.int64))
+
+
+def by_comparing(tokens: Any, w: World) -> Any:
+    """No table: the first of all pieces that is equal."""
+    found = wordpiece_strings(tokens, w)
+    same = v2.equal(found.values[:, None], v2.constant(pieces())[None])
+    return found.with_values(v2.argmax(v2.cast(same, v2.int32), 1))
+
+
+# What the facts page says, in ways that need not be read: exact, or refused in words that name the node.
+STRANGE_TABLES = {
+    name: Model(replace(PLAIN, pieces=pieces_), google_encoder, form="v2")
+    for name, pieces_ in {"by-number": by_number, "by-digits": by_digits, "by-comparing": by_comparing}.items()
+}
+OTHER_LATER = {
+    **STRANGE_TABLES,
+    "mutable-stop-words": Model(replace(PLAIN, split=stop_words), google_encoder, form="v2"),
+}
