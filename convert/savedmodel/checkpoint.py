@@ -48,6 +48,11 @@ class Variable:
         """Whether it holds strings (as bytes objects), which cannot be streamed."""
         return self.dtype == object
 
+    @property
+    def slice_count(self) -> int:
+        """Into how many slices it is stored; 0 when it is whole."""
+        return sum(piece.slice is not None for piece in self._pieces)
+
 
 class Checkpoint:
     """A checkpoint: ``PREFIX.index`` and ``PREFIX.data-*``; use :meth:`open`.
