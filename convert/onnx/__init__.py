@@ -1,4 +1,4 @@
-"""The encoder as an ONNX file, written from what was read of the SavedModel: nothing is traced, and nothing is run."""
+"""The encoder as an ONNX file, written from what was read of the SavedModel: nothing is traced; only `reach` runs it."""
 
 from hub2hf.onnx.export import FILES, add_onnx, write_onnx
 

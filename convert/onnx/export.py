@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.head import written_head
 from hub2hf.errors import ExportError
@@ -20,7 +22,7 @@ from hub2hf.folder.files import write_pieces
 from hub2hf.folder.manifest import check_unchanged
 from hub2hf.folder.staging import alone
 from hub2hf.folder.weights import WEIGHTS
-from hub2hf.onnx.graph import OnnxGraph
+from hub2hf.onnx.graph import NOTHING, OnnxGraph
 from hub2hf.onnx.layers import add_head
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
@@ -50,6 +52,8 @@ def write_onnx(
     name: str = "",
     limit: int = MAX_BYTES,
     check: Callable[[], None] = lambda: None,
+    reaches: Mapping[str, np.ndarray] = NOTHING,
+    probe: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Write a model with the outputs `sentence_embedding` and `last_hidden_state` into `onnx/` of a folder.
 
@@ -59,6 +63,8 @@ def write_onnx(
         name: what the file is called; by default as `FILES` has it.
         limit: the most bytes of the model file; of a larger one the weights are a file of their own.
         check: called when all is written, before anything takes its place.
+        reaches: what `reach.reaches` measured, by which int8 products are evened out.
+        probe: whether the model has what that measures as further outputs.
 
     Returns:
         Name → size and SHA-256 of the files written.
@@ -67,7 +73,7 @@ def write_onnx(
         ExportError: there is no writer for this kind of model, or a file cannot be read or written.
     """
     name = name or FILES[precision.dtype]
-    model, path = _model(folder, precision, name, limit), folder / FOLDER / name
+    model, path = _model(folder, precision, name, limit, reaches, probe), folder / FOLDER / name
     parts = {path.with_name(f"{path.name}{DATA}"): model.data_pieces()} if model.has_data_file else {}
     parts[path] = model.model_pieces()  # last: it names the other
     try:
@@ -118,7 +124,9 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
     return folder / FOLDER / FILES[dtype]
 
 
-def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
+def _model(
+    folder: Path, precision: Precision, name: str, limit: int, reaches: Mapping[str, np.ndarray], probe: bool
+) -> Model:
     config = _config(folder)
     kind = str(config.get("model_type"))
     if kind not in ENCODERS:
@@ -126,7 +134,7 @@ def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
             f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
         )
     known = ARCHITECTURES[kind]
-    graph = OnnxGraph(WeightFile(folder / WEIGHTS), precision, known.key, known.word_table)
+    graph = OnnxGraph(WeightFile(folder / WEIGHTS), precision, known.key, known.word_table, reaches)
     try:
         config = known.named_as_ours(config)
         ENCODERS[kind](graph, config)
@@ -141,6 +149,8 @@ def _model(folder: Path, precision: Precision, name: str, limit: int) -> Model:
         value_info(EMBEDDING, "float32", ["batch", size]),
         value_info(HIDDEN, "float32", ["batch", "length", hidden]),
     ]
+    if probe:
+        outputs += [value_info(reach, "float32", [3, channels]) for reach, channels in graph.reaches()]
     return Model(graph, inputs, outputs, f"{name}{DATA}", limit)
 
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from math import gcd, prod
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
 from hub2hf.onnx.messages import DATA_TYPES, FLOAT, INT, INTS, STRING, new
-from hub2hf.onnx.precision import MATRICES, PART, ROWS, Precision, narrowed, quantized, scales
+from hub2hf.onnx.precision import MATRICES, PART, Precision, narrowed, quantized, scales
 from hub2hf.onnx.weights import WeightFile
 
 # Gelu came with opset 20, LayerNormalization with 17. ONNX Runtime runs 20 since 1.17 (January 2024), and with it
 # onnxruntime-web and -node; OpenVINO since 2024.0. Nothing later is of use to an encoder, and would shut out runtimes.
 OPSET = 20
+NORM, REACH = "LayerNormalization", "/reach"
+# What a channel's reach is raised to where it is taken from what is rounded, and given to the weights: with 0 the one has
+# all the outliers, with 1 the other. See `precision` for what it was measured by.
+EVENED: Final = 0.5
+LOWEST: Final = MappingProxyType({"Gelu": -0.1701, "Relu": 0.0})  # below what an activation makes, both forms of GELU
+NOTHING: Final[Mapping[str, np.ndarray]] = MappingProxyType({})
 LEAST = 1e-30  # that a row of nothing but 0 is divided by
 ZERO = 128  # the uint8 that stands for 0: products of uint8 and int8 are the fast ones
 IR_VERSION = 9  # that of the release of ONNX that brought opset 20
@@ -40,6 +47,15 @@ class Initializer:
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
+@dataclass(frozen=True)
+class _Nearness:
+    """How numbers [..., channels] are rounded to uint8: less `base`, over `even`, over a scale each row, plus `zero`."""
+
+    base: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
+    even: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))
+    zero: int = ZERO
+
+
 class OnnxGraph:
     """Nodes in the order in which they run, and what they read.
 
@@ -48,16 +64,24 @@ class OnnxGraph:
         precision: in which matrices are kept.
         key: from the place of a tensor to its key in the folder; see `Architecture.key`.
         words: the key of the word embeddings.
+        reaches: what products meet → the lowest, highest and mean number of each channel, as `reach` measured them.
     """
 
     def __init__(
-        self, weights: WeightFile, precision: Precision, key: Callable[[str], str] = str, words: str = ""
+        self,
+        weights: WeightFile,
+        precision: Precision,
+        key: Callable[[str], str] = str,
+        words: str = "",
+        reaches: Mapping[str, np.ndarray] = NOTHING,
     ) -> None:
         self.nodes: list[Any] = []
         self.initializers: dict[str, Initializer] = {}
         self._weights, self._precision, self._key, self._words = weights, precision, key, words
-        self._dtype = precision.dtype
+        self._dtype, self._reaches = precision.dtype, reaches
         self._quantized: dict[str, tuple[str, str]] = {}
+        self._kinds: dict[str, str] = {}
+        self._met: dict[str, int] = {}
         self._made: Counter[str] = Counter()
 
     def op(self, kind: str, *inputs: str, at: str, output: str = "", **attributes: Any) -> str:
@@ -76,6 +100,7 @@ class OnnxGraph:
             name = f"{name}.{self._made[name]}"
         made = [_attribute(key, value) for key, value in attributes.items()]
         output = output or name
+        self._kinds[output] = kind
         self.nodes.append(new("NodeProto", name=name, op_type=kind, input=inputs, output=[output], attribute=made))
         return output
 
@@ -121,28 +146,71 @@ class OnnxGraph:
     def product(self, x: str, place: str, at: str) -> str:
         """Return the name of x [..., inputs] times a weight [outputs, inputs], float32 [..., outputs]."""
         if not self._precision.matrices:
+            self._met[x] = self.shape(place)[1]
             return self.op("MatMul", x, self.matrix(place), at=at)
         key = self._key(place)
         outputs, inputs = self._weights.shape(key)
-        weight = self._add(
-            key, "int8", (inputs, outputs), lambda: _turned(quantized(self._weights.rows(key), MATRICES), inputs)
-        )
-        steps = self._add(f"{key}.scale", "float32", (outputs,), lambda: scales(self._weights.rows(key), MATRICES))
-        whole, step = self._rounded(x, at)
-        found = self.cast(self.op("MatMulInteger", whole, weight, self.constant(ZERO, "uint8"), at=at), "float32", at)
-        return self.op("Mul", self.op("Mul", found, step, at=at), steps, at=at)
+        near, met = self._nearness(x), self._reaches.get(x)
+        name = key if met is None else f"{x}*{key}"  # layers that share a weight meet other numbers with it
 
-    def _rounded(self, x: str, at: str) -> tuple[str, str]:
+        def rows() -> Iterator[np.ndarray]:
+            return (block * near.even for block in self._weights.rows(key))
+
+        weight = self._add(name, "int8", (inputs, outputs), lambda: _turned(quantized(rows(), MATRICES), inputs))
+        steps = self._add(f"{name}.scale", "float32", (outputs,), lambda: scales(rows(), MATRICES))
+        whole, step = self._rounded(x, near, at)
+        zero = self.constant(near.zero, "uint8")
+        found = self.cast(self.op("MatMulInteger", whole, weight, zero, at=at), "float32", at)
+        found = self.op("Mul", self.op("Mul", found, step, at=at), steps, at=at)
+        if met is None:
+            return found
+
+        def missing() -> Iterator[np.ndarray]:
+            mean = met[2]
+            for block in self._weights.rows(key):
+                (by_row,) = scales(iter([block * near.even]), MATRICES)
+                kept = np.concatenate(list(quantized(iter([block * near.even]), MATRICES))).reshape(block.shape)
+                yield block @ mean - kept @ ((mean - near.base) / near.even) * by_row
+
+        return self.op("Add", found, self._add(f"{name}.missing", "float32", (outputs,), missing), at=at)
+
+    def _nearness(self, x: str) -> _Nearness:
+        kind, met = self._kinds.get(x), self._reaches.get(x)
+        if met is None or kind not in (NORM, *LOWEST):
+            return _Nearness()
+        if kind in LOWEST:
+            return _Nearness(np.array([LOWEST[kind]], np.float32), zero=0)
+        lowest, highest, _ = met
+        power = np.maximum((highest - lowest) / 2, np.float32(1e-5)) ** np.float32(EVENED)
+        return _Nearness((lowest + highest) / 2, power / power.mean())
+
+    def _rounded(self, x: str, near: _Nearness, at: str) -> tuple[str, str]:
         """Return the names of x in uint8 and of the scales of its rows; products of the same x share them."""
         if x not in self._quantized:
-            largest = self.op("ReduceMax", self.op("Abs", x, at=at), self.constant([-1], "int64"), at=at, keepdims=1)
-            step = self.op(
-                "Div", self.op("Max", largest, self.constant(LEAST), at=at), self.constant(float(ROWS)), at=at
-            )
-            near = self.op("Round", self.op("Div", x, step, at=at), at=at)
-            near = self.op("Add", near, self.constant(float(ZERO)), at=at)
-            self._quantized[x] = self.cast(near, "uint8", at), step
+            y = x
+            for kind, part, neutral in (("Sub", near.base, 0), ("Div", near.even, 1)):
+                if (part != neutral).any():
+                    name = self._add(f"{x}.{kind}", "float32", part.shape, partial(iter, [part]))
+                    y = self.op(kind, y, name, at=at)
+            positive = y if near.zero == 0 else self.op("Abs", y, at=at)
+            largest = self.op("ReduceMax", positive, self.constant([-1], "int64"), at=at, keepdims=1)
+            largest = self.op("Max", largest, self.constant(LEAST), at=at)
+            step = self.op("Div", largest, self.constant(float(255 - near.zero)), at=at)
+            whole = self.op("Div", y, step, at=at)
+            whole = self.op("QuantizeLinear", whole, self.constant(1.0), self.constant(near.zero, "uint8"), at=at)
+            self._quantized[x] = whole, step
         return self._quantized[x]
+
+    def reaches(self) -> list[tuple[str, int]]:
+        """Add outputs that say which numbers products meet, and return name and channels of each: see `reach`."""
+        return [(self._reach(x, channels), channels) for x, channels in self._met.items()]
+
+    def _reach(self, x: str, channels: int) -> str:
+        at = f"{x}{REACH}"
+        rows = self.op("Reshape", x, self.constant([-1, channels], "int64"), at=at)
+        axis = self.constant([0], "int64")
+        found = [self.op(kind, rows, axis, at=at, keepdims=1) for kind in ("ReduceMin", "ReduceMax", "ReduceMean")]
+        return self.op("Concat", *found, at=at, output=at, axis=0)
 
     def vector(self, place: str) -> str:
         """Return the name of a bias or a scale, float32 always."""

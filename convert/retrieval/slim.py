@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
 from hub2hf.notices import Progress
 from hub2hf.onnx.precision import Precision
@@ -104,5 +105,6 @@ def _loss(
         precision,
         ", ".join(said),
         limits,
+        [sentence.text for sentence in language_sentences()] if int8 else (),
         lambda made: measured_cost(folder, made, limits, pairs, beyond_limits=beyond_limits),
     )

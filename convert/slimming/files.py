@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from hub2hf.folder.weights import DTYPES, WEIGHTS, safetensors_header
 from hub2hf.notices import Progress
 from hub2hf.onnx import FILES, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
+from hub2hf.onnx.reach import reaches
 from hub2hf.onnx.weights import WeightFile
 from hub2hf.slimming.scope import ORIGINAL_IDS
 from hub2hf.surfaces.onnxruntime import FOLDER
@@ -46,6 +47,7 @@ class Written:
         work: where it is written.
         mask: which pieces stay, bool [pieces].
         precision: how numbers are kept.
+        texts: on which int8 products are calibrated.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class Written:
         text: TextBlueprint,
         mask: np.ndarray,
         precision: Precision = EXACT,
+        texts: Sequence[str] = (),
     ) -> None:
         self.folder, self.work, self.manifest = folder, work, manifest
         self.architecture = architecture_of_facts(manifest.blueprint["encoder"])
-        self.mask, self.precision = mask, precision
+        self.mask, self.precision, self.texts = mask, precision, texts
         self.kept: list[int] = np.flatnonzero(mask).tolist()
         self.vocabulary = vocabulary.part(mask, work / VOCABULARY)
         self.pack = self._renumbered(text.pack)
@@ -87,7 +90,8 @@ class Written:
         write_json(self.work / CONFIG, {**config, "vocab_size": len(self.kept), "pad_token_id": self.pack.pad_id})
         hashed = {WEIGHTS: self._weights(progress)}
         for name, precision in self._onnx_files().items():
-            new = write_onnx(self.work, precision, name=name)
+            met = reaches(self.work, self.texts) if precision.matrices else {}
+            new = write_onnx(self.work, precision, name=name, reaches=met)
             hashed |= {file: entry["sha256"] for file, entry in new.items()}
         if self.precision.only_onnx:
             (self.work / WEIGHTS).unlink()

@@ -18,7 +18,7 @@ from hub2hf.folder.manifest import Manifest, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.notices import Progress
-from hub2hf.onnx.precision import EXACT, Precision
+from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version, letters
 from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, Written
@@ -78,12 +78,14 @@ class Loss:
         precision: how they are kept.
         said: the same in words.
         limits: what may be lost.
+        texts: on which int8 products are calibrated; none where there are no such products.
         measure: returns what was lost by a folder, for its manifest, JSON data; it may refuse the folder.
     """
 
     precision: Precision
     said: str
     limits: Limits
+    texts: Sequence[str]
     measure: Callable[[Path], Mapping[str, Any]]
 
 
@@ -134,7 +136,9 @@ def slim(
         # Hashing takes as long as all the writing: it goes on beside it, and has its say before anything takes its place.
         unchanged = pool.submit(check_unchanged, folder, manifest)
         part = _Part.of(folder, vocabulary, text, scope, rule)
-        new = Written(folder, work, manifest, vocabulary, text, part.kept, loss.precision if loss else EXACT)
+        new = Written(
+            folder, work, manifest, vocabulary, text, part.kept, *((loss.precision, loss.texts) if loss else ())
+        )
         hashed = new.write(progress)
         slim_facts = manifest.slim
         if rule is not None or scope is not None:
