@@ -52,11 +52,15 @@ def install(extra: str) -> str:
 
 def upgrade() -> str:
     """Return what brings a later hub2hf, as a sentence."""
-    where = _folder(_direct(), _checkout())
+    direct = _direct()
+    where = _folder(direct, _checkout())
     if where:
-        again = pasted(*_pip(), "install", *_wanted("", _direct(), _checkout()))
+        again = pasted(*_pip(), "install", *_wanted("", direct, _checkout()))
         return f"Update hub2hf: {pasted('git', '-C', where, 'pull')}; then {again}."
-    return f"Update hub2hf: {pasted(*_pip(), 'install', '--upgrade', *_wanted('', _direct(), '', newest=True))}."
+    if direct is not None and "vcs_info" not in json.loads(direct):
+        return f"Update hub2hf: install a later one than {json.loads(direct)['url']}."
+    whence = " from the index that it was installed from" if direct is None else ""
+    return f"Update hub2hf{whence}: {pasted(*_pip(), 'install', '--upgrade', *_wanted('', direct, '', newest=True))}."
 
 
 def command() -> str:

@@ -112,7 +112,7 @@ class TestText:
             in text
         )
         assert "- BertModel: cosine to the true embedding down to 0." in text
-        assert "109 languages and a set of traps" in text
+        assert "109 languages and a set of texts that ports get wrong" in text
         assert "![Largest difference" in text
         assert text.count("| exact |") == 2
         assert text.count("| **not the same** |") == 2

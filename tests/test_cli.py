@@ -183,6 +183,40 @@ def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> Non
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("inspect", ""), "SOURCE is empty. See "),
+        (("convert", "lealla-mini", ""), "OUT is empty."),
+        (("convert", "lealla-mini", "out", "--model", ""), "--model is empty."),
+        (("inspect", "lealla-mini", "--graph-only="), "--graph-only is empty."),
+        (("evaluate", "out", "--pairs", "."), ". holds no pairs."),
+        (("evaluate", "out", "--pairs", ""), "--pairs is empty."),
+        (("convert", "lealla-mini", "-"), "OUT is '-', and hub2hf reads and writes no stream."),
+        (("embed", "out", "-", "v.jsonl"), "IN is '-', and"),
+        (("verify", "--integrity", ".", "lealla-mini", "out"), "--integrity takes one folder and nothing beside it."),
+        (("card", "absent"), "absent does not exist. Name a folder that hub2hf made"),
+        (("card", "file"), "file is a file. Name a folder that hub2hf made"),
+        (("verify", "--golden", ".", "out"), "is a folder, not a recording."),
+    ],
+)
+def test_names_that_name_nothing(
+    run_hub2hf: Run, arguments: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an unset variable of a shell gives them; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "out").mkdir()
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        (tmp_path / "out" / name).write_text("{}")
+    code, out, error = run_hub2hf(*arguments)
+    assert (code, out, error[:8], error.count("\n")) == (2, "", "hub2hf: ", 1)
+    assert said in error
+    code, out, _ = run_hub2hf(*arguments, "--json")
+    assert (code, said in json.loads(out)["error"]) == (2, True)
+    assert sorted(os.listdir(tmp_path)) == ["file", "out"]
+
+
 def test_a_mistake_of_the_program_is_no_traceback(run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(source: object) -> None:
         raise KeyError(source)

@@ -53,7 +53,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
         "line 1 is not UTF-8": ["--sentences", "latin.txt"],
         "prove nothing": ["--sentences", "blank.txt"],
         "There is no device 'tpu'": ["--device", "tpu"],
-        "Known are: automodel, sentence-transformers": ["--device", "cuda", "--surfaces", "onnx"],
+        "Choose from: automodel, sentence-transformers": ["--device", "cuda", "--surfaces", "onnx"],
         **{f"There is no {device} device on this machine": ["--device", device] for device in ABSENT},
     }
     # A device that is not here is missed before a source is looked for.
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     others = {
         "No such command 'frobnicate'. See hub2hf --help.": ["frobnicate"],
         "Missing argument 'OUT'. See hub2hf convert --help.": ["convert", "lealla-mini"],
-        "onnx runs on the processor. Leave out --device cuda": [*embed, "--device", "cuda", "--runtime", "onnx"],
+        "onnx runs on the CPU only. Leave out --device cuda": [*embed, "--device", "cuda", "--runtime", "onnx"],
         "There is no device 'tpu'.": [*embed, "--device", "tpu"],
     }
     asked += others.values()

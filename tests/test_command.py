@@ -160,7 +160,7 @@ def test_text_operations_are_told_in_words() -> None:
         r"delete \p{Cc}",
         "replace a by 'b'",
         r"split at \s+; keep no delimiter",
-        "cut into characters the words that match a or b or c (and 1 more patterns)",
+        "cut into characters the words that match a or b or c (and 1 more pattern)",
         "cut into characters the words that match a",
         "WordPiece, suffixes ##, unknown [UNK], words of at most 100 UTF-8 bytes",
         "[101] + at most 126 pieces + [102], padded with 0 to 128",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,7 @@ def test_what_nobody_of_ours_made_is_left_alone(folder: Path, corpus: Path, tmp_
     for name in ("out.parquet", "folder/other"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
-        with pytest.raises(ExportError, match="no hub2hf embed began it"):
+        with pytest.raises(ExportError, match="hub2hf embed did not begin it"):
             hub2hf.embed(folder, corpus, tmp_path / name.split("/", maxsplit=1)[0])
         assert (tmp_path / name).read_text() == "mine"
 
@@ -261,7 +262,7 @@ def test_two_at_once_do_not_mix(folder: Path, corpus: Path, tmp_path: Path) -> N
     first.start()
     try:
         assert entered.wait(60)
-        with pytest.raises(ExportError, match="Another hub2hf embed writes"):
+        with pytest.raises(ExportError, match="Another hub2hf embed is writing"):
             hub2hf.embed(folder, corpus, out)
     finally:
         leave.set()
@@ -351,13 +352,19 @@ def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path:
         ('{"a": "x"}', {}, "has no column 'text'; it has a. Name it: --text COLUMN."),
         ('{"text": "x", "a": 1}\n{"text": "x", "a": "b"}', {}, "has a column of mixed types: 'a'"),
         ('{"text": "x", "a": [1]}\n{"text": "x", "a": 3}', {"window": 1}, "has a column of mixed types"),
-        ('{"text": "x", "embedding": 1}', {}, "IN has a column 'embedding' of its own. Name the new one"),
-        ('{"text": "x"}', {"dtype": "int8"}, "Vectors are not kept as int8"),
-        ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime tpu"),
-        ('{"text": "x"}', {"shards": 2}, "cannot be 2 files"),
-        ('{"text": "x"}', {"engine": "spark"}, "There is no engine spark"),
-        ('{"text": "x"}', {"workers": 2}, "An address and workers are Ray's."),
+        ('{"text": "x", "embedding": 1}', {}, "IN already has a column 'embedding'. Give the new one another name"),
+        ('{"text": "x"}', {"dtype": "int8"}, "Vectors cannot be stored as 'int8'"),
+        ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime 'tpu'"),
+        ('{"text": "x"}', {"shards": 2}, "cannot be written as 2 files"),
+        ('{"text": "x"}', {"engine": "dask"}, "There is no engine 'dask'. Choose from: local, ray."),
+        ('{"text": "x"}', {"workers": 2}, "Only Ray has an address and workers"),
         ('{"text": "x"}', {"engine": "ray", "workers": 0}, "0 workers do nothing"),
+        pytest.param(
+            '{"text": "x"}',
+            {"engine": "ray"},
+            "Ray is not installed",
+            marks=pytest.mark.skipif(find_spec("ray") is not None, reason="make ray runs it there"),
+        ),
     ],
 )
 def test_what_makes_no_sense_is_said_before_anything_is_written(
@@ -372,7 +379,7 @@ def test_what_makes_no_sense_is_said_before_anything_is_written(
 @pytest.mark.parametrize("name", ["out.csv", "OUT.JSON", "out.jsonl.gz"])
 def test_a_form_that_is_not_written_is_no_folder(folder: Path, name: str, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("x\n")
-    with pytest.raises(ExportError, match=r"of no form that is written|would be compressed"):
+    with pytest.raises(ExportError, match=r"in a format that embed does not write|asks for compression"):
         hub2hf.embed(folder, tmp_path / "in.txt", tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == ["in.txt"]
 
@@ -387,13 +394,25 @@ def test_places_that_are_not_there(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.csv").touch()
     for source, says in (
         ("no.txt", "holds no file"),
-        ("in.csv", "of no form that is read"),
+        ("in.csv", "in no format that hub2hf reads"),
         ("no*.txt", "holds no file"),
     ):
         with pytest.raises(SourceError, match=says):
             hub2hf.embed(folder, tmp_path / source, tmp_path / "out.jsonl")
     with pytest.raises(SourceError, match="gopher"):
         hub2hf.embed(folder, "gopher://x/y.txt", tmp_path / "out.jsonl")
+
+
+def test_more_files_than_rows_are_refused_at_once(folder: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=f"has {len(TEXTS)} rows, fewer than {10**21} files"):
+        hub2hf.embed(folder, corpus, tmp_path / "many", shards=10**21)
+    assert not (tmp_path / "many").exists()
+
+
+def test_one_row_is_said_as_one(folder: Path, tmp_path: Path, run_hub2hf: Callable[..., tuple[int, str, str]]) -> None:
+    (tmp_path / "in.txt").write_text("one\n")
+    out = tmp_path / "out.jsonl"
+    assert run_hub2hf("embed", folder, tmp_path / "in.txt", out)[:2] == (0, f"{out}: 1 row\n")
 
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(folder: Path, corpus: Path, tmp_path: Path) -> None:

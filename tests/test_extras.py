@@ -57,7 +57,11 @@ def test_it_is_called_by_its_path_where_the_shell_finds_another_or_none(monkeypa
 @pytest.mark.parametrize(
     ("origin", "said"),
     [
-        (None, "pip install --upgrade hub2hf"),
+        (None, "Update hub2hf from the index that it was installed from: pip install --upgrade hub2hf."),
+        (
+            {"url": "file:///home/me/hub2hf-1.0.whl", "archive_info": {}},
+            "install a later one than file:///home/me/hub2hf-1.0.whl.",
+        ),
         ({"url": "file:///home/me/hub2hf", "dir_info": {}}, "git -C /home/me/hub2hf pull; then "),
         (
             {
@@ -67,7 +71,7 @@ def test_it_is_called_by_its_path_where_the_shell_finds_another_or_none(monkeypa
             "pip install --upgrade 'hub2hf @ git+https://example.org/hub2hf@main'",
         ),
     ],
-    ids=["index", "folder", "repository"],
+    ids=["index", "archive", "folder", "repository"],
 )
 def test_a_later_one_is_had_from_where_it_came_from(
     origin: dict[str, object] | None, said: str, monkeypatch: pytest.MonkeyPatch

@@ -207,7 +207,7 @@ def test_force_replaces_nothing_but_what_hub2hf_wrote(tmp_path: Path) -> None:
 
 def test_out_inside_the_source_is_refused(tmp_path: Path) -> None:
     model = Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
-    with pytest.raises(ExportError, match="lies in"):
+    with pytest.raises(ExportError, match="is inside"):
         hub2hf.convert(model, model / "deep" / "out")
     assert contents(model) == contents(EMBEDDED)
 
@@ -283,7 +283,7 @@ def test_what_a_killed_export_left_is_replaced_and_what_is_like_it_is_not(tmp_pa
 
 def test_out_inside_the_preprocessor_is_refused(tmp_path: Path) -> None:
     beside = Path(shutil.copytree(EMBEDDED, tmp_path / "preprocessor"))
-    with pytest.raises(ExportError, match="lies in"):
+    with pytest.raises(ExportError, match="is inside"):
         hub2hf.convert(EMBEDDED, beside / "out", preprocessor=beside)
     assert contents(beside) == contents(EMBEDDED)
 

@@ -278,7 +278,7 @@ def test_limits_are_the_larger_of_pairs_and_share() -> None:
     [
         ({"dtype": "float8"}, "no dtype 'float8'"),
         ({"embeddings": "int4"}, "no kind of embeddings 'int4'"),
-        ({"languages": ["de"], "pairs": "own.tsv"}, "none are asked for"),
+        ({"languages": ["de"], "pairs": "own.tsv"}, "none were asked for"),
     ],
 )
 def test_what_cannot_be_asked_for(exact: Path, tmp_path: Path, asked: dict[str, str], told: str) -> None:

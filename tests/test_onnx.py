@@ -378,8 +378,8 @@ def test_what_cannot_be_added_to_is_refused_and_stays_as_it_is(folder: Path, tmp
             hub2hf.export(folder, target, out, dtype=dtype)
         assert contents(folder) == before
 
-    assert_refused(r"There is no target 'tflite'. Known are: onnx", target="tflite")
-    assert_refused(r"cannot be exported as 'int8'. Known are: float32, float16", dtype="int8")
+    assert_refused(r"There is no target 'tflite'. Choose from: onnx", target="tflite")
+    assert_refused(r"cannot be exported as 'int8'. Choose from: float32, float16", dtype="int8")
     assert_refused(r"makes no folder of its own. Leave out OUT", out=tmp_path / "out")
     with filelock.FileLock(folder / ".hub2hf.lock"):
         assert_refused("Another process is adding to")
@@ -411,9 +411,9 @@ def test_the_card_shows_how_and_it_works(exported: Path) -> None:
 def test_another_kind_of_model_has_no_writer(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     for changes, match in (
-        ({"model_type": "xlnet"}, r"A model of the kind 'xlnet' has no ONNX writer. Known are: bert"),
-        ({"hidden_act": "mish"}, r"The activation 'mish' has no ONNX writer"),
-        ({"hub_head": {"pooling": "last", "dense": []}}, r"The pooling 'last' has no ONNX writer"),
+        ({"model_type": "xlnet"}, r"A model of the kind 'xlnet' cannot be written as ONNX. These can: bert"),
+        ({"hidden_act": "mish"}, r"The activation 'mish' cannot be written as ONNX"),
+        ({"hub_head": {"pooling": "last", "dense": []}}, r"The pooling 'last' cannot be written as ONNX"),
         ({"hidden_size": None}, r"config.json lacks something"),
         ({"num_hidden_layers": 4}, r"has no tensor 'encoder.layer.3"),
     ):

@@ -374,7 +374,8 @@ def test_a_manifest_of_another_version_is_refused(version: object, tmp_path: Pat
 
 def test_a_manifest_of_a_later_version_asks_for_an_upgrade(tmp_path: Path) -> None:
     with pytest.raises(
-        ExportError, match=rf"of version {VERSION + 1}, .* up to {VERSION}\. Update hub2hf: git -C .* pull; then "
+        ExportError,
+        match=rf"the format version {VERSION + 1}, .* up to {VERSION}\. Update hub2hf: git -C .* pull; then ",
     ):
         read(tmp_path, version=VERSION + 1, files="whatever that version has there")
 

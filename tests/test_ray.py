@@ -191,6 +191,6 @@ def test_what_ray_began_one_machine_ends(
 
 def test_a_cluster_that_is_not_there_is_one_line(folder: Path, corpus: Path, tmp_path: Path) -> None:
     ray.shutdown()
-    with pytest.raises(SourceError, match=re.escape("Ray was lost: ConnectionRefusedError")) as found:
+    with pytest.raises(SourceError, match=re.escape("The connection to Ray was lost: ConnectionRefusedError")) as found:
         hub2hf.embed(folder, corpus, tmp_path / "out", engine="ray", address="127.0.0.1:1")
     assert "Run the same command again" in str(found.value)

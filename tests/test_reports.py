@@ -114,7 +114,9 @@ class TestSummary:
 
     def test_traps_and_unknown_are_not_languages(self) -> None:
         rows = [row(language="de"), row(language=TRAPS), row(language=UNKNOWN)]
-        assert summary(report(rows)).endswith("12 sentences, de, the traps and the sentences of no stated language")
+        assert summary(report(rows)).endswith(
+            "12 sentences, de, the traps (texts that ports get wrong) and the sentences of no stated language"
+        )
 
 
 class TestText:

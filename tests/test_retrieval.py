@@ -121,7 +121,7 @@ def test_what_are_no_pairs(tmp_path: Path, files: dict[str, str], asked: dict[st
 
 def test_a_line_of_a_table_with_other_columns_is_named(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("a\tb\nc\n")
-    with pytest.raises(SourceError, match="line 2 has 1 columns"):
+    with pytest.raises(SourceError, match=r"line 2 has 1 column\."):
         read_pairs([tmp_path / "pairs.tsv"])
 
 

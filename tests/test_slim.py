@@ -182,7 +182,7 @@ def test_what_a_slim_folder_says_nothing_about_is_not_compared(converted: Path, 
 def test_nothing_to_compare_is_an_error(rich: Path, made: Path, tmp_path: Path) -> None:
     file = tmp_path / "russian.txt"
     file.write_text("\n".join(sentences("ru", 3)), encoding="utf-8")
-    with pytest.raises(SourceError, match="is slim, and promises nothing about the 3 sentences"):
+    with pytest.raises(SourceError, match="is slim, and covers none of the 3 sentences"):
         hub2hf.verify(rich / "model", made, sentences=file, surfaces=["onnx"])
 
 
@@ -233,7 +233,7 @@ def test_an_alphabet_of_ones_own(rich: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({}, "Nothing says what is to be kept"),
+        ({}, "Nothing says what to keep"),
         ({"languages": ["de", "tlh"]}, "no language tlh"),
         ({"scripts": ["Klingon"]}, "no script Klingon"),
         ({"scripts": ["Unknown"]}, "no script Unknown"),

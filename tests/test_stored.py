@@ -164,7 +164,7 @@ def test_holes_are_counted_named_and_listed(hold: Hold, folder: Path, tmp_path: 
     hub2hf.embed(folder, tmp_path / "again.jsonl", tmp_path / "new.parquet", text="sentence")
     again = np.array(pq.read_table(tmp_path / "new.parquet").column("embedding").to_pylist(), np.float32)
     assert np.abs(again - VECTORS[[3, 4, 5, 6, 8]]).max() < 2e-6
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="exists already"):
         hold(rows, texts, again=tmp_path / "again.jsonl")
 
 
@@ -281,25 +281,31 @@ def test_a_folder_of_vectors_one_file_of_which_cannot_be_read(
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        (["--sample", "3"], "without --sample"),
-        (["--languages", "de"], "without --languages"),
-        (["--surfaces", "onnx"], "without --surfaces"),
-        (["--device", "tpu"], "tpu"),
-    ],
+    "option",
+    ["--languages=de", "--sentences=x", "--surfaces=onnx", "--sample=3", "--report=x", "--vocab=x", "--text-rules=x"],
 )
-def test_what_is_asked_for_in_vain_is_said(
-    folder: Path, run_hub2hf: Callable[..., tuple[int, str, str]], asked: list[str], says: str, tmp_path: Path
+def test_what_is_not_meant_for_stored_vectors_is_refused(
+    option: str, run_hub2hf: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = f"hub2hf: Stored vectors are compared whole: {option.partition('=')[0]} does not apply. Leave it out.\n"
+    assert run_hub2hf("verify", "--golden", "index.parquet", "folder", option) == (2, "", said)
+    code, _, error = run_hub2hf("verify", "source", "folder", "--again", "list.jsonl")
+    assert (code, "--again does not apply" in error) == (2, True)
+
+
+def test_a_device_that_there_is_none_of_is_said(
+    folder: Path, run_hub2hf: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     store(tmp_path / "index.parquet", VECTORS)
-    code, _, said = run_hub2hf("verify", "--golden", tmp_path / "index.parquet", folder, *asked)
-    assert (code, said.count("\n")) == (2, 1)
-    assert says in said
+    code, _, said = run_hub2hf("verify", "--golden", tmp_path / "index.parquet", folder, "--device", "tpu")
+    assert (code, said.count("\n"), "tpu" in said) == (2, 1, True)
 
 
 def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:
-    for vectors, says in ((["x"] * len(TEXTS), "no lists of numbers"), ([[True]] * len(TEXTS), "no lists of numbers")):
+    for vectors, says in (
+        (["x"] * len(TEXTS), "not lists of numbers"),
+        ([[True]] * len(TEXTS), "not lists of numbers"),
+    ):
         store(tmp_path / "index.parquet", vectors)
         with pytest.raises(Hub2HFError, match=says):
             hub2hf.verify_vectors(tmp_path / "index.parquet", folder, text="sentence", embedding="vector")

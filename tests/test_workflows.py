@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hub_server import HubServer
+from ports import best_known
 
 WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
 FILES = sorted(WORKFLOWS.glob("*.yml"))
@@ -76,14 +78,21 @@ def test_every_input_is_used() -> None:
     assert [name for name in inputs if f"inputs.{name} " not in text] == []
 
 
-def run_steps(tmp_path: Path, **given: str) -> tuple[int, str]:
-    """Run the scripts of the steps from Convert to Summary as GitHub does; return Verify's exit code and the summary.
+def run_script(script: str, folder: Path, environment: Mapping[str, str]) -> int:
+    """Run the script of a step in `folder` as GitHub does, and return its exit code."""
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    path = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(command, env={**environment, **path}, cwd=folder, capture_output=True, check=False).returncode
+
+
+def run_steps(tmp_path: Path, around: Mapping[str, str] = os.environ, **given: str) -> tuple[int, str]:
+    """Run the scripts of the steps from Convert to Summary; return Verify's exit code and the summary.
 
     The outputs are in the file `output` of `tmp_path`.
     """
     summary = tmp_path / "summary.md"
-    environment = os.environ | {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    environment = {
+        **around,
         "RUNNER_TEMP": str(tmp_path),
         "GITHUB_STEP_SUMMARY": str(summary),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
@@ -92,13 +101,36 @@ def run_steps(tmp_path: Path, **given: str) -> tuple[int, str]:
     for step in steps("verify.yml"):
         if step.get("name") in {"Convert", "Verify", "Outcome", "Summary"}:
             values = {name: given.get(name, "") for name in step.get("env", {})}
-            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-            done = subprocess.run(
-                command, env=environment | values, cwd=tmp_path, capture_output=True, text=True, check=False
-            )
-            codes[step["name"]] = done.returncode
+            codes[step["name"]] = run_script(step["run"], tmp_path, environment | values)
     assert codes["Convert"] == codes["Outcome"] == codes["Summary"] == 0
     return codes["Verify"], summary.read_text(encoding="utf-8") if summary.is_file() else ""
+
+
+def test_the_reusable_workflow_installs_what_it_is_told(tmp_path: Path) -> None:
+    """Nothing is installed here; without a package of that name, it fails."""
+    (script,) = [step["run"] for step in steps("verify.yml") if step.get("name") == "Install"]
+    tried = dict.fromkeys(("PIP_DRY_RUN", "PIP_NO_DEPS", "PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"), "1")
+    around = (
+        os.environ | tried | {"PIP_NO_BUILD_ISOLATION": "0", "PIP_CONSTRAINT": ""}
+    )  # "0" is what pip takes for "no isolation"
+    checkout = f"{WORKFLOWS.parents[1]}[all]"
+    assert run_script(script, tmp_path, around | {"INSTALL": checkout}) == 0
+    assert run_script(script, tmp_path, around | {"INSTALL": "hub2hf-absent"}) != 0
+
+
+def test_the_reusable_workflow_verifies_a_port_on_the_hub(converted: Path, tmp_path: Path) -> None:
+    """A port as the best-known one is different; as it has no proof of its own, one exact way is enough."""
+    port = best_known(converted, tmp_path / "port")
+    given = {"SOURCE": "lealla-mini", "CANDIDATE": "tester/model", "LANGUAGES": "de", "SURFACES": "bert"}
+    with HubServer() as hub:
+        around = hub.environment(tmp_path / "cache")
+        upload = "import sys; from huggingface_hub import HfApi; api = HfApi(); api.create_repo('tester/model'); "
+        upload += "api.upload_folder(repo_id='tester/model', folder_path=sys.argv[1])"
+        subprocess.run([sys.executable, "-c", upload, port], env=around, capture_output=True, check=True)
+        code, summary = run_steps(tmp_path, around, **given)
+    assert (code, "NOT THE SAME" in summary) == (1, True)
+    assert (tmp_path / "output").read_text(encoding="utf-8").startswith("verdict=different\n")
+    assert not (tmp_path / "converted").exists()
 
 
 def test_the_reusable_workflow_verifies_and_tells_the_summary(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class ObservedRun:
             return self.given.probe
         ids, texts = self.value(looked_up), len(next(iter(self.given.feeds.values())))
         if ids.dtype.kind not in "iu" or ids.size % texts:
-            raise GraphError(f"Node '{looked_up.node}' does not make one row of ids a text.", REPORT)
+            raise GraphError(f"Node '{looked_up.node}' does not make one row of ids per text.", REPORT)
         return Probe.padded(ids.reshape(texts, -1), self.given.probe)
 
     def _observe(self, node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:

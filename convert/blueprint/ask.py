@@ -244,7 +244,7 @@ def _sorted(oracle: Oracle, points: Sequence[str], gone: CodePoints | None) -> t
         elif parts != ("x", "x"):
             raise GraphError(
                 f"Of 'x', U+{ord(point):04X}, 'x' the graph makes {' '.join(parts)!r}: it changes characters in a way that "
-                "is neither deleting them nor parting words.",
+                "is neither deleting them nor splitting words.",
                 REPORT,
             )
     return deleted, kept

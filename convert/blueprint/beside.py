@@ -57,7 +57,7 @@ def read_beside(
         side = ProbedSide((), {}, {}, (), ())
     if reading.length not in (None, text.pack.max_length):
         raise GraphError(
-            f"The encoder takes {reading.length} ids a text, as its inputs are shaped; {text.origin} packs "
+            f"The encoder takes {reading.length} ids per text, as its inputs are shaped; {text.origin} packs "
             f"{text.pack.max_length}.",
             "Give the preprocessor that was published for this encoder.",
         )

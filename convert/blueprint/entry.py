@@ -158,7 +158,7 @@ def ids_entry(model: SavedModel, output: str = "") -> Chosen:
         raise ambiguous(fitting, "Several outputs could be the embedding, and none is called as embeddings are")
     raise GraphError(
         f"No entry point of {model.folder} takes one string tensor, or int32 tensors of ids, mask and token types, and "
-        f"gives one float32 row a text, [batch, hidden]: {'; '.join(map(described, every)) or 'it has none'}.",
+        f"gives one float32 row per text, [batch, hidden]: {'; '.join(map(described, every)) or 'it has none'}.",
         "Only encoders that take text or these three are supported.",
     )
 
@@ -265,7 +265,7 @@ def _told(entries: Sequence[Entry], output: str) -> Chosen | None:
 def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
     told = "; ".join(map(described, entries)) or "it has none"
     return SourceError(
-        f"No entry point takes text, or ids, and gives one float32 row a text as its output '{output}': {told}.",
+        f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}': {told}.",
         "Name one of the outputs [batch, hidden], or leave --output out.",
     )
 

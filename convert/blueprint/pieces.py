@@ -140,7 +140,7 @@ class PieceReader:
             (row,) = run(Inquiry({}, [texts[i]]))
             if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                 raise GraphError(
-                    f"What the graph makes of {texts[i][:40]!r} depends on the texts beside it.", UNSUPPORTED
+                    f"What the graph makes of {texts[i][:40]!r} depends on the other texts in its batch.", UNSUPPORTED
                 )
 
     def _probes(self, longest: int) -> list[str]:
@@ -164,7 +164,7 @@ class PieceReader:
             raise GraphError(f"The graph looks at characters by {names}.", UNSUPPORTED)
         if trace.untaken():
             raise GraphError(
-                f"Node '{trace.untaken()[0]}' goes another way for texts that no probe came upon.", UNSUPPORTED
+                f"Node '{trace.untaken()[0]}' takes another branch for texts that no probe reached.", UNSUPPORTED
             )
         steps = [step for step in trace.steps if isinstance(step, CaseFold | Normalize | ReplacePattern)]
         other = next((step for step in trace.steps if step not in steps), None)

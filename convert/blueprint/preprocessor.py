@@ -210,7 +210,7 @@ class _Preprocessor:
         found = dict(zip(self.entry.outputs, interpreter.run(refs, {source.ref: values}), strict=True))
         for name, value in found.items():
             if np.ndim(value) != 2 or len(value) != len(asked.texts):
-                raise GraphError(f"The output '{name}' is not one row of ids a text.", OTHER)
+                raise GraphError(f"The output '{name}' is not one row of ids per text.", OTHER)
         return found
 
 

@@ -230,12 +230,12 @@ class _Probing:
             for i, row in zip(pick, rows, strict=True):
                 if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
                     raise GraphError(
-                        f"What the graph makes of {texts[i][:40]!r} depends on the texts that are in a batch with it.",
+                        f"What the graph makes of {texts[i][:40]!r} depends on the other texts in its batch.",
                         REPORT,
                     )
         untaken = self.trace.untaken()
         if untaken:
-            raise GraphError(f"Node '{untaken[0]}' goes another way for texts that no probe came upon.", REPORT)
+            raise GraphError(f"Node '{untaken[0]}' takes another branch for texts that no probe reached.", REPORT)
         return tuple(sorted({min(count, self.run.most), *map(len, picks)}))
 
     @cached_property

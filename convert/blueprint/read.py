@@ -170,7 +170,7 @@ class _Reading:
         interpreter = asked.interpreter(self.encoder.graph, substitutes, feeds[self.source])
         (ids,) = interpreter.run([self.ids], feeds)
         if ids.dtype.kind not in "iu" or ids.size % len(asked.texts):
-            raise GraphError(f"Node '{self.ids.node}' does not make one row of ids a text.", REPORT)
+            raise GraphError(f"Node '{self.ids.node}' does not make one row of ids per text.", REPORT)
         return np.asarray(ids.reshape(len(asked.texts), -1))
 
     def _feed(self, texts: Sequence[str]) -> dict[TensorRef, Any]:

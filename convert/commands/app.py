@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from importlib import import_module
 from itertools import takewhile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from hub2hf.commands import VERBS
 from hub2hf.commands.ending import Asked
+from hub2hf.errors import SourceError
 
 # -h as well as --help; help and errors of usage are wrapped at the width of the terminal only.
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+class _Verb(TyperCommand):
+    """Refuses names that are empty, as an unset variable of a shell gives them, and `-`: no stream is read or written."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)  # the parser empties it
+        rest: list[str] = super().parse_args(ctx, args)
+        for parameter in self.params:
+            argument = parameter.param_type_name == "argument"
+            name = parameter.metavar if argument else parameter.opts[0]
+            values = ctx.params.get(parameter.name)
+            for value in values if isinstance(values, list) else [values]:
+                empty = value == "" or (value == Path() and not {".", f"{name}=."}.intersection(given))
+                if empty and value != parameter.default:
+                    raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help.")
+                if str(value) == "-" and (argument or isinstance(value, Path)):
+                    step = "Name a file or a folder; ./- is one of that name."
+                    raise SourceError(f"{name} is '-', and hub2hf reads and writes no stream.", step)
+        return rest
 
 
 class _Verbs(TyperGroup):
@@ -31,7 +53,9 @@ class _Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         only = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        only.command(name=cmd_name, context_settings=SETTINGS)(import_module(f"hub2hf.commands.{cmd_name}").run)
+        only.command(name=cmd_name, cls=_Verb, context_settings=SETTINGS)(
+            import_module(f"hub2hf.commands.{cmd_name}").run
+        )
         return typer.main.get_command(only)
 
 

@@ -41,7 +41,7 @@ def run(
     """Convert a SavedModel into a Hugging Face folder. Needs neither TensorFlow nor PyTorch; --verify needs both."""
     if repository is not None:
         if not verify:
-            raise SourceError("--push publishes what is proved.", "Add --verify.")
+            raise SourceError("--push publishes only what was proved.", "Add --verify.")
         push.check(repository)
     if verify:
         proving.check([], None, [], None, None, live=True)

@@ -11,6 +11,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
+from hub2hf.proof.text import count
 
 
 def run(
@@ -58,9 +59,13 @@ def run(
             workers=workers,
             progress=progress,
         )
-    failed = "".join(f"; {count:,} without a vector: {why}" for why, count in found.failed.items())
+    failed = "".join(f"; {number:,} without a vector: {why}" for why, number in found.failed.items())
     files = "" if len(found.files) == 1 else f" in {len(found.files)} files"
-    said = f"{found.rows:,} rows{files}{failed}" if found.files else "not there yet, it needs the rows of every file"
+    said = (
+        f"{count(found.rows, 'row')}{files}{failed}"
+        if found.files
+        else "not there yet, it needs the rows of every file"
+    )
     options.answer(
         as_json,
         quiet,

@@ -19,14 +19,12 @@ def run(
     pairs: Annotated[
         list[Path],
         typer.Option(
-            help="A folder of files such as tatoeba.deu-eng.deu, or a TSV; given twice, two files that match line by line."
+            help="A folder of files such as tatoeba.deu-eng.deu, or a TSV file; or give two files that match line by line."
         ),
     ],
-    against: Annotated[
-        str | None, typer.Option(help="Another folder or SavedModel, to be measured side by side.")
-    ] = None,
+    against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, to measure beside it.")] = None,
     languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
-    sample: Annotated[int | None, typer.Option(help="Only so many pairs of each language, the first ones.")] = None,
+    sample: Annotated[int | None, typer.Option(help="Only the first pairs of each language, this many.")] = None,
     runtime: options.Runtime = None,
     report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
@@ -34,7 +32,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how often translations find each other, in every language that there are pairs for."""
+    """Measure how often translations find each other, in every language of the pairs."""
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model,

@@ -24,17 +24,17 @@ Source = Annotated[
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Which model it is, for the card: a name in `hub2hf list`, or a TOML file of yours.")
+    str | None, typer.Option(help="The model that it is, for the card: a name in `hub2hf list`, or your own TOML file.")
 ]
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel that turns text into ids, if SOURCE takes ids.")]
-Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and brings none.")]
+Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and has no vocabulary.")]
 TextRules = Annotated[
-    str, typer.Option(help="What makes ids of text, if SOURCE takes ids: tftext, or BERT's fulltokenizer.")
+    str, typer.Option(help="How text becomes ids, if SOURCE takes ids: tftext, or BERT's fulltokenizer.")
 ]
 Output = Annotated[
     str, typer.Option(help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME.")
 ]
-Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the text side on a hundred times as many words.")]
+Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the tokenizer on a hundred times as many words.")]
 Languages = Annotated[str, typer.Option(help="Only these languages, such as de,ja.")]
 Corpus = Annotated[
     str | None,

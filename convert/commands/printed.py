@@ -67,7 +67,8 @@ def describe(operation: TextOperation) -> str:
         case SplitDelimiters() | SplitScripts() | SplitAround():
             return _described_split(operation)
         case SplitCharacters(patterns, _):
-            more = f" (and {len(patterns) - 3} more patterns)" if len(patterns) > 3 else ""
+            rest = len(patterns) - 3
+            more = f" (and {rest} more pattern{'s' if rest > 1 else ''})" if rest > 0 else ""
             return "cut into characters the words that match " + " or ".join(map(_short, patterns[:3])) + more
         case WordPiece(suffix, unknown, limit, _):
             unit = "characters" if isinstance(operation, WordPieceOfCharacters) else "UTF-8 bytes"
@@ -96,7 +97,7 @@ def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) ->
         case SplitScripts():
             return "split where the Unicode script changes; drop white space"
         case SplitAround(characters, _):
-            return f"part each character of {_short(characters)} from what stands beside it"
+            return f"separate each character of {_short(characters)} from its neighbours"
 
 
 def _described_change(operation: CaseFold | LowerCase | Normalize | ReplacePattern) -> str:

@@ -10,6 +10,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
+from hub2hf.proof.text import count
 
 
 def run(
@@ -24,7 +25,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Record ids, stages and embeddings from TensorFlow once, for `verify --golden` without TensorFlow."""
+    """Record what TensorFlow computes, once, so that `verify --golden` needs no TensorFlow."""
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.sentences import count_sentences
 
@@ -33,11 +34,11 @@ def run(
     require_tensorflow()
     found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, quiet=quiet)
     with progress_bar("recorded", "sentences", quiet=quiet) as report:
-        count = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
+        recorded = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
     options.answer(
         as_json,
         quiet,
-        content=lambda: {"source": source, "recording": str(file), "sentences": count},
+        content=lambda: {"source": source, "recording": str(file), "sentences": recorded},
         line=str(file),
-        people=lambda: print(f"{file}: {count} sentences of {source} recorded"),
+        people=lambda: print(f"{file}: {count(recorded, 'sentence')} of {source} recorded"),
     )

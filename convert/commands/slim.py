@@ -23,15 +23,20 @@ def run(
         str | None,
         typer.Option(help="Keep the pieces that these texts use: Parquet, JSON lines, or lines, language<TAB>text."),
     ] = None,
-    text: Annotated[str, typer.Option(help="Of a corpus: the column of texts.")] = "text",
-    dtype: Annotated[str, typer.Option(help="Keep weights in float16 or bfloat16: not exact.")] = "float32",
-    embeddings: Annotated[str, typer.Option(help="int8: word embeddings with a scale a row, in ONNX.")] = "float32",
-    int8: Annotated[bool, typer.Option("--int8", help="The whole encoder in int8, in ONNX: smaller, faster.")] = False,
+    text: Annotated[str, typer.Option(help="The column of texts, if the corpus has columns.")] = "text",
+    dtype: Annotated[str, typer.Option(help="Store weights as float16 or bfloat16: not exact.")] = "float32",
+    embeddings: Annotated[
+        str, typer.Option(help="int8: store word embeddings in 8 bits, with a scale per row, as ONNX.")
+    ] = "float32",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Store the whole encoder in 8 bits, as ONNX: smaller and faster.")
+    ] = False,
     pairs: Annotated[
-        list[Path] | None, typer.Option(help="Translations, as for evaluate, on which to measure what int8 loses.")
+        list[Path] | None,
+        typer.Option(help="Translations, as for evaluate, to measure what less precise numbers lose."),
     ] = None,
     beyond_limits: Annotated[
-        bool, typer.Option("--beyond-limits", help="Write it although it loses more than its limits.")
+        bool, typer.Option("--beyond-limits", help="Write the folder even if it loses more than the limits allow.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
@@ -39,11 +44,11 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a smaller folder: of a part of the vocabulary, or with coarser numbers, or both.
+    """Make a smaller folder: with part of the vocabulary, with less precise numbers, or both.
 
-    A part of the vocabulary is exact for every text in the languages or characters named; other texts may have other ids and
-    embeddings. Coarser numbers are exact for none: what they lose is measured in every language, and kept within limits.
-    `hub2hf verify SOURCE OUT` holds it to either promise.
+    With part of the vocabulary, the folder is exact for every text in the languages or characters named; other texts may get
+    other ids and embeddings. With less precise numbers it is exact for none: the loss is measured in every language, and
+    must stay within limits. `hub2hf verify SOURCE OUT` checks either promise.
     """
     with progress_bar("writing weights", quiet=quiet) as report:
         made = verbs.slim(

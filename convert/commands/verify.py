@@ -13,6 +13,7 @@ from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import is_corpus
 from hub2hf.errors import SourceError
+from hub2hf.proof.text import count
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
@@ -36,12 +37,12 @@ def run(
     surfaces: Annotated[
         str,
         typer.Option(
-            help="Only these ways of loading, as automodel,onnx; by default all that apply. A wrong one lists them."
+            help="Only these ways of loading, such as automodel,onnx; by default all that apply. A wrong name lists them."
         ),
     ] = "",
     device: Annotated[
         str,
-        typer.Option(help="Where the folder runs: cpu, cuda or mps; on a GPU each way of loading is one of its own."),
+        typer.Option(help="Where the folder runs: cpu, cuda or mps; results on a GPU are kept apart."),
     ] = "cpu",
     tolerances: Annotated[Path | None, typer.Option(help="A file in the form of configs/tolerances.toml.")] = None,
     report: Annotated[
@@ -61,36 +62,43 @@ def run(
     seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
     embedding: Annotated[str, typer.Option(help="The column of stored vectors.")] = "embedding",
     again: Annotated[
-        Path | None, typer.Option(help="For stored vectors: list in this file what has to be embedded again.")
+        Path | None, typer.Option(help="For stored vectors: list in this file what needs to be embedded again.")
     ] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
 
-    Every way of loading that --surfaces names must be exact; without it, every one that hub2hf declares exact for a folder
-    that it made, and at least one for anyone else's. The result, and a card that states it, are written into CANDIDATE if
-    hub2hf made it.
+    With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
+    every way that hub2hf declares exact, and anyone else's in at least one. If hub2hf made CANDIDATE, the result, and a card
+    that states it, are written into it.
     """
     if integrity is not None:
+        if source or golden:
+            raise SourceError("--integrity takes one folder and nothing beside it.", "Leave out the rest.")
         _integrity(integrity, as_json, quiet)
         return
     if not source or bool(golden) == bool(candidate):
         raise SourceError(
             "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
         )
-    if golden and is_corpus(golden):
-        alone = {
-            "languages": languages,
-            "sentences": sentences,
-            "surfaces": surfaces,
-            "report": report,
-            "sample": sample,
-        }
-        for name in (name for name, value in alone.items() if value):
-            raise SourceError(f"Stored vectors are compared as a whole, without --{name}.", "Leave it out.")
-        stored = {"text": text, "embedding": embedding, "again": again, "device": device, "tolerances": tolerances}
-        _stored(golden, source, stored, as_json, quiet)
+    stored = bool(golden and is_corpus(golden))
+    whole: dict[str, Any] = {
+        "--languages": languages,
+        "--sentences": sentences,
+        "--surfaces": surfaces,
+        "--sample": sample,
+        "--report": report,
+    }
+    beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
+    whole |= {f"--{name.replace('_', '-')}": value for name, value in beside.items()}
+    for option, given in whole.items() if stored else [("--again", again)]:
+        if given:
+            why = "Stored vectors are compared whole" if stored else "Only of stored vectors there is a list to write"
+            raise SourceError(f"{why}: {option} does not apply.", "Leave it out.")
+    if golden and stored:
+        alone = {"text": text, "embedding": embedding, "again": again, "device": device, "tolerances": tolerances}
+        _stored(golden, source, alone, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
     check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine)
@@ -171,7 +179,7 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
         line=summary(found),
         people=lambda: print_report(found, screen()),
     )
-    silent = f"{found.unanswered:,} sentences were not compared: the folder is slim, and promises nothing about them."
+    silent = f"Not compared: {count(found.unanswered, 'sentence')}. The folder is slim, and does not cover them."
     for note in (silent if found.unanswered else "", found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:
             print(note, file=sys.stderr)

@@ -19,6 +19,7 @@ from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.notices import Progress
+from hub2hf.proof.text import count
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
 DTYPES: Final = ("float32", "float16")
@@ -99,8 +100,13 @@ def embed(
     if shards is not None:
         if unreadable:
             name, why = found[min(unreadable)].path, unreadable[min(unreadable)]
-            raise SourceError(f"{name} cannot be read: {why}.", "Leave it out, or leave out the number of files.")
-        smaller = max(1, sum(one.rows for one in scans.values()) // shards)
+            raise SourceError(f"{name} cannot be read: {why}.", "Leave it out of IN, or leave out --shards.")
+        rows = sum(one.rows for one in scans.values())
+        if shards > max(1, rows):
+            raise SourceError(
+                f"{source} has {count(rows, 'row')}, fewer than {shards} files.", "Ask for fewer: --shards."
+            )
+        smaller = max(1, rows // shards)
         if smaller < window:
             window = smaller
             scans, unreadable = scanned(found, text, window)
@@ -127,10 +133,11 @@ def embed(
 def _check(folder: Path, target: Destination, dtype: str, shards: int | None) -> None:
     """See that what was asked for makes sense, before anything is read."""
     if dtype not in DTYPES:
-        raise SourceError(f"Vectors are not kept as {dtype}.", f"Known are: {', '.join(DTYPES)}.")
+        raise SourceError(f"Vectors cannot be stored as '{dtype}'.", f"Choose from: {', '.join(DTYPES)}.")
     if shards is not None and (shards < 1 or (target.single and shards > 1)):
         raise SourceError(
-            f"{target.path} cannot be {shards} files.", "Name a folder, without a suffix, and one file or more."
+            f"{target.path} cannot be written as {shards} files.",
+            "For several files, name a folder, without a suffix, and a number from 1.",
         )
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder.", "Name a folder that hub2hf convert made.")

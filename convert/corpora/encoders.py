@@ -149,11 +149,11 @@ def surface_of(folder: Path, runtime: str) -> Any:
         SourceError: there is no such runtime, or the folder is not made for it.
     """
     if runtime not in SURFACE_OF:
-        raise SourceError(f"There is no runtime {runtime}.", f"Known are: {', '.join(SURFACE_OF)}.")
+        raise SourceError(f"There is no runtime '{runtime}'.", f"Choose from: {', '.join(SURFACE_OF)}.")
     surface = SURFACES[SURFACE_OF[runtime]]
     if not surface.applies({*files_in(folder)}):
         step = f"hub2hf export {folder} onnx adds it" if runtime == "onnx" else "name a folder that hub2hf convert made"
-        raise SourceError(f"{folder} has nothing that {runtime} runs.", f"{step[0].upper()}{step[1:]}.")
+        raise SourceError(f"{folder} has no file that {runtime} can run.", f"{step[0].upper()}{step[1:]}.")
     return surface
 
 
@@ -166,7 +166,7 @@ def check_device(runtime: str, device: str) -> None:
     kind = device.partition(":")[0]  # of cuda:1
     on(kind)
     if runtime != "torch" and device != CPU:
-        raise SourceError(f"{runtime} runs on the processor.", f"Leave out --device {device}, or pass --runtime torch.")
+        raise SourceError(f"{runtime} runs on the CPU only.", f"Leave out --device {device}, or pass --runtime torch.")
     if device != CPU:
         chosen([SURFACE_OF["torch"]], (), kind)[0].versions()
 

@@ -210,7 +210,7 @@ def _listing(path: str | Path | None) -> Iterator[TextIO | None]:
         return
     target = Path(path)
     if target.exists():
-        raise ExportError(f"{target} is there already.", "Name another file.")
+        raise ExportError(f"{target} exists already.", "Name another file.")
     work = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with work.open("x", encoding="utf-8") as file:

@@ -28,7 +28,9 @@ FOREIGN: Final = (
     ".hdf5",
 )  # not read, nor written
 MAGIC: Final = "*?["
-KNOWN: Final = f"Known are {', '.join(SUFFIXES)}; text and JSON lines also with {', '.join(COMPRESSED)} after it."
+KNOWN: Final = (
+    f"Files may end in {', '.join(SUFFIXES)}; text and JSON lines also in {', '.join(COMPRESSED)} after that."
+)
 
 
 def pyarrow() -> Any:
@@ -42,7 +44,7 @@ def pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise SourceError(
-            "pyarrow is not installed, which reads and writes corpora.", f"Install it: {install('corpora')}."
+            "pyarrow, which reads and writes corpora, is not installed.", f"Install it: {install('corpora')}."
         ) from error
     return pyarrow
 
@@ -141,7 +143,7 @@ def inputs(place: str) -> list[Input]:
     for info in sorted(infos, key=lambda info: info.path):
         form = form_of(info.path)
         if form is None:
-            raise SourceError(f"{info.path} is of no form that is read.", KNOWN)
+            raise SourceError(f"{info.path} is in no format that hub2hf reads.", KNOWN)
         found.append(Input(files, info.path, form, info.size, info.mtime_ns or 0))
     if not found:
         raise SourceError(f"{shown(place)} holds no file of a corpus.", f"Check the path. {KNOWN}")
@@ -184,7 +186,7 @@ def _readable(place: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise SourceError(
-            f"{shown(place)} cannot be read: {first_line(error)}.", "Check path and permissions."
+            f"{shown(place)} cannot be read: {first_line(error)}.", "Check the path and its permissions."
         ) from error
 
 

@@ -14,6 +14,7 @@ import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Final
 
 from hub2hf.corpora.job import Done, Job, Worker
@@ -31,17 +32,19 @@ Run = Callable[[Any, Sequence[Chunk]], Iterator[Done]]
 
 
 def check_engine(engine: str, address: str | None, workers: int | None) -> None:
-    """See that there is such an engine, and that it takes what else was asked for.
+    """See that there is such an engine, that it is installed, and that it takes what else was asked for.
 
     Raises:
         SourceError: which it does not.
     """
     if engine not in ENGINES:
-        raise SourceError(f"There is no engine {engine}.", f"Known are: {', '.join(ENGINES)}.")
+        raise SourceError(f"There is no engine '{engine}'.", f"Choose from: {', '.join(ENGINES)}.")
     if engine != RAY and (address is not None or workers is not None):
-        raise SourceError("An address and workers are Ray's.", f"Pass --engine {RAY}, or leave them out.")
+        raise SourceError("Only Ray has an address and workers.", f"Leave them out, or pass --engine {RAY}.")
     if workers is not None and workers < 1:
         raise SourceError(f"{workers} workers do nothing.", "Ask for one or more.")
+    if engine == RAY:
+        require_ray()
 
 
 def run_on(engine: str, address: str | None, workers: int | None, again: str) -> Run:
@@ -77,6 +80,16 @@ class Actor:
         return {"done": [pickle.dumps(each) for each in done]}
 
 
+def require_ray() -> None:
+    """See that Ray is installed.
+
+    Raises:
+        SourceError: it is not.
+    """
+    if find_spec("ray") is None:
+        raise SourceError("Ray is not installed.", f"Install it: {install('ray')}.")
+
+
 def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | None, again: str) -> Iterator[Done]:
     """Do windows on a cluster; yield each, once it is done, in any order.
 
@@ -91,11 +104,10 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
         SourceError: Ray is not installed, cannot be reached, or was lost.
         Hub2HFError: what a worker met.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise SourceError("Ray is not installed.", f"Install it: {install('ray')}.") from error
+    require_ray()
+    import ray
+    import ray.data
+
     started = not ray.is_initialized()
     try:
         if started:
@@ -115,7 +127,7 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
     except Hub2HFError:
         raise
     except Exception as error:  # whatever Ray raises: of its own, or of a connection
-        raise SourceError(f"Ray was lost: {type(error).__name__}: {first_line(error)}.", again) from error
+        raise SourceError(f"The connection to Ray was lost: {type(error).__name__}: {first_line(error)}.", again) from error
     finally:
         if started and ray.is_initialized():
             ray.shutdown()

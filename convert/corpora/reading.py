@@ -138,7 +138,7 @@ def _check_strings(given: Input, schema: Any, text: str) -> None:
     strings = types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)
     if not strings and not types.is_null(kind):  # of many files one may have no text at all
         raise SourceError(
-            f"{given.path}: the column '{text}' holds {kind}, no strings.", "Name another: --text COLUMN."
+            f"{given.path}: the column '{text}' holds {kind}, not strings.", "Name another: --text COLUMN."
         )
 
 

@@ -51,7 +51,7 @@ def check_vectors(name: str, column: Any) -> None:
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
     if not lists or not (types.is_floating(kind.value_type) or types.is_signed_integer(kind.value_type)):
         raise SourceError(
-            f"The column '{name}' holds {kind}, no lists of numbers with a sign.", "Name another: --embedding COLUMN."
+            f"The column '{name}' holds {kind}, not lists of signed numbers.", "Name another: --embedding COLUMN."
         )
 
 

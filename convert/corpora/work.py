@@ -64,17 +64,19 @@ class Destination:
 
         Raises:
             SourceError: its file system cannot be reached.
-            ExportError: its name is that of a compressed file, or of one of another form.
+            ExportError: its name is that of a compressed file, or of one in a format that is not written.
         """
         files, path = located(out)
         form = form_of(path)
         if form is not None and PurePosixPath(path.lower()).suffix not in SUFFIXES:
             raise ExportError(
-                f"{shown(out)} would be compressed, which is not written.", f"Write {', '.join(SUFFIXES)}."
+                f"{shown(out)} asks for compression, which embed does not write.",
+                f"Name a file that ends in {', '.join(SUFFIXES)}.",
             )
         if path.lower().endswith(FOREIGN):
             raise ExportError(
-                f"{shown(out)} is of no form that is written.", f"Write {', '.join(SUFFIXES)}, or into a folder."
+                f"{shown(out)} is in a format that embed does not write.",
+                f"Name a file that ends in {', '.join(SUFFIXES)}, or a folder.",
             )
         return cls(files, path, form or PARQUET, form is not None)
 
@@ -122,7 +124,7 @@ class Work:
             with writable(self.target.path, "Check the disk and the permissions."):
                 self.target.files.create_dir(self.target.work)
             if pyarrow().fs.LocalFileSystem().equals(self.target.files):
-                taken = ExportError(f"Another hub2hf embed writes {self.target.path}.", "Wait for it.")
+                taken = ExportError(f"Another hub2hf embed is writing {self.target.path}.", "Wait for it.")
                 block.enter_context(held(Path(f"{self.target.work}/lock"), taken))
             if before is None or before.get("done") is None:
                 self._write_manifest(None)
@@ -139,11 +141,11 @@ class Work:
             with writable(self.target.path, "Check the permissions."):
                 taken = self._taken()
             if taken:
-                raise ExportError(f"{taken} is there already, and no hub2hf embed began it.", "Name another OUT.")
+                raise ExportError(f"{taken} exists already, and hub2hf embed did not begin it.", "Name another OUT.")
             return None
         named = next(_differences(content, self.identity), None)
         if named:
-            raise ExportError(f"{self.target.path} is another run's: {named}.", OTHER)
+            raise ExportError(f"{self.target.path} belongs to another run: {named}.", OTHER)
         return content
 
     def _taken(self) -> str:

@@ -37,7 +37,7 @@ def check_columns(schema: Any, embedding: str, form: str) -> None:
     """
     types = pyarrow().types
     if embedding in schema.names:
-        raise SourceError(f"IN has a column '{embedding}' of its own.", "Name the new one: --embedding NAME.")
+        raise SourceError(f"IN already has a column '{embedding}'.", "Give the new one another name: --embedding NAME.")
     for field in schema:
         kind = field.type
         if form == LINES and (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)):

@@ -101,7 +101,7 @@ class Distinct:
             languages = f"{len(self.languages)} language{'s' if len(self.languages) > 1 else ''}"
             raise SourceError(
                 f"{len(self.texts)} distinct texts that are not blank prove nothing about {languages}.",
-                "Give a sentence of its own to each language.",
+                "Give each language a sentence of its own.",
             )
 
 

@@ -62,13 +62,13 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
     if unknown:
         raise SourceError(
             f"{source} has a tolerance for {', '.join(unknown)}, which is not a way of loading.",
-            f"Known are: {', '.join(SURFACES)}.",
+            f"Choose from: {', '.join(SURFACES)}.",
         )
     wide = [name for name, allowed in surfaces.items() if allowed.tolerance > TIGHT]
     if wide:
         raise SourceError(
-            f"{source} allows {wide[0]} a difference of {surfaces[wide[0]].tolerance:g} in every language, which is no "
-            f"promise of equality: the most is {TIGHT:g}.",
+            f"{source} allows {wide[0]} a difference of {surfaces[wide[0]].tolerance:g} in every language, which is "
+            f"too much to call equal: the most is {TIGHT:g}.",
             "Leave it out: a way that is not exact is measured, and has no tolerance.",
         )
     return Tolerances(surfaces, exceptions)

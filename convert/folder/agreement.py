@@ -138,7 +138,7 @@ CHARACTERS: Final[Mapping[type, tuple[str, Callable[[str], str], Callable[[str],
 
 def _refuse(what: str, point: int, operation: TextOperation) -> None:
     raise GraphError(
-        f"Node '{operation.evidence}': U+{point:04X} is not to the tables of hub2hf what it is to the libraries that prove "
-        f"them, in {what}: {versions()}.",
-        "Install the versions that are known; where they are installed, report it.",
+        f"Node '{operation.evidence}': U+{point:04X} is one thing to hub2hf's tables and another to the libraries "
+        f"that prove them, in {what}: {versions()}.",
+        "Install the tested versions; if you have them, report it.",
     )

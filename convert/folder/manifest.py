@@ -175,16 +175,18 @@ def read_manifest(folder: Path) -> Manifest:
         ExportError: there is none, it is not one, or a later version of hub2hf wrote it.
     """
     path = folder / MANIFEST
+    step = "Name a folder that hub2hf made, or make one: hub2hf convert SOURCE OUT."
     try:
+        if not folder.is_dir():
+            raise ExportError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}.", step)
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and _is_later(content.get("version")):
             raise ExportError(
-                f"{path} is of version {content['version']}, and this hub2hf reads versions up to {VERSION}.",
+                f"{path} has the format version {content['version']}, and this hub2hf reads versions up to {VERSION}.",
                 upgrade(),
             )
         return Manifest.from_json(content)
     except FileNotFoundError as error:
-        step = "Name a folder that hub2hf made, or make one: hub2hf convert SOURCE OUT."
         raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", step) from error
     except UNREADABLE as error:
         raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", AGAIN) from error

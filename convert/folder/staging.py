@@ -42,7 +42,7 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
         if place in (kept, *kept.parents):
             raise ExportError(f"{out} is or holds {kept}, which is in use.", "Name another folder.")
     if source is not None and Path(os.path.realpath(source)) in place.parents:
-        raise ExportError(f"{out} lies in {source}, which is read.", "Name a folder beside it.")
+        raise ExportError(f"{out} is inside {source}, the source.", "Name a folder beside it.")
     if out.is_symlink() and not out.exists():
         raise ExportError(f"{out} is a broken link.", "Remove it, or name another folder.")
     if out.exists() and not out.is_dir():
@@ -52,8 +52,8 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
     if out.is_dir() and (others := sorted(_not_ours(out))):
         names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
         raise ExportError(
-            f"{out} holds what hub2hf did not write: {names}. Nothing was touched.",
-            "Move it elsewhere, or name another folder.",
+            f"{out} holds files that hub2hf did not write: {names}. Nothing was touched.",
+            "Move them elsewhere, or name another folder.",
         )
 
 

@@ -53,12 +53,12 @@ def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
     here = [surface for surface in exact if surface.applies(manifest.files)]
     if manifest.lossy:
         if here:
-            yield f"Not measured of this folder: {_names(here, manifest)}."
+            yield f"Not measured for this folder: {_names(here, manifest)}."
         return
     if here:
-        yield f"Exact of the folders that hub2hf makes, but not measured of this one: {_names(here, manifest)}."
+        yield f"Exact for folders that hub2hf makes, but not measured for this one: {_names(here, manifest)}."
     if later := [surface for surface in exact if surface not in here]:
-        yield f"The same once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
+        yield f"Likewise, once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
     for surface in rest:
         if not surface.exact and surface.applies({*manifest.files, MODEL}):  # as it may be yet
             yield f"**Not the same**: {_line(surface, manifest)}: {plain(surface.differs)}."
@@ -123,7 +123,7 @@ def plain(text: str) -> str:
 def places(proof: Proof) -> str:
     """Return in words in which languages was measured."""
     count = len(proof.languages - {TRAPS})
-    traps = " and a set of traps" if TRAPS in proof.languages else ""
+    traps = " and a set of texts that ports get wrong" if TRAPS in proof.languages else ""
     return f"{count} language{'s' if count != 1 else ''}{traps}"
 
 

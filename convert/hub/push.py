@@ -115,11 +115,13 @@ def _check_target(target: Repository, private: bool, create_pr: bool) -> None:
         HubError: it cannot.
     """
     if private and target.exists and not target.private:
-        raise HubError(f"{target.name} is there already, and public.", "Make it private on the Hub, or name another.")
+        raise HubError(f"{target.name} exists already, and is public.", "Make it private on the Hub, or name another.")
     if target.revision.startswith("refs/") and not target.head:
-        raise HubError(f"{target.name} has no {target.revision}.", "Open a pull request with --create-pr.")
+        raise HubError(f"{target.name} has no branch {target.revision}.", "Open a pull request with --create-pr.")
     if create_pr and not target.exists:
-        raise HubError(f"{target.name} is not there, so no pull request can go to it.", "Leave out --create-pr.")
+        raise HubError(
+            f"{target.name} does not exist, so no pull request can be opened there.", "Leave out --create-pr."
+        )
 
 
 def _publication(api: HfApi, target: Repository, ready: Ready, planned: PushPlan, private: bool) -> Publication:

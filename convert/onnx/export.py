@@ -109,7 +109,7 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
             cached copy, another process is adding to it, or as for `write_onnx`.
     """
     if dtype not in FILES:
-        raise ExportError(f"There is no dtype '{dtype}' of an ONNX file.", f"Known are: {', '.join(FILES)}.")
+        raise ExportError(f"An ONNX file cannot be written as '{dtype}'.", f"Choose from: {', '.join(FILES)}.")
     manifest = changeable(folder)
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)}
@@ -131,7 +131,8 @@ def _model(
     kind = str(config.get("model_type"))
     if kind not in ENCODERS:
         raise ExportError(
-            f"A model of the kind '{kind}' has no ONNX writer.", f"Known are: {', '.join(ENCODERS)}. Report it."
+            f"A model of the kind '{kind}' cannot be written as ONNX.",
+            f"These can: {', '.join(ENCODERS)}. Please report it.",
         )
     known = ARCHITECTURES[kind]
     graph = OnnxGraph(WeightFile(folder / WEIGHTS), precision, known.key, known.word_table, reaches)

@@ -29,7 +29,8 @@ def add_head(graph: OnnxGraph, head: WrittenHead, hidden: str, output: str) -> i
     """
     if head.pooling not in POOLINGS:
         raise ExportError(
-            f"The pooling '{head.pooling}' has no ONNX writer.", f"Known are: {', '.join(POOLINGS)}. Report it."
+            f"The pooling '{head.pooling}' cannot be written as ONNX.",
+            f"These can: {', '.join(POOLINGS)}. Please report it.",
         )
     size = None
     x = POOLINGS[head.pooling](graph, hidden)
@@ -72,7 +73,8 @@ def activation(graph: OnnxGraph, x: str, name: str, at: str) -> str:
     """
     if name not in ACTIVATIONS:
         raise ExportError(
-            f"The activation '{name}' has no ONNX writer.", f"Known are: {', '.join(ACTIVATIONS)}. Report it."
+            f"The activation '{name}' cannot be written as ONNX.",
+            f"These can: {', '.join(ACTIVATIONS)}. Please report it.",
         )
     kind, attributes = ACTIVATIONS[name]
     return graph.op(kind, x, at=at, **attributes) if kind else x

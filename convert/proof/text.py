@@ -14,7 +14,10 @@ CONTROLS = {"\n": "NEW LINE", "\r": "CARRIAGE RETURN", "\t": "TAB"}  # which Uni
 ASCII = str.maketrans({"≠": "!=", "…": "...", "⟨": "<", "⟩": ">", "×": "x"})  # for who cannot show our signs
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, of Indic scripts and of emoji
 BLANK_LETTERS = "\u034f\u115f\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks and a sign that show nothing
-OTHERS = {TRAPS: "the traps", UNKNOWN: "the sentences of no stated language"}  # stand in the place of a language
+OTHERS = {
+    TRAPS: "the traps (texts that ports get wrong)",
+    UNKNOWN: "the sentences of no stated language",
+}  # stand in the place of a language
 PLAIN = 1e-3  # differences from here on are written without an exponent
 STAGES = {
     "ids": "token ids",

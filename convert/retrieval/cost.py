@@ -52,7 +52,7 @@ def measured_cost(
         more = f"; and {len(beyond) - 3} more" if len(beyond) > 3 else ""
         raise ExportError(
             f"The folder loses more than it may: {'; '.join(beyond[:3])}{more}.",
-            "Keep numbers finer, or write it all the same with --beyond-limits.",
+            "Choose a more precise format, or write it anyway with --beyond-limits.",
         )
     return {
         "way": ways[made],

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.errors import SourceError
+from hub2hf.proof.text import count
 
 # github.com/facebookresearch/LASER, data/tatoeba/v1: tatoeba.deu-eng.deu and tatoeba.deu-eng.eng
 NAMED: Final = re.compile(r"(?P<set>.+)\.(?P<one>[\w]+)-(?P<other>[\w]+)\.(?P<side>[\w]+)")
 FORMS: Final = (
-    "Two files line by line, a TSV (text, text; or language, text, text), or a folder as tatoeba.deu-eng.deu."
+    "Give two files that match line by line, a TSV file (text, text; or language, text, text), or a folder of files such as "
+    "tatoeba.deu-eng.deu."
 )
 
 
@@ -65,7 +67,7 @@ def read_pairs(paths: Sequence[Path], languages: Collection[str] = (), sample: i
     elif len(paths) == 1:
         files, found = [paths[0]], _table(paths[0])
     else:
-        raise SourceError(f"{len(paths)} files are no pairs.", FORMS)
+        raise SourceError(f"{len(paths)} files do not make pairs.", FORMS)
     unknown = sorted(set(languages) - {pairs.language for pairs in found})
     if unknown:
         raise SourceError(f"{paths[0]} has no pairs in {', '.join(unknown)}.", "Name languages as the data does.")
@@ -112,7 +114,7 @@ def _table(path: Path) -> list[Pairs]:
     for number, line in enumerate(_lines(path), 1):
         cells = line.split("\t")
         if len(cells) not in (2, 3):
-            raise SourceError(f"{path}: line {number} has {len(cells)} columns.", FORMS)
+            raise SourceError(f"{path}: line {number} has {count(len(cells), 'column')}.", FORMS)
         texts, translations = rows.setdefault(cells[0] if len(cells) == 3 else path.stem, ([], []))
         texts.append(cells[-2])
         translations.append(cells[-1])

@@ -92,11 +92,13 @@ def _loss(
 ) -> Loss | None:
     for name, known, what in ((dtype, DTYPES, "dtype"), (embeddings, EMBEDDINGS, "kind of embeddings")):
         if name not in known:
-            raise ExportError(f"There is no {what} '{name}'.", f"Known are: {', '.join(known)}.")
+            raise ExportError(f"There is no {what} '{name}'.", f"Choose from: {', '.join(known)}.")
     precision = Precision(dtype, rows=int8 or embeddings == "int8", matrices=int8)
     if precision == Precision():
         if pairs:
-            raise ExportError("Pairs measure what coarser numbers lose, and none are asked for.", "Leave them out.")
+            raise ExportError(
+                "Pairs measure what less precise numbers lose, and none were asked for.", "Leave them out."
+            )
         return None
     said = [f"weights in {dtype}"] if dtype != "float32" else []
     said += ["all matrices in int8"] if int8 else ["word embeddings in int8"] if precision.rows else []

@@ -100,4 +100,4 @@ def _with_common(sets: Iterable[CodePoints]) -> CodePoints:
 def _check(names: Collection[str], known: Collection[str], what: str) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ExportError(f"There is no {what} {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}.")
+        raise ExportError(f"There is no {what} {', '.join(unknown)}.", f"Choose from: {', '.join(sorted(known))}.")

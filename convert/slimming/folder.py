@@ -121,13 +121,13 @@ def slim(
     rule = _rule(languages, scripts, alphabet, used)
     if rule is None and loss is None:
         raise ExportError(
-            "Nothing says what is to be kept, or how.",
-            "Name languages, scripts, a file with an alphabet or a corpus; or a dtype, or int8.",
+            "Nothing says what to keep, or how.",
+            "Give languages, scripts, an alphabet or a corpus; or a dtype, or int8.",
         )
     manifest = read_manifest(folder)
     if manifest.lossy:
         raise ExportError(
-            f"{folder} is lossy already: {manifest.lossy['said']}.", "Begin with the folder that it was made from."
+            f"{folder} is lossy already: {manifest.lossy['said']}.", "Start from the folder that it was made from."
         )
     check_free(out, force, folder)
     vocabulary, text = _text_side(folder, manifest)
@@ -269,7 +269,7 @@ def _check_is_there(folder: Path, scope: SlimScope, wanted: set[str]) -> None:
         named = ", ".join(f"U+{ord(c):04X}" for c in missing[:3])
         raise ExportError(
             f"{folder} is slim already, without pieces of {len(missing):,} characters that are asked for ({named}).",
-            "Begin with the folder that it was made from.",
+            "Start from the folder that it was made from.",
         )
 
 

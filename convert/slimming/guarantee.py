@@ -72,7 +72,7 @@ def check_rules(operations: Sequence[TextOperation]) -> None:
         )  # which undoes what folding composes
         if not (known or nfd or folds):
             raise ExportError(
-                f"Node '{operation.evidence}': {type(operation).__name__} may make characters that nothing tells.",
+                f"Node '{operation.evidence}': {type(operation).__name__} may produce characters that cannot be foreseen.",
                 "Such a folder cannot be made slim with a guarantee: report the model.",
             )
 

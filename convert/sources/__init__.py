@@ -139,7 +139,7 @@ def _fetched(source: str, places: list[Address], progress: Progress | None) -> P
     if setting:
         listed = " or ".join(map(str, places))
         raise SourceError(
-            f"{source} is in no cache of this machine, and {setting} forbids fetching it.",
+            f"{source} is in no cache on this machine, and {setting} forbids downloading it.",
             f"Unset it, or run hub2hf fetch on another machine (of {listed}) and give the folder that it prints.",
         )
     failures: list[SourceError] = []
@@ -148,7 +148,7 @@ def _fetched(source: str, places: list[Address], progress: Progress | None) -> P
             return _fetch(place, progress)
         except SourceError as error:
             failures.append(error)
-    problem = " Nor elsewhere: ".join(error.problem for error in failures)
+    problem = " Its other address failed too: ".join(error.problem for error in failures)
     raise SourceError(problem, failures[-1].next_step)
 
 

@@ -55,7 +55,7 @@ def _wrong(url: str, name: str, found: object, wanted: str) -> SourceError:
     shown = found.decode() if isinstance(found, bytes) else found
     return SourceError(
         f"What {url} sent has the {name} {shown}, not {wanted}.",
-        "It was discarded; run the same command again, and if it stays so ask the owner of the file.",
+        "It was discarded; run the same command again, and if that does not help, ask the owner of the file.",
     )
 
 

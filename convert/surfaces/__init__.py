@@ -56,7 +56,7 @@ def on(device: str) -> list[str]:
     found = [name.removesuffix(f"-{device}") for name, surface in SURFACES.items() if surface.device == device]
     if not found:
         known = ", ".join(dict.fromkeys(surface.device for surface in SURFACES.values()))
-        raise SourceError(f"There is no device '{device}'.", f"Known are: {known}.")
+        raise SourceError(f"There is no device '{device}'.", f"Choose from: {known}.")
     return found
 
 
@@ -70,7 +70,7 @@ def chosen(names: Sequence[str], files: Collection[str], device: str = CPU) -> l
     unknown = sorted(set(names) - {*known})
     if unknown:
         where = f" on {device}" if device != CPU else ""
-        raise SourceError(f"Unknown way of loading{where}: {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+        raise SourceError(f"Unknown way of loading{where}: {', '.join(unknown)}.", f"Choose from: {', '.join(known)}.")
     if device == CPU:
         return [SURFACES[name] for name in names] if names else applying(files)
     return [SURFACES[f"{name}-{device}"] for name in names or known]

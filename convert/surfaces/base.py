@@ -118,7 +118,7 @@ class Surface:
                 found[library] = metadata.version(library)
             except metadata.PackageNotFoundError as error:
                 raise SourceError(
-                    f"{library} is not installed, which loads a folder as {self.name}.",
+                    f"{library}, which loads a folder as {self.name}, is not installed.",
                     f"Install it: {install(self.extra)}.",
                 ) from error
             known = known_versions(library, self.extra)

@@ -58,7 +58,7 @@ class OnDevice(Surface):
         if not there():
             raise SourceError(
                 f"There is no {self.device} device on this machine.",
-                f"Leave out --device to use the processor, or run this on a machine with {called}.",
+                f"Leave out --device to use the CPU, or run this on a machine with {called}.",
             )
         return super().versions()
 

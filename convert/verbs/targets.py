@@ -46,10 +46,14 @@ def _web(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
         "onnx": Target(
-            "adds onnx/model.onnx to FOLDER, for ONNX Runtime and its kin", _onnx, dtypes=(FLOAT32, FLOAT16)
+            "adds onnx/model.onnx to FOLDER, for ONNX Runtime and libraries built on it",
+            _onnx,
+            dtypes=(FLOAT32, FLOAT16),
         ),
         "web": Target(
-            "makes OUT of a FOLDER that has it, for Transformers.js, with a page to try it", _web, takes_out=True
+            "writes OUT, from a FOLDER that has this file, for Transformers.js, with a page to try it",
+            _web,
+            takes_out=True,
         ),
     }
 )
@@ -69,7 +73,7 @@ def export_to(folder: Path, target: str, out: Path | None, dtype: str, force: bo
         ExportError: the target cannot be had that way, or as its `run` says.
     """
     if target not in TARGETS:
-        raise ExportError(f"There is no target '{target}'.", f"Known are: {', '.join(TARGETS)}.")
+        raise ExportError(f"There is no target '{target}'.", f"Choose from: {', '.join(TARGETS)}.")
     wanted = TARGETS[target]
     if wanted.takes_out != (out is not None):
         raise ExportError(
@@ -79,6 +83,6 @@ def export_to(folder: Path, target: str, out: Path | None, dtype: str, force: bo
         )
     if dtype not in wanted.dtypes:
         raise ExportError(
-            f"The target '{target}' cannot be exported as '{dtype}'.", f"Known are: {', '.join(wanted.dtypes)}."
+            f"The target '{target}' cannot be exported as '{dtype}'.", f"Choose from: {', '.join(wanted.dtypes)}."
         )
     return wanted.run(folder, out, dtype, force)

@@ -22,7 +22,7 @@ def check_by_words(folder: Path, blueprint: Mapping[str, Any]) -> None:
     """
     if any(isinstance(entry, Mapping) and entry.get("operation") == PIECES for entry in blueprint.get("text") or ()):
         raise ExportError(
-            f"A SentencePiece model cuts the text of {folder}: it cannot be made slim, nor exported for the browser.",
+            f"{folder} uses a SentencePiece model: it can be neither made slim nor exported for the browser.",
             "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",
         )
 

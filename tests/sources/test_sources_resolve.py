@@ -117,7 +117,7 @@ def test_offline_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             for source in ("lealla-large", LARGE, str(KAGGLE), "https://a/b.zip"):
-                with pytest.raises(SourceError, match=f"in no cache of this machine, and {name}={value}") as told:
+                with pytest.raises(SourceError, match=f"in no cache on this machine, and {name}={value}") as told:
                     resolve(source)
                 assert "hub2hf fetch on another machine" in told.value.next_step
             assert resolve("lealla-mini") == EMBEDDED
