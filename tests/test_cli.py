@@ -197,7 +197,7 @@ def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> Non
         (("verify", "--integrity", ".", "lealla-mini", "out"), "--integrity takes one folder and nothing beside it."),
         (("card", "absent"), "absent does not exist. Name a folder that hub2hf made"),
         (("card", "file"), "file is a file. Name a folder that hub2hf made"),
-        (("verify", "--golden", ".", "out"), "is a folder, not a recording."),
+        (("verify", "--golden", "empty", "out"), "empty holds no file of a corpus."),
     ],
 )
 def test_names_that_name_nothing(
@@ -207,6 +207,7 @@ def test_names_that_name_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "out").mkdir()
+    (tmp_path / "empty").mkdir()
     for name in ("config.json", "model.safetensors", "vocab.txt"):
         (tmp_path / "out" / name).write_text("{}")
     code, out, error = run_hub2hf(*arguments)

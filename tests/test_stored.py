@@ -303,8 +303,8 @@ def test_a_device_that_there_is_none_of_is_said(
 
 def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     for vectors, says in (
-        (["x"] * len(TEXTS), "not lists of numbers"),
-        ([[True]] * len(TEXTS), "not lists of numbers"),
+        (["x"] * len(TEXTS), "not lists of signed numbers"),
+        ([[True]] * len(TEXTS), "not lists of signed numbers"),
     ):
         store(tmp_path / "index.parquet", vectors)
         with pytest.raises(Hub2HFError, match=says):

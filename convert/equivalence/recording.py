@@ -103,8 +103,6 @@ class Recording:
         """
         from safetensors import SafetensorError, safe_open
 
-        if path.is_dir():
-            raise SourceError(f"{path} is a folder, not a recording.", "Make one with hub2hf record.")
         try:
             with safe_open(path, "np") as file:
                 metadata = file.metadata() or {}
