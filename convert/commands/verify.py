@@ -102,7 +102,6 @@ def run(
         return
     names, ways = options.split(languages), options.split(surfaces)
     check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine)
-    beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
         found = verbs.verify(

@@ -127,7 +127,9 @@ def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | N
     except Hub2HFError:
         raise
     except Exception as error:  # whatever Ray raises: of its own, or of a connection
-        raise SourceError(f"The connection to Ray was lost: {type(error).__name__}: {first_line(error)}.", again) from error
+        raise SourceError(
+            f"The connection to Ray was lost: {type(error).__name__}: {first_line(error)}.", again
+        ) from error
     finally:
         if started and ray.is_initialized():
             ray.shutdown()
