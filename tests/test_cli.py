@@ -215,7 +215,7 @@ def test_names_that_name_nothing(
     assert said in error
     code, out, _ = run_hub2hf(*arguments, "--json")
     assert (code, said in json.loads(out)["error"]) == (2, True)
-    assert sorted(os.listdir(tmp_path)) == ["file", "out"]
+    assert sorted(os.listdir(tmp_path)) == ["empty", "file", "out"]
 
 
 def test_a_mistake_of_the_program_is_no_traceback(run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch) -> None:
