@@ -144,14 +144,25 @@ def test_chunks_that_others_compared_add_up_to_the_same() -> None:
     rng = np.random.default_rng(2)
     candidate = Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS, ("automodel", "onnx"), fails=["onnx"])
     whole, merged = (Verification(candidate, tolerances()) for _ in range(2))  # type: ignore[arg-type]
+    alone_by: dict[str, list[tuple[float, float, str]]] = {}
     for n in range(40):
         languages = [str(name) for name in rng.choice(["de", "ja", "sw"], 4)]
         angles = rng.normal(size=4) if n != 7 else np.array([0.0, np.nan, 1.0, 1.5])
         part = replace(recording(languages), stages={EMBEDDING: turned(*angles)})
         whole.add(part)
+        there, here = turned(0.1, 0.5, 1.3, 1.7), turned(*angles)
+        for at, (language, text) in enumerate(part.sentences):
+            entry = (np.abs(there[at] - here[at]).max(), (there[at] * here[at]).sum(), text)
+            alone_by.setdefault(language, []).append(entry)
         alone = Verification(candidate, tolerances())  # type: ignore[arg-type]
         merged.merge(pickle.loads(pickle.dumps(alone.hold(part, draw=n == 0))))
     assert repr(merged.rows()) == repr(whole.rows())  # NaN is not itself
+    for row in merged.rows():  # and to what NumPy makes of all sentences at once
+        differences, cosines, texts = (np.array(each) for each in zip(*alone_by[row.language], strict=True))
+        assert (row.sentences, row.other_ids) == (len(texts), 0)
+        assert row.worst == texts[differences.argmax()]  # NaN, where there is one, is the largest to NumPy
+        assert row.difference == pytest.approx(differences.max(), rel=1e-5, nan_ok=True)
+        assert row.cosine == pytest.approx(cosines.min(), rel=1e-5, nan_ok=True)
     assert {row.language for row in whole.rows()} == {"de", "ja", "sw"}
     for one, other in zip(
         merged.total.examined["automodel"].worst, whole.total.examined["automodel"].worst, strict=True
