@@ -340,7 +340,7 @@ class Verification:
             raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
         if self.found.unanswered and not self.found.compared.languages:
             raise SourceError(
-                f"{self.candidate.folder} is slim, and promises nothing about the {self.found.unanswered:,} sentences.",
+                f"{self.candidate.folder} is slim, and covers none of the {self.found.unanswered:,} sentences.",
                 "Name a language that it was made for.",
             )
         self.found.compared.check()

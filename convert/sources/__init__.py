@@ -78,11 +78,10 @@ def addresses_of(source: str | Path) -> list[Address]:
         return places
     place = parse_address(str(source))
     if place is None:
-        names = ", ".join(known_models())
         meant = similar(str(source))
         raise SourceError(
-            f"{source} is neither a folder, an archive, an address, a Kaggle handle nor a known model ({names}).",
-            f"Did you mean {meant}?" if meant else "Check the path or the name.",
+            f"{source} is neither a folder, an archive, an address, a Kaggle handle nor a known model.",
+            f"Did you mean {meant}?" if meant else "Check the path or the name: hub2hf list names the known models.",
         )
     return [place]
 
