@@ -59,7 +59,10 @@ def test_those_of_the_documentation_are_fetched_by_any_of_their_names() -> None:
     assert find_model("distilbert_multi_cased_L-6_H-768_A-12").must_be == {"layers": 6, "hidden_size": 768, "heads": 12}
 
 
-def test_every_documented_module_has_a_family_and_a_fate(run_hub2hf: Callable[..., tuple[int, str, str]]) -> None:
+def test_every_documented_module_has_a_family_and_a_fate(
+    run_hub2hf: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # the processes of pytest-xdist have it
     modules = list(census())
     assert len(modules) == len({module.handle for module in modules}) == 363
     assert all(bool(module.becomes) != bool(module.missing) for module in modules)

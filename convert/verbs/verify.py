@@ -81,12 +81,12 @@ def verify(
     from hub2hf.opened import Source
 
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
-    check_engine(engine, address, workers)
     corpus = (
         Corpus(str(sentences), text) if sentences is not None and is_corpus(sentences) and source is not None else None
     )
     if engine == RAY and (corpus is None or sample is not None):
         raise SourceError("Ray is for whole corpora.", "Pass sentences in Parquet or JSON lines, all of them.")
+    check_engine(engine, address, workers)
     loaded = Candidate.find(candidate, surfaces, device)
     recording = None
     if golden is not None:
