@@ -168,4 +168,5 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
         tracemalloc.stop()
         return found
 
+    peak(10)  # what is imported for the first corpus counts for none
     assert peak(40_000) < 1.2 * peak(10_000)
