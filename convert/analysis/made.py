@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from hub2hf.analysis.flow import ADDITIONS, GATHERS, MULTIPLICATIONS
-from hub2hf.analysis.parts import PASSING, PICKING, view_of
+from hub2hf.analysis.parts import PASSING, PICKING, view_of, with_variables
 from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.limits import tick
@@ -224,14 +224,7 @@ def _no_variable(name: str) -> np.ndarray:
 
 def with_made(graph: Graph, order: Sequence[Node], found: Sequence[Made]) -> Graph:
     """Return `graph` with a variable for each of `found` in place of what makes it."""
-    instead = {made.tensor: TensorRef(made.variable) for made in found}
-    nodes = dict(graph.nodes)
-    for node in order:
-        inputs = tuple(instead.get(ref, ref) for ref in node.inputs)
-        if inputs != node.inputs:
-            nodes[node.name] = replace(node, inputs=inputs)
-    variables = {made.variable: Node.made(made.variable, "VariableV2") for made in found}
-    return Graph({**nodes, **variables}, graph.functions)
+    return with_variables(graph, order, {made.tensor: made.variable for made in found})
 
 
 def without(graph: Graph, found: Sequence[Made]) -> Graph:

@@ -139,11 +139,22 @@ def _no_variable(name: str) -> np.ndarray:
 
 def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> Graph:
     """Return `graph` with a variable for each of `parts` in place of what picks it."""
-    instead = {part.tensor: TensorRef(part.variable) for part in parts}
+    return with_variables(graph, order, {part.tensor: part.variable for part in parts})
+
+
+def with_variables(graph: Graph, order: Sequence[Node], variables: Mapping[TensorRef, str]) -> Graph:
+    """Return `graph` with variables in place of tensors.
+
+    Args:
+        graph: a main graph.
+        order: its nodes, each after its inputs.
+        variables: tensor → the name of the variable's node.
+    """
+    instead = {tensor: TensorRef(name) for tensor, name in variables.items()}
     nodes = dict(graph.nodes)
     for node in order:
         inputs = tuple(instead.get(ref, ref) for ref in node.inputs)
         if inputs != node.inputs:
             nodes[node.name] = replace(node, inputs=inputs)
-    variables = {part.variable: Node.made(part.variable, "VariableV2") for part in parts}
-    return Graph({**nodes, **variables}, graph.functions)
+    made = {name: Node.made(name, "VariableV2") for name in variables.values()}
+    return Graph({**nodes, **made}, graph.functions)
