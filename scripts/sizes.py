@@ -17,8 +17,8 @@ from hub2hf.known_models import find_model
 from hub2hf.onnx.precision import PART, Precision
 from hub2hf.slimming.alphabet import alphabet_of_languages
 from hub2hf.slimming.folder import characters
-from hub2hf.slimming.guarantee import characters_of_words, kept_pieces
-from hub2hf.tokenizer import read_vocabulary
+from hub2hf.slimming.guarantee import Spellings, characters_of_words, kept_pieces
+from hub2hf.tokenizer import read_vocabulary, special_tokens
 
 MODELS = ("LEALLA-large", "LEALLA-small", "LaBSE")
 KEPT = ("de,en", "en", "de,en,fr,es,it,pt", "ja,en")
@@ -54,10 +54,12 @@ def main() -> None:
     """Print the table."""
     vocabulary = read_vocabulary(fetch_vocabulary())
     text = hub2hf.inspect("lealla-mini").text
+    spellings = Spellings(vocabulary, text)
+    special = [piece for _, piece in special_tokens(text, vocabulary).items()]
     pieces = {"all": len(vocabulary)}
     for names in KEPT:
         held = characters_of_words(characters(alphabet_of_languages(names.split(","))), text.operations)
-        pieces[names] = int(kept_pieces(vocabulary, text, held).sum())
+        pieces[names] = int(kept_pieces(spellings, special, held).sum())
     forms = {
         "float32": Precision(),
         "float16": Precision("float16"),

@@ -22,9 +22,9 @@ from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version, letters
 from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, Written
-from hub2hf.slimming.guarantee import characters_of_words, check_rules, kept_pieces, promised
+from hub2hf.slimming.guarantee import Spellings, characters_of_words, check_rules, kept_pieces, promised
 from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
-from hub2hf.tokenizer import Vocabulary, read_vocabulary
+from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.web.rules import check_by_words, text_of
 
@@ -181,8 +181,7 @@ class _Part:
 
     kept: np.ndarray
     held: set[str] | None
-    vocabulary: Vocabulary
-    text: TextBlueprint
+    spellings: Spellings | None
     scope: SlimScope | None
 
     @classmethod
@@ -195,19 +194,20 @@ class _Part:
             ExportError: the folder is slim already, without what is asked for.
         """
         if rule is None:
-            return cls(np.ones(len(vocabulary), bool), None, vocabulary, text, scope)
+            return cls(np.ones(len(vocabulary), bool), None, None, scope)
         held = characters_of_words(characters(rule.codes), text.operations)
         if scope is not None:
             _check_is_there(folder, scope, held)
-        kept = kept_pieces(vocabulary, text, held)
+        spellings = Spellings(vocabulary, text)
+        kept = kept_pieces(spellings, [piece for _, piece in special_tokens(text, vocabulary).items()], held)
         kept[list(rule.pieces)] = True
-        return cls(kept, held, vocabulary, text, scope)
+        return cls(kept, held, spellings, scope)
 
     def promised(self) -> CodePoints:
         """Return the characters of words in which nothing changes."""
         codes = ~CodePoints()
-        if self.held is not None:
-            codes = promised(self.held, self.vocabulary, self.kept, self.text)
+        if self.held is not None and self.spellings is not None:
+            codes = promised(self.held, self.spellings, self.kept)
         return codes & (self.scope.alphabet if self.scope is not None else ~CodePoints())
 
 

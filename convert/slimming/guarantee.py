@@ -50,7 +50,7 @@ from hub2hf.blueprint.text import (
     WordPiece,
 )
 from hub2hf.errors import ExportError
-from hub2hf.tokenizer import Vocabulary, special_tokens
+from hub2hf.tokenizer import Vocabulary
 from hub2hf.unicode.casing import FINAL_SIGMA, SIGMA, lower_case
 from hub2hf.unicode.codepoints import LAST, CodePoints
 from hub2hf.unicode.folding import case_folded, decomposed
@@ -111,6 +111,7 @@ class Spellings:
     """
 
     def __init__(self, vocabulary: Vocabulary, text: TextBlueprint) -> None:
+        self._lines = vocabulary.lines
         self._codes = np.frombuffer(vocabulary.lines.decode().encode("utf-32-le"), "<u4")
         self._ends = np.flatnonzero(self._codes == ord("\n"))
         starts = np.concatenate([[0], self._ends[:-1] + 1])
@@ -120,6 +121,11 @@ class Spellings:
             behind &= self._codes[np.minimum(starts + place, len(self._codes) - 1)] == ord(character)
         self._begins = starts + behind * len(indicator)
         self.lengths = self._ends - self._begins
+
+    def are(self, some: Iterable[str]) -> np.ndarray:
+        """Return which pieces are among some, bool [pieces]."""
+        lines = {f"{piece}\n".encode() for piece in some}
+        return np.fromiter((line in lines for line in BytesIO(self._lines)), bool, len(self.lengths))
 
     def within(self, held: AbstractSet[str]) -> np.ndarray:
         """Return which pieces are spelled in some characters alone, bool [pieces]."""
@@ -138,26 +144,23 @@ class Spellings:
         return set(map(chr, np.unique(self._codes[inside]).tolist()))
 
 
-def kept_pieces(vocabulary: Vocabulary, text: TextBlueprint, held: AbstractSet[str]) -> np.ndarray:
+def kept_pieces(spellings: Spellings, special: Iterable[str], held: AbstractSet[str]) -> np.ndarray:
     """Return which pieces stay, bool [pieces].
 
     Args:
-        vocabulary: the pieces.
-        text: the text side.
+        spellings: of the vocabulary.
+        special: pieces with a role.
         held: the characters that words may hold.
     """
-    spellings = Spellings(vocabulary, text)
-    roles = {f"{piece}\n".encode() for _, piece in special_tokens(text, vocabulary).items()}
-    special = np.fromiter((line in roles for line in BytesIO(vocabulary.lines)), bool, len(vocabulary))
-    return np.asarray(special | (spellings.lengths == 1) | spellings.within(held))
+    return np.asarray(spellings.are(special) | (spellings.lengths == 1) | spellings.within(held))
 
 
-def promised(held: AbstractSet[str], vocabulary: Vocabulary, kept: np.ndarray, text: TextBlueprint) -> CodePoints:
+def promised(held: AbstractSet[str], spellings: Spellings, kept: np.ndarray) -> CodePoints:
     """Return the characters in which no dropped piece is spelled: `held`, and all that no dropped piece holds.
 
     Args:
-        held, vocabulary, text: as for `kept_pieces`.
+        held, spellings: as for `kept_pieces`.
         kept: which pieces stay, bool [pieces].
     """
-    touched = Spellings(vocabulary, text).characters(~kept)
+    touched = spellings.characters(~kept)
     return ~CodePoints.of(*((ord(c), ord(c)) for c in touched - held))
