@@ -8,20 +8,23 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from hub2hf.errors import pasted
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 NAME = "hub2hf"
 
 
 def known_versions(library: str, extra: str) -> SpecifierSet:
     """Return which versions of a library hub2hf asks for by itself or by an extra: those that it was tested with, or all."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+
     found = SpecifierSet()
     for line in _required():
         wanted = Requirement(line)
@@ -97,6 +100,8 @@ def _checkout() -> str:
 
 def _folder(direct: str | None, checkout: str) -> str:
     """Return the folder that hub2hf was installed from, or runs from; "" where it is none."""
+    from urllib.request import url2pathname
+
     if direct is None:
         return checkout
     origin = json.loads(direct)

@@ -23,6 +23,7 @@ MERGE_HEADS = "merge_heads"  # [heads, size] becomes [heads * size]; the bytes s
 MERGE_HEADS_TRANSPOSE = "merge_heads_transpose"  # the same of a kernel, and then as above
 VIEW = "view"  # elements at regular places of a variable: a part of it, or in another order of axes
 
+LAYER = r"\d+"
 HEADS = ("heads", "head_size")  # two neighbouring dimensions that are one, as large as the hidden size, to Hugging Face
 
 
@@ -45,14 +46,22 @@ class Rule:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regular expression that a variable's whole name must match."""
-        layered = re.escape(self.variable).replace(r"\{i\}", r"(?P<i>\d+)")
-        return re.compile(rf"(?:.*/)?{layered}")
+        return re.compile(f"(?:.*/)?{self.written(f'(?P<i>{LAYER})')}")
+
+    def written(self, layer: str) -> str:
+        """Return the regular expression of the end of the name, with one for the layer's number in it."""
+        return re.escape(self.variable).replace(r"\{i\}", layer)
 
 
 def family_of(names: Iterable[str], families: Mapping[str, tuple[Rule, ...]]) -> tuple[Rule, ...]:
     """Return the table that has a rule for the most of the variables `names`."""
     listed = list(names)
-    return max(families.values(), key=lambda rules: sum(any(r.pattern.fullmatch(n) for r in rules) for n in listed))
+
+    def known(rules: Iterable[Rule]) -> int:
+        any_of_them = re.compile(f"(?:.*/)?(?:{'|'.join(rule.written(LAYER) for rule in rules)})")
+        return sum(any_of_them.fullmatch(name) is not None for name in listed)
+
+    return max(families.values(), key=known)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Bodies:
             body = stack.pop()
             for node in body.nodes.values():
                 attributes, offset = CALLS.get(node.op, ((), 0))
-                tick(str(node))
+                tick(node)
                 for name in map(str, map(node.attr, attributes)):
                     if name not in self.callers:
                         stack.append(graph.function(name))

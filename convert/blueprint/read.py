@@ -139,7 +139,7 @@ class _Reading:
         kept = {*map(int, ids[-2]), pieces[unknown]}
         moved = {number: last - number for number in set(pieces.values()) if not kept & {number, last - number}}
         moved = {number: high for number, high in moved.items() if high > number}
-        some = sorted(range(len(texts)), key=lambda i: -len(np.unique(ids[i])))[:HIGH]
+        some = sorted(range(len(texts)), key=lambda i: -len({*ids[i].tolist()}))[:HIGH]
         high = {piece: moved.get(number, number) for piece, number in pieces.items()}
         found = self._ids(Inquiry(high, [texts[i] for i in some]))
         wanted = [[moved.get(int(number), int(number)) for number in ids[i]] for i in some]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hub2hf.errors import GraphError
-from hub2hf.interpreter.catalog import find
-from hub2hf.interpreter.registry import Cost, Kernel
+from hub2hf.interpreter.registry import Cost, Kernel, Operation
 from hub2hf.savedmodel.graph import Function, Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
@@ -71,7 +70,7 @@ def plan(
     body: Body,
     fetches: Sequence[TensorRef],
     fed: Sequence[TensorRef],
-    kernel_of: Callable[[Node], Kernel | None],
+    known_of: Callable[[Node], Operation | None],
     *,
     whole: bool = False,
 ) -> Plan:
@@ -81,7 +80,7 @@ def plan(
         body: the graph, or a function.
         fetches: what is wanted.
         fed: the tensors that values are given for; what is before them is not followed.
-        kernel_of: what computes a node.
+        known_of: what computes a node, and what it may cost.
         whole: whether nodes that only pass a value on are steps too; loops have many.
 
     Raises:
@@ -106,17 +105,13 @@ def plan(
     taken = [tuple(map(place, node.inputs)) for node in rest]
     results = tuple(map(place, fetches))
     last = _last_uses(taken, {number for number, _ in results}, len(fed) + len(constants))
-    steps = (
-        Step(node, kernel_of(node), _cost(node), inputs, numbers[node.name], last.get(i, ()))
-        for i, (node, inputs) in enumerate(zip(rest, taken, strict=True))
-    )
+    steps = []
+    for i, (node, inputs) in enumerate(zip(rest, taken, strict=True)):
+        known = known_of(node)
+        kernel, cost = (known.kernel, known.cost) if known else (None, None)
+        steps.append(Step(node, kernel, cost, inputs, numbers[node.name], last.get(i, ())))
     placed = tuple((numbers[node.name], node) for node in constants)
     return Plan(placed, tuple(steps), results, len(fed), any(node.op in SWITCHES | MERGES for node in rest))
-
-
-def _cost(node: Node) -> Cost | None:
-    known = find(node.op)
-    return known.cost if known else None
 
 
 def _last_uses(
@@ -138,23 +133,27 @@ def order_of(body: Body, fetches: Sequence[TensorRef], fed: frozenset[TensorRef]
         GraphError: a node is missing, or depends on itself.
     """
     order: list[Node] = []
-    state: dict[str, bool] = {}  # False: entered, True: in order
+    done: dict[str, bool] = {}  # False: entered, and so on the way to what is looked at
     stack = [ref.node for ref in reversed(fetches) if ref not in fed]
     while stack:
         name = stack[-1]
-        if state.get(name):
+        known = done.get(name)
+        if known is not None:
             stack.pop()
+            if not known:
+                done[name] = True
+                order.append(body.nodes[name])
             continue
         node = body.nodes.get(name)
         if node is None:
             raise GraphError(f"The output depends on '{name}', which is not in the graph.", "Download it again.")
-        pending = [r.node for r in node.inputs if r not in fed and not state.get(r.node)]
-        if name in state and pending:
-            raise GraphError(f"Node '{name}' depends on itself.", "TensorFlow 1 loops are not supported.")
-        state[name] = not pending
-        if pending:
-            stack.extend(reversed(pending))
-        else:
-            stack.pop()
-            order.append(node)
+        done[name] = False
+        for ref in reversed(node.inputs):
+            if fed and ref in fed:
+                continue
+            known = done.get(ref.node)
+            if known is None:
+                stack.append(ref.node)
+            elif not known:
+                raise GraphError(f"Node '{ref.node}' depends on itself.", "TensorFlow 1 loops are not supported.")
     return order

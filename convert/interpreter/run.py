@@ -13,7 +13,7 @@ from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.interpreter import bounds
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.plan import MERGES, Body, Plan, Step, plan
-from hub2hf.interpreter.registry import DEAD, Kernel, Value, as_float64
+from hub2hf.interpreter.registry import DEAD, Kernel, Operation, Value, as_float64
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
@@ -114,7 +114,7 @@ class Interpreter:
             self._depth -= 1
 
     def _ready(self, body: Body, fetches: tuple[TensorRef, ...], fed: tuple[TensorRef, ...]) -> _Ready:
-        how = plan(body, fetches, fed, self._kernel, whole=self._observe is not None)
+        how = plan(body, fetches, fed, self._known, whole=self._observe is not None)
         values: list[tuple[Value, ...]] = [()] * how.places
         for place, node in how.constants:
             values[place] = (self._constant(body, node),)
@@ -185,16 +185,18 @@ class Interpreter:
                 "The graph is damaged, or uses this op in a way that is not supported.",
             ) from error
 
-    def _kernel(self, node: Node) -> Kernel | None:
+    def _known(self, node: Node) -> Operation | None:
         """Return what computes a node: something in its place, what the interpreter itself knows, or its op's kernel."""
         if node.op in VARIABLE_OPS:
-            return lambda node, inputs, run: (as_float64(self.substitutes.variable(node.name)),)
+            return Operation(lambda node, inputs, run: (as_float64(self.substitutes.variable(node.name)),))
         if node.op == "ReadVariableOp":
-            return lambda node, inputs, run: (inputs[0],)
+            return Operation(lambda node, inputs, run: (inputs[0],))
         if node.op in TABLE_OPS:
-            return lambda node, inputs, run: (self.substitutes.tables.get(node.name, self.substitutes.vocabulary),)
+            tables = self.substitutes.tables
+            return Operation(lambda node, inputs, run: (tables.get(node.name, self.substitutes.vocabulary),))
         known = find(node.op)
-        return self._instead.get(node.op) or (known.kernel if known else None)
+        kernel = self._instead.get(node.op)
+        return Operation(kernel, known.cost if known else None) if kernel else known
 
     def _constant(self, body: Body, node: Node) -> Value:
         key = (id(body), node.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from pathlib import Path
@@ -15,6 +14,8 @@ from hub2hf.surfaces.transformers import LIBRARIES, quiet
 
 def infinity(folder: Path, trusted: bool) -> Wrapped:
     """Load a folder as infinity does with PyTorch."""
+    import asyncio
+
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # it asks the Hub for the name otherwise, which is a path here
     from infinity_emb import AsyncEmbeddingEngine, EngineArgs
