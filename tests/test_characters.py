@@ -308,6 +308,11 @@ class TestTokenizer:
         write_vocab_txt(vocabulary, tmp_path / "again.txt")
         assert read_vocabulary(tmp_path / "again.txt").pieces == PIECES
 
+    def test_a_piece_has_the_number_of_its_line(self, tmp_path) -> None:  # noqa: ANN001
+        vocabulary = Vocabulary.of(PIECES, tmp_path)
+        assert [vocabulary.number(piece) for piece in PIECES] == list(range(len(PIECES)))
+        assert [vocabulary.number(part) for part in ("[CL", "CLS]", "", "\ud800")] == [None] * 4
+
     def test_special_tokens_are_the_pieces_behind_the_ids(self, tmp_path) -> None:  # noqa: ANN001
         vocabulary = Vocabulary.of(PIECES, tmp_path)
         found = special_tokens(text_side(pack=Pack(5, 4, 6, 9, "pack")), vocabulary)

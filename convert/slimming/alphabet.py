@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -24,10 +24,20 @@ UNNAMED: Final = "From_"  # at the start of what stands for a script without a n
 
 @dataclass(frozen=True)
 class Letters:
-    """The letters of a language: code points without Common and Inherited, and where they are from."""
+    """The letters of a language, without Common and Inherited.
 
-    codes: CodePoints
+    Attributes:
+        written: the code points, as `CodePoints.parse` reads them.
+        origin: where they are from.
+    """
+
+    written: str
     origin: str
+
+    @cached_property
+    def codes(self) -> CodePoints:
+        """The code points."""
+        return CodePoints.parse(self.written)
 
 
 @cache
@@ -46,7 +56,7 @@ def _table() -> tuple[str, dict[str, Letters]]:
     text = resources.files("hub2hf.slimming").joinpath("alphabets.txt").read_text(encoding="ascii")
     version, *lines = (line for line in text.splitlines() if not line.startswith("#"))
     rows = (line.split(" ", 2) for line in lines)
-    return version.removeprefix("version "), {name: Letters(CodePoints.parse(at), origin) for name, origin, at in rows}
+    return version.removeprefix("version "), {name: Letters(at, origin) for name, origin, at in rows}
 
 
 def alphabet_of_languages(languages: Collection[str]) -> CodePoints:

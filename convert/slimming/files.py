@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from hub2hf.onnx.reach import reaches
 from hub2hf.onnx.weights import WeightFile
 from hub2hf.slimming.scope import ORIGINAL_IDS
 from hub2hf.surfaces.onnxruntime import FOLDER
-from hub2hf.tokenizer import Vocabulary, tokenizer_files, write_vocab_txt
+from hub2hf.tokenizer import Vocabulary, tokenizer_files
 
 VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "config.json", "tokenizer.json"
 MADE_ANEW: Final = (
@@ -81,14 +82,15 @@ class Written:
             if name not in left and not name.startswith(FOLDER):
                 (self.work / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.folder / name, self.work / name)
-        write_vocab_txt(self.vocabulary, self.work / VOCABULARY)
-        tokenizer_files(self.text, len(self.kept), self.work, self.architecture.inputs)
-        self._check_steps()
+        with ThreadPoolExecutor(max_workers=1) as pool:  # weights wait for the disk, where the tokenizer is work
+            weights = pool.submit(self._weights, progress)
+            tokenizer_files(self.text, len(self.kept), self.work, self.architecture.inputs, self.vocabulary)
+            self._check_steps()
         config = json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
         if self.precision.only_onnx:
             config.pop("auto_map", None)  # names the class of the weights that are not there
         write_json(self.work / CONFIG, {**config, "vocab_size": len(self.kept), "pad_token_id": self.pack.pad_id})
-        hashed = {WEIGHTS: self._weights(progress)}
+        hashed = {WEIGHTS: weights.result()}
         for name, precision in self._onnx_files().items():
             met = reaches(self.work, self.texts) if precision.matrices else {}
             new = write_onnx(self.work, precision, name=name, reaches=met)

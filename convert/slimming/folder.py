@@ -142,8 +142,8 @@ def slim(
         hashed = new.write(progress)
         slim_facts = manifest.slim
         if rule is not None or scope is not None:
-            before = scope.original_ids if scope is not None else range(len(vocabulary))
-            (work / ORIGINAL_IDS).write_text("".join(f"{before[number]}\n" for number in new.kept), encoding="ascii")
+            numbers = new.kept if scope is None else [scope.original_ids[number] for number in new.kept]
+            (work / ORIGINAL_IDS).write_text("\n".join([*map(str, numbers), ""]), encoding="ascii")
         unchanged.result()
         codes = part.promised()
         if rule is not None:

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -111,7 +110,7 @@ class Spellings:
     """
 
     def __init__(self, vocabulary: Vocabulary, text: TextBlueprint) -> None:
-        self._lines = vocabulary.lines
+        self._vocabulary = vocabulary
         self._codes = np.frombuffer(vocabulary.lines.decode().encode("utf-32-le"), "<u4")
         self._ends = np.flatnonzero(self._codes == ord("\n"))
         starts = np.concatenate([[0], self._ends[:-1] + 1])
@@ -124,8 +123,9 @@ class Spellings:
 
     def are(self, some: Iterable[str]) -> np.ndarray:
         """Return which pieces are among some, bool [pieces]."""
-        lines = {f"{piece}\n".encode() for piece in some}
-        return np.fromiter((line in lines for line in BytesIO(self._lines)), bool, len(self.lengths))
+        found = np.zeros(len(self.lengths), bool)
+        found[[number for number in map(self._vocabulary.number, some) if number is not None]] = True
+        return found
 
     def within(self, held: AbstractSet[str]) -> np.ndarray:
         """Return which pieces are spelled in some characters alone, bool [pieces]."""

@@ -26,7 +26,13 @@ PLACEHOLDER = "placeholder-of-the-vocabulary"
 INDENT = " " * 6  # of a piece in `tokenizer.json`
 
 
-def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: Sequence[str] = INPUTS) -> None:
+def tokenizer_files(
+    text: TextBlueprint,
+    vocab_size: int,
+    folder: Path,
+    inputs: Sequence[str] = INPUTS,
+    vocabulary: Vocabulary | None = None,
+) -> None:
     """Write `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json` into `folder`.
 
     Of a text side that a SentencePiece model cuts, that model stands in place of `vocab.txt`.
@@ -36,6 +42,7 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: 
         vocab_size: rows of the word embeddings.
         folder: an existing folder.
         inputs: what the model takes.
+        vocabulary: of the text side, where it is read already.
 
     Raises:
         GraphError: an operation or pattern of the graph that is not understood.
@@ -44,7 +51,7 @@ def tokenizer_files(text: TextBlueprint, vocab_size: int, folder: Path, inputs: 
     if text.by_pieces:
         piece_files(text, vocab_size, folder, inputs)
         return
-    vocabulary = read_vocabulary(text.vocabulary)
+    vocabulary = vocabulary or read_vocabulary(text.vocabulary)
     if len(vocabulary) != vocab_size:
         raise VocabularyError(
             f"{text.vocabulary} has {len(vocabulary)} pieces for {vocab_size} word embeddings.",

@@ -74,8 +74,15 @@ class Vocabulary:
 
     def __contains__(self, piece: object) -> bool:
         """Whether it is one of them."""
+        return self.number(piece) is not None
+
+    def number(self, piece: object) -> int | None:
+        """Return the id of a piece; None of what is none. Of a few of them it is faster than `ids`."""
         line = f"{piece}\n".encode("utf-8", "surrogatepass")
-        return self.lines.startswith(line) or b"\n" + line in self.lines
+        if self.lines.startswith(line):
+            return 0
+        end = self.lines.find(b"\n" + line)  # of the one before it
+        return self.lines.count(b"\n", 0, end + 1) if end >= 0 else None
 
 
 @dataclass(frozen=True)
