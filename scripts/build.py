@@ -9,7 +9,7 @@ import argparse
 import sys
 from importlib import import_module
 
-FAMILIES = ("lealla", "bert-tf2", "t5", "pieces", "trained")
+FAMILIES = ("lealla", "bert-tf2", "mobilebert", "t5", "pieces", "trained")
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ MADE = (
 )
 CODES = {"zh-cn": "zh", "zh-tw": "zh"}  # as the documentation has them → as sentences.tsv has them
 FIELD = re.compile(r"^<!-- (?P<name>[a-z-]+): (?P<value>.+?) -->$", re.MULTILINE)
-SIZES = {"layers": r"_L-(\d+)", "hidden_size": r"_H-(\d+)", "heads": r"_A-(\d+)"}
+# Of MobileBERT H is the width within a layer, and B, which is the hidden size, that between layers.
+SIZES = {"layers": r"_L-(\d+)", "hidden_size": r"_(?:H-\d+_B|H)-(\d+)", "heads": r"_A-(\d+)"}
 CENSUS = ROOT / "configs" / "census.tsv"
 HEADER = (
     "# The text embedding modules that tfhub.dev documents; made by scripts/build_known_models.py, not by hand.\n"

@@ -37,6 +37,17 @@ def configuration(o: argparse.Namespace, pieces: int) -> dict[str, Any]:
     if o.encoder == "albert":
         albert = encoders.AlbertEncoderConfig(num_layers=o.layers, embedding_width=8, **sizes)
         return {"encoder_config": encoders.EncoderConfig(type="albert", albert=albert)}
+    if o.encoder == "mobilebert":
+        del sizes["vocab_size"]
+        narrow = {"word_vocab_size": pieces, "word_embed_size": 16, "intra_bottleneck_size": 24, "num_blocks": o.layers}
+        narrow |= {
+            "normalization_type": "no_norm",
+            "key_query_shared_bottleneck": True,
+            "hidden_activation": "relu",
+        }  # as published
+        narrow["max_sequence_length"] = sizes.pop("max_position_embeddings")
+        mobile = encoders.MobileBertEncoderConfig(**sizes, **narrow)
+        return {"encoder_config": encoders.EncoderConfig(type="mobilebert", mobilebert=mobile)}
     width = {"embedding_size": 8} if o.encoder == "electra" else {}
     bert = encoders.BertEncoderConfig(num_layers=o.layers, hidden_activation=o.activation, **sizes, **width)
     return {"encoder_config": encoders.EncoderConfig(type="bert", bert=bert)}
@@ -57,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--vocabulary", type=Path, required=True)
-    parser.add_argument("--encoder", choices=("v1", "v2", "electra", "albert"), default="v1")
+    parser.add_argument("--encoder", choices=("v1", "v2", "electra", "albert", "mobilebert"), default="v1")
     parser.add_argument("--activation", default="gelu")
     for name, default in (("hidden", 32), ("layers", 2), ("heads", 4), ("intermediate", 64), ("positions", 64)):
         parser.add_argument(f"--{name}", type=int, default=default)

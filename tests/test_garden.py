@@ -49,7 +49,7 @@ def test_what_the_exporter_makes_is_exact(options: tuple[str, ...], activation: 
     assert hub2hf.verify(encoder, tmp_path / "alone", languages=["de", "ja"]).equivalent
 
 
-@pytest.mark.parametrize("kind", ["albert", "electra"])
+@pytest.mark.parametrize("kind", ["albert", "electra", "mobilebert"])
 def test_its_other_encoders_are_exact_as_their_own_classes(kind: str, tmp_path: Path) -> None:
     encoder, preprocessor = exported(tmp_path / "garden", "--encoder", kind)
     source = hub2hf.Source.find(encoder, preprocessor=preprocessor)

@@ -67,7 +67,14 @@ def test_every_documented_module_has_a_family_and_a_fate(
     assert len(modules) == len({module.handle for module in modules}) == 363
     assert all(bool(module.becomes) != bool(module.missing) for module in modules)
     classes = {module.becomes for module in modules if module.becomes}
-    assert classes == {"BertModel", "AlbertModel", "ElectraModel", "DistilBertModel", "T5EncoderModel"}
+    assert classes == {
+        "BertModel",
+        "AlbertModel",
+        "ElectraModel",
+        "DistilBertModel",
+        "MobileBertModel",
+        "T5EncoderModel",
+    }
     assert classes == {found.model_class for found in ARCHITECTURES.values()}
     status, shown, _ = run_hub2hf("list", "--all")
     assert status == 0
@@ -83,6 +90,9 @@ def test_a_module_of_the_census_is_known_by_its_address() -> None:
     assert model.preprocessor == "https://tfhub.dev/tensorflow/bert_en_uncased_preprocess/3"
     assert model.must_be == {"layers": 12, "hidden_size": 768, "heads": 12}
     assert model_of("https://tfhub.dev/google/LaBSE/2") == find_model("labse")
+    mobile = model_of("https://tfhub.dev/tensorflow/mobilebert_en_uncased_L-24_H-128_B-512_A-4_F-4_OPT/1")
+    assert mobile is not None
+    assert mobile.must_be["hidden_size"] == 512  # between layers; H is the width within one
     assert model_of("https://tfhub.dev/nobody/nothing/1") is None
 
 

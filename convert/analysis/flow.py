@@ -213,26 +213,28 @@ class Flow:
             and len(join.leaves) == 1
         ]
 
-    def operands_meet(self, depth: int) -> list[Node]:
-        """Return the products at a depth whose two operands both depend on the text, and have that depth."""
+    def operands_meet(self, depth: int, values: int | None = None) -> list[Node]:
+        """Return the products at a depth whose two operands both depend on the text, and have that depth, or `values`."""
+        depths = (depth, depth if values is None else values)
         return [
             node
             for node in self.nodes.values()
             if self.depth[node.name] == depth
             and is_product(node)
             and len(set(node.inputs)) == 2
-            and all(self.kind[ref.node] == DATA and self.depth[ref.node] == depth for ref in node.inputs)
+            and all(self.kind[ref.node] == DATA and self.depth[ref.node] in depths for ref in node.inputs)
         ]
 
-    def attention(self, depth: int, where: str, *, biased: bool = True) -> Attention:
-        """Return the attention whose queries, keys and values have `depth`, its output one more.
+    def attention(self, depth: int, where: str, *, biased: bool = True, values: int | None = None) -> Attention:
+        """Return the attention whose queries and keys have `depth`, its output one more.
 
         Keys are taken to be on the last axis of the scores. `biased`: whether its products are followed by a bias each.
+        `values`: the depth of the values, where it is another.
 
         Raises:
             MappingError: there is none; `where` is the layer in words.
         """
-        products = self.operands_meet(depth)
+        products = self.operands_meet(depth, values)
         heads: list[
             tuple[Node, Node, int]
         ] = []  # scores, context, and which input of the context is made of the scores
@@ -256,7 +258,10 @@ class Flow:
             [(scores, key) for (scores, _, _), key in zip(heads, keys, strict=True)],
             [(context, 1 - weighted) for _, context, weighted in heads],
         )
-        query, key, value = (self._operand(tuple(places), depth, biased=biased) for places in at)
+        depths = (depth, depth, depth if values is None else values)
+        query, key, value = (
+            self._operand(tuple(places), each, biased=biased) for places, each in zip(at, depths, strict=True)
+        )
         return Attention(query, key, value, self.dense(depth + 1, biased=biased))
 
     def entering(self, start: Node, end: TensorRef) -> set[TensorRef]:
@@ -280,6 +285,12 @@ class Flow:
             if not any(self.leaves[r.node] for r in node.inputs) or not is_product(node):
                 stack.extend(r.node for r in node.inputs)
         return found
+
+    def branch(self, ref: TensorRef) -> list[Join]:
+        """Return the joins that a tensor is made of, of its own depth, back to products by weights."""
+        depth = self.depth[ref.node]
+        behind = self._behind(ref, depth)
+        return [join for join in self._joins[depth] if join.node.name in behind]
 
     def _operand(self, places: tuple[tuple[Node, int], ...], depth: int, *, biased: bool) -> Operand:
         behind = {name for node, position in places for name in self._behind(node.input(position), depth)}

@@ -22,6 +22,11 @@ BLOCK = 3_072  # numbers of the pool, one block in three is of such rows: whole 
 
 # What a variable is to the computation, which says of what size its substitute should be.
 WORDS, VECTOR, GAMMA, KERNEL, MERGING = "words", "vector", "gamma", "kernel", "merging kernel"
+DAMPING = "gamma without LayerNorm"
+NEAR = {
+    GAMMA: 1.0,
+    DAMPING: 0.8,
+}  # the latter keeps sums of what goes in and what comes out at one size, over many layers
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,9 @@ class Weights:
 
     Attributes:
         shapes: key → shape of the TensorFlow variable.
-        roles: key → WORDS, a table that is cut to `rows`; VECTOR, any other table, or a bias; GAMMA, near 1; KERNEL, whose
-            inputs are its first dimension; MERGING, whose inputs are all dimensions but the last.
+        roles: key → WORDS, a table that is cut to `rows`; VECTOR, any other table, or a bias; GAMMA and DAMPING, as
+            `NEAR` has them; KERNEL, whose inputs are its first dimension; MERGING, whose inputs are all
+            dimensions but the last.
         rows: rows that the word embeddings are cut to.
     """
 
@@ -40,7 +46,7 @@ class Weights:
     rows: int
 
     def __call__(self, key: str) -> np.ndarray:
-        """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are near 1."""
+        """Return the substitute under `key`, float64: kernels keep the scale of their input, gammas are as `NEAR`."""
         tick(key)
         shape, role = self.shapes[key], self.roles[key]
         if role == WORDS:
@@ -58,7 +64,7 @@ class Weights:
             draw /= np.sqrt(prod(shape[:-1]) if role == MERGING else shape[0])
             return draw
         draw *= 0.1
-        draw += role == GAMMA
+        draw += NEAR.get(role, 0.0)
         return draw
 
 

@@ -185,6 +185,8 @@ class Architecture(ABC):
         inputs: what the model class takes of what a tokenizer can give.
         config_names: by what name of ours → what the configuration class calls it, where that is another.
         fixed: what the model class has in its code, by our name: no configuration can tell it otherwise.
+        sees_padding: whether the last token of a text sees the padding behind it: then every text must be padded to one
+            length, for what becomes of it not to depend on others.
     """
 
     name: str
@@ -198,6 +200,7 @@ class Architecture(ABC):
     inputs: tuple[str, ...] = INPUTS
     config_names: Mapping[str, str] = MappingProxyType({})
     fixed: Mapping[str, Any] = MappingProxyType({})
+    sees_padding: bool = False
 
     @abstractmethod
     def recognise(self, flow: Flow) -> Recognised:
@@ -262,6 +265,10 @@ class Architecture(ABC):
         """Return the content of `config.json` by the names that `BertConfig` has, with what is fixed."""
         ours = {theirs: name for name, theirs in self.config_names.items()}
         return {**self.fixed, **{ours.get(name, name): value for name, value in config.items()}}
+
+    def packed(self, encoder: EncoderBlueprint, pad_id: int, length: int) -> EncoderBlueprint:
+        """Return an encoder that was read as its class is to compute texts padded with `pad_id` to `length`."""
+        return encoder
 
     def finished(self, mapped: Sequence[Mapped], encoder: EncoderBlueprint) -> tuple[Mapped, ...]:
         """Return the mapping with the keys of the Hugging Face class for the head that was read."""

@@ -198,10 +198,14 @@ class WrittenHead:
 def written_head(config: Mapping[str, Any]) -> WrittenHead:
     """Return the head that is described, or else that of `BertModel` with the activation that is named.
 
+    `classifier_activation` is of MobileBERT, whose pooler takes the first token as it is where that is false.
+
     Raises:
         KeyError, TypeError: something is missing in the description.
     """
     normalised = bool(config.get("pooler_normalize", False))
+    if HEAD not in config and not config.get("classifier_activation", True):
+        return WrittenHead("first", (), normalised)
     if HEAD not in config:
         return WrittenHead("first", [("pooler.dense", config.get("pooler_act", "tanh"))], normalised)
     dense = [(dense_key(number), layer["activation"]) for number, layer in enumerate(config[HEAD]["dense"])]

@@ -11,6 +11,7 @@ from hub2hf.analysis.flow import DATA
 from hub2hf.analysis.inline import inlined, resolved
 from hub2hf.analysis.run import Feeding, Probe
 from hub2hf.analysis.settle import settled
+from hub2hf.architectures import architecture_of
 from hub2hf.architectures.base import layer_stage
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import EMBEDDING
@@ -61,7 +62,9 @@ def read_beside(
             f"{text.pack.max_length}.",
             "Give the preprocessor that was published for this encoder.",
         )
-    encoder, outputs = reading.read(elsewhere, min(text.pack.max_length, positions))
+    length = min(text.pack.max_length, positions)
+    encoder, outputs = reading.read(elsewhere, length)
+    encoder = architecture_of(encoder).packed(encoder, text.pack.pad_id, length)
     return Blueprint(
         reading.entry.name,
         ", ".join(reading.inputs.values()),

@@ -182,8 +182,7 @@ def _widths(seen: Observed) -> Iterator[Finding]:
     if triple is not None:
         yield Finding(
             f"each word embedding of {width} numbers joined with its two neighbours and projected to {hidden}, as "
-            "MobileBERT has: so the last token sees the padding behind it, and MobileBertModel sees none there where a text "
-            "is the longest of its batch",
+            "MobileBERT has",
             f"node '{triple.name}'",
         )
     else:

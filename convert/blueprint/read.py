@@ -14,6 +14,7 @@ from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.run import Feeding
 from hub2hf.analysis.settle import loops_over_texts, settled
+from hub2hf.architectures import architecture_of
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
@@ -26,7 +27,7 @@ from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.blueprint.tables import with_plain_tables
-from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import TensorRef
@@ -100,12 +101,13 @@ class _Reading:
         text, side = self._by_pieces() if isinstance(self.text, PieceReader) else self._by_words(self.text, thorough)
         probes = side.probes[-LOW_TEXTS:] if text.by_pieces else side.probes
         texts, ids = [probe.text for probe in probes], np.stack([probe.ids for probe in probes])
+        encoder = self._encoder(encoded(side.vocabulary), texts, ids, text.pack.pad_id)
         return Blueprint(
             self.chosen.entry.name,
             self.input_name,
             self.chosen.output,
             text,
-            self._encoder(encoded(side.vocabulary), texts, ids, text.pack.pad_id),
+            self._packed(encoder, text.pack, encoded(side.vocabulary)),
             side.vocabulary,
             side.probes,
             self.encoder.stage_tensors(),
@@ -113,6 +115,17 @@ class _Reading:
             heard=side.heard,
             seen=side.seen,
         )
+
+    def _packed(self, encoder: EncoderBlueprint, pack: Pack, pieces: Mapping[bytes, int]) -> EncoderBlueprint:
+        """Return an encoder as its class is to compute texts that the graph packs."""
+        known = architecture_of(encoder)
+        if known.sees_padding and self._ids(Inquiry(pieces, [""])).shape[1] != pack.max_length:
+            raise GraphError(
+                f"The last token of a text sees the padding behind it, as in every {known.title}, and texts are padded to "
+                f"the longest of their batch (node '{self.ids.node}'): what becomes of a text depends on the others.",
+                "Export it with texts padded to one length.",
+            )
+        return known.packed(encoder, pack.pad_id, pack.max_length)
 
     def _by_words(self, reader: TextReader, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Read a text side of words that are cut by WordPiece."""

@@ -24,6 +24,7 @@ from hub2hf.folder.staging import alone
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.onnx.graph import NOTHING, OnnxGraph
 from hub2hf.onnx.layers import add_head
+from hub2hf.onnx.mobilebert import mobilebert
 from hub2hf.onnx.model import MAX_BYTES, Model, value_info
 from hub2hf.onnx.post_norm import post_norm
 from hub2hf.onnx.precision import EXACT, Precision
@@ -41,7 +42,7 @@ HIDDEN = "last_hidden_state"
 
 # What makes the graph of an encoder, by `model_type` of config.json.
 ENCODERS: Final[Mapping[str, Callable[[OnnxGraph, Mapping[str, Any]], None]]] = MappingProxyType(
-    {**dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm), "t5": t5}
+    {**dict.fromkeys(("bert", "albert", "electra", "distilbert"), post_norm), "mobilebert": mobilebert, "t5": t5}
 )
 
 

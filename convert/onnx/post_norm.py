@@ -43,10 +43,7 @@ def post_norm(graph: OnnxGraph, config: Mapping[str, Any]) -> None:
 
 def _embeddings(graph: OnnxGraph, epsilon: float) -> str:
     at = "embeddings"
-    length = graph.op("Shape", "input_ids", at=at, start=1, end=2)
-    positions = graph.table(f"{at}.position_embeddings.weight")
-    start = graph.constant([0], "int64")
-    places = graph.as_float32(graph.op("Slice", positions, start, length, start, at=f"{at}.positions"), at)
+    places = positions(graph, f"{at}.position_embeddings.weight", at)
     x, *others = (
         graph.rows(f"{at}.{name}_embeddings.weight", ids, f"{at}.{name}")
         for name, ids in (("word", "input_ids"), ("token_type", "token_type_ids"))
@@ -55,6 +52,14 @@ def _embeddings(graph: OnnxGraph, epsilon: float) -> str:
     for other in (*others, places):
         x = graph.op("Add", x, other, at=at)
     return layer_norm(graph, x, f"{at}.LayerNorm", epsilon)
+
+
+def positions(graph: OnnxGraph, table: str, at: str) -> str:
+    """Return the rows of the table of positions that the texts have, [length, size]."""
+    length = graph.op("Shape", "input_ids", at=at, start=1, end=2)
+    rows = graph.table(table)
+    start = graph.constant([0], "int64")
+    return graph.as_float32(graph.op("Slice", rows, start, length, start, at=f"{at}.positions"), at)
 
 
 def ignored_scores(graph: OnnxGraph) -> str:
@@ -69,13 +74,19 @@ def ignored_scores(graph: OnnxGraph) -> str:
 def _attention(graph: OnnxGraph, x: str, ignored: str, heads: int, hidden: int, at: str) -> str:
     """Return the context [batch, length, hidden]."""
     at = f"{at}.attention.self"
+    query, key, value = (by_heads(graph, x, f"{at}.{name}", heads, hidden) for name in ("query", "key", "value"))
+    return contexts(graph, query, key, value, ignored, heads, hidden, at)
+
+
+def by_heads(graph: OnnxGraph, x: str, key: str, heads: int, hidden: int) -> str:
+    """Return a dense layer on x, [batch, heads, length, size]; of keys [batch, heads, size, length]."""
     apart = graph.constant([0, 0, heads, hidden // heads], "int64")  # 0: the dimension that is there
+    part = graph.op("Reshape", dense(graph, x, key), apart, at=key)
+    return graph.op("Transpose", part, at=key, perm=[0, 2, 3, 1] if key.endswith("key") else [0, 2, 1, 3])
 
-    def by_heads(name: str, order: list[int]) -> str:
-        part = graph.op("Reshape", dense(graph, x, f"{at}.{name}"), apart, at=f"{at}.{name}")
-        return graph.op("Transpose", part, at=f"{at}.{name}", perm=order)
 
-    query, key, value = by_heads("query", [0, 2, 1, 3]), by_heads("key", [0, 2, 3, 1]), by_heads("value", [0, 2, 1, 3])
+def contexts(graph: OnnxGraph, query: str, key: str, value: str, ignored: str, heads: int, hidden: int, at: str) -> str:
+    """Return the values by the attention of the queries to the keys, [batch, length, hidden]."""
     scores = graph.op("MatMul", query, key, at=f"{at}.scores")
     scores = graph.op("Div", scores, graph.constant((hidden // heads) ** 0.5), at=f"{at}.scores")
     shares = graph.op("Softmax", graph.op("Add", scores, ignored, at=f"{at}.scores"), at=f"{at}.scores", axis=-1)
