@@ -1,14 +1,34 @@
-"""When to try again over a network: which answers may go by themselves, and how long to wait for the next attempt."""
+"""Trying again over a network: which answers may go by themselves, how long to wait, and when to give it up."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: may go by themselves
+
+
+class Passing(Exception):
+    """An attempt failed in a way that the next may not.
+
+    Args:
+        problem: what happened.
+        asked: the seconds that the server asks to wait; it knows better.
+        unresolved: whether the name of the host led nowhere.
+        forward: whether the attempt brought something all the same: failures are counted from it anew.
+    """
+
+    def __init__(
+        self, problem: str, asked: float | None = None, *, unresolved: bool = False, forward: bool = False
+    ) -> None:
+        super().__init__(problem)
+        self.asked, self.unresolved, self.forward = asked, unresolved, forward
+        self.failures = 0  # in a row, with this one
 
 
 @dataclass(frozen=True)
@@ -27,17 +47,35 @@ class Patience:
     first_wait: float = 1
     longest_wait: float = 120
 
-    def wait(self, failures: int, asked: float | None = None, *, unresolved: bool = False) -> float | None:
-        """Return the seconds until the next attempt, after so many failures; None where there is none.
+    def persist(self, attempt: Callable[[], T], say: Callable[[Passing, float], None]) -> T:
+        """Return what `attempt` returns, after as many attempts as it takes.
 
         Args:
-            failures: in a row, at least 1.
-            asked: the seconds that the server asks for; it knows better.
-            unresolved: whether the name of the host led nowhere.
+            attempt: raises Passing where the next attempt may do better.
+            say: called before each wait with what happened, and the seconds.
+
+        Raises:
+            Passing: it is given up; the last one, with its `failures`.
         """
-        if failures >= (self.unresolved_attempts if unresolved else self.attempts) or self.too_long(asked):
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except Passing as passing:
+                failures = passing.failures = 1 if passing.forward else failures + 1
+                wait = self.wait(passing)
+                if wait is None:
+                    raise
+                say(passing, wait)
+            time.sleep(wait)
+
+    def wait(self, passing: Passing) -> float | None:
+        """Return the seconds until the next attempt; None where there is none."""
+        most = self.unresolved_attempts if passing.unresolved else self.attempts
+        if passing.failures >= most or self.too_long(passing.asked):
             return None
-        return min(self.first_wait * 2 ** (failures - 1), self.longest_wait) if asked is None else asked
+        doubled = min(self.first_wait * 2 ** (passing.failures - 1), self.longest_wait)
+        return doubled if passing.asked is None else passing.asked
 
     def too_long(self, asked: float | None) -> bool:
         """Whether the server asks for more than anybody waits for."""

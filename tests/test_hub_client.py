@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from huggingface_hub import get_session
 
+from hub2hf import patience
 from hub2hf.errors import ExportError, HubError
 from hub2hf.folder.manifest import MANIFEST, listed, read_manifest
 from hub2hf.hub import client
@@ -91,7 +92,7 @@ class TestErrors:
         ],
     )
     def test_have_no_token_in_them(self, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
         said: list[str] = []
         with pytest.raises(HubError) as told:
             client.patiently(raising(*[error] * 9), NAME, said.append)
@@ -118,21 +119,21 @@ class TestErrors:
 class TestPatience:
     def test_what_passes_is_tried_again_after_longer_and_longer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
-        monkeypatch.setattr(client.time, "sleep", waits.append)
+        monkeypatch.setattr(patience.time, "sleep", waits.append)
         passing = HubError("Down.", "Push again.", passing=True)
         assert client.patiently(raising(passing, passing, passing), NAME, lambda line: None) == "done"
         assert waits == [1.0, 2.0, 4.0]
 
     def test_the_hub_is_waited_for_as_long_as_it_asks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
-        monkeypatch.setattr(client.time, "sleep", waits.append)
+        monkeypatch.setattr(patience.time, "sleep", waits.append)
         busy = HubError("Busy.", "Wait.", passing=True, retry_after=9.0)
         assert client.patiently(raising(busy), NAME, lambda line: None) == "done"
         assert waits == [9.0]
 
     def test_a_no_is_not_asked_again_and_an_end_comes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
-        monkeypatch.setattr(client.time, "sleep", waits.append)
+        monkeypatch.setattr(patience.time, "sleep", waits.append)
         with pytest.raises(HubError, match="No"):
             client.patiently(raising(HubError("No.", "Ask.")), NAME, lambda line: None)
         assert waits == []
@@ -142,7 +143,7 @@ class TestPatience:
 
     def test_a_name_that_leads_nowhere_is_soon_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
-        monkeypatch.setattr(client.time, "sleep", waits.append)
+        monkeypatch.setattr(patience.time, "sleep", waits.append)
 
         ask = partial(type(get_session())().get, "http://hub.invalid/")  # no name of .invalid leads anywhere (RFC 6761)
         with pytest.raises(HubError, match="broke"):

@@ -11,24 +11,54 @@ import pytest
 
 from hub2hf.errors import HubError
 from hub2hf.hub import client
-from hub2hf.patience import PASSING, Patience, retry_after
+from hub2hf.patience import PASSING, Passing, Patience, retry_after
+
+
+def waits(patience: Patience, *failed: Passing) -> tuple[list[float], int | None]:
+    """Return the seconds between attempts that fail so, and how many failed in a row when it was given up, if it was."""
+    waited: list[float] = []
+    left = iter(failed)
+
+    def attempt() -> None:
+        for passing in left:
+            raise passing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hub2hf.patience.time.sleep", waited.append)
+        said: list[float] = []
+        try:
+            patience.persist(attempt, lambda passing, wait: said.append(wait))
+        except Passing as passing:
+            return waited, passing.failures
+        assert said == waited
+    return waited, None
+
+
+def broken(count: int, asked: float | None = None, **facts: bool) -> list[Passing]:
+    return [Passing("broke", asked, **facts) for _ in range(count)]
 
 
 def test_a_name_that_leads_nowhere_is_soon_given_up() -> None:
-    patience = Patience(first_wait=1, longest_wait=5)
-    assert [patience.wait(failures, unresolved=True) for failures in (1, 2)] == [1, None]
+    assert waits(Patience(), *broken(9, unresolved=True)) == ([1], 2)
 
 
 def test_waits_double_up_to_the_longest_and_end_with_the_attempts() -> None:
     patience = Patience(attempts=6, first_wait=1, longest_wait=5)
-    assert [patience.wait(failures) for failures in range(1, 7)] == [1, 2, 4, 5, 5, None]
+    assert waits(patience, *broken(9)) == ([1, 2, 4, 5, 5], 6)
+    assert waits(patience, *broken(5)) == ([1, 2, 4, 5, 5], None)
+
+
+def test_what_brings_something_is_no_failure_in_a_row() -> None:
+    patience = Patience(attempts=3, first_wait=1, longest_wait=5)
+    assert waits(patience, *broken(2), *broken(9, forward=True), *broken(2)) == ([1, 2, *[1] * 9, 2], 3)
 
 
 def test_what_the_server_asks_for_counts_unless_it_is_too_long() -> None:
-    patience = Patience(attempts=3, first_wait=1, longest_wait=5)
-    assert [patience.wait(2, asked) for asked in (0, 0.5, 5, 5.1)] == [0, 0.5, 5, None]
+    patience = Patience(attempts=9, first_wait=1, longest_wait=5)
+    failed = [Passing("busy", asked) for asked in (0, 0.5, 5, 5.1)]
+    assert waits(patience, *failed) == ([0, 0.5, 5], 4)
     assert [patience.too_long(asked) for asked in (None, 5, 5.1)] == [False, False, True]
-    assert patience.wait(3, 0) is None
+    assert waits(Patience(attempts=3), *broken(9, 0)) == ([0, 0], 3)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import contextlib
 import json
 import logging
 import socket
-import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub2hf.errors import Hub2HFError, HubError
-from hub2hf.patience import PASSING, Patience, retry_after
+from hub2hf.patience import PASSING, Passing, Patience, retry_after
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -122,23 +121,32 @@ def patiently(action: Callable[[], T], place: str, say: Say, done: Callable[[], 
     Raises:
         HubError: it cannot be done.
     """
-    failures = 0
-    while True:
+
+    def attempt() -> T:
         try:
             with _explained(place):
                 return action()
         except HubError as error:
-            failures += 1
-            if error.passing:
-                with contextlib.suppress(HubError), _explained(place):
-                    found = done()
-                    if found is not None:
-                        return found
-            wait = PATIENCE.wait(failures, error.retry_after, unresolved=error.unresolved) if error.passing else None
-            if wait is None:
+            if not error.passing:
                 raise
-            say(f"{error.problem} Trying again in {wait:.0f} s.")
-            time.sleep(wait)
+            with contextlib.suppress(HubError), _explained(place):
+                found = done()
+                if found is not None:
+                    return found
+            raise _Lost(error) from None
+
+    try:
+        return PATIENCE.persist(attempt, lambda lost, wait: say(f"{lost} Trying again in {wait:.0f} s."))
+    except _Lost as lost:
+        raise lost.error from None
+
+
+class _Lost(Passing):
+    """The Hub did not do it, and may the next time; `error` says so where there is none."""
+
+    def __init__(self, error: HubError) -> None:
+        super().__init__(error.problem, error.retry_after, unresolved=error.unresolved)
+        self.error = error
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from hub2hf.errors import SourceError
-from hub2hf.notices import Progress
-from hub2hf.patience import PASSING, Patience, retry_after
+from hub2hf.notices import Progress, notice
+from hub2hf.patience import PASSING, Passing, Patience, retry_after
 from hub2hf.sources.address import KAGGLE_HOSTS
 from hub2hf.sources.digests import Promised, promised_by
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 64 << 30
 MAX_ATTEMPTS: Final = 1000  # of a connection that always brings a little
 _CHUNK: Final = 1 << 16
+GO_ON: Final = "Run the same command again: it goes on where this one stopped."
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,6 @@ class MovedToKaggle(SourceError):
 
 class NotAllowed(SourceError):
     """The server wants to know who asks."""
-
-
-class _Again(Exception):
-    """This attempt failed in a way that another may not; `wait` is what the server asks for, in seconds."""
-
-    def __init__(self, problem: str, wait: float | None = None, *, unresolved: bool = False) -> None:
-        super().__init__(problem)
-        self.wait, self.unresolved = wait, unresolved
 
 
 def download(
@@ -117,17 +110,25 @@ class _Transfer:
 
     def run(self, session: requests.Session) -> Promised:
         """Try until all is there."""
-        failures = 0
-        for _ in range(MAX_ATTEMPTS):
+        left = iter(range(MAX_ATTEMPTS))
+
+        def attempt() -> Promised:
+            if next(left, None) is None:
+                raise self._error("the connection broke too often", GO_ON)
             before = self.size()
             try:
                 return self._attempt(session)
-            except _Again as again:
-                failures = 1 if self.size() - before >= self.policy.least_bytes else failures + 1
-                self._wait(again, failures)
-        raise self._error(
-            "the connection broke too often", "Run the same command again: it goes on where this one stopped."
-        )
+            except Passing as passing:
+                passing.forward = self.size() - before >= self.policy.least_bytes
+                passing.unresolved = passing.unresolved and not self.answered
+                raise
+
+        try:
+            return self.policy.persist(
+                attempt, lambda passing, wait: notice(f"{passing}; trying again in {wait:.0f} s")
+            )
+        except Passing as passing:
+            raise self._given_up(passing) from None
 
     def size(self) -> int:
         """Return how much is here."""
@@ -141,19 +142,16 @@ class _Transfer:
     def _error(self, problem: str, next_step: str) -> SourceError:
         return SourceError(f"{self.url} cannot be fetched: {problem}.", next_step)
 
-    def _wait(self, again: _Again, failures: int) -> None:
+    def _given_up(self, passing: Passing) -> SourceError:
         kept = self.size()
         onwards = (
             f"Run the same command again later: the {kept:,} bytes that came are kept."
             if kept
-            else ("Check the network and run the same command again.")
+            else "Check the network and run the same command again."
         )
-        if self.policy.too_long(again.wait):
-            raise self._error(f"{again}, and the server asks to wait {again.wait:.0f} seconds", onwards) from None
-        wait = self.policy.wait(failures, again.wait, unresolved=again.unresolved and not self.answered)
-        if wait is None:
-            raise self._error(f"{again} ({failures} attempts)", onwards) from None
-        time.sleep(wait)
+        if passing.asked is not None and self.policy.too_long(passing.asked):
+            return self._error(f"{passing}, and the server asks to wait {passing.asked:.0f} seconds", onwards)
+        return self._error(f"{passing} ({passing.failures} attempts)", onwards)
 
     def _attempt(self, session: requests.Session) -> Promised:
         import requests
@@ -172,7 +170,7 @@ class _Transfer:
         except (requests.exceptions.SSLError, requests.exceptions.TooManyRedirects) as error:
             raise self._error(reason_of(error), "Check the address, the clock and the network.") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise _Again(reason_of(error), unresolved=_unresolved(error)) from None
+            raise Passing(reason_of(error), unresolved=_unresolved(error)) from None
         except requests.exceptions.RequestException as error:
             raise self._error(reason_of(error), "Check the address.") from None
 
@@ -196,9 +194,9 @@ class _Transfer:
         if status == 416 and have:
             self.discard()
             self.validator = ""
-            raise _Again("the part that is here does not fit the file any more")
+            raise Passing("the part that is here does not fit the file any more")
         if status in PASSING:
-            raise _Again(said, retry_after(response.headers))
+            raise Passing(said, retry_after(response.headers))
         if status in (404, 410):
             raise self._error(said, "Check the address; the model may have moved.")
         if status in (401, 403):
@@ -215,7 +213,7 @@ class _Transfer:
             if start != have or _validator(response.headers) not in ("", self.validator):
                 self.discard()
                 self.validator = ""
-                raise _Again("the server sends another part than was asked for")
+                raise Passing("the server sends another part than was asked for")
             self.total = total
         else:
             self.part.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +249,7 @@ class _Transfer:
                 self.progress(done, self.total)
                 clock.came(len(data))
         if self.total is not None and done != self.total:
-            raise _Again(f"the connection ended after {done:,} of {self.total:,} bytes")
+            raise Passing(f"the connection ended after {done:,} of {self.total:,} bytes")
 
     @staticmethod
     def _read(response: requests.Response) -> bytes:
@@ -261,7 +259,7 @@ class _Transfer:
         try:
             data: bytes = response.raw.read1(_CHUNK, decode_content=False)
         except (HTTPError, OSError, ValueError) as error:
-            raise _Again(reason_of(error)) from None
+            raise Passing(reason_of(error)) from None
         return data
 
     def _read_note(self) -> dict[str, Any]:
@@ -284,7 +282,7 @@ class _StallClock:
         now = time.monotonic()
         if now - self.since >= self.policy.stall_seconds:
             if self.count < self.policy.least_bytes:
-                raise _Again(f"it stalled: {self.count} bytes in {now - self.since:.0f} seconds")
+                raise Passing(f"it stalled: {self.count} bytes in {now - self.since:.0f} seconds")
             self.since, self.count = now, 0
 
 

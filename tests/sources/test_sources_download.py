@@ -49,7 +49,7 @@ def test_a_broken_connection_is_gone_on_with(server: Server, tmp_path: Path, fau
 def test_a_name_that_leads_nowhere_is_soon_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But a connection that has answered is waited for, whatever becomes of the name of its host."""
     waits: list[float] = []
-    monkeypatch.setattr("hub2hf.sources.download.time.sleep", waits.append)
+    monkeypatch.setattr("hub2hf.patience.time.sleep", waits.append)
     with pytest.raises(SourceError, match=r"cannot be fetched: .* \(2 attempts\)"):
         download("http://hub.invalid/file", tmp_path / "part")  # no name of .invalid leads anywhere (RFC 6761)
     assert waits == [1.0]
