@@ -13,10 +13,9 @@ from references import ROOT, Pair
 
 import hub2hf
 from hub2hf.architectures import ARCHITECTURES
-from hub2hf.census import census
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
-from hub2hf.known_models import find_model, known_models, recognised
+from hub2hf.known_models import census, find_model, known_models, recognised
 from hub2hf.known_models import named as known_as
 from hub2hf.sources import model_of
 

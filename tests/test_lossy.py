@@ -44,7 +44,7 @@ KINDS = {
     "bfloat16": {"dtype": "bfloat16"},
     "rows": {"embeddings": "int8"},
     "int8": {"int8": True},
-    "int8-de-ja": {"int8": True, "languages": ["de", "ja"], "dtype": "float16"},
+    "int8-de-ja": {"int8": True, "languages": ["de", "ja"]},
 }
 TEXTS = [text for _, text in language_sentences()][:64]
 
@@ -278,6 +278,10 @@ def test_limits_are_the_larger_of_pairs_and_share() -> None:
     [
         ({"dtype": "float8"}, "no dtype 'float8'"),
         ({"embeddings": "int4"}, "no kind of embeddings 'int4'"),
+        (
+            {"int8": True, "dtype": "float16"},
+            "int8 keeps weights in 8 bits, float16 keeps them in 16: .* Leave out one",
+        ),
         ({"languages": ["de"], "pairs": "own.tsv"}, "none were asked for"),
     ],
 )

@@ -12,7 +12,7 @@ from hub2hf.commands import options
 from hub2hf.commands.bars import screen, table
 
 if TYPE_CHECKING:
-    from hub2hf.census import Documented
+    from hub2hf.known_models import Documented
     from hub2hf.sources.listing import Listed
 
 
@@ -40,7 +40,7 @@ def run(
 
 
 def _every(quiet: bool, as_json: bool) -> None:
-    from hub2hf.census import census
+    from hub2hf.known_models import census
 
     documented = list(census())
     options.answer(

@@ -29,7 +29,10 @@ def run(
         str, typer.Option(help="int8: store word embeddings in 8 bits, with a scale per row, as ONNX.")
     ] = "float32",
     int8: Annotated[
-        bool, typer.Option("--int8", help="Store the whole encoder in 8 bits, as ONNX: smaller and faster.")
+        bool,
+        typer.Option(
+            "--int8", help="Store the whole encoder in 8 bits, as ONNX: smaller and faster; not with --dtype."
+        ),
     ] = False,
     pairs: Annotated[
         list[Path] | None,

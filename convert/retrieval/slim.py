@@ -61,7 +61,7 @@ def slim(
         text: the column of texts of a corpus.
         dtype: in which weights are kept: float32, float16, bfloat16.
         embeddings: how word embeddings are kept: int8 is with a scale each row, in an ONNX file, which is then all there is.
-        int8: whether all weights are int8, in such a file, and products are computed in int8.
+        int8: whether all weights are int8, in such a file, and products are computed in int8; it leaves no choice of dtype.
         pairs: pairs of translations, as for `evaluate`, on which the loss is measured too.
         beyond_limits: write a folder that loses more than its limits; `verify` will say that it does.
         force: replace `out` if it is there and holds nothing but what hub2hf wrote.
@@ -93,6 +93,11 @@ def _loss(
     for name, known, what in ((dtype, DTYPES, "dtype"), (embeddings, EMBEDDINGS, "kind of embeddings")):
         if name not in known:
             raise ExportError(f"There is no {what} '{name}'.", f"Choose from: {', '.join(known)}.")
+    if int8 and dtype != DTYPES[0]:
+        raise ExportError(
+            f"int8 keeps weights in 8 bits, {dtype} keeps them in 16: they cannot be asked for together.",
+            "Leave out one.",
+        )
     precision = Precision(dtype, rows=int8 or embeddings == "int8", matrices=int8)
     if precision == Precision():
         if pairs:

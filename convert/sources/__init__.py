@@ -6,11 +6,10 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from hub2hf.census import documented
 from hub2hf.errors import SourceError
-from hub2hf.known_models import SUFFIX, KnownModel, find_model, known_models, named, similar
+from hub2hf.known_models import SUFFIX, TFHUB, KnownModel, documented, find_model, known_models, named, similar
 from hub2hf.notices import Progress
-from hub2hf.sources.address import TFHUB, Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
+from hub2hf.sources.address import Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
 from hub2hf.sources.archive import model_folder
 from hub2hf.sources.download import MovedToKaggle
 from hub2hf.sources.kaggle import kaggle_cached, kaggle_fetched

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from hub2hf.errors import SourceError
+from hub2hf.known_models import TFHUB
 
-TFHUB = "https://tfhub.dev"
 TFHUB_HOSTS = frozenset({"tfhub.dev", "www.tfhub.dev"})
 KAGGLE_HOSTS = frozenset({"kaggle.com", "www.kaggle.com"})
 COMPRESSED = ("tf-hub-format", "compressed")  # what tensorflow_hub adds to ask for the archive

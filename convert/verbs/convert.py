@@ -56,10 +56,10 @@ def convert(
     Raises:
         Hub2HFError: the source is missing, damaged or not understood, or `out` cannot be written. Then `out` is as it was.
     """
-    from hub2hf.beside import worker
     from hub2hf.folder.staging import check_free
     from hub2hf.known_models import find_model
     from hub2hf.opened import Source
+    from hub2hf.verbs.beside import worker
 
     target = Path(out)
     named = find_model(model) if model is not None else None

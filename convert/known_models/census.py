@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hub2hf.configs import config_file
-from hub2hf.known_models import KnownModel
+from hub2hf.known_models.models import KnownModel
 
 TFHUB = "https://tfhub.dev"
 TABLE, FAMILIES = "census.tsv", "families.toml"
