@@ -37,6 +37,13 @@ def held(file: Path, taken: Hub2HFError, *, seconds: float = 0.0, remove: bool =
     except NotImplementedError:
         yield
         return
+    except BaseException:  # a signal, when the file was made and not yet held
+        if remove:
+            with contextlib.suppress(OSError, filelock.Timeout):
+                lock.acquire(timeout=0)
+                file.unlink(missing_ok=True)
+        lock.release(force=True)
+        raise
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ def main() -> int:
     print("\nembedding the sentences of 109 languages as people load the folder, against TensorFlow's …\n", flush=True)
     report = hub2hf.verify(None, out, golden=recording_of(SOURCE))
     print_report(report, screen())
-    print("\nThis held it against what TensorFlow gave once. To run TensorFlow now:")
+    print("\nIt was compared with a recording of TensorFlow. To run TensorFlow itself:")
     print_next(SOURCE, out, [])
     return 0 if report.equivalent else 1
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from references import EMBEDDED, Reference
@@ -23,6 +24,7 @@ import hub2hf
 from hub2hf.architectures import MODEL_FILE, NOTICE
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
+from hub2hf.commands.ending import Stopped
 from hub2hf.errors import CheckpointError, ExportError, MappingError
 from hub2hf.folder.sentence_transformers import COEFFICIENTS, SCALES
 from hub2hf.folder.weights import write_arrays, write_safetensors
@@ -162,10 +164,14 @@ def test_activations_are_those_of_transformers(name: str) -> None:
 
 
 def test_an_existing_folder_is_kept_without_force(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ExportError, match="not empty"):
-        hub2hf.convert(EMBEDDED, tmp_path)
-    assert contents(tmp_path) == {"notes.txt": b"mine"}
+    out = hub2hf.convert(EMBEDDED, tmp_path / "out").out
+    whole = contents(out)
+    with pytest.raises(ExportError, match=r"is not empty.*pass --force to replace it"):
+        hub2hf.convert(EMBEDDED, out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ExportError, match=r"did not write: notes.txt.*Move them elsewhere"):  # --force would not help
+        hub2hf.convert(EMBEDDED, out)
+    assert contents(out) == {**whole, "notes.txt": b"mine"}
 
 
 def test_force_replaces_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
@@ -330,6 +336,23 @@ def test_a_stop_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = process.wait()
     assert code == 128 + number or (code == 0 and (tmp_path / "out").is_dir())
     assert [name for name in os.listdir(tmp_path) if name != "out"] == []
+
+
+def test_a_stop_between_making_a_lock_and_holding_it_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire, stops = filelock.FileLock.acquire, [Stopped(signal.SIGTERM)]
+
+    def stopped(lock: filelock.FileLock, **options: float) -> object:
+        Path(lock.lock_file).touch()
+        if stops:
+            raise stops.pop()
+        return acquire(lock, **options)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", stopped)
+    with pytest.raises(Stopped):
+        hub2hf.convert(EMBEDDED, tmp_path / "out")
+    assert (stops, os.listdir(tmp_path)) == ([], [])
 
 
 def test_a_kill_leaves_the_folder_absent_or_complete(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_extras_that_it_names_are_there() -> None:
 
 def test_the_commands_that_it_shows_are_those_that_there_are() -> None:
     shown = re.findall(r"^hub2hf (\w+)([^#\n]*)", section("Commands"), flags=re.MULTILINE)
-    assert {verb for verb, _ in shown} == set(VERBS)
+    assert tuple(dict.fromkeys(verb for verb, _ in shown)) == VERBS, "another order than that of --help"
     group = get_command(app)
     for verb, rest in shown:
         options = {option for parameter in group.get_command(None, verb).params for option in parameter.opts}  # type: ignore[attr-defined, arg-type]

@@ -1,16 +1,16 @@
 """The verbs of the command line, a file each with a function `run`; `cli.py` reads them from here."""
 
 VERBS = (
+    "list",
+    "fetch",
     "inspect",
     "convert",
     "export",
     "slim",
     "evaluate",
-    "fetch",
-    "list",
-    "record",
-    "verify",
     "embed",
+    "verify",
+    "record",
     "card",
     "push",
 )  # in the order of --help

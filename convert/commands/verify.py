@@ -12,7 +12,7 @@ import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import is_corpus
-from hub2hf.errors import SourceError
+from hub2hf.errors import ExportError, SourceError
 from hub2hf.proof.text import count
 
 if TYPE_CHECKING:
@@ -167,10 +167,9 @@ def check(
 
 
 def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None:
-    """Write the report where it was asked for, and print what was found."""
+    """Print what was found, and write the report where it was asked for: if that fails, the answer is not lost."""
     from hub2hf.equivalence.reports import print_report, report_json, summary, write_reports
 
-    page = next(path for path in write_reports(found, report) if path.suffix == ".html") if report is not None else None
     options.answer(
         as_json,
         quiet,
@@ -178,6 +177,13 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
         line=summary(found),
         people=lambda: print_report(found, screen()),
     )
+    page = None
+    if report is not None:
+        try:
+            page = next(path for path in write_reports(found, report) if path.suffix == ".html")
+        except ExportError as error:
+            print(f"hub2hf: {error}", file=sys.stderr)
+            raise typer.Exit(options.EXIT_ERROR) from None
     silent = f"Not compared: {count(found.unanswered, 'sentence')}. The folder is slim, and does not cover them."
     for note in (silent if found.unanswered else "", found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:

@@ -142,7 +142,7 @@ class Candidate:
             SourceError: the libraries cannot load it, or a weight is not a number.
         """
         if surface not in self._loaded:
-            notice(f"loading the folder as {surface}")
+            notice(f"loading the folder as {title(surface)}")
             try:
                 loaded = SURFACES[surface].load(self.folder, self.ships_our_class)
             except Exception as error:  # whatever the libraries raise on a foreign folder

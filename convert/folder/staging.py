@@ -47,14 +47,14 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
         raise ExportError(f"{out} is a broken link.", "Remove it, or name another folder.")
     if out.exists() and not out.is_dir():
         raise ExportError(f"{out} is a file.", "Name a folder that does not exist yet.")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")
     if out.is_dir() and (others := sorted(_not_ours(out))):
         names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
         raise ExportError(
             f"{out} holds files that hub2hf did not write: {names}. Nothing was touched.",
             "Move them elsewhere, or name another folder.",
         )
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")
 
 
 def _not_ours(out: Path) -> Iterator[str]:

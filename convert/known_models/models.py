@@ -118,7 +118,7 @@ def find_model(name: str | Path) -> KnownModel:
     meant = similar(str(name))
     raise SourceError(
         f"{name} is neither a known model nor a TOML file.",
-        f"Did you mean {meant}?" if meant else f"Choose from: {', '.join(sorted(known))}; or name a file.",
+        f"Did you mean {meant}?" if meant else "Name a file, or a model that hub2hf list shows.",
     )
 
 

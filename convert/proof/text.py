@@ -133,7 +133,8 @@ def where(some: Iterable[str], every: Iterable[str]) -> str:
     if part and len(whole) == 1:
         languages = [printable(next(iter(part)))]
     elif part:
-        amount = f"all {len(whole):,}" if part == whole else f"{len(part):,} of {len(whole):,}"
+        every_one = "both" if len(whole) == 2 else f"all {len(whole):,}"
+        amount = every_one if part == whole else f"{len(part):,} of {len(whole):,}"
         languages = [f"{amount} languages"]
     else:
         languages = []
