@@ -92,7 +92,10 @@ class TestMetadata:
         } <= set(data.tags)
         title = name.replace("lealla", "LEALLA")
         assert f"https://tfhub.dev/google/LEALLA/{title}/1" in text
-        assert "https://arxiv.org/abs/2302.08387" in text
+        paper = "https://arxiv.org/abs/2302.08387"
+        assert f"| Paper (abstract) | [arxiv.org/abs/2302.08387]({paper}) |\n" in text
+        assert f"performance are described in the [paper]({paper}).\n" in text
+        assert text.count(paper) == 2
         assert "@inproceedings{mao-nakagawa-2023-lealla," in text
         for sentence in ("Puppies are nice.", "I cuccioli sono carini.", "子犬はいいです"):
             assert sentence in text

@@ -7,15 +7,20 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from report_cases import LANGUAGES, NASTY, failing, no_controls, passing, report, row, terminal
 from rich.console import Console
 
 from hub2hf.equivalence.reports import print_report, report_html, report_json, report_markdown, summary
 from hub2hf.equivalence.reports.scale import NO_NUMBER, STEPS, step
 from hub2hf.equivalence.sentences import TRAPS, UNKNOWN
+from hub2hf.folder.about import read_proof
+from hub2hf.folder.card import render_card
+from hub2hf.folder.manifest import read_manifest
 from hub2hf.proof import Cause, Conditions, Report
 from hub2hf.proof.summary import grid, worst_first
 from hub2hf.proof.text import cosine, join, language_tag, number, printable, tolerance
@@ -23,6 +28,34 @@ from hub2hf.proof.text import cosine, join, language_tag, number, printable, tol
 
 def test_a_list_ends_with_and() -> None:
     assert [join(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_a_difference_is_rounded_alike_wherever_it_stands(verified: Path) -> None:
+    """Upwards, to two digits: 5.01e-07 is 5.1e-07, 0.4901 is 0.50. What programs read is not rounded."""
+    manifest = read_manifest(verified)
+    proof = read_proof(verified, manifest)
+    assert proof is not None
+    worst = {"automodel": 5.01e-7, "sentence-transformers": 3.01e-7, "bert": 0.4901, "snippet": 0.3901}
+    apart = {(one.surface, one.language): worst[one.surface] if one.language == "ko" else 1e-7 for one in proof.rows}
+    rows = [
+        replace(one, difference=apart[one.surface, one.language], similarity=0.0, cosine=None) for one in proof.rows
+    ]
+    found = report(rows, held=["automodel", "sentence-transformers"])
+    card = render_card(manifest, replace(proof, rows=rows))
+    shown = {
+        "verdict": summary(found),
+        "terminal": terminal(found, every=True),
+        "Markdown": report_markdown(found),
+        "page": report_html(found),
+        "card": card,
+        "metadata of the card": str([result.metric_value for result in ModelCard(card).data.eval_results or ()]),
+    }
+    for place, text in shown.items():
+        assert ("5.1e-07" in text, "0.5" in text) == (True, True), place
+        assert not re.search(r"5\.0\d*e-07|\b0\.49", text), place
+        if place != "verdict":
+            assert ("3.1e-07" in text, "0.4" in text, "0.39" in text) == (True, True, False), place
+    assert {row["difference"] for row in report_json(found)["rows"]} == {1e-7, *worst.values()}
 
 
 class TestSummary:
@@ -41,7 +74,7 @@ class TestSummary:
         kana = row(language="ja", difference=0.11, tolerance=0.13, reason="kana are one script there")
         found = report([row(), kana])
         said = "AutoModel differs by 0.11 in ja, where 0.13 is allowed: kana are one script there"
-        assert summary(found) == f"EXACT: AutoModel (worst 3.6e-07, de); but {said}. 8 sentences, all 2 languages"
+        assert summary(found) == f"EXACT: AutoModel (worst 3.6e-07, de); but {said}. 8 sentences, both languages"
         assert found.equivalent
         assert "".join(said.split()) in "".join(terminal(found).split())
         assert said in report_markdown(found)
@@ -56,7 +89,7 @@ class TestSummary:
         rows = [row("snippet", "ja", 0.45), row("snippet", "de"), row("automodel", "ja"), row("automodel", "de")]
         assert summary(report(rows, causes=[Cause("pooler", "tanh")])) == (
             "NOT THE SAME: BertTokenizerFast in 1 of 2 languages (0.45, ja); likely cause: pooler. "
-            "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, all 2 languages"
+            "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, both languages"
         )
 
     def test_what_could_not_be_measured_is_said(self) -> None:
@@ -87,7 +120,7 @@ class TestSummary:
     def test_no_number_fails_and_is_shown(self, value: float) -> None:
         found = report([row(difference=value), row(language="ja", difference=0.9)])
         shown = "infinite" if math.isinf(value) else "NaN"
-        assert summary(found) == f"NOT THE SAME: AutoModel ({shown}, de). 8 sentences, all 2 languages"
+        assert summary(found) == f"NOT THE SAME: AutoModel ({shown}, de). 8 sentences, both languages"
         assert report_json(found)["equivalent"] is False
         assert f"{shown} ≠" in terminal(found)
         assert f"**{shown}**" in report_markdown(found)

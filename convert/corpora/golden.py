@@ -21,6 +21,7 @@ from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_v
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.proof import UNKNOWN
+from hub2hf.proof.text import number
 
 WINDOW: Final = 1024
 KEEP, NEAR, AGAIN, OTHER = "keep", "close", "again", "another model"
@@ -77,7 +78,7 @@ class StoredReport:
         total = self.total
         form = ", ".join(f"{n:,} of {name} numbers" for name, n in self.rounding.items()) or "none can be compared"
         yield f"{total.matching:,} of {total.rows:,} vectors are those of {self.candidate} ({form})"
-        yield f"  to {total.difference:.1e} beyond their rounding; at most {self.tolerance:.0e} passes"
+        yield f"  to {number(total.difference)} beyond their rounding; at most {self.tolerance:.0e} passes"
         for why, count in total.others.most_common():
             yield f"  {count:,}: {why}"
         if self.duplicates:

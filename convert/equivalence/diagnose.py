@@ -19,6 +19,7 @@ from hub2hf.equivalence.recording import Recording, join
 from hub2hf.equivalence.text_rules import IDS, OtherIds, other_ids
 from hub2hf.errors import SourceError
 from hub2hf.proof import Cause
+from hub2hf.proof.text import number
 from hub2hf.state_dict import tensor_of
 from hub2hf.surfaces import title
 from hub2hf.surfaces.transformers import Pooled
@@ -68,7 +69,7 @@ def departure(candidate: Candidate, surface: str, recording: Recording) -> Depar
         if name != EMBEDDING and name in stages:
             apart = float(np.abs(stages[name] - expected).max())
             if not apart <= DEPARTED:
-                return Departure(name, f"the first token differs by {apart:.1e} there, and by less before")
+                return Departure(name, f"the first token differs by {number(apart)} there, and by less before")
     return Departure(EMBEDDING, "every layer agrees; the pooler does not")
 
 
@@ -141,9 +142,8 @@ class Examination:
                 yield cause
                 continue
             after = mended()
-            told = (
-                f"{cause.evidence}; with this alone mended, the mean difference is {after:.3g} in place of {before:.3g}"
-            )
+            change = f"the mean difference is {number(after)} in place of {number(before)}"
+            told = f"{cause.evidence}; with this alone mended, {change}"
             yield replace(cause, evidence=told, share=max(0.0, 1.0 - after / before))
 
     def _found(self) -> Iterator[tuple[Cause, Callable[[], float] | None]]:

@@ -21,7 +21,7 @@ from hub2hf.folder.manifest import ABOUT
 from hub2hf.proof import Row
 from hub2hf.proof.codec import plain
 from hub2hf.proof.limits import Limits
-from hub2hf.proof.text import count
+from hub2hf.proof.text import cosine, count
 from hub2hf.retrieval.evaluate import Evaluation, Language, evaluate
 from hub2hf.surfaces.onnxruntime import MODEL
 
@@ -85,7 +85,7 @@ def _rows_beyond(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if not row.passed:
             lost = f"{count(row.lost, 'translation')} of {row.true_hits} lost, " if row.lost > 0 else ""
-            yield f"in {row.language} {lost}cosine down to {row.cosine:.3f}"
+            yield f"in {row.language} {lost}cosine down to {cosine(row.cosine)}"
 
 
 def _pairs_beyond(languages: Sequence[Language], limits: Limits) -> Iterator[str]:
