@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 
 from hub2hf import limits
+from hub2hf.blueprint import by_hand
 from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
 from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
 from hub2hf.blueprint.generated import (
@@ -83,6 +84,7 @@ class Seen:
         code_points: code points that stood in them.
         asked: how many words were asked of the graph to learn a rule; 0 where all rules could be read.
         ways: conditionals that depend on the text; each was gone through in every way.
+        pieced: words whose pieces were held against greedy longest match; 0 where an operation of TF.Text makes them.
     """
 
     texts: int = 0
@@ -92,6 +94,7 @@ class Seen:
     code_points: int = 0
     asked: int = 0
     ways: int = 0
+    pieced: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class _Probing:
             limits.extend(limits.SECONDS_IF_THOROUGH)
             notice("holding the text side against a hundred times as many words")
         self.known, self.packing = reserved(text, self.run, longest)
+        if not text.nodes:
+            limits.extend(limits.SECONDS_BY_HAND)
+            notice("asking the graph how it cuts words into pieces")
+            text.wordpiece, number = by_hand.asked(text, self.run, self.known, self.packing)
+            self.known[text.wordpiece.unknown_token] = number
         self.fits = self.packing.shape[1] - 2
         self.trace = TextTrace()
         self._longer = False
@@ -163,6 +171,7 @@ class _Probing:
         batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
+        pieced = 0 if self.text.nodes else by_hand.hold(self.text, self.run, self.known, int(ids[-2][-1]), self.more)
         if not self.read:  # nothing else can ask something of a whole text
             heard += self.oracle.hear_alone(self._few(list(texts_of_few_kinds(self._points(), self.trace.sizes))))
         seen = Seen(
@@ -173,6 +182,7 @@ class _Probing:
             len({c for each in heard for c in each.text}),
             asked,
             len(self.trace.ways),
+            pieced,
         )
         probes = tuple(map(ProbedText, texts, ids))
         return ProbedSide(operations, self.trace.tables, vocabulary, probes, tuple(heard), seen)
@@ -203,6 +213,8 @@ class _Probing:
         known = [n for n, row in zip(lengths, rows, strict=True) if FIRST_ID in row]
         if 0 < len(known) < len(lengths) and known == lengths[: len(known)]:
             self.text.wordpiece = replace(self.text.wordpiece, max_bytes_per_word=max(known, default=1))
+            if not self.text.nodes:
+                self.text.wordpiece = by_hand.in_its_unit(self.text.wordpiece, self.run, self.known)
             self.oracle.most_bytes, self.oracle.bounded = self.text.wordpiece.max_bytes_per_word, True
 
     def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:

@@ -10,10 +10,12 @@ import numpy as np
 
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.tables import Tables
-from hub2hf.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation
+from hub2hf.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation, WordPiece
 from hub2hf.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
 from hub2hf.errors import GraphError
+from hub2hf.interpreter.plan import Body
 from hub2hf.interpreter.run import TABLE_OPS
+from hub2hf.limits import MAX_WORD_BYTES
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node
@@ -26,6 +28,8 @@ OTHER_TOKENIZERS = {
     "StringSplit": "white-space splitting",
     "StringSplitV2": "white-space splitting",
 }
+LOOKUPS = ("LookupTableFind", "LookupTableFindV2")
+UNASKED = WordPiece("", "", MAX_WORD_BYTES, "")
 
 
 class TextReader:
@@ -33,7 +37,8 @@ class TextReader:
 
     Attributes:
         node, wordpiece: a node that looks words up as WordPieces, and what it does.
-        nodes: how many such nodes there are; all do the same.
+        nodes: how many such nodes there are; all do the same. 0 where the graph cuts words by hand: then `node` looks pieces
+            up, and `wordpiece` is still to be asked (`by_hand`).
     """
 
     def __init__(self, model: SavedModel, graph: Graph) -> None:
@@ -41,15 +46,28 @@ class TextReader:
         self.bodies = Bodies(graph)
         self.tables = Tables(model, self.bodies)
         found = self.bodies.find(WORDPIECE)
+        self.nodes = len(found)
         read = {replace(read_wordpiece(node), evidence="") for _, node in found}
+        if not found and (lookups := self._lookups()):
+            self.body, self.node = lookups[0]
+            self.wordpiece = replace(UNASKED, evidence=self.node.name)
+            return
         if len(read) != 1:
             names = ", ".join(f"'{node.name}'" for _, node in found) or "none"
             others = [(kind, node) for op, kind in OTHER_TOKENIZERS.items() for _, node in self.bodies.find(op)]
             told = f" Its text goes through {others[0][0]} (node '{others[0][1].name}')." if others else ""
             raise GraphError(f"The graph should have one kind of {WORDPIECE} node and has {names}.{told}", UNSUPPORTED)
         self.body, self.node = found[0]
-        self.nodes = len(found)
         self.wordpiece = read_wordpiece(self.node)
+
+    def _lookups(self) -> list[tuple[Body, Node]]:
+        """Return the nodes that look something up in a table of pieces with their numbers."""
+        found = [(body, node, self.bodies.origin(body, node.input(0))) for op in LOOKUPS for body, node in self.bodies.find(op)]
+        return [
+            (body, node)
+            for body, node, table in found
+            if table is not None and table[1].op in TABLE_OPS and self.tables.filled(table[1]).path is not None
+        ]
 
     def vocabulary(self) -> tuple[Path, Node]:
         """Return the vocabulary asset, and the node that fills the lookup table of the WordPiece op from it.
@@ -57,7 +75,7 @@ class TextReader:
         Raises:
             GraphError: the table is filled in another way than one piece a line.
         """
-        table = self.bodies.origin(self.body, self.node.inputs[1])
+        table = self.bodies.origin(self.body, self.node.input(0 if self.node.op in LOOKUPS else 1))
         if table is None or table[1].op not in TABLE_OPS:
             raise GraphError(f"The vocabulary of node '{self.node.name}' is not a plain lookup table.", UNSUPPORTED)
         filled = self.tables.filled(table[1])

@@ -177,10 +177,11 @@ def _seen(seen: Seen) -> str:
         return "probes of ids"
     batches = ", ".join(map(str, seen.batches))
     asked = f"; its rule for cutting words was asked of it, with {seen.asked:,} words" if seen.asked else ""
+    pieced = f"; it cuts words into pieces by hand: {seen.pieced:,} were held against it" if seen.pieced else ""
     ways = f"; {seen.ways} conditionals gone through in every way" if seen.ways else ""
     return (
         f"{seen.texts} texts of up to {seen.longest} ids, in batches of {batches}, and on {seen.words:,} words of "
-        f"{seen.code_points:,} code points{asked}{ways}"
+        f"{seen.code_points:,} code points{asked}{pieced}{ways}"
     )
 
 

@@ -18,6 +18,7 @@ from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_others import OTHER
 from zoo_schools import SCHOOLS
 from zoo_strange import OTHER_VIEWS
+from zoo_strangers import OTHER_STRANGERS, STRANGERS
 from zoo_text import RULE, Text
 from zoo_twists import TWISTED
 from zoo_views import VIEWS
@@ -95,6 +96,7 @@ RIGHT: dict[str, Model] = {
     **{"encoder-" + name: plain(encoder=encoder) for name, encoder in {**ENCODERS, **MORE_ENCODERS, **MINDS}.items()},
     **{"form-" + name: model for name, model in {**FORMS, **LATER_FORMS}.items()},
     **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
+    **{"stranger-" + name: Model(text, google_encoder) for name, text in STRANGERS.items()},
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
@@ -106,6 +108,7 @@ WRONG: dict[str, Model] = {
     **{"other-" + name: model for name, model in OTHER_LATER.items()},
     **{"twist-" + name: plain(encoder=encoder) for name, encoder in TWISTED.items()},
     **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
+    **{"other-stranger-" + name: Model(text, google_encoder) for name, text in OTHER_STRANGERS.items()},
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
     **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
     **MIXED_OTHER,
