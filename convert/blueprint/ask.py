@@ -10,10 +10,10 @@ patterns of a graph stand that can be read; `prove` then holds it against the gr
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Learned, Questions, lea
 from hub2hf.blueprint.oracle import CYRILLIC, Oracle
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.utf import script_numbers
-from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern
+from hub2hf.unicode.automaton import Automaton, TooComplexError, re2_set, to_pattern
 from hub2hf.unicode.codepoints import LAST, CodePoints, union
 from hub2hf.unicode.re2 import Chars, Regex, children
 from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespace
@@ -29,6 +29,7 @@ from hub2hf.unicode.tables import property_edges, re2_class, script_of, whitespa
 ROUNDS = 3
 FIRST_SCRIPTS = 10  # whose rules are hints for others
 MOST_LETTERS = 40  # of a word that is asked about
+MOST_PLAIN = 8  # letters of a rule that is told by sets of them
 MOST_INSIDE = 20_000  # code points of ranges whose ends are not alike
 
 
@@ -81,7 +82,7 @@ def ask(
         deleted, kept = _sorted(oracle, list(map(chr, sorted(ends))), gone)
         of_script: dict[int, list[str]] = {}
         for point in kept:
-            of_script.setdefault(script_of(point), []).append(point)
+            of_script.setdefault(script_of(point, oracle.table), []).append(point)
         alone, learned = _learned(oracle, of_script, guesses, parts_of)
         places = {**_places(deleted, learned), **dict.fromkeys(alone, (-2, 0))}
         parted = {group for group in groups if len({places.get(chr(end)) for end in _ends(group) if end in ends}) > 1}
@@ -149,7 +150,7 @@ def _learned(
                 rules = [learn(points, _longest(oracle, points), guesses, _forms(hints)) for points in some]
                 hints += _answered(oracle, rules, parts_of)
         except PartlyCutError as error:
-            script = script_of(error.word[0])
+            script = script_of(error.word[0], oracle.table)
             found = _alone(oracle, left[script], error)
             alone += found
             left[script] = [point for point in left[script] if point not in found]
@@ -305,6 +306,47 @@ def is_cut(word: str, parts: tuple[str, ...]) -> bool:
     raise PartlyCutError(word, parts)
 
 
+def _plain(accepting: Set[int], moves: Sequence[Sequence[int]]) -> tuple[list[int], list[set[int]]] | None:
+    """Return the letters that have any word cut in which they stand, and sets of letters of which whole words are cut.
+
+    None where the rule is another than these tell. They make a shorter pattern than its automaton, and one that can be read.
+    """
+    count = len(moves[0])
+    if count > MOST_PLAIN:
+        return None
+    ever = [state for state in range(len(moves)) if state in accepting and {*moves[state]} == {state}]
+    anywhere = [letter for letter in range(count) if all(row[letter] in ever for row in moves)]
+    others = [letter for letter in range(count) if letter not in anywhere]
+    subsets = (set(some) for size in range(len(others), 0, -1) for some in combinations(others, size))
+    only: list[set[int]] = []
+    for some in subsets:
+        if not any(some <= known for known in only) and _reached(moves, some) <= accepting:
+            only.append(some)
+    seen, left = set(), [(0, frozenset(range(len(only))), False)]
+    while left:
+        state, alive, found = left.pop()
+        for letter in range(count):
+            row = moves[state][letter], frozenset(i for i in alive if letter in only[i]), found or letter in anywhere
+            if (row[0] in accepting) != (row[2] or bool(row[1])):
+                return None
+            if row not in seen:
+                seen.add(row)
+                left.append(row)
+    return anywhere, only
+
+
+def _reached(moves: Sequence[Sequence[int]], letters: Set[int]) -> set[int]:
+    """Return the states that words of some letters lead to, the empty one apart."""
+    found: set[int] = set()
+    left = [0]
+    while left:
+        state = left.pop()
+        new = {moves[state][letter] for letter in letters} - found
+        found |= new
+        left += new
+    return found
+
+
 def _patterns(learned: Sequence[Learned], group_of: dict[str, CodePoints]) -> Iterator[str]:
     """Yield a pattern for each form of rule; scripts with rules of one form share it, as no word has two scripts."""
     forms: dict[tuple[frozenset[int], tuple[tuple[int, ...], ...]], list[Learned]] = {}
@@ -315,6 +357,13 @@ def _patterns(learned: Sequence[Learned], group_of: dict[str, CodePoints]) -> It
             union(group_of[point] for rule in rules for point in rule.classes[letter])
             for letter in range(len(moves[0]))
         ]
+        plain = _plain(accepting, moves)
+        if plain is not None:
+            anywhere, only = plain
+            if anywhere:
+                yield f"(?s).*{re2_set(union(letters[letter] for letter in anywhere))}.*"
+            yield from (f"{re2_set(union(letters[letter] for letter in some))}+" for some in only)
+            continue
         edges: list[dict[int, CodePoints]] = []
         for row in moves:
             targets: dict[int, list[CodePoints]] = {}

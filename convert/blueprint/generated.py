@@ -9,7 +9,7 @@ from random import Random
 
 from hub2hf.blueprint.ask import ranges_between, table_edges
 from hub2hf.unicode.codepoints import CodePoints
-from hub2hf.unicode.tables import everywhere, re2_class, script_of, whitespace
+from hub2hf.unicode.tables import OF_TEXT, everywhere, re2_class, script_of, whitespace
 
 
 def _names(names: str) -> tuple[str, ...]:
@@ -57,7 +57,12 @@ def far_texts(constants: Iterable[int]) -> list[str]:
 
 
 def cut_words(
-    points: Iterable[str], kind_of: Callable[[str], int], lengths: Collection[int] = (), *, count: int = WORDS
+    points: Iterable[str],
+    kind_of: Callable[[str], int],
+    lengths: Collection[int] = (),
+    *,
+    count: int = WORDS,
+    table: str = OF_TEXT,
 ) -> list[str]:
     """Return words of one script each, to hold a rule against that says which are cut.
 
@@ -66,11 +71,12 @@ def cut_words(
         kind_of: a number that characters share which the rule does not tell apart.
         lengths: characters, or bytes, of words that are made besides.
         count: how many words are made at random, beside those in which each kind of character stands in each place.
+        table: of scripts.
     """
     groups: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     words: dict[str, None] = {}
     for point in points:
-        groups[script_of(point)][kind_of(point)].append(point)
+        groups[script_of(point, table)][kind_of(point)].append(point)
         words[point + point] = None
     source = Random(0)
     for kinds in groups.values():
@@ -100,9 +106,9 @@ def characters(every: int) -> list[str]:
     return [chr(code) for code in everywhere() if code not in left_out]
 
 
-def neighbours(points: Iterable[str], kind_of: Callable[[str], int]) -> Iterator[str]:
+def neighbours(points: Iterable[str], kind_of: Callable[[str], int], table: str = OF_TEXT) -> Iterator[str]:
     """Yield words in which each of `points` stands with those beside it, as far as they are of one script and kind."""
-    for _, group in groupby(points, lambda point: (script_of(point), kind_of(point))):
+    for _, group in groupby(points, lambda point: (script_of(point, table), kind_of(point))):
         members = list(group)
         for i in range(0, len(members), BESIDE):
             word = "".join(members[i : i + BESIDE])
@@ -153,11 +159,11 @@ def texts_of_few_kinds(points: Sequence[str], constants: Iterable[int] = (), *, 
         yield " ".join(words)
 
 
-def runs(points: Sequence[str]) -> list[str]:
+def runs(points: Sequence[str], table: str = OF_TEXT) -> list[str]:
     """Return words in which each of `points` stands beside others of its script."""
     groups: dict[int, list[str]] = defaultdict(list)
     for point in points:
-        groups[script_of(point)].append(point)
+        groups[script_of(point, table)].append(point)
     return ["".join(members[i : i + 6]) for members in groups.values() for i in range(0, len(members), 5)]
 
 

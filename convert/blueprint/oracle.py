@@ -23,7 +23,7 @@ from hub2hf.interpreter.bounds import TooLargeError
 from hub2hf.interpreter.registry import Caller, Kernel, Value
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node
-from hub2hf.unicode.tables import script_of
+from hub2hf.unicode.tables import OF_TEXT, script_of
 
 # Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
 LATIN, CYRILLIC = "az", "яю"
@@ -161,6 +161,7 @@ class Oracle:
         most_bytes: of a word that is not unknown for its length.
         bounded: whether a longer one is already unknown where it is looked up.
         asked: how many words were asked so far.
+        table: of the scripts that words are split by.
     """
 
     run: TextSide
@@ -169,6 +170,7 @@ class Oracle:
     most_bytes: int = 100
     bounded: bool = False
     asked: int = 0
+    table: str = OF_TEXT
     _whole: bool | None = field(default=None, repr=False)
     _steps: Steps = field(default_factory=Steps, repr=False)
     _size: int = field(default=LONG, repr=False)
@@ -226,7 +228,7 @@ class Oracle:
             GraphError: their characters do not come through.
         """
         found: dict[str, tuple[str, ...]] = {}
-        texts = list(apart(dict.fromkeys(words), self.size))
+        texts = list(apart(dict.fromkeys(words), self.size, self.table))
         for text, heard in zip(texts, self.hear(["".join(text) for text in texts]), strict=True):
             found.update(zip(text, _parted(text, heard), strict=True))
         return [found[word] for word in words]
@@ -276,12 +278,12 @@ def _text(word: Any) -> str:
     return bytes(word).decode(errors="replace")
 
 
-def boundary_of(word: str) -> str:
+def boundary_of(word: str, table: str = OF_TEXT) -> str:
     """Return letters of another script than `word` begins and ends in."""
-    return CYRILLIC if script_of(LATIN[0]) in (script_of(word[0]), script_of(word[-1])) else LATIN
+    return CYRILLIC if script_of(LATIN[0], table) in (script_of(word[0], table), script_of(word[-1], table)) else LATIN
 
 
-def apart(words: Iterable[str], size: int = LONG) -> Iterator[list[str]]:
+def apart(words: Iterable[str], size: int = LONG, table: str = OF_TEXT) -> Iterator[list[str]]:
     """Yield texts, word by word, that hold `words`, of one script each, so that neighbours are of two scripts.
 
     Where one script has more words than all others, letters of another stand between them.
@@ -289,18 +291,19 @@ def apart(words: Iterable[str], size: int = LONG) -> Iterator[list[str]]:
     Args:
         words: none is empty.
         size: characters of a text, at most, as far as words allow.
+        table: of scripts.
     """
     groups: dict[int, list[str]] = defaultdict(list)
     for word in words:
-        groups[script_of(word[0])].append(word)
+        groups[script_of(word[0], table)].append(word)
     text: list[str] = []
     count = 0
     for word in (word for row in zip_longest(*groups.values()) for word in row if word is not None):
         if text and count + len(word) + len(LATIN) > size:
             yield text
             text, count = [], 0
-        if text and script_of(text[-1][0]) == script_of(word[0]):
-            text.append(boundary_of(word))
+        if text and script_of(text[-1][0], table) == script_of(word[0], table):
+            text.append(boundary_of(word, table))
         text.append(word)
         count += len(word) + len(LATIN)
     if text:

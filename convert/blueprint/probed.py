@@ -44,16 +44,17 @@ from hub2hf.blueprint.text import (
     SplitCharacters,
     SplitDelimiters,
     SplitScripts,
+    SplitScriptsByHand,
     TextOperation,
 )
-from hub2hf.blueprint.trace import TextTrace
+from hub2hf.blueprint.trace import DELIMITERS, SCRIPTS, TextTrace
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node
 from hub2hf.unicode.automaton import re2_set
-from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.unicode.re2 import example, parse
-from hub2hf.unicode.tables import property_edges
+from hub2hf.unicode.tables import property_edges, re2_class, scripts
 
 # Texts that a pattern matches; characters of such, and how many.
 EXAMPLES, MOST_STRING, MOST_STRINGS = 6, 60, 200
@@ -61,6 +62,7 @@ RICH = "?! 犬 [UNK] 3,5%"
 # Where all rules could be read, whole tables are compared besides (`export.agreement`): characters, words, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 SPARSE = 8  # of ranges of thousands one code point in so many, where each takes long
+FEW_SCRIPTS = 40  # those of most code points
 FEW, FEW_MIXED, FEW_TEXTS = 400, 150, 15  # of what a graph is asked about that loops from word to word
 
 
@@ -161,7 +163,10 @@ class _Probing:
         self.trace = TextTrace()
         self._longer = False
         self.read = True  # whether all rules could be read
-        self.oracle = Oracle(self.run, self.known, text.nodes, text.wordpiece.max_bytes_per_word)
+        self.split = split_by_hand(text) or SplitScripts(text.node.name)
+        self.oracle = Oracle(
+            self.run, self.known, text.nodes, text.wordpiece.max_bytes_per_word, table=self.split.table
+        )
 
     def side(self) -> ProbedSide:
         """Return all that was read, once it has been held against the graph."""
@@ -296,9 +301,15 @@ class _Probing:
         packing = {*self.packing.ravel().tolist(), *self.known.values(), *range(self.fits, self.fits + 4)}
         lengths = lengths_near(self.trace.sizes - packing)
         made = (
-            neighbours(inked, cuts.kind_of)
+            neighbours(inked, cuts.kind_of, self.split.table)
             if points
-            else cut_words(inked, cuts.kind_of, lengths, count=self.more * (SOME_WORDS if self.read else WORDS))
+            else cut_words(
+                inked,
+                cuts.kind_of,
+                lengths,
+                count=self.more * (SOME_WORDS if self.read else WORDS),
+                table=self.split.table,
+            )
         )
         # A longer word would be an unknown one, unless it is cut.
         words = [
@@ -307,7 +318,7 @@ class _Probing:
             if len(word.encode()) <= longest or all(len(part.encode()) <= longest for part in cuts.parts(word))
         ]
         words = [word for word in words if len(word) + 2 * len(LATIN) <= self.oracle.size]
-        texts = list(apart(self._few(words), self.oracle.size))
+        texts = list(apart(self._few(words), self.oracle.size, self.split.table))
         heard = self.oracle.hear(["".join(text) for text in texts])
         for text, each in zip(texts, heard, strict=True):
             expected = [part for word in text for part in cuts.parts(word)]
@@ -323,7 +334,9 @@ class _Probing:
         """Yield texts in which characters of all kinds stand beside each other."""
         by_script = any(isinstance(op, SplitScripts) for op in operations)
         points = self._points()
-        items = [run + boundary_of(run) if by_script else f"x{run}x " for run in self._few(runs(points), FEW_MIXED)]
+        table = self.split.table
+        few = self._few(runs(points, table), FEW_MIXED)
+        items = [run + boundary_of(run, table) if by_script else f"x{run}x " for run in few]
         longest = self.text.wordpiece.max_bytes_per_word
         count = FEW_TEXTS if not self.oracle.quick else SOME_TEXTS if self.read else TEXTS
         strings = self._few(list(with_texts(self._strings(), longest)), FEW_MIXED)
@@ -379,6 +392,25 @@ class _Probing:
         texts = (key.decode(errors="ignore") for key in keys if isinstance(key, bytes))
         return {key for key in keys if isinstance(key, int)}.union(*(map(ord, text) for text in texts))
 
+    def _parted(self) -> None:
+        """See that the graph parts every script from every other, where operations on their numbers do that.
+
+        Raises:
+            GraphError: it does not.
+        """
+        inked = ~union(re2_class(name) or CodePoints() for name in "CZ")
+        known = sorted((codes & inked for codes in scripts(self.split.table).values()), key=len, reverse=True)
+        firsts = [chr(codes.ranges[0][0]) for codes in known[: None if self.oracle.quick else FEW_SCRIPTS] if codes]
+        pairs = (first + other for i, first in enumerate(firsts) for other in firsts[i + 1 :])
+        for heard in self.oracle.hear(list(joined(pairs, self.oracle.size))):
+            if list(heard.words) != list(heard.text):
+                at = next(i for i, pair in enumerate(zip_longest(heard.words, heard.text)) if pair[0] != pair[1])
+                raise GraphError(
+                    f"Node '{self.split.evidence}' looks scripts up, and the graph does not split texts where they change: "
+                    f"of {heard.text[at : at + 2]!r} it makes {' '.join(heard.words[at : at + 1])!r}.",
+                    REPORT,
+                )
+
     def _asked(self, reason: GraphError) -> tuple[tuple[TextOperation, ...], int]:
         """Return the operations as the graph itself tells them when it is asked.
 
@@ -386,6 +418,8 @@ class _Probing:
             GraphError: it cannot be told either; says why it had to be asked.
         """
         trace, evidence = self.trace, self.text.node.name
+        if isinstance(self.split, SplitScriptsByHand):
+            self._parted()
         for pattern, node in trace.patterns.items():
             parse(pattern, node)  # what a pattern tells apart must be known to be asked
         before = trace.before_split()
@@ -398,12 +432,20 @@ class _Probing:
                 f"{reason.problem} So the graph was asked (its text operations are {steps}). {error.problem}",
                 error.next_step,
             ) from error
-        split = next((step for step in trace.steps if isinstance(step, SplitScripts)), SplitScripts(evidence))
+        split = next((step for step in trace.steps if isinstance(step, SplitScripts)), self.split)
         if trace.looked_early or not before or any(map(by_groups, before)):
             before = [ReplacePattern(re2_set(found.deleted), "", evidence)] if found.deleted else []
         around = (SplitAround(re2_set(found.alone), evidence),) if found.alone else ()
         cuts = (SplitCharacters(found.patterns, evidence),) if found.patterns else ()
         return (*before, split, *around, *cuts, self.text.wordpiece), found.words
+
+
+def split_by_hand(text: TextReader) -> SplitScripts | None:
+    """Return what splits texts where no operation does, and scripts are looked up: operations on their numbers."""
+    if any(text.bodies.find(op) for op in (SCRIPTS, DELIMITERS)):
+        return None
+    found = text.bodies.find("UnicodeScript")
+    return SplitScriptsByHand(found[0][1].name) if found else None
 
 
 def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:

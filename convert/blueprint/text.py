@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from hub2hf.unicode.tables import OF_TENSORFLOW, OF_TEXT
 
 # Where a text side comes from.
 INSIDE = "the SavedModel itself"
@@ -64,6 +67,14 @@ class SplitScripts:
     (op `UnicodeScriptTokenizeWithOffsets`, `keep_whitespace=false`)."""
 
     evidence: str
+    table: ClassVar[str] = OF_TEXT
+
+
+@dataclass(frozen=True)
+class SplitScriptsByHand(SplitScripts):
+    """The same by the scripts of op `UnicodeScript`, which are those of an older Unicode, and operations on them."""
+
+    table: ClassVar[str] = OF_TENSORFLOW
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,7 @@ TextOperation = (
     | Normalize
     | ReplacePattern
     | SplitScripts
+    | SplitScriptsByHand
     | SplitDelimiters
     | SplitAround
     | SplitCharacters

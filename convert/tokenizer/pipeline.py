@@ -81,14 +81,14 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
     check_order(text.operations)
     own = [op for op in text.operations if isinstance(op, CaseFold | LowerCase | Normalize | ReplacePattern)]
     cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)], engine.dialect)
-    delimiters = [op for op in text.operations if isinstance(op, SplitDelimiters)]
+    split = next(op for op in text.operations if isinstance(op, SplitDelimiters | SplitScripts))
     steps = [
         *character_steps(own, engine),
-        *(delimiter_steps(delimiters[0], engine) if delimiters else script_steps(engine)),
+        *(delimiter_steps(split, engine) if isinstance(split, SplitDelimiters) else script_steps(split.table, engine)),
         *(around_step(op, engine) for op in text.operations if isinstance(op, SplitAround)),
         *byte_limit_steps(text.wordpiece, cut, never_a_piece, engine),
     ]
-    return Pipeline(tuple(steps), cut, only_spaces=bool(delimiters))
+    return Pipeline(tuple(steps), cut, only_spaces=isinstance(split, SplitDelimiters))
 
 
 # The operations that are understood, in stages. Of those marked there is one.
@@ -131,13 +131,13 @@ def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> str | 
         raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
-def script_steps(engine: Engine) -> Iterator[TextStep]:
+def script_steps(of: str, engine: Engine) -> Iterator[TextStep]:
     """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
-    The first space comes in a step of its own: an empty match at the start would be found twice and make
+    `of` is the table of scripts. The first space comes in a step of its own: an empty match at the start would be found twice and make
     the library skip a character.
     """
-    table, blank, dialect = scripts(), whitespace(), engine.dialect
+    table, blank, dialect = scripts(of), whitespace(), engine.dialect
     inside = []
     for codes in table.values():
         if codes & blank:

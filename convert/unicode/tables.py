@@ -12,6 +12,7 @@ from importlib import resources
 from .codepoints import LAST, CodePoints, union
 
 UNLISTED_SCRIPT = "Unknown"
+OF_TEXT, OF_TENSORFLOW = "TensorFlow Text", "TensorFlow"  # each has an ICU of its own, and knows other scripts
 
 
 @cache
@@ -49,24 +50,36 @@ def whitespace() -> CodePoints:
 
 
 @cache
-def scripts() -> dict[str, CodePoints]:
-    """ICU's Script property as TensorFlow Text has it: every code point, white space too, in one script."""
+def scripts(table: str = OF_TEXT) -> dict[str, CodePoints]:
+    """ICU's Script property as TensorFlow Text has it, or TensorFlow: every code point, white space too, in one script."""
+    if table == OF_TENSORFLOW:
+        return _of_tensorflow()
     known = {name: CodePoints.parse(ranges) for name, ranges in _lines()["icu_script"].items()}
     return known | {UNLISTED_SCRIPT: ~union(known.values())}
 
 
+def _of_tensorflow() -> dict[str, CodePoints]:
+    """The scripts that `tf.strings.unicode_script` tells apart, under the names that most of their code points have."""
+    found: dict[str, CodePoints] = {}
+    lines = resources.files(__package__).joinpath("script_numbers.txt").read_text(encoding="ascii").splitlines()
+    for line in (line for line in lines if not line.startswith("#")):
+        codes = union(CodePoints.of((int(low, 16), int(high or low, 16))) for low, _, high in (each.partition("-") for each in line.split()[1:]))
+        found[max(scripts(), key=lambda name: len(scripts()[name] & codes))] = codes
+    return found | {UNLISTED_SCRIPT: ~union(found.values())}
+
+
 @cache
-def _script_numbers() -> bytes:
+def _script_numbers(table: str) -> bytes:
     numbers = bytearray(LAST + 1)
-    for number, codes in enumerate(scripts().values()):
+    for number, codes in enumerate(scripts(table).values()):
         for low, high in codes.ranges:
             numbers[low : high + 1] = bytes((number,)) * (high + 1 - low)
     return bytes(numbers)
 
 
-def script_of(character: str) -> int:
-    """The place of a character's script in `scripts()`."""
-    return _script_numbers()[ord(character)]
+def script_of(character: str, table: str = OF_TEXT) -> int:
+    """The place of a character's script in `scripts(table)`."""
+    return _script_numbers(table)[ord(character)]
 
 
 @cache
@@ -81,5 +94,5 @@ def property_edges() -> frozenset[int]:
 def everywhere() -> Iterator[int]:
     """Yield every code point that has a script, or lies in the first plane; surrogates apart."""
     unknown = list(scripts()).index(UNLISTED_SCRIPT)
-    numbers = _script_numbers()
+    numbers = _script_numbers(OF_TEXT)
     return (c for c in range(LAST + 1) if (c < 0x10000 and not 0xD800 <= c < 0xE000) or numbers[c] != unknown)
