@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 
 from hub2hf.blueprint.lines import lines_in
-from hub2hf.blueprint.oracle import FIRST_ID, Inquiry, TextSide
+from hub2hf.blueprint.oracle import FIRST_ID, EveryWord, Inquiry, TextSide
 from hub2hf.blueprint.probe import AskedVocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.text import WordPiece, WordPieceOfCharacters
@@ -59,10 +59,8 @@ def asked(text: TextReader, run: TextSide, known: Mapping[str, int], packing: np
 
 def in_its_unit(wordpiece: WordPiece, run: TextSide, known: Mapping[str, int]) -> WordPiece:
     """Return what bounds characters where it is seen that bytes are not what counts."""
-    most, letter = wordpiece.max_bytes_per_word, LETTERS[-1]
-    vocabulary = _encoded({**known, letter: FIRST_ID, wordpiece.suffix_indicator + letter: FIRST_ID})
-    (row,) = run(Inquiry(vocabulary, [letter * (most // 2 + 1)]))
-    return WordPieceOfCharacters(**vars(wordpiece)) if FIRST_ID in row else wordpiece
+    (row,) = run(Inquiry(EveryWord(known), [LETTERS[-1] * (wordpiece.max_bytes_per_word // 2 + 1)]))
+    return WordPieceOfCharacters(**vars(wordpiece)) if (row >= FIRST_ID).any() else wordpiece
 
 
 def hold(text: TextReader, run: TextSide, known: Mapping[str, int], pad: int, more: int = 1) -> int:
@@ -80,14 +78,18 @@ def hold(text: TextReader, run: TextSide, known: Mapping[str, int], pad: int, mo
     """
     path, _ = text.vocabulary()
     count = 0
-    for pieces, words in _cases(text.wordpiece, max(len(line.decode(errors="replace")) for line in lines_in(path)), more):
+    for pieces, words in _cases(
+        text.wordpiece, max(len(line.decode(errors="replace")) for line in lines_in(path)), more
+    ):
         vocabulary = {**known, **{piece: FIRST_ID + i for i, piece in enumerate(pieces)}}
         names = {number: piece for piece, number in vocabulary.items()}
         for word, row in zip(words, run(Inquiry(_encoded(vocabulary), words)), strict=True):
             found = [names.get(int(i), "?") for i in row[row != pad][1:-1]]
             wanted = list(_cut(word, vocabulary, text.wordpiece))[: len(row) - 2]
             if found != wanted:
-                some = " ".join(piece for piece in pieces if piece.removeprefix(text.wordpiece.suffix_indicator) in word)
+                some = " ".join(
+                    piece for piece in pieces if piece.removeprefix(text.wordpiece.suffix_indicator) in word
+                )
                 raise GraphError(
                     f"Node '{text.node.name}' looks pieces up, and the graph does not cut words by greedy longest match: of "
                     f"{word[:40]!r} it makes {' '.join(found)[:80]!r}, not {' '.join(wanted)[:80]!r}, with the pieces {some[:200]}.",
@@ -107,16 +109,22 @@ def _cases(wordpiece: WordPiece, longest: int, more: int) -> Iterator[tuple[list
         pieces += [mark + letter for letter in LETTERS for mark in ("", go_on) if source.random() < 0.7]
         joined = ["".join(source.sample(stems, source.randint(1, 4))) for _ in range(WORDS)]
         any_ = ["".join(source.choices(LETTERS, k=source.randint(1, 12))) for _ in range(WORDS)]
-        near = [word[:at] + source.choice(LETTERS) + word[at:] for word in joined if (at := source.randint(0, len(word))) + 1]
+        near = [
+            word[:at] + source.choice(LETTERS) + word[at:]
+            for word in joined
+            if (at := source.randint(0, len(word))) + 1
+        ]
         yield list(dict.fromkeys(pieces)), list(dict.fromkeys([*joined, *any_, *near]))
     lengths = range(1, min(longest, most - 1) + 1)
     runs = ["a" * length for length in lengths]
     yield ["b", *runs, *(go_on + run for run in runs)], [*runs, *("b" + run for run in runs)]
     letters = [LETTERS[0], LETTERS[-1], "ж", "ก"]
-    sizes = sorted({n + step for letter in letters for n in (most, most // len(letter.encode())) for step in NEAR} - {0})
-    single = [mark + letter for letter in letters for mark in ("", go_on)]
-    yield [*single, *(letter * n for letter in letters for n in sizes)], [letter * n for letter in letters for n in sizes]
-    yield single, [letter * n for letter in letters for n in sizes]
+    sizes = sorted(
+        {n + step for letter in letters for n in (most, most // len(letter.encode())) for step in NEAR} - {0}
+    )
+    bounded = [letter * size for letter in letters for size in sizes]
+    yield bounded, bounded
+    yield ["a", go_on + "a"], ["a" * most]  # as many pieces as a word can have
 
 
 def _cut(word: str, vocabulary: Mapping[str, int], wordpiece: WordPiece) -> Sequence[str]:

@@ -34,8 +34,19 @@ from hub2hf.blueprint.generated import (
     words_of,
 )
 from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
-from hub2hf.blueprint.oracle import FIRST_ID, LATIN, Heard, InHalves, Inquiry, Oracle, TextSide, apart, boundary_of
-from hub2hf.blueprint.probe import marked_ids, probe_texts, probe_vocabulary
+from hub2hf.blueprint.oracle import (
+    FIRST_ID,
+    LATIN,
+    EveryWord,
+    Heard,
+    InHalves,
+    Inquiry,
+    Oracle,
+    TextSide,
+    apart,
+    boundary_of,
+)
+from hub2hf.blueprint.probe import SPARE_ROWS, marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.reserved import reserved
 from hub2hf.blueprint.text import (
@@ -62,6 +73,7 @@ RICH = "?! 犬 [UNK] 3,5%"
 # Where all rules could be read, whole tables are compared besides (`export.agreement`): characters, words, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 SPARSE = 8  # of ranges of thousands one code point in so many, where each takes long
+FEW_BYTES = 12  # of a word
 FEW_SCRIPTS = 40  # those of most code points
 FEW, FEW_MIXED, FEW_TEXTS = 400, 150, 15  # of what a graph is asked about that loops from word to word
 
@@ -153,17 +165,18 @@ class _Probing:
         if thorough:
             limits.extend(limits.SECONDS_IF_THOROUGH)
             notice("holding the text side against a hundred times as many words")
+        self.split = split_by_hand(text) or SplitScripts(text.node.name)
+        self._longer = False
         self.known, self.packing = reserved(text, self.run, longest)
         if not text.nodes:
-            limits.extend(limits.SECONDS_BY_HAND)
+            self._take_time()
             notice("asking the graph how it cuts words into pieces")
             text.wordpiece, number = by_hand.asked(text, self.run, self.known, self.packing)
             self.known[text.wordpiece.unknown_token] = number
         self.fits = self.packing.shape[1] - 2
         self.trace = TextTrace()
-        self._longer = False
+        self.too_long: dict[str, int] = {}  # a piece that is never one: words are bounded
         self.read = True  # whether all rules could be read
-        self.split = split_by_hand(text) or SplitScripts(text.node.name)
         self.oracle = Oracle(
             self.run, self.known, text.nodes, text.wordpiece.max_bytes_per_word, table=self.split.table
         )
@@ -199,7 +212,10 @@ class _Probing:
         fits = max(self.fits, 1)
         # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
         rich = f"{RICH} {words_of(fits)}"
-        texts = [rich, *probe_texts(self.text.wordpiece.max_bytes_per_word), *length_texts(fits, self.longest)]
+        most = self.text.wordpiece.max_bytes_per_word
+        if not self.text.nodes:  # many pieces of a word take long: `by_hand.hold` sees to words as long as that
+            self.too_long, most = {"a" * (most + 1): min(SPARE_ROWS, self.pieces) - 1}, FEW_BYTES
+        texts = [rich, *self.too_long, *probe_texts(most), *length_texts(fits, self.longest)]
         ends = ["", words_of(self.longest + 1)]
         far: list[str] | None = None
         while far != (seen := [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]):
@@ -213,9 +229,8 @@ class _Probing:
         lengths = [n for n in lengths_near(self.trace.sizes) if n < most]
         if not lengths:
             return
-        vocabulary = {**self.known, "a": FIRST_ID, f"{self.text.wordpiece.suffix_indicator}a": FIRST_ID}
-        rows = self.run(Inquiry(encoded(vocabulary), ["a" * n for n in lengths]))
-        known = [n for n, row in zip(lengths, rows, strict=True) if FIRST_ID in row]
+        rows = self.run(Inquiry(EveryWord(self.known), ["a" * n for n in lengths]))
+        known = [n for n, row in zip(lengths, rows, strict=True) if (row >= FIRST_ID).any()]
         if 0 < len(known) < len(lengths) and known == lengths[: len(known)]:
             self.text.wordpiece = replace(self.text.wordpiece, max_bytes_per_word=max(known, default=1))
             if not self.text.nodes:
@@ -226,7 +241,9 @@ class _Probing:
         taken = frozenset(int(i) for i in self.packing.ravel())
         ids = marked_ids(self.text.bodies.integers(), taken.union(self.known.values()), self.pieces)
         words = words_of(len(ids)).split() if ids else []
-        marked = {word: number for word, number in zip(words, ids, strict=True) if word not in self.known}
+        marked = {
+            word: number for word, number in zip(words, ids, strict=True) if word not in self.known
+        } | self.too_long
         vocabulary = probe_vocabulary(tuple(texts), self.text.wordpiece.suffix_indicator, self.known, taken, marked)
         found = self.run(Inquiry(encoded(vocabulary), texts, self.trace))
         self.trace.forget()
@@ -368,9 +385,10 @@ class _Probing:
         return strings if len(strings) <= MOST_STRINGS * self.more else source.sample(strings, MOST_STRINGS * self.more)
 
     def _take_time(self) -> None:
-        """Allow more time, once: for a rule that must be asked, or a graph that goes from word to word."""
+        """Allow more time, once: for a rule that must be asked, or a graph that goes from word to word, or by hand."""
+        by_hand = not self.text.nodes or isinstance(self.split, SplitScriptsByHand)
         if not self._longer:
-            limits.extend(limits.SECONDS_TO_ASK)
+            limits.extend(limits.SECONDS_BY_HAND if by_hand else limits.SECONDS_TO_ASK)
         self._longer = True
 
     def _few(self, words: list[str], count: int = FEW) -> list[str]:

@@ -62,7 +62,11 @@ class TextReader:
 
     def _lookups(self) -> list[tuple[Body, Node]]:
         """Return the nodes that look something up in a table of pieces with their numbers."""
-        found = [(body, node, self.bodies.origin(body, node.input(0))) for op in LOOKUPS for body, node in self.bodies.find(op)]
+        found = [
+            (body, node, self.bodies.origin(body, node.input(0)))
+            for op in LOOKUPS
+            for body, node in self.bodies.find(op)
+        ]
         return [
             (body, node)
             for body, node, table in found

@@ -69,6 +69,7 @@ MOVES = _ops(
 IFS = frozenset({"If", "StatelessIf"})
 BRANCHES = IFS | {"Case", "StatelessCase"}
 
+CONDITIONALS = BRANCHES | {"Switch"}
 MOST_SIZES = 4  # elements of a constant that a length may be compared with
 MOST_CONSTANTS = 20_000  # elements of one that is looked into
 
@@ -97,7 +98,8 @@ class TextTrace:
         sizes: those of the integers that a length may be compared with.
         strings: the texts that they hold.
         patterns: each pattern, with a node that it was read from.
-        taken, ways: node of a conditional whose answer depends on the text → the ways it took, and how many there are.
+        taken: node of a conditional → the ways it took.
+        ways: node of a conditional whose answer depends on the text → how many ways there are.
     """
 
     def __init__(self) -> None:
@@ -136,6 +138,8 @@ class TextTrace:
         elif node.op in TEXT_OPS:
             self._operation(node, inputs)
         derived = any(id(value) in self._derived for value in inputs)
+        if node.op in CONDITIONALS:
+            self._conditional(node, inputs)
         if not derived:
             return
         outputs = tuple(value for value in outputs if value is not DEAD)
@@ -145,13 +149,14 @@ class TextTrace:
         if node.op in IFS and id(inputs[0]) in self._compared:
             asked = self._asked.setdefault(_name(node), _Asked(node.function, str(node.attr("else_branch"))))
             asked.pairs.append(self._compared[id(inputs[0])][1])
-        if node.op in BRANCHES and id(inputs[0]) in self._derived:
-            self.ways[_name(node)] = len(node.attr("branches")) if "Case" in node.op else 2
-            self.taken.setdefault(_name(node), set()).add(int(np.ravel(inputs[0])[0]))
-        elif node.op == "Switch" and id(inputs[1]) in self._derived:
-            self.ways[_name(node)] = 2
-            self.taken.setdefault(_name(node), set()).add(int(np.ravel(inputs[1])[0]))
         self._characters(node, inputs, outputs)
+
+    def _conditional(self, node: Node, inputs: Sequence[Any]) -> None:
+        """Note the way that was taken; one of a loop may depend on the text from the second time on."""
+        answer = inputs[1 if node.op == "Switch" else 0]
+        self.taken.setdefault(_name(node), set()).add(int(np.ravel(answer)[0]))
+        if id(answer) in self._derived:
+            self.ways[_name(node)] = len(node.attr("branches")) if "Case" in node.op else 2
 
     def _characters(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
         """Follow the characters, and note who looks at them."""
@@ -222,7 +227,7 @@ class TextTrace:
 
     def untaken(self) -> list[str]:
         """Return the conditionals of which the run did not take every way that there is."""
-        return [name for name, taken in self.taken.items() if len(taken) < self.ways[name] and not self._answered(name)]
+        return [name for name, ways in self.ways.items() if len(self.taken[name]) < ways and not self._answered(name)]
 
     def _answered(self, name: str) -> bool:
         """Tell whether a conditional asks again what one around it has answered: whether a number is equal to another.

@@ -63,7 +63,10 @@ def _of_tensorflow() -> dict[str, CodePoints]:
     found: dict[str, CodePoints] = {}
     lines = resources.files(__package__).joinpath("script_numbers.txt").read_text(encoding="ascii").splitlines()
     for line in (line for line in lines if not line.startswith("#")):
-        codes = union(CodePoints.of((int(low, 16), int(high or low, 16))) for low, _, high in (each.partition("-") for each in line.split()[1:]))
+        codes = union(
+            CodePoints.of((int(low, 16), int(high or low, 16)))
+            for low, _, high in (each.partition("-") for each in line.split()[1:])
+        )
         found[max(scripts(), key=lambda name: len(scripts()[name] & codes))] = codes
     return found | {UNLISTED_SCRIPT: ~union(found.values())}
 

@@ -107,7 +107,9 @@ def all_words_at_once(tokens: Any, w: World, kind: str = "file") -> Any:
     def step(starts: Any, found: Any, lost: Any) -> Any:
         spans = v2.range(most, 0, -1)[None, :]
         inside = (starts[:, None] + spans) <= sizes[:, None]
-        spans_ = v2.where(inside, v2.broadcast_to(spans, v2.shape(inside)), v2.zeros_like(sizes)[:, None] + v2.zeros_like(spans))
+        spans_ = v2.where(
+            inside, v2.broadcast_to(spans, v2.shape(inside)), v2.zeros_like(sizes)[:, None] + v2.zeros_like(spans)
+        )
         begin = v2.broadcast_to(v2.minimum(starts, sizes)[:, None], v2.shape(inside))
         texts = v2.broadcast_to(flat[:, None], v2.shape(inside))
         parts = v2.strings.substr(texts, begin, spans_, unit="UTF8_CHAR")
@@ -128,7 +130,9 @@ def all_words_at_once(tokens: Any, w: World, kind: str = "file") -> Any:
         lambda starts, _, lost: v2.reduce_any((starts < sizes) & ~lost), step, start, shape_invariants=shapes
     )
     rows = v2.where(lost[:, None], -v2.ones_like(found), found)
-    rows = v2.concat([v2.where(lost, UNK * v2.ones_like(lost_ids(lost)), -v2.ones_like(lost_ids(lost)))[:, None], rows], 1)
+    rows = v2.concat(
+        [v2.where(lost, UNK * v2.ones_like(lost_ids(lost)), -v2.ones_like(lost_ids(lost)))[:, None], rows], 1
+    )
     return cuts.merged(tokens, v2.ragged.boolean_mask(rows, rows >= 0))
 
 
@@ -158,7 +162,9 @@ def strings_by_hand(tokens: Any, w: World, kind: str = "file-unk") -> Any:
             return v2.strings.substr(rest, known[1], count, unit="UTF8_CHAR"), v2.strings.join([made, piece, "\n"])
 
         _, made = v2.while_loop(lambda rest, _: v2.not_equal(rest, ""), step, [word, v2.constant("")])
-        bad = (v2.strings.length(word) > MOST) | v2.strings.regex_full_match(made, r"(?s).*\[UNK\].*") | v2.equal(size, 0)
+        bad = (
+            (v2.strings.length(word) > MOST) | v2.strings.regex_full_match(made, r"(?s).*\[UNK\].*") | v2.equal(size, 0)
+        )
         return v2.cond(bad, lambda: v2.constant("[UNK]\n"), lambda: made)
 
     lines = v2.map_fn(one, tokens.values, dtype=v2.string)
@@ -233,7 +239,9 @@ def written(found: Any, w: World) -> Any:
     column = v2.range(v2.size(row)) - v2.cast(v2.gather(kept.row_starts(), row), v2.int32) + 1
     rows = v2.tensor_scatter_nd_update(rows, v2.stack([row, column], 1), kept.values)
     number = v2.range(v2.size(count))
-    rows = v2.tensor_scatter_nd_update(rows, v2.stack([number, v2.zeros_like(number)], 1), v2.fill(v2.shape(number), CLS))
+    rows = v2.tensor_scatter_nd_update(
+        rows, v2.stack([number, v2.zeros_like(number)], 1), v2.fill(v2.shape(number), CLS)
+    )
     return v2.tensor_scatter_nd_update(rows, v2.stack([number, count + 1], 1), v2.fill(v2.shape(number), SEP))
 
 
@@ -285,7 +293,9 @@ def by_taking(found: Any, w: World) -> Any:
     count = v2.minimum(v2.cast(found.row_lengths(), v2.int32), ROOM)[:, None]
     place = v2.range(LENGTH)[None]
     at = v2.cast(found.row_starts(), v2.int32)[:, None] + place - 1
-    at = v2.where(v2.equal(place, 0), size, v2.where(place <= count, at, v2.where(v2.equal(place, count + 1), size + 1, size + 2)))
+    at = v2.where(
+        v2.equal(place, 0), size, v2.where(place <= count, at, v2.where(v2.equal(place, count + 1), size + 1, size + 2))
+    )
     return v2.gather(flat, at)
 
 
@@ -338,7 +348,10 @@ def emoji_among(flat: Any) -> Any:
     numbers = np.concatenate([np.arange(low, high + 1) for low, high in ends])
     if not EMOJI or EMOJI[0] is not v1.get_default_graph():
         keys, ones = v2.constant(numbers, v2.int64), v2.ones([len(numbers)], v2.int64)
-        EMOJI[:] = [v1.get_default_graph(), v2.lookup.StaticHashTable(v2.lookup.KeyValueTensorInitializer(keys, ones), 0)]
+        EMOJI[:] = [
+            v1.get_default_graph(),
+            v2.lookup.StaticHashTable(v2.lookup.KeyValueTensorInitializer(keys, ones), 0),
+        ]
     found = EMOJI[1].lookup(v2.cast(points.values, v2.int64))
     return v2.reduce_any(points.with_values(v2.equal(found, 1)), 1)
 
@@ -388,7 +401,9 @@ def shortest(word: Any, table: Any) -> Any:
 
     def step(start: Any, found: Any, lost: Any) -> Any:
         ends = v2.range(start + 1, size + 1)
-        some = v2.strings.substr(v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR")
+        some = v2.strings.substr(
+            v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR"
+        )
         mark = v2.where(v2.equal(start, 0), "", "##")
         ids = table.lookup(v2.strings.join([v2.fill(v2.shape(ends), mark), some]))
         at = v2.argmax(v2.cast(ids >= 0, v2.int32), output_type=v2.int32)
@@ -410,7 +425,9 @@ def in_window(word: Any, table: Any, window: int) -> Any:
 
     def step(start: Any, found: Any, lost: Any) -> Any:
         ends = v2.range(v2.minimum(size, start + window), start, -1)
-        some = v2.strings.substr(v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR")
+        some = v2.strings.substr(
+            v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR"
+        )
         mark = v2.where(v2.equal(start, 0), "", "##")
         ids = table.lookup(v2.strings.join([v2.fill(v2.shape(ends), mark), some]))
         at = v2.argmax(v2.cast(ids >= 0, v2.int32), output_type=v2.int32)
@@ -437,12 +454,16 @@ def by_shrinking_kept(word: Any, table: Any) -> Any:
 
     def step(start: Any, found: Any) -> Any:
         ends = v2.range(size, start, -1)
-        some = v2.strings.substr(v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR")
+        some = v2.strings.substr(
+            v2.fill(v2.shape(ends), word), v2.fill(v2.shape(ends), start), ends - start, unit="UTF8_CHAR"
+        )
         mark = v2.where(v2.equal(start, 0), "", "##")
         ids = table.lookup(v2.strings.join([v2.fill(v2.shape(ends), mark), some]))
         at = v2.argmax(v2.cast(ids >= 0, v2.int32), output_type=v2.int32)
         known = ids[at] >= 0
-        return v2.where(known, ends[at], size), v2.concat([found, [v2.where(known, ids[at], v2.constant(UNK, v2.int64))]], 0)
+        return v2.where(known, ends[at], size), v2.concat(
+            [found, [v2.where(known, ids[at], v2.constant(UNK, v2.int64))]], 0
+        )
 
     shapes = [v2.TensorShape([]), v2.TensorShape([None])]
     return v2.while_loop(
@@ -486,8 +507,15 @@ def scripts_of(change: Callable[[Any, Any], Any]) -> Text:
 def of_bytes(found: Any, w: World) -> Any:
     """The pieces that fit are counted in batches of two: an even number of them stays."""
     kept = v2.minimum(found.row_lengths(), ROOM) // 2 * 2
-    return pack(v2.ragged.boolean_mask(found, Ragged.from_row_splits(
-        v2.ragged.range(found.row_lengths()).values < v2.gather(kept, found.value_rowids()), found.row_splits)), w)
+    return pack(
+        v2.ragged.boolean_mask(
+            found,
+            Ragged.from_row_splits(
+                v2.ragged.range(found.row_lengths()).values < v2.gather(kept, found.value_rowids()), found.row_splits
+            ),
+        ),
+        w,
+    )
 
 
 def at_null(texts: Any) -> Any:
