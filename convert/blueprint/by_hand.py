@@ -50,8 +50,8 @@ def asked(text: TextReader, run: TextSide, known: Mapping[str, int], packing: np
     found = {piece[:-1] for piece in vocabulary.missing if piece.endswith("b")} - {"", "a"}
     if len(found) != 1:
         raise GraphError(
-            f"Of 'ab', with a piece 'a', node '{text.node.name}' looks up {sorted(vocabulary.missing)[:4]}: not one piece that "
-            "goes on with a word.",
+            f"Of 'ab', with a piece 'a', node '{text.node.name}' looks up {sorted(vocabulary.missing)[:4]}: not one piece "
+            "that goes on with a word.",
             REPORT,
         )
     return replace(text.wordpiece, suffix_indicator=found.pop(), unknown_token=line.decode(errors="replace")), number
@@ -92,7 +92,8 @@ def hold(text: TextReader, run: TextSide, known: Mapping[str, int], pad: int, mo
                 )
                 raise GraphError(
                     f"Node '{text.node.name}' looks pieces up, and the graph does not cut words by greedy longest match: of "
-                    f"{word[:40]!r} it makes {' '.join(found)[:80]!r}, not {' '.join(wanted)[:80]!r}, with the pieces {some[:200]}.",
+                    f"{word[:40]!r} it makes {' '.join(found)[:80]!r}, not {' '.join(wanted)[:80]!r}, with the pieces "
+                    f"{some[:200]}.",
                     REPORT,
                 )
         count += len(words)

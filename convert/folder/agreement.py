@@ -30,7 +30,7 @@ from hub2hf.unicode.casing import lower_case
 from hub2hf.unicode.codepoints import EVERYTHING as EVERY_POINT
 from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.re2 import parse
-from hub2hf.unicode.tables import re2_class, scripts, whitespace
+from hub2hf.unicode.tables import OF_TENSORFLOW, UNLISTED_SCRIPT, re2_class, scripts, whitespace
 from hub2hf.witness import folding as theirs
 from hub2hf.witness import points
 from hub2hf.witness.boundaries import boundary_points
@@ -39,6 +39,7 @@ from hub2hf.witness.patterns import compiled
 from hub2hf.witness.syntax import classes
 
 SURROGATES: Final = CodePoints.of(points.SURROGATES)
+MOVED: Final = CodePoints.of((0x16FE2, 0x16FE3))  # Common to the ICU of TensorFlow, Han since Unicode 14
 ANY: Final = "Any"
 ASSIGNED: Final = CodePoints.of(*(pair for name in "LMNPSZC" for pair in (re2_class(name) or CodePoints()).ranges))
 
@@ -97,8 +98,10 @@ def _tables(operation: TextOperation) -> Iterator[tuple[str, CodePoints, CodePoi
             yield rf"\p{{{name}}}", _set(re2_class(name)), _set(points.code_points(name))
     if isinstance(operation, SplitScripts):
         yield "white space", _set(whitespace()), _set(points.ranges(points.white_space()))
+        known = scripts(operation.table)
+        newer = known[UNLISTED_SCRIPT] | MOVED if operation.table == OF_TENSORFLOW else CodePoints()
         for name, ranges in points.script_ranges().items():
-            yield f"the script {name}", _set(scripts().get(name)), _set(ranges)
+            yield f"the script {name}", _set(known.get(name)) - newer, _set(ranges) - newer
 
 
 def _set(found: CodePoints | Ranges | None) -> CodePoints:

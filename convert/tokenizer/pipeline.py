@@ -134,8 +134,8 @@ def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> str | 
 def script_steps(of: str, engine: Engine) -> Iterator[TextStep]:
     """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
-    `of` is the table of scripts. The first space comes in a step of its own: an empty match at the start would be found twice and make
-    the library skip a character.
+    `of` is the table of scripts. The first space comes in a step of its own: an empty match at the start would be found
+    twice and make the library skip a character.
     """
     table, blank, dialect = scripts(of), whitespace(), engine.dialect
     inside = []

@@ -1,6 +1,6 @@
-"""Text sides as strangers write them: WordPiece and scripts by hand, other tables, other ways to pack; and other rules by these.
+"""Text sides as strangers write them: WordPiece and scripts by hand, other ways to pack; and other rules by these means.
 
-What each does is said of the rules of the facts page that it computes; those of `OTHER_STRANGERS` compute something else.
+`STRANGERS` compute the facts page, `OTHER_STRANGERS` something else.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import tensorflow as tf
 import tensorflow_text as text
 import zoo_cuts as cuts
 import zoo_words as words
-from zoo_base import CLS, ENCODING, LENGTH, ROOM, SEP, UNK, World, pieces, v1, v2
-from zoo_pieces import pack, wordpiece, wordpiece_strings
+from zoo_base import CLS, ENCODING, LENGTH, ROOM, SEP, UNK, World, v1, v2
+from zoo_pieces import pack
 from zoo_text import Text, decide, in_array, mapped
 
 PLAIN = Text()
@@ -204,8 +204,7 @@ def by_labels(texts: Any, w: World) -> Any:
     rows = points.value_rowids()
     same = v2.equal(scripts[1:], scripts[:-1]) & v2.equal(rows[1:], rows[:-1])
     labels = v2.concat([v2.zeros_like(scripts[:1]), v2.cast(same, v2.int32)], 0)[: v2.size(scripts)]
-    found = text.SplitMergeTokenizer().tokenize(texts, points.with_values(labels), force_split_at_break_character=False)
-    return found
+    return text.SplitMergeTokenizer().tokenize(texts, points.with_values(labels), force_split_at_break_character=False)
 
 
 def by_map(texts: Any, w: World) -> Any:
