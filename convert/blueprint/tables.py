@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.lines import lines_in
 from hub2hf.blueprint.trace import UNSUPPORTED
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import Body
 from hub2hf.interpreter.run import TABLE_OPS
 from hub2hf.interpreter.tables import MUTABLE
@@ -91,15 +94,20 @@ class Tables:
         raise GraphError(f"Nothing in the graph fills the lookup table '{table.name}'.", UNSUPPORTED)
 
     def _from_file(self, body: Body, node: Node) -> Filled:
-        form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
-        if form != (WHOLE_LINE, LINE_NUMBER, 0):
-            raise GraphError(
-                f"Node '{node.name}' reads the vocabulary in another form than one piece a line.", UNSUPPORTED
-            )
         name = self.bodies.origin(body, node.input(1))
         if name is None:
             raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
-        return Filled(node, self.model.asset(self._assigned(name[1]).name), {})
+        path = self.model.asset(self._assigned(name[1]).name)
+        form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
+        if form == (WHOLE_LINE, LINE_NUMBER, 0):
+            return Filled(node, path, {})
+        keys, values = _columns(node, path)
+        found = self._of_pairs(node, keys, values)
+        if found.path is None:
+            raise GraphError(
+                f"Node '{node.name}' fills a table from {path.name}, not of pieces with their numbers.", UNSUPPORTED
+            )
+        return found
 
     def _assigned(self, node: Node) -> Node:
         """Return what gives an asset's file name: where TensorFlow 2 keeps that in a variable, what is assigned to it."""
@@ -112,13 +120,17 @@ class Tables:
         return node
 
     def _from_tensors(self, body: Body, node: Node, table: Node) -> Filled:
-        """Constants: pieces with their numbers are written to a file, as a vocabulary asset has them."""
+        """Return what constants fill a table with."""
         keys, values = (self._value(body, node.input(i)).ravel() for i in (1, 2))
         keys, values = self._without_marks(table, keys, values)
         if len(keys) != len(values):
             raise GraphError(
                 f"Node '{node.name}' fills a table with {len(keys)} keys and {len(values)} values.", UNSUPPORTED
             )
+        return self._of_pairs(node, keys, values)
+
+    def _of_pairs(self, node: Node, keys: np.ndarray, values: np.ndarray) -> Filled:
+        """Pieces with their numbers are written to a file, as a vocabulary asset has them."""
         order = np.argsort(values, kind="stable") if values.dtype.kind in "iu" else np.arange(len(values))
         if keys.dtype == object and len(keys) and np.array_equal(values[order], np.arange(len(values))):
             keys = keys[order]
@@ -168,6 +180,31 @@ def with_plain_tables(graph: Graph) -> Graph:
         return graph
     plain = {name: replace(table, op="HashTableV2") for name, table in filled.items()}
     return Graph({**graph.nodes, **plain}, graph.functions)
+
+
+def _columns(node: Node, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return keys and values of a file that has them in columns: bytes in an array of objects, int64.
+
+    Raises:
+        GraphError: a line lacks one, or a value is no number.
+    """
+    delimiter = text_attr(node, "delimiter").encode() or b"\t"
+    indices = [int(node.attr(name)) for name in ("key_index", "value_index")]
+    most, offset = int(node.attr("vocab_size", -1)), int(node.attr("offset", 0))
+    keys: list[bytes] = []
+    values: list[int] = []
+    for number, line in enumerate(islice(lines_in(path), None if most < 0 else most)):
+        parts = {WHOLE_LINE: line, LINE_NUMBER: b"%d" % (number + offset), **dict(enumerate(line.split(delimiter)))}
+        try:
+            keys.append(parts[indices[0]])
+            values.append(int(parts[indices[1]]))
+        except (KeyError, ValueError) as error:
+            raise GraphError(
+                f"{path}, line {number + 1}, has no key and number for node '{node.name}'.", UNSUPPORTED
+            ) from error
+    array = np.empty(len(keys), object)
+    array[:] = keys
+    return array, np.asarray(values, np.int64)
 
 
 def _none(name: str) -> np.ndarray:

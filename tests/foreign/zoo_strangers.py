@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import tensorflow as tf
 import tensorflow_text as text
 import zoo_cuts as cuts
 import zoo_words as words
-from zoo_base import CLS, ENCODING, LENGTH, ROOM, SEP, UNK, World, v1, v2
+from zoo_base import CLS, ENCODING, LENGTH, ROOM, SEP, UNK, World, pieces, v1, v2
 from zoo_pieces import pack
 from zoo_text import Text, decide, in_array, mapped
 
@@ -368,6 +370,94 @@ def dense_words(texts: Any, w: World) -> Any:
     return pack(v2.gather(ids, rows).merge_dims(1, 2), w)
 
 
+def unique_words(tokens: Any, w: World, kind: str = "file") -> Any:
+    """Each different word is cut into pieces once."""
+    different, places = v2.unique(tokens.values)
+    ids = text.WordpieceTokenizer(w.table(kind), token_out_type=v2.int64).tokenize(different)
+    return cuts.merged(tokens, v2.gather(ids, places))
+
+
+def sparse_all_along(found: Any, w: World) -> Any:
+    """`to_sparse`, `sparse.slice`, `sparse.concat`, `sparse.to_dense`: no ragged tensor is packed."""
+    rows = v2.cast(found, v2.int32).to_sparse()
+    count = found.nrows()
+    rows = v2.sparse.slice(rows, [0, 0], [count, ROOM])
+    lengths = v2.minimum(found.row_lengths(), ROOM)
+    places = v2.stack([v2.range(count), lengths], 1)
+    ends = v2.SparseTensor(
+        places, v2.fill([v2.size(lengths)], SEP), v2.stack([count, v2.constant(LENGTH - 1, v2.int64)])
+    )
+    rows = v2.sparse.reset_shape(rows, v2.stack([count, v2.constant(LENGTH - 1, v2.int64)]))
+    dense = v2.sparse.to_dense(v2.sparse.add(rows, ends))
+    return v2.reshape(v2.concat([v2.fill([v2.size(lengths), 1], CLS), dense], 1), [-1, LENGTH])
+
+
+def meshed(found: Any, w: World) -> Any:
+    """`meshgrid` of places, `gather_nd` from a dense table."""
+    dense = v2.cast(v2.concat([found[:, :ROOM], _column(found, SEP)], 1), v2.int32).to_tensor(0)
+    dense = v2.concat([v2.fill([v2.shape(dense)[0], 1], CLS), dense, v2.zeros([v2.shape(dense)[0], 1], v2.int32)], 1)
+    column, row = v2.meshgrid(v2.range(LENGTH), v2.range(v2.shape(dense)[0]))
+    column = v2.minimum(column, v2.shape(dense)[1] - 1)
+    return v2.ensure_shape(v2.gather_nd(dense, v2.stack([row, column], -1)), [None, LENGTH])
+
+
+def sparse_of_old(words_: Any, cut: Any) -> Any:
+    """TensorFlow 1's `string_split`, sparse, of words with spaces in them."""
+    marked = v2.where(cut, v2.strings.regex_replace(words_.values, "(.)", r"\1 "), words_.values)
+    split = v1.string_split(marked, delimiter=" ")
+    return cuts.merged(words_, Ragged.from_sparse(split))
+
+
+def switched(words_: Any, cut: Any) -> Any:
+    """`switch_case` for each word."""
+
+    def one(pair: Any) -> Any:
+        word, number = pair
+        return v2.switch_case(number, [lambda: v2.expand_dims(word, 0), lambda: characters_of(word)])
+
+    spec = tf.RaggedTensorSpec([None], v2.string, 0)
+    rows = v2.map_fn(one, (words_.values, v2.cast(cut, v2.int32)), fn_output_signature=spec)
+    return cuts.merged(words_, rows)
+
+
+def by_limits(texts: Any, w: World) -> Any:
+    """Words by the bytes at which they begin and end, cut out of the text, white space deleted from them."""
+    _, starts, limits = text.UnicodeScriptTokenizer(keep_whitespace=True).tokenize_with_offsets(texts)
+    found = v2.strings.substr(v2.gather(texts, starts.value_rowids()), starts.values, (limits - starts).values)
+    found = starts.with_values(v2.strings.regex_replace(found, r"[\s\v\p{Z}]", ""))
+    return v2.ragged.boolean_mask(found, found.with_values(v2.not_equal(found.values, "")))
+
+
+def told_by_number(flat: Any) -> Any:
+    """What a word is, as a number, by `where` in `where`; then which numbers are cut, by a table of Booleans."""
+    kind = v2.where(
+        words.han_first(flat), 1, v2.where(words.emoji_shape(flat), 2, v2.where(words.punctuation_shape(flat), 3, 0))
+    )
+    return v2.gather(v2.constant([False, True, True, True]), kind)
+
+
+def filtered(texts: Any) -> Any:
+    """Keep the characters that a full match of the other class says, by `where` of indices."""
+    parts = words.characters(texts)
+    kept = v2.where(v2.strings.regex_full_match(parts.values, r"(?s)[^\p{Cc}\p{Cf}]"))[:, 0]
+    row = v2.gather(parts.value_rowids(), kept)
+    count = v2.size(texts, v2.int64)
+    return v2.strings.reduce_join(
+        Ragged.from_value_rowids(v2.gather(parts.values, kept), row, count).to_tensor(""), axis=1
+    )
+
+
+def of_columns(tokens: Any, w: World) -> Any:
+    """The vocabulary is a file of two columns, number and piece."""
+    if "columns" not in w.tables:
+        path = Path(tempfile.mkdtemp()) / "numbers.tsv"
+        path.write_text("".join(f"{i}\t{piece}\n" for i, piece in enumerate(pieces())), encoding="utf-8")
+        filled = v2.lookup.TextFileInitializer(str(path), v2.string, 1, v2.int64, 0, delimiter="\t")
+        w.tables["columns"] = v2.lookup.StaticHashTable(filled, -1)
+    ids = text.WordpieceTokenizer(w.tables["columns"], token_out_type=v2.int64).tokenize(tokens.values)
+    return cuts.merged(tokens, ids)
+
+
 STRANGERS: dict[str, Callable[..., Any]] = {
     "hand-shrinking": replace(PLAIN, pieces=each_word(by_shrinking)),
     "hand-growing": replace(PLAIN, pieces=each_word(by_growing), decide=FIRST),
@@ -387,6 +477,14 @@ STRANGERS: dict[str, Callable[..., Any]] = {
     "han-half": replace(PLAIN, decide=decide(han_histogram)),
     "emoji-among": replace(PLAIN, decide=decide(words.han_first, emoji_among)),
     "dense-200": dense_words,
+    "unique-words": replace(PLAIN, pieces=unique_words, decide=FIRST),
+    "sparse-all-along": replace(PLAIN, pack=sparse_all_along),
+    "meshed": replace(PLAIN, pack=meshed, decide=FIRST),
+    "old-sparse": replace(PLAIN, cut=sparse_of_old),
+    "switched": replace(PLAIN, cut=switched, decide=FIRST),
+    "told-by-number": replace(PLAIN, decide=told_by_number),
+    "filtered": replace(PLAIN, delete=filtered, decide=FIRST, outside=True),
+    "columns": replace(PLAIN, pieces=of_columns, tables=()),
 }
 
 
@@ -535,6 +633,7 @@ OTHER_STRANGERS: dict[str, Callable[..., Any]] = {
     "scripts-kana-with-han": scripts_of(kana_with_han),
     "scripts-digits-apart": scripts_of(digits_apart),
     "scripts-inherited-common": scripts_of(inherited_common),
+    "by-limits": replace(PLAIN, split=by_limits),
     "scripts-by-labels": replace(PLAIN, split=by_labels, decide=FIRST),
     "joined-again": replace(PLAIN, delete=joined_again),
     "even": replace(PLAIN, pack=of_bytes),
