@@ -17,6 +17,7 @@ from zoo_base import World, quick, v1, v2
 from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
 from zoo_strange import OTHER_VIEWS
+from zoo_strangers import OTHER_STRANGERS, STRANGERS
 from zoo_text import RULE
 from zoo_verdict import EXACT, REFUSED, verdict
 from zoo_views import VIEWS
@@ -34,9 +35,11 @@ SHOWN_RIGHT = (
         "school-pooler-of-all",
         "mixed-20",
     ),
+    *("stranger-hand-all-in-map", "stranger-scripts-rolled"),
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
 )
 SHOWN_WRONG = (
+    *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),
     *("other-school-words-bounded", "other-school-bfloat16-norm"),
 )
@@ -52,7 +55,8 @@ def ids_of(name: str) -> np.ndarray:
     """Return the ids that TensorFlow itself makes, int32 [texts, 128]."""
     with v1.Graph().as_default(), v1.Session(config=quick()) as session:
         raw = v1.placeholder(v2.string, [None])
-        ids = {**RULE, **MORE_TEXTS, **VIEWS, **OTHER, **OTHER_VIEWS}[name](raw, World())
+        sides = {**RULE, **MORE_TEXTS, **VIEWS, **STRANGERS, **OTHER, **OTHER_VIEWS, **OTHER_STRANGERS}
+        ids = sides[name](raw, World())
         session.run(v1.tables_initializer())
         return session.run(ids, {raw: texts()})
 
@@ -63,13 +67,13 @@ def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS])
+@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS, *STRANGERS])
 def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
     np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS} - BATCH_RULES))
+@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS, *OTHER_STRANGERS} - BATCH_RULES))
 def test_every_other_text_side_differs_in_tensorflow(name: str) -> None:
     assert (ids_of(name) != ids_of("plain")).any()
 
