@@ -186,10 +186,10 @@ class _Probing:
         if not self.oracle.quick:
             self._take_time()
         texts, vocabulary, ids = self._probe()
+        pieced = 0 if self.text.nodes else by_hand.hold(self.text, self.run, self.known, int(ids[-2][-1]), self.more)
         batches = self._check_batches(texts, vocabulary, ids)
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
-        pieced = 0 if self.text.nodes else by_hand.hold(self.text, self.run, self.known, int(ids[-2][-1]), self.more)
         if not self.read:  # nothing else can ask something of a whole text
             heard += self.oracle.hear_alone(self._few(list(texts_of_few_kinds(self._points(), self.trace.sizes))))
         seen = Seen(
@@ -213,6 +213,11 @@ class _Probing:
         # The first fills all places, with what is unknown in it and with the ids that the graph itself names.
         rich = f"{RICH} {words_of(fits)}"
         most = self.text.wordpiece.max_bytes_per_word
+        if not self.text.nodes and not self.oracle.bounded:
+            raise GraphError(
+                f"Node '{self.text.node.name}' looks pieces up, and no constant bounds the words that it does so for.",
+                REPORT,
+            )
         if not self.text.nodes:  # many pieces of a word take long: `by_hand.hold` sees to words as long as that
             self.too_long, most = {"a" * (most + 1): min(SPARE_ROWS, self.pieces) - 1}, FEW_BYTES
         texts = [rich, *self.too_long, *probe_texts(most), *length_texts(fits, self.longest)]
