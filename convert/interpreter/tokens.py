@@ -127,7 +127,7 @@ def _split_merge(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Valu
         for character, label in zip(characters, labels[at : at + size], strict=True):
             piece = character.encode()
             if _is_space()[ord(character)]:
-                open_word = open_word and not forced and label == 1
+                open_word = open_word and not forced
             elif label == 0 or not open_word:
                 words.append(piece)
                 starts.append(place)

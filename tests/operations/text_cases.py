@@ -196,6 +196,7 @@ def splitters() -> Iterator[Case]:
     for forced in (True, False):
         for labels in (
             [0, 1, 0, 0, 1, 0, 0, 1],
+            [0, 1, 0, 1, 1, 0, 0, 1],
             [1, 1, 1, 1, 1, 1, 1, 1],
             [0, 1, 1, 1, 1, 1, 0, 0],
             [0, 0, 0, 0, 0, 0, 0, 0],
