@@ -98,7 +98,7 @@ class Trial:
         """Run a verb undisturbed, once: what it leaves, and how long it takes."""
         if name in self.whole:
             return
-        work = Path(shutil.copytree(self.start, self.place / f"whole-{name}"))
+        work = Path(shutil.copytree(self.start, self.place / "work"))  # what embed writes names its place
         process, start = self.begun(name, work), time.monotonic()
         said = process.communicate()[1]
         if process.returncode:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,44 @@ def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
         assert usage == usage.upper(), f"{verb}: arguments are called as its help calls them"
     assert run_hub2hf("-h")[0] == 0
     assert "--install-completion" in run_hub2hf("--help")[1]
+
+
+# Verb, and what is typed after it → names in the JSON that it answers, as a program may read them.
+ANSWERS = {
+    "list": "name title address kaggle folder nbytes",
+    "fetch lealla-mini": "source folder",
+    "inspect lealla-mini": "source signature encoder text text_origin vocabulary mapping unused proof",
+    "convert lealla-mini out": "out source identity blueprint model files converter version versions",
+    "export folder onnx": "written",
+    "slim folder slim --languages de": "out kept dropped bytes bytes_before languages alphabet slim lossy",
+    "evaluate folder --pairs pairs.tsv": "model data sha256 against languages mean",
+    "embed folder texts.txt out.parquet": "out rows failed unreadable files seconds",
+    "verify --golden GOLDEN folder --languages de --surfaces sentence-transformers": (
+        "format summary equivalent source candidate witness fingerprint languages sentences ways rows failures causes "
+        "versions seconds note"
+    ),
+    "verify --integrity folder": "intact problems",
+    "record lealla-mini file --languages xx": "error",
+    "card folder": "card",
+    "push folder me/x --dry-run --allow-unverified": (
+        "state repository url revision commit created verified files foreign notes card_diff"
+    ),
+}
+
+
+def test_every_verb_answers_programs_in_json_of_these_names(
+    run_hub2hf: Run, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(converted, tmp_path / "folder")
+    (tmp_path / "texts.txt").write_text("Hund\n犬\n", encoding="utf-8")
+    (tmp_path / "pairs.tsv").write_text("dog\tHund\ncat\tKatze\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for typed, names in ANSWERS.items():
+        code, said, error = run_hub2hf(*(str(GOLDEN) if word == "GOLDEN" else word for word in typed.split()), "--json")
+        answer = json.loads(said)  # one document and nothing beside it
+        found = answer[0] if isinstance(answer, list) else answer
+        assert (code, sorted(found)) == (2 if names == "error" else 0, sorted(names.split())), (typed, error)
+    assert {typed.split()[0] for typed in ANSWERS} == set(VERBS)
 
 
 def test_a_verb_is_found_by_the_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
