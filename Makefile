@@ -95,9 +95,10 @@ runtimes: $(VENV)/dev.installed $(VENV4)/torch,runtimes.installed $(FRAMEWORKS)/
 	cd $(JAVASCRIPT) && $(abspath $(BIN))/python $(abspath scripts/runtimes.py) $(abspath $(WORK)) torch onnx web
 	$(BIN)/python scripts/runtimes.py $(WORK)
 
-kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and of embed; a full disk, other faults: nothing lost
+kill: $(VENV)/dev.installed  ## 200 kills at random moments of a conversion, and of embed; Ctrl-C, SIGTERM, a full disk: nothing lost
 	$(BIN)/python scripts/kill_tests.py
 	$(BIN)/python scripts/kill_embed.py
+	$(BIN)/python scripts/stop_tests.py
 
 ray: $(RAY)/ray,onnx,torch,tensorflow,core-test.installed $(S3)/installed  ## embed and verify on a real Ray of two workers, one of them killed, and on S3: what one machine makes
 	HUB2HF_S3=$(abspath $(S3))/bin/moto_server $(RAY)/bin/python -m pytest -m slow tests/test_ray.py tests/test_s3.py
