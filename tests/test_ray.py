@@ -24,8 +24,8 @@ import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import SourceError
 
-pytestmark = pytest.mark.slow
-ray: Any = import_module("ray") if find_spec("ray") else None  # only `make ray` has it, and runs what is slow
+ray: Any = import_module("ray") if find_spec("ray") else None
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(ray is None, reason="Ray is not installed: make ray")]
 
 TEXTS = [sentence.text for sentence in language_sentences()]
 WINDOW = 8
