@@ -262,6 +262,12 @@ def read_pack(ids: np.ndarray, rows: Sequence[Sequence[int]], evidence: str) -> 
         raise GraphError(f"The graph cuts {len(rows)} texts where it is given {len(ids)}.", UNSUPPORTED)
     for row, pieces in zip(ids.tolist(), rows, strict=True):
         wanted = [*head, *pieces[:room], end]
+        if row != wanted + [pad] * (length - len(wanted)) and rows[-2]:
+            raise GraphError(
+                f"The SentencePiece model of node '{evidence}' adds {', '.join(map(str, rows[-2]))} to each text by itself "
+                "(add_bos, add_eos), and texts are cut to length after that: a long one loses its end.",
+                "Export it with these ids added once texts are cut.",
+            )
         if row != wanted + [pad] * (length - len(wanted)):
             raise GraphError(
                 f"The graph does not pack the pieces of the SentencePiece model of node '{evidence}' as a start id, as "

@@ -3,7 +3,8 @@ r"""A text side that a SentencePiece model cuts, as a `tokenizer.json` of stock 
 - What the graph does to characters, then the map of the model (`charsmaps`), then white space: runs of spaces are one, none
   at the ends, one in front, and each is written as U+2581.
 - `Unigram` cuts as sentencepiece does, but adds scores in double precision, where sentencepiece rounds each sum to float32:
-  of two cuts that are equally likely to within that, it may take the other (`SentencePiece.undecided`).
+  of two cuts that are equally likely to within that, it may take the other (`SentencePiece.undecided`). No scores make up
+  for it: what float32 rounds depends on what stands before, and sentencepiece cuts the same word in both ways.
 - `BPE` joins the pair of the first rank, sentencepiece the one that makes the best piece: so pairs are ranked by that.
 - To the library every piece of a unigram model may be found in a text, to sentencepiece no control piece, nor the unknown
   one. The name of such a piece is parted before, at a place that no other piece stretches over. For speed a text is parted
