@@ -133,13 +133,23 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
-exporters: $(VENV)/dev.installed  ## convert what the TensorFlow classes of transformers 4 save; the table of configs/models/README.md
-	$(BIN)/python -m venv --clear $(EXPORTERS)
+# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today.
+GARDENS := 2.15.0 2.16.0 2.18.0 2.20.0
+exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub and Model Garden save; the table of configs/models/README.md
+	$(call exporter,transformers,transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0)
+	$(call exporter,keras-hub,keras-hub==0.32.0)
+	$(foreach version,$(GARDENS),$(call exporter,garden,tf-models-official==$(version) gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2)\
+	)
+
+# An environment beside that of the tests with a few packages in place of theirs, and the rows of one exporter.
+define exporter
+$(BIN)/python -m venv --clear $(EXPORTERS)
 	$(EXPORTERS)/bin/python -c "import sysconfig, sys; open(sysconfig.get_path('purelib') + '/dev.pth', 'w').write(sys.argv[1])" \
 		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
-	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0
-	$(BIN)/python scripts/exporters.py $(EXPORTERS)/bin/python .cache/exporters
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(2)
+	$(BIN)/python scripts/exporters.py $(1) $(EXPORTERS)/bin/python .cache/exporters
+
+endef
 
 retrieval: WORK := .cache/retrieval
 retrieval: $(VENV)/dev.installed  ## PAIRS=DIR: are translations found, by folders of real weights, whole, slim and coarse, and by TensorFlow

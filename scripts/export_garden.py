@@ -49,7 +49,8 @@ def configuration(o: argparse.Namespace, pieces: int) -> dict[str, Any]:
         mobile = encoders.MobileBertEncoderConfig(**sizes, **narrow)
         return {"encoder_config": encoders.EncoderConfig(type="mobilebert", mobilebert=mobile)}
     width = {"embedding_size": 8} if o.encoder == "electra" else {}
-    bert = encoders.BertEncoderConfig(num_layers=o.layers, hidden_activation=o.activation, **sizes, **width)
+    twists = {"norm_first": o.norm_first, "output_range": o.output_range}
+    bert = encoders.BertEncoderConfig(num_layers=o.layers, hidden_activation=o.activation, **sizes, **width, **twists)
     return {"encoder_config": encoders.EncoderConfig(type="bert", bert=bert)}
 
 
@@ -74,6 +75,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--mlm", action="store_true")
+    parser.add_argument("--norm-first", action="store_true", help="LayerNorm before each part")
+    parser.add_argument("--output-range", type=int, help="how many tokens the last layer is of")
     parser.add_argument("--lower-case", action="store_true")
     o = parser.parse_args()
     kind = configuration(o, len(o.vocabulary.read_bytes().splitlines()))

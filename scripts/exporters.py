@@ -1,7 +1,8 @@
 """Let exporters that nobody here wrote make encoders, convert and verify these, and tell it in configs/models/README.md.
 
-Run by `make exporters`, with the Python of an environment that has transformers 4 and tf-keras:
-    python scripts/exporters.py PYTHON WORK
+Run by `make exporters`, once for each, with the Python of an environment that has it:
+    python scripts/exporters.py {transformers,keras-hub,garden} PYTHON WORK [--families FAMILY …]
+Rows of the table that are not made stay as they are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import hub2hf
@@ -19,58 +21,141 @@ ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY = ROOT / "convert" / "models" / "lealla-mini" / "assets" / "vocab.txt"
 TABLE = ROOT / "configs" / "models" / "README.md"
 BEGIN, END = "<!-- made by make exporters -->", "<!-- end -->"
+HEAD = ["| family | exporter | version | verdict |", "|---|---|---|---|"]
 WAYS = ("automodel", "sentence-transformers")
-# Family → options of scripts/export_transformers.py.
-KINDS: dict[str, tuple[str, ...]] = {
-    "BERT": ("--model", "bert"),
-    "ELECTRA": ("--model", "electra", "--pooling", "mean"),
-    "ALBERT": ("--model", "albert"),
-    "DistilBERT": ("--model", "distilbert", "--pooling", "mean"),
-    "MobileBERT": ("--model", "mobilebert"),
-    "T5, 2019": ("--model", "t5", "--pooling", "mean", "--dense"),
-    "T5, gated": ("--model", "t5", "--pooling", "mean", "--dense", "--projection", "gated-gelu"),
+PIECES = "PIECES"  # in options: a SentencePiece model, made here
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Code that exports encoders.
+
+    Attributes:
+        title: in the table.
+        package: whose version the table tells.
+        script: what runs it.
+        kinds: family → options of the script.
+        beside: what stands beside an encoder of ids: "vocabulary" or "preprocessor"; "" where it takes text.
+    """
+
+    title: str
+    package: str
+    script: str
+    kinds: Mapping[str, tuple[str, ...]]
+    beside: str = ""
+
+
+EXPORTERS = {
+    "transformers": Exporter(
+        "transformers, TensorFlow classes",
+        "transformers",
+        "export_transformers.py",
+        {
+            "BERT": ("--model", "bert"),
+            "ELECTRA": ("--model", "electra", "--pooling", "mean"),
+            "ALBERT": ("--model", "albert"),
+            "DistilBERT": ("--model", "distilbert", "--pooling", "mean"),
+            "MobileBERT": ("--model", "mobilebert"),
+            "T5, 2019": ("--model", "t5", "--pooling", "mean", "--dense"),
+            "T5, gated": ("--model", "t5", "--pooling", "mean", "--dense", "--projection", "gated-gelu"),
+        },
+        "vocabulary",
+    ),
+    "keras-hub": Exporter(
+        "keras-hub, from text",
+        "keras-hub",
+        "export_keras_hub.py",
+        {
+            "BERT": ("--model", "bert"),
+            "BERT, lower case": ("--model", "bert", "--lower"),
+            "ELECTRA": ("--model", "electra", "--pooling", "mean"),
+            "ALBERT": ("--model", "albert", "--vocabulary", PIECES),
+            "DistilBERT": ("--model", "distilbert", "--pooling", "mean"),
+        },
+    ),
+    "garden": Exporter(
+        "TensorFlow Model Garden",
+        "tf-models-official",
+        "export_garden.py",
+        {
+            "BERT": ("--encoder", "v2"),
+            "BERT, states of the first token alone": ("--encoder", "v2", "--output-range", "1"),
+            "BERT, LayerNorm before each part": ("--encoder", "v2", "--norm-first"),
+            "ELECTRA": ("--encoder", "electra"),
+            "ALBERT": ("--encoder", "albert"),
+            "MobileBERT": ("--encoder", "mobilebert"),
+        },
+        "preprocessor",
+    ),
 }
 
 
-def verdict(model: Path, out: Path) -> str:
+def verdict(model: Path, out: Path, beside: str) -> str:
     """Return what comes of an exported encoder, in words."""
     try:
-        hub2hf.convert(model, out, vocab=VOCABULARY)
-        report = hub2hf.verify(model, out, vocab=VOCABULARY, surfaces=WAYS)
+        if beside == "preprocessor":
+            source = hub2hf.Source.find(model / "encoder", preprocessor=model / "preprocessor")
+        else:
+            source = hub2hf.Source.find(model, vocab=VOCABULARY if beside else None)
+        hub2hf.convert(source, out)
+        report = hub2hf.verify(source, out, surfaces=WAYS)
     except Hub2HFError as error:
-        return f"refused: {error.problem.split(': it has ')[0].split('. ')[0].rstrip('.')}"
+        problem = error.problem.partition(": it has ")[2] or error.problem
+        return f"refused: {problem.split(' (node ')[0].split('. ')[0].rstrip('.')}"
     worst = max(row.difference for row in report.rows)
     return f"{'exact' if report.equivalent else 'NOT THE SAME'}, worst {worst:.1e}"
 
 
-def rows(python: str, work: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield family, exporter, version and verdict of each."""
-    asked = [python, "-c", "import importlib.metadata as m; print(m.version('transformers'))"]
+def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -> Iterator[str]:
+    """Yield a line of the table for each family, all of them where none is named."""
+    asked = [python, "-c", f"import importlib.metadata as m; print(m.version({exporter.package!r}))"]
     version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
-    for number, (family, options) in enumerate(KINDS.items()):
-        model = work / f"model-{number}"
-        script = str(ROOT / "scripts" / "export_transformers.py")
-        command = [python, script, str(model), "--vocabulary", str(VOCABULARY), *options]
-        subprocess.run(command, check=True, capture_output=True)
-        yield family, "transformers, TensorFlow classes", version, verdict(model, work / f"out-{number}")
+    for number, (family, options) in enumerate(exporter.kinds.items()):
+        if families and family not in families:
+            continue
+        model, out = work / f"model-{number}", work / f"out-{number}"
+        given = [_pieces(work) if option == PIECES else option for option in options]
+        script = str(ROOT / "scripts" / exporter.script)
+        command = [python, script, str(model), "--vocabulary", str(VOCABULARY), *given]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        told = verdict(model, out, exporter.beside) if done.returncode == 0 else "the exporter fails by itself"
+        yield f"| {family} | {exporter.title} | {version} | {told} |"
+
+
+def _pieces(work: Path) -> str:
+    """Return the path of a SentencePiece model as ALBERT's."""
+    from builders import pieces
+
+    path = work / "pieces.model"
+    path.write_bytes(pieces.trained(pieces.Options()))
+    return str(path)
 
 
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("exporter", choices=EXPORTERS)
     parser.add_argument("python")
     parser.add_argument("work", type=Path)
+    parser.add_argument("--families", nargs="*", default=[])
     o = parser.parse_args()
     shutil.rmtree(o.work, ignore_errors=True)
     o.work.mkdir(parents=True)
-    lines = ["| family | exporter | version | verdict |", "|---|---|---|---|"]
-    for row in rows(o.python, o.work):
-        lines.append(f"| {' | '.join(row)} |")
-        print(lines[-1], flush=True)
+    for line in rows(EXPORTERS[o.exporter], o.python, o.work, o.families):
+        print(line, flush=True)
+        put(line)
+
+
+def put(line: str) -> None:
+    """Put a line into the table, in place of the one of the same family, exporter and version."""
     text = TABLE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    TABLE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8", newline="\n")
+    table, _, after = rest.partition(END)
+    lines = table.strip().splitlines()
+    known = {row.rpartition(" | ")[0]: row for row in lines[len(HEAD) :]}
+    known[line.rpartition(" | ")[0]] = line
+    made = "\n".join([*HEAD, *known.values()])
+    TABLE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hub2hf.analysis.settle import settled
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.base import layer_stage
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.architectures.head import EMBEDDING
+from hub2hf.architectures.head import EMBEDDING, POOLING
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.convention import conventional_text
 from hub2hf.blueprint.dataflow import Bodies
@@ -194,7 +194,8 @@ class _EncoderOfIds:
     def _checked(self, outputs: dict[str, str]) -> dict[str, str]:
         """Refuse outputs that carry a known name and are something else."""
         last = layer_stage(self.side.encoder.layers - 1)
-        if outputs.get("sequence_output", last) != last:
+        # Model Garden's `output_range` of 1: the last layer is of the first token alone.
+        if outputs.get("sequence_output", last) not in (last, POOLING):
             raise GraphError(f"The output 'sequence_output' is not that of {last}.", REPORT)
         if "sequence_output" in self._others() and "sequence_output" not in outputs:
             raise GraphError("The output 'sequence_output' is not a stage of the encoder that was read.", REPORT)

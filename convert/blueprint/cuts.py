@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from hub2hf.blueprint.text import ReplacePattern, SplitAround, SplitCharacters, SplitScripts, TextOperation
+from hub2hf.blueprint.text import (
+    Normalize,
+    ReplacePattern,
+    SplitAround,
+    SplitCharacters,
+    SplitDelimiters,
+    SplitScripts,
+    TextOperation,
+)
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.unicode.automaton import Automaton, words_matching
 from hub2hf.unicode.codepoints import CodePoints, union
+from hub2hf.unicode.delimiters import read_delimiters
+from hub2hf.unicode.folding import decomposed
 from hub2hf.unicode.re2 import Chars, Repeat, parse
 from hub2hf.unicode.tables import whitespace
+
+AROUND = r" \0 "  # what a match becomes that spaces are put around
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,47 @@ class Cuts:
 def by_groups(operation: TextOperation) -> bool:
     """Tell whether an operation puts groups of what it matched back: what it deletes must be asked."""
     return isinstance(operation, ReplacePattern) and re.search(r"\\\d", operation.rewrite) is not None
+
+
+def without_needless(operations: Sequence[TextOperation]) -> tuple[TextOperation, ...]:
+    """Return operations without those that only put spaces around characters which are split off later anyway.
+
+    As keras-hub does for Chinese characters. In between, characters may be decomposed, and deleted.
+    """
+    kept: list[TextOperation] = []
+    for number, op in enumerate(operations):
+        later = list(operations[number + 1 :])
+        split = next((each for each in later if isinstance(each, SplitDelimiters)), None)
+        if isinstance(op, ReplacePattern) and op.rewrite == AROUND and split is not None:
+            between = later[: later.index(split)]
+            found = read_delimiters(split.delimiters, split.kept, split.evidence)
+            node = parse(op.pattern, op.evidence)
+            if (
+                isinstance(node, Chars)
+                and all(_decomposes(each) or _deletes(each) for each in between)
+                and ord(" ") in found.dropped
+                and not _images(node.codes, between) - found.kept
+            ):
+                continue
+        kept.append(op)
+    return tuple(kept)
+
+
+def _images(codes: CodePoints, between: Sequence[TextOperation]) -> CodePoints:
+    """Return what characters are once they are decomposed, where they are."""
+    if not any(isinstance(each, Normalize) for each in between):
+        return codes
+    every = (chr(code) for low, high in codes.ranges for code in range(low, high + 1))
+    return CodePoints.of(*((ord(c), ord(c)) for character in every for c in decomposed(character)))
+
+
+def _decomposes(operation: TextOperation) -> bool:
+    return isinstance(operation, Normalize) and operation.form == "NFD"
+
+
+def _deletes(operation: TextOperation) -> bool:
+    """Whether an operation deletes characters, one by one, whatever is beside them."""
+    return isinstance(operation, ReplacePattern) and not operation.rewrite and any(characters_of(operation))
 
 
 def check_rewrites(operations: Iterable[TextOperation]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from hub2hf import limits
 from hub2hf.blueprint import by_hand
 from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
-from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted
+from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted, without_needless
 from hub2hf.blueprint.generated import (
     TEXTS,
     THOROUGH,
@@ -294,7 +294,7 @@ class _Probing:
         """Return the same of texts without what `_never` holds."""
         trace = self.trace
         try:
-            operations = (*trace.operations()[:-1], self.text.wordpiece)
+            operations = without_needless((*trace.operations()[:-1], self.text.wordpiece))
             check_rewrites(operations)
             return operations, self._cut(operations), 0
         except GraphError as error:
