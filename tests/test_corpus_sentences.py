@@ -91,9 +91,11 @@ def test_an_unreadable_file_is_named_and_the_rest_compared(
             "--json",
         ),
         *sample,
+        *(() if sample else ("--report", tmp_path / "report")),
     )
     found = json.loads(printed)
-    assert (code, said.count("\n")) == (2, 1)
+    assert code == 2
+    assert (said.count("\n"), said.count("cannot be read")) == (1 if sample else 2, 1)  # where the report is, too
     assert f"{place / 'b.parquet'} cannot be read" in said
     if sample:
         assert "Repair it, or leave it out." in said
@@ -101,6 +103,10 @@ def test_an_unreadable_file_is_named_and_the_rest_compared(
         assert "The rest was compared: repair it and run the same command again." in said
         assert list(found["unreadable"]) == [str(place / "b.parquet")]
         assert sum(row["sentences"] for row in found["rows"]) == len(SENTENCES)
+        for report in ("report.md", "report.html"):
+            told = (tmp_path / "report" / report).read_text(encoding="utf-8")
+            assert "Files that could not be read, and are not compared" in told
+            assert "b.parquet" in told
 
 
 def test_ray_is_for_whole_corpora(converted: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def report_markdown(report: Report) -> str:
     parts = [
         f"## {mark} {verdict(report)}",
         _escape(explanation(report)),
+        *_unreadable(report),
         *_causes(report),
         *_failures(report),
         *(_way(table, way) for way in report.worth.ways),
@@ -45,6 +46,11 @@ def _code(text: str, limit: int | None = LENGTH, *, cell: bool = False) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     blank = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{blank}{shown.replace('|', chr(92) + '|') if cell else shown}{blank}{fence}"
+
+
+def _unreadable(report: Report) -> list[str]:
+    lines = [f"- {_code(path)}: {_escape(why)}" for path, why in report.unreadable.items()]
+    return ["### Files that could not be read, and are not compared", "\n".join(lines)] if lines else []
 
 
 def _causes(report: Report) -> list[str]:
