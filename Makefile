@@ -12,6 +12,7 @@ BIN4 := $(VENV4)/bin
 CORE ?= .venv-core
 RAY ?= .venv-ray
 S3 ?= .venv-s3
+MTEB ?= .venv-mteb
 BEAM ?= .venv-beam
 DIST := .cache/distribution
 PIP := -m pip install --quiet --disable-pip-version-check --constraint
@@ -19,7 +20,7 @@ CODE := convert scripts tests
 LARGE := .cache/lealla-large-size
 JAVASCRIPT := .cache/javascript
 
-.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray beam mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
+.PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray beam mteb mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
 
 demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
@@ -108,6 +109,11 @@ beam: $(BEAM)/beam.installed  ## a pipeline of Apache Beam with the TF Hub modul
 	$(BEAM)/bin/hub2hf convert lealla-mini $(WORK)/model --force
 	$(BEAM)/bin/python scripts/beam.py convert/models/lealla-mini $(WORK)/model
 
+mteb: WORK := .cache/mteb
+mteb: $(MTEB)/torch,onnx.installed  ## [PAIRS=DIR] evaluate finds what mteb's own task finds, pair by pair, in an environment with mteb
+	$(MTEB)/bin/hub2hf convert lealla-mini $(WORK)/model --onnx --force
+	$(MTEB)/bin/python scripts/mteb_agrees.py $(WORK)/model $(PAIRS) $(if $(LANGUAGES),--languages '$(LANGUAGES)') $(if $(SAMPLE),--sample $(SAMPLE))
+
 mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
 	$(BIN)/python scripts/mutants.py
 
@@ -181,7 +187,7 @@ $(OLD)/venv-%/installed: tests/foreign/old-tensorflow-%.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) $(S3) $(BEAM) .cache build *.egg-info
+	rm -rf $(VENV) $(VENV4) $(FRAMEWORKS) $(INFINITY) $(GARDEN) $(CORE) $(RAY) $(S3) $(BEAM) $(MTEB) .cache build *.egg-info
 
 $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tests/javascript/package-lock.json
 	mkdir -p $(@D)
@@ -192,7 +198,7 @@ $(JAVASCRIPT)/installed: $(VENV)/dev.installed tests/javascript/package.json tes
 $(LARGE): | $(VENV)/dev.installed
 	$(BIN)/python scripts/bench.py --only-build
 
-$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python $(BEAM)/bin/python:
+$(BIN)/python $(BIN4)/python $(CORE)/bin/python $(FRAMEWORKS)/bin/python $(INFINITY)/bin/python $(RAY)/bin/python $(BEAM)/bin/python $(MTEB)/bin/python:
 	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/%.installed: $(BIN)/python pyproject.toml configs/constraints.txt
@@ -211,6 +217,10 @@ $(RAY)/%.installed: $(RAY)/bin/python pyproject.toml configs/constraints.txt
 $(S3)/installed:  # a server of the protocol of S3; what it asks for does not go together with what the tests run on
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server]==5.2.5'
+	touch $@
+
+$(MTEB)/%.installed: $(MTEB)/bin/python pyproject.toml configs/constraints.txt
+	$(MTEB)/bin/python $(PIP) configs/constraints.txt --editable '.[$*]' mteb==2.26.24
 	touch $@
 
 $(BEAM)/%.installed: $(BEAM)/bin/python pyproject.toml configs/constraints-beam.txt

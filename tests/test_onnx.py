@@ -142,6 +142,15 @@ def test_the_weights_are_those_of_the_folder(exported: Path) -> None:
         assert np.array_equal(found, turned), key
 
 
+def test_onnx_runtime_fuses_what_gains_and_no_norm_with_the_sum_before_it(exported: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    onnxruntime.InferenceSession(exported / "onnx" / "model.onnx", options, providers=["CPUExecutionProvider"])
+    kinds = {node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node}
+    assert kinds >= {"FastGelu", "FusedMatMul", "LayerNormalization"}
+    assert "SkipLayerNormalization" not in kinds
+
+
 def test_onnx_runtime_agrees_with_tensorflow_in_every_language(exported: Path) -> None:
     report = hub2hf.verify(None, exported, golden=GOLDEN, surfaces=["onnx"], add_proof=False)
     assert report.equivalent

@@ -26,7 +26,7 @@ def run(
     text: Annotated[str, typer.Option(help="The column of texts, if the corpus has columns.")] = "text",
     dtype: Annotated[str, typer.Option(help="Store weights as float16 or bfloat16: not exact.")] = "float32",
     embeddings: Annotated[
-        str, typer.Option(help="int8: store word embeddings in 8 bits, with a scale per row, as ONNX.")
+        str, typer.Option(help="int8: store word embeddings in 8 bits, with a scale per 16 numbers, as ONNX.")
     ] = "float32",
     int8: Annotated[
         bool,
