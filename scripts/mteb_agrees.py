@@ -45,7 +45,8 @@ def unlike(folder: str, rows: Rows) -> Rows:
     """Return pairs of which no side has ids that came before on that side of its language."""
     tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
-    seen, found = set(), []
+    seen: set[tuple[Any, ...]] = set()
+    found = []
     for row in rows:
         ids = {(row[0], side, *tokenizer.encode(row[side]).ids) for side in (1, 2)}
         if not ids & seen:
