@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -84,6 +84,7 @@ class Mapped:
         row: the row that SWAP_ROWS brings to the front.
         start, axes: of a VIEW: the flat number of its first element, and its axes; they make up `shape` in order.
         named: whether the name of the variable means `key` too; otherwise the computation alone tells.
+        factor: what every number is multiplied by, as the graph does, where the class under `key` does not.
     """
 
     variable: str
@@ -94,6 +95,12 @@ class Mapped:
     start: int = 0
     axes: tuple[Axis, ...] = ()
     named: bool = True
+    factor: float = 1.0
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the bytes of the variable stay as they are."""
+        return self.operation in (COPY, MERGE_HEADS) and self.factor == 1.0
 
 
 @dataclass(frozen=True)
@@ -271,6 +278,8 @@ def tensor_of(item: Mapped, value: np.ndarray) -> np.ndarray:
     Raises:
         MappingError: a view reaches beyond the variable.
     """
+    if item.factor != 1.0:
+        return np.asarray(tensor_of(replace(item, factor=1.0), value) * value.dtype.type(item.factor))
     if item.operation == SWAP_ROWS:
         value = value.reshape(item.shape)
         order = np.arange(len(value))

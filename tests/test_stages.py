@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hub2hf.analysis.epsilon import read_epsilon
+from hub2hf.analysis.flow import Join, Norm
 from hub2hf.analysis.products import contracted, free, last_comes_from
 from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import Probe
@@ -176,13 +177,17 @@ def test_an_epsilon_is_the_one_under_the_root() -> None:
         ]
         return {one.name: one for one in found}
 
+    def ending(number: str) -> Norm:
+        join = Join(nodes[f"beta{number}"], 1, ("b",), 0)
+        return Norm(join, join)
+
     nodes = {**norm("1", 1e-12), **norm("2", 1e-12), **norm("3", 1e-6), "x": node("x", "Var"), "b": node("b", "Var")}
-    read = read_epsilon(nodes, [nodes["beta1"], nodes["beta2"]])
+    read = read_epsilon(nodes, [ending("1"), ending("2")])
     assert (read.value, read.evidence) == (1e-12, "node 'epsilon1'")
     with pytest.raises(GraphError, match=r"differ: 1e-12 .* 1e-06"):
-        read_epsilon(nodes, [nodes["beta1"], nodes["beta3"]])
+        read_epsilon(nodes, [ending("1"), ending("3")])
     with pytest.raises(GraphError, match="No epsilon"):
-        read_epsilon({**nodes, "sum1": node("sum1", "Sub", "variance1", "epsilon1")}, [nodes["beta1"]])
+        read_epsilon({**nodes, "sum1": node("sum1", "Sub", "variance1", "epsilon1")}, [ending("1")])
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,17 @@ def _check_far_states(pair: Pair, out: Path) -> None:
         assert np.abs(found - expected)[given["attention_mask"] == 1].max() < 2e-5
 
 
+def test_queries_are_scaled_where_the_graph_scales_scores(build_t5: Callable[..., Pair]) -> None:
+    pair = build_t5(scaled=True, size=16)
+    found = hub2hf.inspect(pair.encoder, preprocessor=pair.preprocessor).encoder.mapped
+    queries = [item.factor for item in found if item.key.endswith(".q.weight")]
+    assert queries == pytest.approx([16**-0.5] * len(queries))
+    assert {item.factor for item in found if not item.key.endswith(".q.weight")} == {1.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"scaled": True}, "the stage 'layer 0'.*computes something else"),
         ({"distance": 64}, "the stage 'layer 0'.*computes something else"),
         ({"shared": False}, "T5 adds one table of relative positions"),
         ({"gate": "gelu_erf"}, "T5Config has no name for"),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.read import SAME
+from hub2hf.analysis.substitutes import overlapping
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.savedmodel.graph import Graph
@@ -87,9 +88,4 @@ class AsStored:
         count, random = prod(shape), np.random.default_rng(zlib.crc32(name.encode()))
         if count <= LARGE or len(shape) != 2:
             return np.asarray(random.uniform(-1.0, 1.0, shape) / np.sqrt(shape[0] if len(shape) > 1 else 4.0))
-        numbers = random.uniform(-1.0, 1.0, LARGE)
-        if shape[1] > LARGE // 2:
-            return np.broadcast_to(np.resize(numbers, (shape[0], 1)), shape)
-        step = max(1, (LARGE - shape[1]) // shape[0])
-        strides = (step * numbers.itemsize, numbers.itemsize)
-        return np.lib.stride_tricks.as_strided(numbers, shape, strides, writeable=False)
+        return overlapping(random.uniform(-1.0, 1.0, LARGE), shape)

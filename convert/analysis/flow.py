@@ -150,9 +150,18 @@ class Flow:
         self.leaves: dict[str, Names] = {}
         self.depth: dict[str, int] = {}
         self._joins: dict[int, list[Join]] = defaultdict(list)
+        self._used = self._whose_values_count()
         for node in self.nodes.values():
             tick(node.name)
             self._place(node, leaves)
+
+    def _whose_values_count(self) -> set[str]:
+        """Return the nodes of which more than their shapes reaches the output."""
+        used = {self.output.node}
+        for node in reversed(self.nodes.values()):
+            if node.name in used and node.op not in SHAPES:
+                used.update(ref.node for ref in node.inputs)
+        return used
 
     def _place(self, node: Node, leaves: Mapping[str, str]) -> None:
         name, before = node.name, [ref.node for ref in node.inputs]
@@ -168,7 +177,7 @@ class Flow:
             raise MappingError(f"Node '{name}' is made of {len(found)} variables.", "The graph is damaged.")
         self.kind[name], self.leaves[name] = kind, found
         self.depth[name] = max((self.depth[b] for b in before), default=0)
-        if kind == DATA and node.op != "IdentityN":
+        if kind == DATA and node.op != "IdentityN" and name in self._used:
             weights = [i for i, b in enumerate(before) if self.leaves[b]]
             self.depth[name] += len(weights) == 1 and is_product(node)
             joins = [Join(node, i, self.leaves[before[i]], self.depth[name]) for i in weights]
@@ -314,8 +323,8 @@ class Flow:
     def _is_vector(self, leaf: str) -> bool:
         return sum(size > 1 for size in self.shapes[leaf]) <= 1
 
-    def norm(self, depth: int) -> Norm:
-        """Return the LayerNorm at a depth, after a bias where a product comes before it.
+    def norm(self, depth: int, before: int = 1) -> Norm:
+        """Return the LayerNorm at a depth, after the bias of a product, or so many vectors that are added `before` it.
 
         Raises:
             MappingError: there is none, or more than one.
@@ -325,7 +334,7 @@ class Flow:
         if len({join.leaves for join in gammas}) != 1 or len(gammas[0].leaves) != 1:
             found = self.shown([leaf for join in gammas for leaf in join.leaves]) if gammas else "none"
             raise MappingError(f"One LayerNorm should follow {where}, with one gamma; found: {found}.", REPORT)
-        if len(additions) != (2 if depth else 1) or len(additions[-1].leaves) != 1:
+        if len(additions) != before + 1 or len(additions[-1].leaves) != 1:
             found = self.shown([leaf for join in additions for leaf in join.leaves]) if additions else "none"
             wanted = "a bias and the beta of a LayerNorm" if depth else "the beta of a LayerNorm"
             raise MappingError(f"What is added {where} should be {wanted}; found: {found}.", REPORT)
@@ -366,6 +375,19 @@ class Flow:
         meeting = (node for node in self.nodes if before[node] and before[node] * after[node] == before[name])
         found = next(meeting, name)
         return None if found == name else TensorRef(found)
+
+    def starts_of(self, norm: Norm) -> Iterator[TensorRef]:
+        """Yield the tensors that a LayerNorm may be made of alone, the first of them first."""
+        end, depth = norm.beta.node, norm.beta.depth
+        inside = self._behind(TensorRef(end.name), depth)
+        for node in (node for name, node in self.nodes.items() if name in inside):
+            after = {node.name}
+            for other in (other for name, other in self.nodes.items() if name in inside and name != node.name):
+                if any(ref.node in after for ref in other.inputs):
+                    after.add(other.name)
+            taken = [ref.node for name in after - {node.name} for ref in self.nodes[name].inputs]
+            if end.name in after and all(name in after or self.kind[name] != DATA for name in taken):
+                yield TensorRef(node.name)
 
     def scales(self, depth: int) -> list[Join]:
         """Return the joins at a depth at which a vector is multiplied by."""

@@ -77,7 +77,7 @@ class Made:
             return replace(item, variable=whole, operation=TRANSPOSE) if item.operation == COPY else item
         if self.numbers is None:
             return item
-        numbers, start = tensor_of(item, self.numbers), 0
+        numbers, start = tensor_of(replace(item, factor=1.0), self.numbers), 0
         for node, (leaf, part) in self.leaves.items():
             inside = numbers - start
             start += prod(self.shapes[node])

@@ -27,6 +27,14 @@ PICKING = {
 }
 
 
+def made_by(graph: Graph, ref: TensorRef) -> Node:
+    """Return the node that makes a tensor, however it is passed on."""
+    node = graph.node(ref.node)
+    while node.op in PASSING:
+        node = graph.node(node.input(0).node)
+    return node
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of a variable.
@@ -60,7 +68,7 @@ class Part:
         """
         if item.operation == SWAP_ROWS:
             raise MappingError(f"'{item.key}' is a part of variable '{self.whole}'.", REPORT)
-        return view_of(item, tensor_of(item, self.numbers), self.whole, shape)
+        return view_of(item, tensor_of(replace(item, factor=1.0), self.numbers), self.whole, shape)
 
 
 def view_of(item: Mapped, numbers: np.ndarray, whole: str, shape: tuple[int, ...]) -> Mapped:
@@ -69,13 +77,14 @@ def view_of(item: Mapped, numbers: np.ndarray, whole: str, shape: tuple[int, ...
     Raises:
         MappingError: the elements are in no regular order in the whole.
     """
-    start, named = int(numbers.flat[0]), item.named
+    start = int(numbers.flat[0])
     if numbers.ndim == 1:
-        return replace(mapped_vector(item.key, whole, shape, start, steps_of(numbers)), named=named)
+        vector = mapped_vector(item.key, whole, shape, start, steps_of(numbers))
+        return replace(vector, named=item.named, factor=item.factor)
     if not np.array_equal(numbers, numbers[:, :1] + numbers[:1] - start):
         raise MappingError(f"'{item.key}' is in no regular order in variable '{whole}'.", REPORT)
     view = mapped_view(item.key, whole, shape, start, steps_of(numbers[..., 0]), steps_of(numbers[0]))
-    return replace(view, named=named)
+    return replace(view, named=item.named, factor=item.factor)
 
 
 def parts_of(

@@ -9,14 +9,15 @@ layer; the others are made by the same code, and the proof runs them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
-from hub2hf.analysis.flow import Attention, Flow, Join, Operand
+from hub2hf.analysis.flow import Attention, Flow, Join, Norm, Operand
 from hub2hf.analysis.products import contracted, free
-from hub2hf.errors import REPORT, MappingError
+from hub2hf.analysis.read import SAME
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.savedmodel.node import TensorRef
 from hub2hf.state_dict import Axis, Mapped, mapped_vector, mapped_view, steps_of
 
@@ -37,11 +38,13 @@ class Elements:
         leaf: the number of the variable among those of its join.
         outputs: int64 [outputs], the flat number of each element; of a matrix, those of its first input.
         inputs: the axes of the inputs; none for a vector.
+        scale: what the graph multiplies each by before it is used.
     """
 
     leaf: int
     outputs: np.ndarray
     inputs: tuple[Axis, ...] = ()
+    scale: float = 1.0
 
 
 class Asking:
@@ -54,7 +57,32 @@ class Asking:
     """
 
     def __init__(self, flow: Flow, evaluate: Evaluate, shape_of: ShapeOf) -> None:
-        self.flow, self._evaluate, self._shape_of = flow, evaluate, shape_of
+        self.flow, self._evaluate, self.shape_of = flow, evaluate, shape_of
+
+    def normed(self, norm: Norm, row: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+        """Return what a LayerNorm makes of a row of unit variance times each of `deviations`, without its gamma and beta.
+
+        Raises:
+            GraphError: more is needed to compute it.
+        """
+        ends, ones = [TensorRef(norm.beta.node.name)], self._ones(norm.gamma.leaves)
+        form = self.shape_of(ends[0])
+        starts = [ref for ref in self.flow.starts_of(norm) if prod(self.shape_of(ref)) == prod(form)]
+        starts = [ref for ref in starts if self.shape_of(ref)[-1:] == row.shape == form[-1:]]
+        for start in starts:
+            shape = self.shape_of(start)
+            count, found = prod(shape[:-1]), []
+            try:
+                for at in range(0, len(deviations), count):
+                    some = np.resize(deviations[at : at + count], count)
+                    (made,) = self._evaluate(ends, {start: (some[:, np.newaxis] * row).reshape(shape)}, ones)
+                    found += list(made.reshape(count, -1)[: len(deviations) - at])
+            except GraphError:
+                if start == starts[-1]:
+                    raise
+            else:
+                return np.asarray(found)
+        raise GraphError(f"What the LayerNorm takes that ends at node '{ends[0].node}' is not found.", REPORT)
 
     def operand(self, operand: Operand, axes: tuple[int, ...]) -> tuple[Elements, Elements | None, int]:
         """Return the elements of weight and bias, if any, in the order of heads, and how many heads there are.
@@ -82,16 +110,62 @@ class Asking:
             raise MappingError(f"Node '{name}' takes a bias that is the same for several numbers.", REPORT)
         return weight, bias, found
 
-    def dense(self, product: Join) -> Elements:
-        """Return the elements of the weights of a product."""
-        count = prod(np.take(self._shape_of(product.data), self.flow.contraction(product)))
-        tokens = prod(self._shape_of(product.data)) // max(1, count)
-        return self._matrix(
+    def dense(self, product: Join, end: Join | None = None) -> Elements:
+        """Return the elements of the weights of a product, which may be scaled before `end`, the addition of its bias."""
+        count = prod(np.take(self.shape_of(product.data), self.flow.contraction(product)))
+        tokens = prod(self.shape_of(product.data)) // max(1, count)
+        found = self._matrix(
             product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0].copy()
         )
+        if end is None:
+            return found
+        ends, feeds = [TensorRef(product.node.name), TensorRef(end.node.name)], {product.data: self._unit(product)}
+        before, after = self._sums(ends, feeds, product.leaves)
+        return replace(found, scale=_whole(found.scale * after / before))
 
-    def context_order(self, attention: Attention, values: Elements) -> np.ndarray:
-        """Return which input of the output layer of the attention takes each of the values, int64 [hidden].
+    def bias(self, product: Join, added: Join) -> float:
+        """Return what the bias that follows a product is multiplied by before it is added."""
+        ref = TensorRef(added.node.name)
+        (found,) = self._sums([ref], {product.data: self._zeros(product)}, added.leaves)
+        return _whole(found / prod(self.shape_of(ref)))
+
+    def _sums(self, fetches: Fetches, feeds: Mapping[TensorRef, np.ndarray], leaves: Sequence[str]) -> list[float]:
+        """Return the sums of tensors where variables are ones, each perhaps times a number.
+
+        Where more than weights are added, nothing is known of that number, which is taken for 1: the proof will show.
+        """
+        try:
+            return [float(value.sum()) for value in self._evaluate(fetches, feeds, self._ones(leaves))]
+        except GraphError:
+            return [float(prod(self.shape_of(ref))) for ref in fetches]
+
+    def sharpness(self, attention: Attention, entering: Mapping[TensorRef, np.ndarray]) -> float:
+        """Return what scores are multiplied by before their exponential; NaN where they are no logarithms of shares.
+
+        One score of the first query is raised by 1, and of its values that of the first key is 1, the rest 0: what comes
+        out is the share of that key.
+        """
+        (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
+        ref, operand = TensorRef(scores.name), context.input(position)
+        value = np.zeros(self.shape_of(operand))
+        index: list[int | slice] = [slice(None)] * value.ndim
+        for axis in contracted(context, position):
+            index[axis] = 0
+        value[tuple(index)] = 1.0
+        odds = []
+        for raised in (0.0, 1.0):
+            score = np.zeros(self.shape_of(ref))
+            score.flat[0] = raised
+            try:
+                (found,) = self._evaluate([attention.out.product.data], {**entering, ref: score, operand: value}, {})
+            except GraphError:
+                return np.nan
+            share = float(found.flat[0])
+            odds.append(np.log(share / (1.0 - share)) if 0.0 < share < 1.0 else np.nan)
+        return float(odds[1] - odds[0])
+
+    def context_order(self, attention: Attention, values: Elements) -> tuple[np.ndarray, float]:
+        """Return which input of the output layer of the attention takes each of the values, int64 [hidden], and their scale.
 
         With equal attention to all, every context is the value that all tokens have.
         """
@@ -100,7 +174,7 @@ class Asking:
         feeds = {operand.product.data: self._unit(operand.product)}
         for node, position in operand.places:
             weights = node.input(1 - position)
-            shape = self._shape_of(weights)
+            shape = self.shape_of(weights)
             feeds[weights] = np.full(shape, 1.0 / prod(np.take(shape, contracted(node, 1 - position))))
 
         def read(values: list[np.ndarray]) -> np.ndarray:
@@ -111,7 +185,7 @@ class Asking:
         order = {int(number): at for at, number in enumerate(found.outputs)}
         if sorted(order) != sorted(values.outputs.tolist()):
             raise MappingError(f"Node '{product.node.name}' does not take each of the values once.", REPORT)
-        return np.asarray([order[int(number)] for number in values.outputs])
+        return np.asarray([order[int(number)] for number in values.outputs]), found.scale
 
     def keys_are_queries(self, attention: Attention, entering: Mapping[TensorRef, np.ndarray]) -> bool:
         """Tell whether what is taken for keys are queries: what is added to all scores of a query changes no weight.
@@ -122,7 +196,7 @@ class Asking:
         """
         (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
         ref, weights = TensorRef(scores.name), context.input(1 - position)
-        shape = self._shape_of(ref)
+        shape = self.shape_of(ref)
         sloping = np.broadcast_to(np.linspace(-1.0, 1.0, shape[-1]), shape)
         found = [self._evaluate([weights], {**entering, ref: x}, {})[0] for x in (sloping, np.zeros(shape))]
         return shape[-1] > 1 and bool(np.abs(found[0] - found[1]).max() < WHOLE / shape[-1])
@@ -135,7 +209,7 @@ class Asking:
 
     def _matrix(self, product: Join, fetches: Fetches, read: NumbersOf) -> Elements:
         first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
-        axes, shape = [], self._shape_of(product.data)
+        axes, shape = [], self.shape_of(product.data)
         for axis in self.flow.contraction(product):
             step = 0
             if shape[axis] > 1:
@@ -145,7 +219,7 @@ class Asking:
                 if len(steps) != 1:
                     raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
             axes.append(Axis(shape[axis], step))
-        return Elements(first.leaf, first.outputs, tuple(axes))
+        return Elements(first.leaf, first.outputs, tuple(axes), first.scale)
 
     def _vector(
         self,
@@ -159,7 +233,7 @@ class Asking:
         ends = np.cumsum([prod(shapes[leaf]) for leaf in leaves])
         whole = np.arange(1.0, float(ends[-1]) + 1)
         parts = dict(zip(leaves, np.split(whole, ends[:-1]), strict=True))
-        ones = read(self._evaluate(fetches, feeds, {leaf: np.ones(shapes[leaf]) for leaf in leaves}))
+        ones = read(self._evaluate(fetches, feeds, self._ones(leaves)))
         numbers = read(self._evaluate(fetches, feeds, {leaf: parts[leaf].reshape(shapes[leaf]) for leaf in leaves}))
         scale = ones.ravel()[0]
         found = numbers / np.where(scale == 0, np.nan, scale)
@@ -172,10 +246,14 @@ class Asking:
         if len(np.unique(owner)) != 1:
             raise MappingError(f"Node '{fetches[0].node}' mixes {self.flow.shown(list(leaves))}.", REPORT)
         leaf = int(owner[0])
-        return Elements(leaf, (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64))
+        outputs = (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64)
+        return Elements(leaf, outputs, scale=_whole(scale))
+
+    def _ones(self, leaves: Sequence[str]) -> dict[str, np.ndarray]:
+        return {leaf: np.ones(self.flow.shapes[leaf]) for leaf in leaves}
 
     def _zeros(self, product: Join) -> np.ndarray:
-        return np.zeros(self._shape_of(product.data))
+        return np.zeros(self.shape_of(product.data))
 
     def _unit(self, product: Join, along: int | None = None) -> np.ndarray:
         """Return a hidden state that is 1 at the first place of every token, or at the second along an axis."""
@@ -187,6 +265,11 @@ class Asking:
         return data
 
 
+def _whole(scale: float) -> float:
+    """Return a scale; 1 where nothing but round-off parts it from that."""
+    return 1.0 if abs(scale - 1.0) < SAME else float(scale)
+
+
 def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     return np.moveaxis(value, axes, range(-len(axes), 0))
 
@@ -194,15 +277,23 @@ def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance."""
     rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
-    rows = np.round(rows, 6) + 0.0  # no zero is negative
     first: dict[bytes, int] = {}
-    for i, row in enumerate(rows):
+    for i, row in enumerate(np.round(rows, 6) + 0.0):  # no zero is negative
         first.setdefault(row.tobytes(), i)
     return np.asarray(rows[list(first.values())])
 
 
-def attention_places(asking: Asking, attention: Attention) -> tuple[dict[str, Elements], int]:
+def attention_places(
+    asking: Asking, attention: Attention, sharpness: float, power: float
+) -> tuple[dict[str, Elements], int]:
     """Return "query.weight" and the like → elements, of one attention, and the number of its heads.
+
+    Scales are those that are left once the model class has done its own.
+
+    Args:
+        asking, attention: the graph.
+        sharpness: what scores are multiplied by in it.
+        power: the power of the size of a head that the model class multiplies scores by.
 
     Raises:
         MappingError: something between the products of the attention is more than a move.
@@ -218,9 +309,21 @@ def attention_places(asking: Asking, attention: Attention) -> tuple[dict[str, El
             found[f"{name}.bias"] = bias
     if len(set(heads)) != 1:
         raise MappingError(f"Queries, keys and values have {heads} heads.", "A head has one of each.")
-    out = asking.dense(attention.out.product)
-    order = asking.context_order(attention, found["value.weight"])
-    return {**found, "out": Elements(out.leaf, out.outputs, out.inputs), "order": Elements(0, order)}, heads[0]
+    out = asking.dense(attention.out.product, attention.out.added)
+    order, scale = asking.context_order(attention, found["value.weight"])
+    size = len(found["query.weight"].outputs) // heads[0]
+    query, key, value = (found[f"{name}.weight"].scale for name in ("query", "key", "value"))
+    for name, own, left in (
+        ("query", query, query * key * sharpness / size**power),
+        ("key", key, 1.0),
+        ("value", value, scale),
+    ):
+        for part in ("weight", "bias"):
+            if f"{name}.{part}" in found:
+                elements = found[f"{name}.{part}"]
+                factor = elements.scale / own * left if np.isfinite(left) else 1.0
+                found[f"{name}.{part}"] = replace(elements, scale=_whole(factor))
+    return {**found, "out": out, "order": Elements(0, order)}, heads[0]
 
 
 def mapped_matrix(
@@ -234,9 +337,10 @@ def mapped_matrix(
     inputs = numbers.ravel() if order is None else numbers.ravel()[order]
     start = int(elements.outputs[0] + inputs[0])
     outputs, inner = steps_of(elements.outputs), steps_of(inputs)
-    return mapped_view(key, leaf, shape, start, outputs, inner)
+    return replace(mapped_view(key, leaf, shape, start, outputs, inner), factor=elements.scale)
 
 
 def mapped_bias(key: str, leaf: str, shape: tuple[int, ...], elements: Elements) -> Mapped:
     """Return the variable that becomes a bias."""
-    return mapped_vector(key, leaf, shape, int(elements.outputs[0]), steps_of(elements.outputs))
+    item = mapped_vector(key, leaf, shape, int(elements.outputs[0]), steps_of(elements.outputs))
+    return replace(item, factor=elements.scale)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from hub2hf.analysis.parts import PASSING
+from hub2hf.analysis.flow import ADDITIONS, GATHERS
+from hub2hf.analysis.parts import PASSING, made_by
 from hub2hf.analysis.settle import PRODUCTS, constant
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.graph import Graph
@@ -114,3 +115,49 @@ def _made(node: Node, op: str, inputs: tuple[TensorRef, ...], attributes: dict[s
 
 def _turned(name: str, data: TensorRef, equation: str, function: str) -> Node:
     return Node.made(name, "Einsum", (data,), function=function, attributes={"equation": equation, "N": 1})
+
+
+def side_by_side(graph: Graph, order: Sequence[Node], leaves: Collection[str]) -> Graph:
+    """Return `graph` with lookups in one table in place of those in several whose rows are put side by side.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        leaves: the nodes that are variables.
+    """
+    changed: dict[str, Node] = {}
+    for node in order:
+        parts = [made_by(graph, ref) for ref in node.inputs[:-1]] if node.op == "ConcatV2" else []
+        if len(parts) < 2 or any(part.op not in ("GatherV2", "ResourceGather") for part in parts):
+            continue
+        ids = {part.input(1) for part in parts}
+        tables = [made_by(graph, part.input(0)).name for part in parts]
+        if len(ids) == 1 and len({*tables}) == len(tables) and all(table in leaves for table in tables):
+            names = [f"{node.name}/hub2hf/{end}" for end in ("columns", "table", "rows")]
+            columns, table, rows = map(TensorRef, names)
+            changed[names[0]] = constant(names[0], np.asarray(1, np.int32))
+            changed[names[1]] = Node.made(names[1], "ConcatV2", (*map(TensorRef, tables), columns))
+            changed[names[2]] = constant(names[2], np.asarray(0, np.int32))
+            looked_up = (table, *ids, rows)
+            changed[node.name] = Node.made(node.name, "GatherV2", looked_up, function=node.function)
+    return Graph({**graph.nodes, **changed}, graph.functions) if changed else graph
+
+
+def rows_added(graph: Graph, order: Sequence[Node], leaves: Collection[str]) -> set[str]:
+    """Return the constants that are added to rows that were looked up: a token type of all tokens may be one.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        leaves: the nodes that are variables.
+    """
+    summed: set[str] = set()  # nodes that are rows of tables, or such and more
+    found: set[str] = set()
+    for node in order:
+        makers = [made_by(graph, ref) for ref in node.inputs]
+        if node.op in GATHERS and makers[0].name in leaves:
+            summed.add(node.name)
+        elif node.op in ADDITIONS | {"ConcatV2"} and any(maker.name in summed for maker in makers):
+            summed.add(node.name)
+            found |= {maker.name for maker in makers if maker.op == "Const" and node.op in ADDITIONS}
+    return found

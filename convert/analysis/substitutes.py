@@ -55,10 +55,7 @@ class Weights:
             raise MappingError(f"The variable for {key} is too large to be tried: {list(shape)}.", REPORT)
         step = (POOL - shape[-1]) // shape[0] if role == WORDS and shape[0] else 0
         if step:  # the rows overlap in the pool: a probe asks for a few of thousands
-            numbers = _of_words()
-            return as_strided(
-                numbers, shape, (min(step, shape[-1]) * numbers.itemsize, numbers.itemsize), writeable=False
-            )
+            return overlapping(_of_words(), (shape[0], shape[1]))
         draw = _drawn(key, prod(shape)).reshape(shape)
         if role in (KERNEL, MERGING):
             draw /= np.sqrt(prod(shape[:-1]) if role == MERGING else shape[0])
@@ -66,6 +63,14 @@ class Weights:
         draw *= 0.1
         draw += NEAR.get(role, 0.0)
         return draw
+
+
+def overlapping(numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a table [rows, columns] whose rows are `numbers`, fewer than it holds, from one place after another."""
+    step = max(1, min((len(numbers) - shape[1]) // shape[0], shape[1]))
+    if (shape[0] - 1) * step + shape[1] > len(numbers):
+        return np.broadcast_to(np.resize(numbers, (shape[0], 1)), shape)
+    return as_strided(numbers, shape, (step * numbers.itemsize, numbers.itemsize), writeable=False)
 
 
 @cache

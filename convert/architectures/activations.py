@@ -53,11 +53,23 @@ def transformers_name(activation: str) -> str:
 
 # Of the numbers that an activation is tried on, one in so many is so many times as large: some are cut off far out.
 FAR = (7, 20.0)
+# A norm that is held above a floor, or has something added to it, is one of short rows, too, if that is small enough.
+NEAR, ABOUT = 1e-3, 0.05  # how short they are, and how far from unit length what is made of them may be
 
 
 def normalise(x: np.ndarray) -> np.ndarray:
     """Return x [batch, hidden] divided by its L2 norm."""
     return np.asarray(x / np.linalg.norm(x, axis=-1, keepdims=True))
+
+
+def check_unit(found: np.ndarray, rows: np.ndarray, end: TensorRef) -> None:
+    """See that short rows are brought to unit length.
+
+    Raises:
+        GraphError: they are not.
+    """
+    if not np.abs(found - normalise(rows)).max() < ABOUT:
+        raise GraphError(f"Node '{end.node}' brings long rows to unit length, and not short ones.", REPORT)
 
 
 def identify_activation(
@@ -81,6 +93,9 @@ def identify_activation(
         plain = activation.function(x).reshape(-1, shape[-1])
         for normal in (False, True) if last else (False,):
             if np.abs((normalise(plain) if normal else plain) - y.reshape(-1, shape[-1])).max() < SAME:
+                if normal:
+                    short = evaluate(x * NEAR).reshape(-1, shape[-1])
+                    check_unit(short, activation.function(x * NEAR).reshape(-1, shape[-1]), end)
                 return Read(name, f"nodes {where}"), Read(normal, f"nodes {where}")
     known = ", ".join(ACTIVATIONS)
     raise GraphError(f"The function computed by the nodes {where} is none of: {known}.", REPORT)

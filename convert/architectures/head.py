@@ -12,7 +12,15 @@ import numpy as np
 from hub2hf.analysis.flow import Flow, Join
 from hub2hf.analysis.read import SAME, Read
 from hub2hf.analysis.run import ObservedRun, Probe
-from hub2hf.architectures.activations import ACTIVATIONS, FAR, identify_activation, normalise, transformers_name
+from hub2hf.architectures.activations import (
+    ACTIVATIONS,
+    FAR,
+    NEAR,
+    check_unit,
+    identify_activation,
+    normalise,
+    transformers_name,
+)
 from hub2hf.architectures.encoder import DenseRead, EncoderBlueprint
 from hub2hf.architectures.poolers import POOLERS
 from hub2hf.errors import REPORT, GraphError, MappingError
@@ -158,6 +166,9 @@ class Head:
                 "states.",
                 REPORT,
             )
+        if unit:
+            (short,) = run.part([self.pooled], {**beside, last: far / FAR[1] * NEAR})
+            check_unit(short.reshape(row.shape), row, self.pooled)
 
 
 def pooling_mode(encoder: EncoderBlueprint) -> str:

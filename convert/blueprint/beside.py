@@ -32,6 +32,7 @@ from hub2hf.savedmodel.original import Original
 
 MANY = 64  # texts, to see what becomes of ids
 LENGTH = 12  # ids of a probe of several texts
+SAMPLE = 3  # texts of such
 LAST_ROW = 512  # a probe's largest id: its word embeddings are cut to so many rows
 
 
@@ -92,12 +93,20 @@ class _EncoderOfIds:
         self.outputs = {name: resolved(graph, tensor.ref) for name, tensor in self.entry.outputs.items()}
         given = {tensor.ref.node for tensor in self.entry.inputs.values()}
         graph = settled(graph, list(self.outputs.values()), given)
-        self.side = EncoderSide(model, graph, self.outputs[self.output])
+        self.side = EncoderSide(model, graph, self.outputs[self.output], sample=self._sample)
         self.graph = self.side.graph
         self.inputs = self._roles()
         shapes = [tensor.shape for tensor in self.entry.inputs.values() if tensor.shape is not None]
         self.batch: int | None = next((shape[0] for shape in shapes if shape[0] is not None), None)
         self.length: int | None = next((shape[1] for shape in shapes if shape[1] is not None), None)
+
+    def _sample(self) -> tuple[dict[TensorRef, Any], dict[str, Any]]:
+        """Return what the graph may be run on, to see the shapes of values, and its lookup tables, of which it has none."""
+        feeds: dict[TensorRef, Any] = {}
+        for tensor in self.entry.inputs.values():
+            batch, length = tensor.shape or (None, None)
+            feeds[tensor.ref] = np.ones((batch or SAMPLE, length or LENGTH), tensor.dtype)
+        return feeds, {}
 
     def _roles(self) -> dict[str, str]:
         """Return "ids", "mask", "types" → the input of the entry, by what each of them reaches."""

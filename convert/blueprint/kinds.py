@@ -9,21 +9,20 @@ from math import prod
 
 import numpy as np
 
-from hub2hf.analysis.flow import ADDITIONS
 from hub2hf.analysis.read import SAME
-from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.poolers import OTHERS, POOLERS
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.observed import Observed, flat_graph, observe
+from hub2hf.blueprint.other_layers import QUESTIONS, Finding, hidden_size
 from hub2hf.blueprint.tables import Tables, with_plain_tables
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
-from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.node import Node
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 _TITLES = [known.title for known in ARCHITECTURES.values()]
@@ -32,7 +31,11 @@ ONLY_KNOWN = f"hub2hf converts {KNOWN} encoders; this model needs another class 
 KNOWN_POOLERS = ", or ".join(pooler.words for pooler in POOLERS.values())
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 LARGE = 1000  # entries that are a vocabulary, not a list of exceptions
-LOWEST = -1000.0  # what is added to the scores of a token that is not to be seen is less than this
+CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"})
+RECURRENT = frozenset(
+    {"BlockLSTM", "BlockLSTMV2", "LSTMBlockCell", "GRUBlockCell", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
+)
+GATES = frozenset({"Sigmoid", "Tanh"})
 # Op → how a text is cut where these stand.
 CUTS = {
     "SentencepieceTokenizeWithOffsetsOp": "a SentencePiece model, as T5 and XLM-R have",
@@ -40,17 +43,6 @@ CUTS = {
     "StringSplit": "words between spaces, as nnlm and the Universal Sentence Encoder have",
     "StringSplitV2": "words between spaces, as nnlm and the Universal Sentence Encoder have",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What sets a model apart from a BERT encoder: `what`, as the end of "This encoder has", and the node that shows it."""
-
-    what: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.where})"
 
 
 def called_what_it_is(error: Hub2HFError, model: SavedModel, output: str = "") -> Hub2HFError:
@@ -91,7 +83,9 @@ def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
         seen = observe(model, chosen, text=text)
     except Hub2HFError:
         return found
-    for question in (_widths, _shared, _pre_norm, _scores, _padding, _talking, _pooling):
+    if not seen.attention:
+        found += _instead(nodes)
+    for question in (_widths, _shared, *QUESTIONS, _pooling):
         found += question(seen)
     return found
 
@@ -140,6 +134,10 @@ def _called(nodes: list[Node]) -> set[str]:
 def _without_attention(nodes: list[Node]) -> Iterator[Finding]:
     if any(node.op in ATTENTION for node in nodes):
         return
+    instead = list(_instead(nodes))
+    if instead:
+        yield from instead
+        return
     variable = next((node for node in nodes if node.op in VARIABLE_OPS), None)
     where = f"variable '{variable.name}'" if variable else "no variables"
     if any(node.op == "MatMul" for node in nodes):
@@ -150,6 +148,25 @@ def _without_attention(nodes: list[Node]) -> Iterator[Finding]:
         )
     else:
         yield Finding("no attention: embeddings of words are summed or averaged, as in nnlm", where)
+
+
+def _instead(nodes: list[Node]) -> Iterator[Finding]:
+    """What an encoder has that mixes tokens otherwise than attention does."""
+    convolution = next((node for node in nodes if node.op in CONVOLUTIONS), None)
+    if convolution is not None:
+        yield Finding("no attention: neighbouring tokens go through convolutions (a CNN)", _where(convolution))
+    loops = {node.function for node in nodes if node.function and node.op == "MatMul"}
+    recurrent = next(
+        (node for node in nodes if node.op in RECURRENT or (node.function in loops and node.op in GATES)), None
+    )
+    if recurrent is not None:
+        yield Finding(
+            "no attention: one token after another goes through a recurrent network (as LSTM or GRU)", _where(recurrent)
+        )
+
+
+def _where(node: Node) -> str:
+    return f"node '{node.name}'" + (f" of function '{node.function}'" if node.function else "")
 
 
 def _cuts(nodes: list[Node]) -> Iterator[Finding]:
@@ -191,18 +208,6 @@ def _widths(seen: Observed) -> Iterator[Finding]:
         )
 
 
-def hidden_size(seen: Observed) -> int | None:
-    """Return the width of the residual stream: that of most sums of tokens."""
-    widths = Counter(
-        seen.shapes[name][-1]
-        for name, node in seen.nodes.items()
-        if node.op in ADDITIONS
-        and seen.is_tokens(seen.shapes.get(name, ()))
-        and all(seen.is_tokens(seen.shapes.get(ref.node, ())) for ref in node.inputs)
-    )
-    return widths.most_common(1)[0][0] if widths else None
-
-
 def _shared(seen: Observed) -> Iterator[Finding]:
     """One set of weights for all layers."""
     uses = Counter(
@@ -213,105 +218,6 @@ def _shared(seen: Observed) -> Iterator[Finding]:
         yield Finding(
             f"one layer, whose weights are used {uses[shared[0]]} times, as ALBERT has", f"variable '{shared[0]}'"
         )
-
-
-def _pre_norm(seen: Observed) -> Iterator[Finding]:
-    """The residual stream of a BERT layer is what its attention takes; with LayerNorm before the layers it is not."""
-    query = _query(seen)
-    if query is None or query.node not in seen.values:
-        return
-    taken = seen.values[query.node].reshape(-1)
-    sums = [
-        node for node in seen.nodes.values() if node.op in ADDITIONS and seen.is_tokens(seen.shapes.get(node.name, ()))
-    ]
-    for node in sums:
-        for ref in node.inputs:
-            value = seen.values.get(ref.node)
-            if value is not None and value.size == taken.size and np.abs(value.reshape(-1) - taken).max() < SAME:
-                return
-    if sums:
-        yield Finding("LayerNorm before its layers, not after them (pre-LayerNorm)", f"node '{query.node}'")
-
-
-def _query(seen: Observed) -> TensorRef | None:
-    """Return what the last product with a variable before the first attention takes."""
-    if not seen.attention:
-        return None
-    before = seen.behind(seen.attention[0])
-    found = [
-        data
-        for node, _, data in seen.kernels()
-        if node.name in before and seen.is_tokens(seen.shapes.get(data.node, ()))
-    ]
-    return found[-1] if found else None
-
-
-def _scores(seen: Observed) -> Iterator[Finding]:
-    """What is added to the scores of attention beside the mask of padding."""
-    if not seen.attention:
-        return
-    before = seen.behind(seen.attention[0])
-    for name in before:
-        node = seen.nodes.get(name)
-        if node is None or node.op not in ADDITIONS or not seen.is_square(seen.shapes.get(name, ())):
-            continue
-        for ref in node.inputs:
-            shape = seen.shapes.get(ref.node, ())
-            if tuple(shape[-2:]) != (seen.length, seen.length):
-                continue
-            behind = seen.made_of(ref.node)
-            if any(each.op in PRODUCTS for each in behind):
-                continue  # the scores themselves, or positions that are multiplied
-            value = _value(seen, ref.node)
-            if value is None or np.ptp(value, axis=-2).max() < SAME:
-                continue  # the same for every token that looks: a mask of padding
-            yield _of_bias(value, behind, node)
-            return
-
-
-def _padding(seen: Observed) -> Iterator[Finding]:
-    """Attention that takes from padding."""
-    shares = seen.values.get(seen.attention[0]) if seen.attention else None
-    if shares is None or shares.shape[0] != seen.batch or seen.attended.all():
-        return
-    taken = np.moveaxis(shares, -1, 1)[~seen.attended]
-    if taken.min() > SAME:
-        yield Finding("attention that sees padding (no mask)", f"node '{seen.attention[0]}'")
-
-
-def _value(seen: Observed, name: str) -> np.ndarray | None:
-    value = seen.values.get(name)
-    if value is not None:
-        return value
-    node = seen.graph.nodes[name]
-    return np.asarray(node.value, float) if node.op == "Const" and node.value.dtype.kind == "f" else None
-
-
-def _of_bias(value: np.ndarray, behind: list[Node], node: Node) -> Finding:
-    variable = next((each for each in behind if each.op in VARIABLE_OPS), None)
-    if value.min() <= LOWEST:
-        return Finding("attention that sees only the tokens before (causal)", f"node '{node.name}'")
-    if variable is not None:
-        return Finding(
-            f"relative positions, learned in variable '{variable.name}', as T5 and MPNet have", f"node '{node.name}'"
-        )
-    return Finding("scores of attention that depend on the distance of tokens", f"node '{node.name}'")
-
-
-def _talking(seen: Observed) -> Iterator[Finding]:
-    """A product of scores, or of shares, with a variable mixes the heads."""
-    for node, variable, data in seen.kernels():
-        if seen.is_square(seen.shapes.get(data.node, ())) or _is_moved(seen, data.node):
-            yield Finding(
-                f"talking-heads attention: its heads are mixed by variable '{variable.name}'", f"node '{node.name}'"
-            )
-            return
-
-
-def _is_moved(seen: Observed, name: str) -> bool:
-    """Whether a value is one number for each pair of tokens and head, the heads last."""
-    shape = seen.shapes.get(name, ())
-    return len(shape) == 4 and shape[1:3] == (seen.length, seen.length)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.read import SAME
 from hub2hf.analysis.settle import PRODUCTS
+from hub2hf.analysis.substitutes import POOL, overlapping
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen
+from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.tables import Tables
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
@@ -32,25 +34,12 @@ from hub2hf.savedmodel.stripped import MAX_FLOATS, is_large
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 BATCH, LENGTH = 3, 13
-ROWS = 4096  # a table of more is cut: the ids of a probe are smaller
+ROWS = 4096  # the rows of a table of more overlap
 TEXTS = ("a dog", "the quick brown fox jumps over the lazy dog", "one two three four")
 LOOKUPS = frozenset({"Gather", "GatherV2", "ResourceGather"})
 OF_SHAPE = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 MAX_DRAWN = 1 << 24  # numbers of a variable
 LAST = 60  # values of tokens that are kept at the end of the run
-
-
-class EveryPiece(Mapping[bytes, int]):
-    """A vocabulary that has every piece, each with some id."""
-
-    def __getitem__(self, piece: bytes) -> int:
-        return zlib.crc32(piece) % 1000 + 1
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 1000
 
 
 @dataclass
@@ -65,6 +54,7 @@ class Observed:
         shapes: node → shape of its first output.
         values: node → its first output, of those that are kept.
         attention: nodes whose values are the shares of attention, [.., length, length], each but once.
+        crossed: the first node whose value is shares of tokens in something else, or of that in tokens.
     """
 
     graph: Graph
@@ -74,6 +64,7 @@ class Observed:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     attention: list[str] = field(default_factory=list)
+    crossed: list[str] = field(default_factory=list)
     _late: list[str] = field(default_factory=list)
 
     @property
@@ -108,6 +99,8 @@ class Observed:
                 self.attention.append(node.name)
             if len(self.attention) < 2:
                 self.values[node.name] = value
+        elif not self.crossed and self._is_crossed(value):
+            self.crossed.append(node.name)
         elif self.is_tokens(value.shape):
             self.values[node.name] = value
             if len(self.attention) >= 2:
@@ -135,6 +128,13 @@ class Observed:
     def is_square(self, shape: Sequence[int]) -> bool:
         """Tell whether a value is one number for each pair of tokens."""
         return len(shape) >= 3 and tuple(shape[-2:]) == (self.length, self.length)
+
+    def _is_crossed(self, value: np.ndarray) -> bool:
+        """Whether a value is the shares of several things in several others, of which the one or the other are tokens."""
+        sizes = value.shape[-2:]
+        if value.ndim < 3 or min(sizes) < 2 or (sizes[0] == self.length) == (sizes[1] == self.length):
+            return False
+        return bool(value.size) and value.max() < 1 and _is_share(value)
 
     def is_tokens(self, shape: Sequence[int]) -> bool:
         """Tell whether a value is a row for each token."""
@@ -280,9 +280,10 @@ class _Variables:
         return self._drawn(name, shape)
 
     def _drawn(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if len(shape) == 2 and shape[0] > ROWS:
-            shape = (ROWS, shape[1])
+        random = np.random.default_rng(zlib.crc32(name.encode()))
+        if len(shape) == 2 and shape[0] > ROWS and shape[1] < ROWS:
+            return overlapping(random.standard_normal(POOL) / np.sqrt(ROWS), shape)
         if prod(shape) > MAX_DRAWN:
             raise GraphError(f"The variable of node '{name}' is too large to be tried.", REPORT)
-        value = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
+        value = random.standard_normal(shape)
         return np.asarray(value / np.sqrt(shape[0]) if len(shape) > 1 else 1 + 0.1 * value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 MOST_ID, MOST_MARKED = 1 << 15, 100  # of ids that are looked at for their own sake: their rows must fit in memory
@@ -102,3 +103,16 @@ class AskedVocabulary(Mapping[bytes, int]):
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+class EveryPiece(Mapping[bytes, int]):
+    """A vocabulary that has every piece, each with some id."""
+
+    def __getitem__(self, piece: bytes) -> int:
+        return zlib.crc32(piece) % 1000 + 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1000

@@ -34,6 +34,7 @@ from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.original import Original
 
 HIGH = 3  # texts whose pieces are given high ids
+SAMPLE = ("a dog", "one two three")  # texts to see the shapes of values
 
 
 def read_blueprint(
@@ -92,8 +93,9 @@ class _Reading:
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
         looping = self.graph if loops_over_texts(self.graph, outputs, given) else None
         alone = settled(graph, outputs, given, one_text=True) if looping else self.graph
-        self.encoder = EncoderSide(model, alone, target.ref, looping)
         self.tables = self.text.tables.others()
+        texts = SAMPLE[:1] if looping else SAMPLE
+        self.encoder = EncoderSide(model, alone, target.ref, looping, sample=lambda: (self._feed(texts), self.tables))
         self.ids = self.encoder.ids
 
     def blueprint(self, *, thorough: bool) -> Blueprint:

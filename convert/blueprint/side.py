@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.affine import with_biases
 from hub2hf.analysis.as_stored import AsStored, FromStored
 from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
@@ -18,16 +19,18 @@ from hub2hf.analysis.made import made_in, with_made, without
 from hub2hf.analysis.parts import apart, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
-from hub2hf.analysis.rows import in_rows, looked_up_in_rows
-from hub2hf.analysis.run import Feeding, ObservedRun, Watched
+from hub2hf.analysis.rows import in_rows, looked_up_in_rows, rows_added, side_by_side
+from hub2hf.analysis.run import Feeding, Feeds, ObservedRun, Watched
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.analysis.substitutes import Weights, by_node
+from hub2hf.analysis.summed import as_products, sums_of_products
 from hub2hf.architectures import recognise
 from hub2hf.architectures.base import Found, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.prove import Believed, prove
 from hub2hf.errors import REPORT, GraphError, MappingError
-from hub2hf.interpreter import Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
 from hub2hf.savedmodel.dtypes import FLOATS
@@ -39,6 +42,8 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
+# Each takes a graph, its nodes in order, and node of a variable → its shape.
+REWRITES = (side_by_side, with_biases, as_one)
 ARITHMETIC = PRODUCTS | ADDITIONS | MULTIPLICATIONS
 
 
@@ -50,6 +55,7 @@ class EncoderSide:
         graph: its main graph, calls inlined, `settled`.
         output: the tensor of the embedding.
         looping: the graph of which `graph` is what it does for one text, where it loops over texts.
+        sample: returns what the graph may be run on, and its lookup tables, to see the shapes of values.
 
     Attributes:
         graph: the graph that is run: constants that hold weights are variables in it.
@@ -59,7 +65,15 @@ class EncoderSide:
         MappingError: the computation is of no architecture that is known.
     """
 
-    def __init__(self, model: SavedModel, graph: Graph, output: TensorRef, looping: Graph | None = None) -> None:
+    def __init__(
+        self,
+        model: SavedModel,
+        graph: Graph,
+        output: TensorRef,
+        looping: Graph | None = None,
+        *,
+        sample: Callable[[], tuple[Feeds, Mapping[str, Any]]],
+    ) -> None:
         self.model, self.graph, self.looping = model, graph, looping
         self.output = resolved(self.graph, output)
         order = order_of(self.graph, [self.output])
@@ -67,6 +81,8 @@ class EncoderSide:
         self.as_stored = AsStored(
             looping or graph, resolved(looping or graph, output), stored, dict(self.shapes), dict(self.frozen)
         )
+        self.rewritten = False
+        order = self._multiplied(stored, order, sample)
         leaves, order = self._together(stored, order)
         leaves, order = self._made(leaves, order)
         leaves = self._apart(leaves, order)
@@ -89,14 +105,44 @@ class EncoderSide:
         self.shapes = {v.name: tuple(v.shape) for v in variables.values()}
         self.names: dict[str, Sequence[str]] = {v.name: (v.name, PART.sub("", n)) for n, v in variables.items()}
         self.frozen: dict[str, Node] = {}
-        if any(len(shape) > 1 for shape in self.shapes.values()):
-            return {name: (variables[name].name, _part(binding)) for name, binding in bindings.items()}
+        leaves: Places = {name: (variables[name].name, _part(binding)) for name, binding in bindings.items()}
+        rows = None
+        if any(len(shape) > 1 for shape in self.shapes.values()):  # else all weights are constants
+            rows = rows_added(self.graph, nodes, leaves)
         for node in nodes:
             if node.op == "Const" and str((form := node.value_form)[0]) in FLOATS and form[1] is not None:
                 shape = tuple(size or 0 for size in form[1])
-                if prod(shape) > 1:
+                if prod(shape) > 1 and (rows is None or node.name in rows):
                     self.frozen[node.name], self.shapes[node.name] = node, shape
-        return {name: (name, ()) for name in self.frozen}
+        return (leaves if rows is not None else {}) | {name: (name, ()) for name in self.frozen}
+
+    def _rewrite(self, graph: Graph) -> list[Node]:
+        """Take another graph, which should compute the same, for the one that is run; return its nodes in order."""
+        self.rewritten = self.rewritten or graph is not self.graph
+        self.graph = graph
+        return order_of(graph, [self.output])
+
+    def _multiplied(
+        self, leaves: Places, order: list[Node], sample: Callable[[], tuple[Feeds, Mapping[str, Any]]]
+    ) -> list[Node]:
+        """Make products of what is multiplied number by number and added up; return the order of nodes as it is then."""
+        sums = sums_of_products(self.graph, order)
+        if not sums:
+            return order
+        shapes: dict[str, tuple[int, ...]] = {}
+        feeds, tables = sample()
+        zeros = {node: np.broadcast_to(0.0, self._shape_of(leaf, part)) for node, (leaf, part) in leaves.items()}
+        substitutes = Substitutes(zeros.__getitem__, EveryPiece(), tables)
+
+        def take(node: Node, inputs: Any, outputs: tuple[Any, ...]) -> None:
+            if not node.function and outputs:
+                shapes[node.name] = np.shape(outputs[0])
+
+        try:
+            Interpreter(self.graph, substitutes, take).run([self.output], feeds)
+        except GraphError:
+            return order  # whoever reads the graph says why
+        return self._rewrite(as_products(self.graph, sums, shapes))
 
     def _together(self, leaves: Places, order: list[Node]) -> tuple[Places, list[Node]]:
         """Make one variable of those that hold the rows of one table; return `leaves` and `order` as they are then."""
@@ -130,8 +176,8 @@ class EncoderSide:
         self.graph = looked_up_in_rows(self.graph, order, tables)
         order = order_of(self.graph, [self.output])
         shapes = {node: self._shape_of(leaf, part) for node, (leaf, part) in leaves.items()}
-        self.graph = as_one(self.graph, order, shapes)
-        order = order_of(self.graph, [self.output])
+        for rewrite in REWRITES:
+            order = self._rewrite(rewrite(self.graph, order, shapes))
         found = made_in(self.graph, order, leaves, self.shapes)
         self.made = {made.name: made for made in found}
         if not found:
@@ -263,7 +309,7 @@ class EncoderSide:
             self._check_lookups(again)
             chosen |= again.chosen
         self._check_chosen(chosen)
-        if self.made or self.looping:
+        if self.made or self.rewritten or self.looping:
             of_node = {node: (self._made_of(leaf), part) for node, (leaf, part) in self.leaves.items()}
             texts = [more.feeds for more in given] if self.looping else [given[0].feeds]
             self.as_stored.check((self.graph, self.output), of_node, substitutes, texts)

@@ -12,7 +12,7 @@ import numpy as np
 from hub2hf.errors import MappingError
 from hub2hf.folder.files import write_pieces
 from hub2hf.savedmodel.values import Values
-from hub2hf.state_dict import COPY, MERGE_HEADS, Mapped, tensor_of
+from hub2hf.state_dict import Mapped, tensor_of
 
 # Format: github.com/huggingface/safetensors, README "Format": 8 bytes little-endian header size, JSON header, tensor bytes.
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -84,7 +84,7 @@ def safetensors_header(entries: Iterable[TensorEntry]) -> bytes:
 
 
 def _tensor_bytes(values: Values, item: Mapped) -> Iterator[bytes | memoryview]:
-    if item.operation in (COPY, MERGE_HEADS):
+    if item.is_copied:
         yield from values.stream(item.variable)
         return
     value = tensor_of(item, values.read(item.variable))

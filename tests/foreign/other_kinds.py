@@ -41,6 +41,7 @@ class Encoder(tf.Module):
 
     def embedded(self, ids: Any, types: Any) -> Any:
         width = 8 if self.twists & {"projection", "albert", "mobilebert"} else HIDDEN
+        ids += 5000 if "high" in self.twists else 0
         x = tf.gather(self.var("word_embeddings/embeddings", PIECES, width), ids)
         if "mobilebert" in self.twists:
             left, right = tf.pad(x[:, 1:], [[0, 0], [0, 1], [0, 0]]), tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0]])
@@ -48,7 +49,7 @@ class Encoder(tf.Module):
         elif width != HIDDEN:
             x = self.dense(x, "embedding_projection", HIDDEN)
         x += tf.gather(self.var("type_embeddings/embeddings", 2, HIDDEN), types)
-        if not self.twists & {"t5", "alibi"}:
+        if not self.twists & {"t5", "alibi", "rope"}:
             x += self.var("position_embedding/embeddings", POSITIONS, HIDDEN)[: tf.shape(ids)[1]]
         return self.norm(x, "embeddings/layer_norm")
 
@@ -62,7 +63,24 @@ class Encoder(tf.Module):
             return tf.cast(-tf.abs(away), tf.float32)[None, None] * tf.constant([0.5, 0.25, 0.1, 0.05])[:, None, None]
         if "causal" in self.twists:
             return tf.cast(away > 0, tf.float32)[None, None] * -1e9
+        if "window" in self.twists:
+            return tf.cast(tf.abs(away) > 2, tf.float32)[None, None] * -1e9
         return None
+
+    def turned(self, x: Any) -> Any:
+        """Return queries or keys [batch, length, heads, size] turned by their positions."""
+        half = int(x.shape[-1]) // 2
+        angles = tf.cast(tf.range(tf.shape(x)[1]), tf.float32)[:, None] / 10.0 ** tf.range(half, dtype=tf.float32)
+        cos, sin = tf.cos(angles)[None, :, None], tf.sin(angles)[None, :, None]
+        left, right = x[..., :half], x[..., half:]
+        return tf.concat([left * cos - right * sin, left * sin + right * cos], -1)
+
+    def crossed(self, x: Any, name: str) -> Any:
+        """Return what tokens take from seven rows that are learned."""
+        memory = self.var(f"{name}/memory", 7, HIDDEN)
+        query = self.dense(x, f"{name}/cross/query", HIDDEN)
+        shares = tf.nn.softmax(tf.einsum("bqd,kd->bqk", query, memory))
+        return self.dense(tf.einsum("bqk,kd->bqd", shares, memory), f"{name}/cross/output", HIDDEN)
 
     def layer(self, x: Any, mask: Any, i: int) -> Any:
         name = "transformer/layer_0" if "albert" in self.twists else f"transformer/layer_{i}"
@@ -73,6 +91,7 @@ class Encoder(tf.Module):
             tf.reshape(self.dense(taken, f"{name}/self_attention/{part}", HIDDEN), shape)
             for part in ("query", "key", "value")
         )
+        q, k = (self.turned(q), self.turned(k)) if "rope" in self.twists else (q, k)
         scores = tf.einsum("bqhd,bkhd->bhqk", q, k) / size**0.5
         if "blind" not in self.twists:
             scores += (1 - mask[:, None, None]) * -1e9
@@ -83,10 +102,15 @@ class Encoder(tf.Module):
         seen = tf.nn.softmax(scores)
         context = tf.reshape(tf.einsum("bhqk,bkhd->bqhd", seen, v), tf.shape(x))
         context = tf.ensure_shape(context, [None, None, HIDDEN])
+        x = x * (2.0 if "scaled" in self.twists else 1.0)
         x += self.dense(context, f"{name}/self_attention/attention_output", HIDDEN)
         x = x if pre else self.norm(x, f"{name}/self_attention_layer_norm")
         inner = self.norm(x, f"{name}/output_layer_norm") if pre else x
-        inner = self.dense(tf.nn.gelu(self.dense(inner, f"{name}/intermediate", INNER)), f"{name}/output", HIDDEN)
+        if "cross" in self.twists:
+            inner = x = self.norm(x + self.crossed(x, name), f"{name}/cross_layer_norm")
+        middle = tf.nn.gelu(self.dense(inner, f"{name}/intermediate", INNER))
+        middle *= self.dense(inner, f"{name}/gate", INNER) if "glu" in self.twists else 1.0
+        inner = self.dense(middle, f"{name}/output", HIDDEN)
         return x + inner if pre else self.norm(x + inner, f"{name}/output_layer_norm")
 
     def pooled(self, x: Any, mask: Any) -> Any:
@@ -113,6 +137,33 @@ class Encoder(tf.Module):
         if "heads" in self.twists:
             return {name: tf.tanh(self.dense(pooled, f"{name}_transform", HIDDEN)) for name in ("query", "passage")}
         return {"default": tf.tanh(self.dense(pooled, "pooler_transform", HIDDEN))}
+
+
+class WithoutAttention(tf.Module):
+    """Tokens that are mixed by a convolution over three places, or by an LSTM."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.made = kind, Encoder()
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32, n) for n in ("word_ids", "input_mask", "type_ids")]
+    )
+    def __call__(self, word_ids: Any, input_mask: Any, type_ids: Any) -> Any:
+        x = self.made.embedded(word_ids, type_ids) * tf.cast(input_mask, tf.float32)[:, :, None]
+        if self.kind == "cnn":
+            x = tf.nn.relu(tf.nn.conv1d(x, self.made.var("convolution/kernel", 3, HIDDEN, HIDDEN), 1, "SAME"))
+            return {"default": tf.reduce_max(x, 1)}
+        kernel = self.made.var("lstm/kernel", 2 * HIDDEN, 4 * HIDDEN)
+        zeros = tf.zeros([tf.shape(x)[0], HIDDEN])
+
+        def step(i: Any, hidden: Any, cell: Any) -> Any:
+            gates = tf.split(tf.matmul(tf.concat([x[:, i], hidden], 1), kernel), 4, 1)
+            cell = tf.sigmoid(gates[0]) * cell + tf.sigmoid(gates[1]) * tf.tanh(gates[2])
+            return i + 1, tf.sigmoid(gates[3]) * tf.tanh(cell), cell
+
+        start = [tf.constant(0), zeros, zeros]
+        return {"default": tf.while_loop(lambda i, *_: i < tf.shape(x)[1], step, start)[1]}
 
 
 class Words(tf.Module):

@@ -59,6 +59,12 @@ def test_each_thing_that_is_not_understood_is_told(tmp_path: Path) -> None:
     assert read(found, "variables") == ["25 reach the output; 25 are named as in ELECTRA of TensorFlow Model Garden"]
 
 
+def test_high_ids_are_rows_of_the_diagnosis_too(tmp_path: Path) -> None:
+    found = diagnosed(save(tmp_path / "model", Encoder("high")))
+    assert read(found, "layers") == ["2"]
+    assert not said(found, "encoder")
+
+
 def test_a_name_of_no_family_is_told(tmp_path: Path) -> None:
     found = diagnosed(save(tmp_path / "model", Encoder("talking")))
     assert "transformer/layer_0/pre_softmax [4, 4] is named as in no family" in read(found, "variables")

@@ -29,6 +29,7 @@ GOOD = {
     "lookup under a conditional": Form(words="cond", types="given_one_hot", dropout="cond"),
     "switch and merge": Form(words="cond", dropout="cond", legacy=True),
     "dropout as a product": Form(dropout="ones", scaled="query", epsilon=1e-6),
+    "scores times a number": Form(twist="temperature"),
     "three kernels in one product": Form(joined="concat", split="split"),
     "one variable, split by sizes": Form(joined="one", split="splitv", resource=True),
     "one variable, sliced": Form(joined="one", split="slice", scaled="query"),
@@ -60,7 +61,6 @@ GOOD = {
 
 # Twist → what the one error must name.
 WRONG = {
-    "temperature": "layer 0",
     "blind": "layer 0",
     "weak": "layer 0",
     "relative": "relative",
@@ -146,7 +146,7 @@ FAULTS = {
     "one epsilon for another": (
         recognised,
         "read_epsilon",
-        lambda nodes, gammas: Read(1e-3, ""),
+        lambda nodes, norms, ask: Read(1e-3, ""),
         Form(epsilon=1e-5),
         "embeddings",
     ),

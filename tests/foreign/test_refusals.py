@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from other_kinds import Encoder, Words, save
+from other_kinds import Encoder, WithoutAttention, Words, save
 from references import VOCABULARY
 
 import hub2hf
@@ -19,7 +19,11 @@ KINDS = {
     "talking": "talking-heads attention: its heads are mixed by variable",
     "t5": "relative positions, learned in variable",
     "mpnet": "relative positions, learned in variable",
-    "alibi": "depend on the distance of tokens",
+    "alibi": "depend on the distance of tokens, in proportion to it, as ALiBi has",
+    "rope": "turned by their positions (rotary position embeddings, RoPE)",
+    "glu": "a gated feed-forward part (GLU): two products of the same tokens are multiplied",
+    "cross": "attention between tokens and 7 others than those of the text (cross-attention)",
+    "window": "sees only some of the other tokens (as local attention does)",
     "blind": "attention that sees padding (no mask)",
     "causal": "sees only the tokens before (causal)",
     "projection": "an embedding projection, from 8 to 16 numbers, as ALBERT and small ELECTRAs have",
@@ -46,11 +50,19 @@ def test_is_called_what_it_is(kind: str, tmp_path: Path) -> None:
         hub2hf.convert(folder, tmp_path / "out", vocab=VOCABULARY)
     assert KINDS[kind] in str(refusal.value)
     told = str(refusal.value).replace(KNOWN, "")
+    assert ("(pre-LayerNorm)" in told) == (kind == "pre_norm")
     assert not [word for word in BLAMED if word in told and word not in KINDS[kind] + _also(kind)]
 
 
 def _also(kind: str) -> str:
     return "ALBERT, ELECTRA" if kind == "albert" else "MPNet T5" if kind in ("t5", "mpnet") else ""
+
+
+def test_a_scaled_residual_is_not_called_something_else(tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", Encoder("scaled"))
+    with pytest.raises(Hub2HFError) as refusal:
+        hub2hf.inspect(folder, vocab=VOCABULARY)
+    assert str(refusal.value).startswith("What was read of the encoder does not hold: the stage 'layer 0'")
 
 
 def test_two_twists_are_both_told(tmp_path: Path) -> None:
@@ -82,6 +94,18 @@ def test_words_without_attention(deep: bool, said: str, tmp_path: Path) -> None:
     assert "no attention" in str(refusal.value)
     assert said in str(refusal.value)
     assert "no WordPiece" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("cnn", "convolutions (a CNN)"), ("lstm", "recurrent network (as LSTM or GRU)")]
+)
+def test_tokens_that_are_mixed_otherwise(kind: str, said: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", WithoutAttention(kind))
+    with pytest.raises(Hub2HFError) as refusal:
+        hub2hf.inspect(folder, vocab=VOCABULARY)
+    assert "no attention: " in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "nnlm" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("as_file", [False, True])

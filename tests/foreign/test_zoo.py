@@ -37,11 +37,13 @@ SHOWN_RIGHT = (
     ),
     *("stranger-hand-all-in-map", "stranger-scripts-rolled"),
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
+    *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),
     *("other-school-words-bounded", "other-school-bfloat16-norm"),
+    "misfit-query-scaled-before-bias",
 )
 
 
@@ -101,6 +103,18 @@ def test_another_rule_is_exact_or_refused(name: str, tmp_path: Path) -> None:
 def test_half_precision_is_named(tmp_path: Path) -> None:
     (found, why), _ = judged("other-school-half-in-layer", tmp_path)
     assert (found, "computes in float16" in why) == (REFUSED, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("norm-of-length-floor", "divide by the root of the variance and an epsilon"),
+        ("unit-large-floor", "brings long rows to unit length, and not short ones"),
+    ],
+)
+def test_a_floor_is_named(name: str, said: str, tmp_path: Path) -> None:
+    (found, why), _ = judged(f"misfit-{name}", tmp_path)
+    assert (found, said in why) == (REFUSED, True), why
 
 
 @pytest.mark.parametrize(

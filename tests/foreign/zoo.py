@@ -12,9 +12,11 @@ from zoo_hands import HANDS, OTHER_HANDS
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_later import LATER, LATER_FORMS, OTHER_LATER
 from zoo_minds import MINDS
+from zoo_misfits import MISFITS
 from zoo_mixed import MIXED, MIXED_OTHER
 from zoo_models import Model, called, google_encoder, longest, query_of_first, resource
 from zoo_more import MORE_ENCODERS, MORE_TEXTS
+from zoo_newcomers import NEWCOMERS
 from zoo_others import OTHER
 from zoo_schools import SCHOOLS
 from zoo_strange import OTHER_VIEWS
@@ -100,6 +102,7 @@ RIGHT: dict[str, Model] = {
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
+    **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
     **MIXED,
 }
 
@@ -111,6 +114,7 @@ WRONG: dict[str, Model] = {
     **{"other-stranger-" + name: Model(text, google_encoder) for name, text in OTHER_STRANGERS.items()},
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
     **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
+    **{"misfit-" + name: plain(encoder=encoder) for name, encoder in MISFITS.items()},
     **MIXED_OTHER,
 }
 

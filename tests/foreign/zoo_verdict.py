@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import traceback
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from hub2hf.errors import Hub2HFError
 from hub2hf.surfaces import embed
 
 TOLERANCE = 2e-6
+UNIT = 1e-4  # TensorFlow Hub's modules add something to the norm
 EXACT, REFUSED, WRONG = "exact", "refused", "WRONG"
 
 
@@ -25,6 +27,10 @@ def _rows(ids: np.ndarray) -> list[list[int]]:
 
 def _surfaces(out: Path) -> list[str]:
     return ["automodel", "sentence-transformers"] if (out / "modules.json").exists() else ["automodel"]
+
+
+def _is_unit(out: Path) -> bool:
+    return json.loads((out / "hub2hf.json").read_text())["blueprint"]["encoder"]["normalised"]["value"]
 
 
 def _differences(out: Path, witness: Witness, texts: Sequence[str], surface: str) -> str:
@@ -54,4 +60,7 @@ def verdict(folder: Path, out: Path, witness: Witness, texts: Sequence[str], out
     except Exception as error:
         return WRONG, "a traceback: " + "".join(traceback.format_exception(error))[-400:].replace("\n", " ")
     problems = [problem for surface in _surfaces(out) if (problem := _differences(out, witness, texts, surface))]
+    length = np.linalg.norm(witness.embeddings, axis=-1)
+    if _is_unit(out) and not np.abs(length - 1).max() < UNIT:  # what `embed` gives is of unit length anyway
+        problems.append(f"said to be of unit length, and as short as {length.min():.3f}")
     return (WRONG, "; ".join(problems)) if problems else (EXACT, "")

@@ -87,21 +87,22 @@ class RecognisedMobileBert(Recognised):
         return Read(prod(self.flow.shapes[leaf][:-1]), f"variable '{leaf}'")
 
     def entering(self) -> set[TensorRef]:
-        """Return what the weights of the first attention are made of besides the scores."""
+        """Return what the context of the first attention is made of besides the scores."""
         attention = self.structure.layers[0].attention
-        (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
-        return self.flow.entering(scores, context.input(1 - position))
+        scores, _ = attention.key.places[0]
+        return self.flow.entering(scores, attention.out.product.data)
 
     def settle(self, asking: Asking, run: ObservedRun) -> None:
-        """Tell queries from keys."""
+        """Tell queries from keys, and what their products are multiplied by."""
         entering = {ref: run.value(ref) for ref in self.entering()}
         if asking.keys_are_queries(self.structure.layers[0].attention, entering):
             self.structure.exchange()
+        self._sharpness = asking.sharpness(self.structure.layers[0].attention, entering)
 
     def mapping(self, asking: Asking, names: Mapping[str, Sequence[str]]) -> Found:
         """Return the mapping."""
         layers, shapes = self.structure.layers, self.flow.shapes
-        places, heads = attention_places(asking, layers[0].attention)
+        places, heads = attention_places(asking, layers[0].attention, self._sharpness, power=-0.5)
         asked = {
             key: asking.dense(product) for key, product, _ in self._dense() if not key.startswith("encoder.layer.")
         }
@@ -154,7 +155,7 @@ class RecognisedMobileBert(Recognised):
         structure, first = self.structure, self.structure.layers[0]
         assert structure.embeddings.norm is not None
         try:
-            epsilon = read_epsilon(self.flow.nodes, [structure.embeddings.norm.beta.node])
+            epsilon = read_epsilon(self.flow.nodes, [structure.embeddings.norm])
         except GraphError:
             epsilon = Read(0.0, "no variance is divided by")
         if epsilon.value:

@@ -77,10 +77,12 @@ class Mapper:
     Args:
         structure, head: where each variable stands.
         asking: asks its graph.
+        sharpness: what scores are multiplied by in it.
     """
 
-    def __init__(self, structure: Structure, head: Head, asking: Asking) -> None:
+    def __init__(self, structure: Structure, head: Head, asking: Asking, sharpness: float) -> None:
         self.structure, self.head, self.asking, self.shapes = structure, head, asking, structure.flow.shapes
+        self.sharpness = sharpness
 
     def found(self) -> Found:
         """Return the mapping.
@@ -90,14 +92,17 @@ class Mapper:
         """
         structure, first = self.structure, self.structure.layers[0]
         hidden = structure.width
-        places, heads = attention_places(self.asking, first.attention)
+        places, heads = attention_places(self.asking, first.attention, self.sharpness, power=-0.5)
         if len(places["query.weight"].outputs) != hidden:
             count = len(places["query.weight"].outputs)
             raise MappingError(
                 f"The heads have {count} numbers in all, the hidden state {hidden}.",
                 "In a BertModel these are as many.",
             )
-        places["inner"], places["outer"] = (self.asking.dense(dense.product) for dense in (first.inner, first.outer))
+        places["inner"], places["outer"] = (
+            self.asking.dense(dense.product, dense.added) for dense in (first.inner, first.outer)
+        )
+        self._biases = [self.asking.bias(d.product, d.bias) for d in (first.attention.out, first.inner, first.outer)]
         items = list(self._items(places))
         for item in items:
             self._check(item, hidden, len(places["inner"].outputs))
@@ -130,27 +135,28 @@ class Mapper:
         key, out = f"{start}.attention.output", layer.attention.out
         order = places["order"].outputs
         yield self._matrix(f"{key}.dense.weight", out.product, first.attention.out.product, places["out"], order)
-        yield self._vector(f"{key}.dense.bias", out.bias)
+        yield self._vector(f"{key}.dense.bias", out.bias, self._biases[0])
         yield from self._norm(f"{key}.LayerNorm", layer.attention_norm)
         yield self._matrix(
             f"{start}.intermediate.dense.weight", layer.inner.product, first.inner.product, places["inner"]
         )
-        yield self._vector(f"{start}.intermediate.dense.bias", layer.inner.bias)
+        yield self._vector(f"{start}.intermediate.dense.bias", layer.inner.bias, self._biases[1])
         yield self._matrix(f"{start}.output.dense.weight", layer.outer.product, first.outer.product, places["outer"])
-        yield self._vector(f"{start}.output.dense.bias", layer.outer.bias)
+        yield self._vector(f"{start}.output.dense.bias", layer.outer.bias, self._biases[2])
         yield from self._norm(f"{start}.output.LayerNorm", layer.norm)
 
     def _head(self, width: int) -> Iterator[Mapped]:
         """Yield the pairs of the head, each layer as wide as the one before it is long."""
         for number, layer in enumerate(self.head.layers):
             product = layer.product
-            weight = self._matrix(f"{dense_key(number)}.weight", product, product, self.asking.dense(product))
+            elements = self.asking.dense(product, layer.bias)
+            weight = self._matrix(f"{dense_key(number)}.weight", product, product, elements)
             outputs, inputs = weight.shape
             if inputs != width:
                 raise self._unfit(weight, [outputs, width])
             yield weight
             if layer.bias is not None:
-                bias = self._vector(f"{dense_key(number)}.bias", layer.bias)
+                bias = self._vector(f"{dense_key(number)}.bias", layer.bias, self.asking.bias(product, layer.bias))
                 if bias.shape != (outputs,):
                     raise self._unfit(bias, [outputs])
                 yield bias
@@ -171,10 +177,10 @@ class Mapper:
             )
         return leaves[elements.leaf]
 
-    def _vector(self, key: str, join: Join) -> Mapped:
+    def _vector(self, key: str, join: Join, scale: float = 1.0) -> Mapped:
         leaf = join.leaves[0]
         shape = self.shapes[leaf]
-        return Mapped(leaf, key, COPY if len(shape) == 1 else MERGE_HEADS, (prod(shape),))
+        return Mapped(leaf, key, COPY if len(shape) == 1 else MERGE_HEADS, (prod(shape),), factor=scale)
 
     def _norm(self, key: str, norm: Norm) -> Iterator[Mapped]:
         yield self._vector(f"{key}.weight", norm.gamma)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from hub2hf.analysis.epsilon import read_epsilon
+from hub2hf.analysis.epsilon import asked_epsilon, read_epsilon
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
@@ -59,20 +60,22 @@ class RecognisedPostNorm(Recognised):
         return Read(shape[-1] if axis else prod(shape[:-1]), f"variable '{leaf}'")
 
     def entering(self) -> set[TensorRef]:
-        """Return what the weights of the first attention are made of besides the scores."""
+        """Return what the context of the first attention is made of besides the scores."""
         attention = self.structure.layers[0].attention
-        (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
-        return self.flow.entering(scores, context.input(1 - position))
+        scores, _ = attention.key.places[0]
+        return self.flow.entering(scores, attention.out.product.data)
 
     def settle(self, asking: Asking, run: ObservedRun) -> None:
-        """Tell queries from keys."""
+        """Tell queries from keys, and what their products are multiplied by."""
         entering = {ref: run.value(ref) for ref in self.entering()}
         if asking.keys_are_queries(self.structure.layers[0].attention, entering):
             self.structure.exchange()
+        self._ask = partial(asked_epsilon, asking)
+        self._sharpness = asking.sharpness(self.structure.layers[0].attention, entering)
 
     def mapping(self, asking: Asking, names: Mapping[str, Sequence[str]]) -> Found:
         """Return the mapping."""
-        return Mapper(self.structure, self.head, asking).found()
+        return Mapper(self.structure, self.head, asking, self._sharpness).found()
 
     def read(self, run: ObservedRun, found: Found) -> dict[str, Read[Any]]:
         """Return what is read of the layers."""
@@ -86,7 +89,7 @@ class RecognisedPostNorm(Recognised):
             "heads": Read(found.heads, f"node '{scores}' contracts {hidden // found.heads} of {hidden} numbers"),
             "intermediate_size": Read(inner.shape[0], f"variable '{inner.variable}'"),
             "hidden_activation": activation,
-            "layer_norm_epsilon": read_epsilon(self.flow.nodes, [norm.beta.node for norm in norms]),
+            "layer_norm_epsilon": read_epsilon(self.flow.nodes, norms, self._ask),
         }
         epsilon, fixed = read["layer_norm_epsilon"], self.architecture.fixed.get("layer_norm_eps")
         if fixed is not None and epsilon.value != fixed:

@@ -46,7 +46,7 @@ class Structure:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.lookup, self.tables = self._embeddings()
-        self.norm = flow.norm(0)
+        self.norm = flow.norm(0, before=sum(leaf in self.tables.values() for leaf in self._rows()))
         self._start = self._projected()
         self.projection = flow.dense(1) if self._start else None
         count = self._count()
@@ -70,6 +70,7 @@ class Structure:
     def _embeddings(self) -> tuple[Join, dict[str, str]]:
         """Return the lookup of the words, and the tables: word embeddings have the most rows, types the fewest."""
         rows = self.flow.tables()
+        rows += self._rows() if len(rows) == 2 else []
         words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
         if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0] or self._told_by_ids(words, rows[1]):
             found = self.flow.shown(rows) if rows else "none"
@@ -82,6 +83,11 @@ class Structure:
         if len(same) > 1:
             raise MappingError(f"The word embeddings are looked up {len(same)} times, at {', '.join(same)}.", REPORT)
         return words[0], dict(zip(("words", "positions", "types"), rows, strict=False))
+
+    def _rows(self) -> list[str]:
+        """Return the variables of one row that are added to all embeddings, as the token type of all tokens may be."""
+        added = self.flow.biases(0)[:-1]
+        return [join.leaves[0] for join in added if len(join.leaves) == 1]
 
     def _told_by_ids(self, lookups: list[Join], table: str) -> bool:
         """Whether rows of a table are told by what is fed, as those of positions are not, where it is one of two."""

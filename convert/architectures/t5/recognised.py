@@ -79,10 +79,10 @@ class RecognisedT5(Recognised):
         return Read(LONGEST, f"positions are relative: variable '{self.structure.table}'")
 
     def entering(self) -> set[TensorRef]:
-        """Return what the weights of the first attention are made of besides the scores."""
+        """Return what the context of the first attention is made of besides the scores."""
         attention = self.structure.layers[0].attention
-        (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
-        return self.flow.entering(scores, context.input(1 - position))
+        scores, _ = attention.key.places[0]
+        return self.flow.entering(scores, attention.out.product.data)
 
     def settle(self, asking: Asking, run: ObservedRun) -> None:
         """Tell queries from keys, and the product with the activation from the one that it is the gate of."""
@@ -90,6 +90,7 @@ class RecognisedT5(Recognised):
         entering = {ref: run.value(ref) for ref in self.entering()}
         if asking.keys_are_queries(first.attention, entering):
             self.structure.exchange()
+        self._sharpness = asking.sharpness(self.structure.layers[0].attention, entering)
         self._activation = self._read_activation(run)
 
     def _read_activation(self, run: ObservedRun) -> Read[str]:
@@ -125,7 +126,7 @@ class RecognisedT5(Recognised):
     def mapping(self, asking: Asking, names: Mapping[str, Sequence[str]]) -> Found:
         """Return the mapping."""
         structure, first = self.structure, self.structure.layers[0]
-        places, heads = attention_places(asking, first.attention)
+        places, heads = attention_places(asking, first.attention, self._sharpness, power=0.0)
         inner = [asking.dense(join) for join in first.inner]
         outer = asking.dense(first.outer)
 
@@ -205,7 +206,7 @@ class RecognisedT5(Recognised):
             "heads": Read(found.heads, f"node '{scores}'"),
             "intermediate_size": Read(inner.shape[0], f"variable '{inner.variable}'"),
             "hidden_activation": self._activation,
-            "layer_norm_epsilon": read_epsilon(self.flow.nodes, [norm.gamma.node for norm in norms]),
+            "layer_norm_epsilon": read_epsilon(self.flow.nodes, norms),
         }
 
     def stages(
