@@ -24,8 +24,8 @@ import hub2hf
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import SourceError
 
-ray: Any = import_module("ray") if find_spec("ray") else None
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(ray is None, reason="Ray is not installed: make ray")]
+pytestmark = pytest.mark.slow
+ray: Any = import_module("ray") if find_spec("ray") else None  # only `make ray` has it, and runs what is slow
 
 TEXTS = [sentence.text for sentence in language_sentences()]
 WINDOW = 8
@@ -33,6 +33,7 @@ WINDOW = 8
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
+    assert ray is not None, "Ray is not installed: run these by `make ray`"
     for last in (False, False, True):  # Ray gives itself 30 seconds, which a busy machine may not have
         try:
             ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)

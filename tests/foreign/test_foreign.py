@@ -87,6 +87,7 @@ GOOD = {
     "longest": Recipe(encoder="longest", layers=1),
     "frozen": Recipe(frozen=True, layers=1),
     "mean": twisted("mean_pool", layers=1),
+    "no-scale": twisted("no_scale", layers=1, hidden=16),
 }
 
 # Name → recipe and what the one error must name.
@@ -96,7 +97,6 @@ HOPELESS = {
     "pre_norm": (lost("pre_norm"), "One LayerNorm should follow after the embeddings"),
     "activation_mix": (lost("activation_mix", layers=3), "layer 1"),
     "epsilon_mix": (lost("epsilon_mix", layers=2), "batchnorm_3/add/y"),
-    "no_scale": (lost("no_scale"), "layer 0"),
     "no_mask": (lost("no_mask"), "layer 0"),
     "causal": (lost("causal"), "layer 0"),
     "relative": (lost("relative"), "layer 0"),
