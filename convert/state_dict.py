@@ -208,9 +208,9 @@ def _checked(
 def _target(name: str, rule: Rule, shape: tuple[int, ...], sizes: Mapping[str, Size]) -> tuple[int, ...]:
     """Return the shape of the tensor that a variable of `shape` becomes."""
     if set(HEADS) <= set(rule.shape):  # T5 has heads of other sizes, in another place
-        at, hidden = rule.shape.index(HEADS[0]), sizes["hidden_size"]
+        at, hidden = rule.shape.index(HEADS[0]), sizes.get("hidden_size")  # MobileBERT's are as wide as its bottleneck
         merged = shape[at] * shape[at + 1]
-        if merged != hidden.value:
+        if hidden is not None and merged != hidden.value:
             raise MappingError(
                 f"Variable '{name}' has {shape[at]} heads of {shape[at + 1]}, which is not the hidden size {hidden.value}, "
                 f"as read from '{hidden.variable}'.",
