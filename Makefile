@@ -1,4 +1,6 @@
 # Every target makes what it needs on a fresh machine: a virtual environment in .venv and the packages in it.
+# Python keeps what it compiles, whatever the surroundings say: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV ?= .venv
 VENV4 ?= .venv-transformers4
