@@ -141,8 +141,8 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
-# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today.
-GARDENS := 2.15.0 2.16.0 2.18.0 2.20.0
+# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today: those before are of Keras 2.
+GARDENS := 2.16.0 2.18.0 2.20.0
 exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub and Model Garden save; the table of configs/models/README.md
 	$(call exporter,transformers,transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0)
 	$(call exporter,keras-hub,keras-hub==0.32.0)

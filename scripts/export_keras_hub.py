@@ -100,6 +100,8 @@ def main() -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
     if isinstance(packed, keras.layers.Layer):
+        packed(tf.constant(["one text builds it"]))
+        packed.built = True  # which a preprocessor does not say of itself
         archive.track(packed)  # a SentencePiece model is a resource
     archive.add_endpoint("serve", serve, input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     archive.write_out(str(o.out))

@@ -154,7 +154,7 @@ def put(line: str) -> None:
     lines = table.strip().splitlines()
     known = {row.rpartition(" | ")[0]: row for row in lines[len(HEAD) :]}
     known[line.rpartition(" | ")[0]] = line
-    made = "\n".join([*HEAD, *known.values()])
+    made = "\n".join([*HEAD, *sorted(known.values(), key=lambda row: row.split(" | ")[1:3])])  # by exporter and version
     TABLE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8", newline="\n")
 
 
