@@ -13,7 +13,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
+
+from builders.options import add_options
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -333,10 +335,7 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--preprocessor", type=Path, help="build it too, here")
     parser.add_argument("--force", action="store_true", help="replace what is there")
-    for item in fields(Options):
-        default = getattr(SIZES["mini"], item.name)
-        kind = (lambda text: text == "true") if isinstance(default, bool) else type(default)
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, help=f"default of mini: {default}")
+    add_options(parser, SIZES["mini"], of="mini")
     arguments = vars(parser.parse_args(words))
     out, size, vocabulary, preprocessor, force = (
         arguments.pop(key) for key in ("out", "size", "vocabulary", "preprocessor", "force")

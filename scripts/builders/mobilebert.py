@@ -8,10 +8,9 @@ Run: python scripts/build.py mobilebert OUT --vocabulary vocab.txt
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+
+from builders.options import run
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,4 @@ def build(folder: Path, vocabulary: Path, options: Options) -> None:
 
 def main(words: Sequence[str]) -> None:
     """Run the command on its arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--vocabulary", type=Path, required=True)
-    for item in fields(Options):
-        default = getattr(Options(), item.name)
-        kind = (lambda text: text == "true") if isinstance(default, bool) else type(default)
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=default, help=f"default: {default}")
-    arguments = vars(parser.parse_args(words))
-    out, vocabulary = arguments.pop("out"), arguments.pop("vocabulary")
-    build(out, vocabulary, Options(**arguments))
-    print(f"wrote {out}")
+    run(words, __doc__, Options(), build)

@@ -15,7 +15,7 @@ import io
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
+
+from builders.options import add_options
 
 SENTENCES = Path(__file__).resolve().parents[2] / "configs" / "sentences.tsv"
 SPECIAL: dict[str, dict[str, Any]] = {
@@ -125,10 +127,7 @@ def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--force", action="store_true", help="replace what is there")
-    for item in fields(Options):
-        value: Any = item.default
-        kind = (lambda text: text == "true") if isinstance(value, bool) else type(value)
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=value)
+    add_options(parser, Options())
     arguments = vars(parser.parse_args(words))
     out, force = arguments.pop("out"), arguments.pop("force")
     if force:

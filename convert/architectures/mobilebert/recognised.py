@@ -103,15 +103,11 @@ class RecognisedMobileBert(Recognised):
         """Return the mapping."""
         layers, shapes = self.structure.layers, self.flow.shapes
         places, heads = attention_places(asking, layers[0].attention, self._sharpness, power=-0.5)
-        asked = {
-            key: asking.dense(product) for key, product, _ in self._dense() if not key.startswith("encoder.layer.")
-        }
-        asked |= {key: asking.dense(product) for key, product, _ in self._dense() if key.startswith(f"{layer_key(0)}.")}
+        asked = {key: asking.dense(product) for key, product, _ in self._dense() if key == _in_first_layer(key)}
         items = [self._vector(TABLES[name], leaf) for name, leaf in self.structure.tables.items()]
         for key, product, vectors in self._dense():
-            first = ".".join([layer_key(0), *key.split(".")[3:]]) if key.startswith("encoder.layer.") else key
             order = places["order"].outputs if key.endswith("attention.output.dense") else None
-            elements = places["out"] if order is not None else asked[first]
+            elements = places["out"] if order is not None else asked[_in_first_layer(key)]
             leaf = product.leaves[elements.leaf]
             items.append(mapped_matrix(f"{key}.weight", leaf, shapes[leaf], elements, order))
             items += [self._vector(end, join.leaves[0]) for end, join, _ in vectors]
@@ -142,7 +138,7 @@ class RecognisedMobileBert(Recognised):
         shapes = {item.key: item.shape for item in items}
         for item in items:
             if item.key.startswith("encoder.layer."):
-                first = shapes[".".join([layer_key(0), *item.key.split(".")[3:]])]
+                first = shapes[_in_first_layer(item.key)]
                 if item.shape != first:
                     raise MappingError(
                         f"Variable {self.flow.shown([item.variable])} becomes '{item.key}' {list(item.shape)}, which should "
@@ -184,3 +180,8 @@ class RecognisedMobileBert(Recognised):
             activation=read["hidden_activation"].value,
             count=self.structure.pairs,
         )
+
+
+def _in_first_layer(key: str) -> str:
+    """Return the key that a key of a layer has in the first one; any other as it is."""
+    return ".".join([layer_key(0), *key.split(".")[3:]]) if key.startswith("encoder.layer.") else key
