@@ -49,15 +49,18 @@ def whitespace() -> CodePoints:
     return CodePoints.parse(_lines()["icu_whitespace"]["-"])
 
 
-@cache
 def scripts(table: str = OF_TEXT) -> dict[str, CodePoints]:
     """ICU's Script property as TensorFlow Text has it, or TensorFlow: every code point, white space too, in one script."""
-    if table == OF_TENSORFLOW:
-        return _of_tensorflow()
+    return _of_tensorflow() if table == OF_TENSORFLOW else _of_text()
+
+
+@cache
+def _of_text() -> dict[str, CodePoints]:
     known = {name: CodePoints.parse(ranges) for name, ranges in _lines()["icu_script"].items()}
     return known | {UNLISTED_SCRIPT: ~union(known.values())}
 
 
+@cache
 def _of_tensorflow() -> dict[str, CodePoints]:
     """The scripts that `tf.strings.unicode_script` tells apart, under the names that most of their code points have."""
     found: dict[str, CodePoints] = {}
