@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hub2hf.analysis.parts import PASSING
+from hub2hf.analysis.parts import MOVES
 from hub2hf.analysis.settle import PRODUCTS, constant
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
@@ -19,7 +19,6 @@ from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
-MOVES = PASSING | {"Reshape", "Transpose", "ExpandDims", "Squeeze"}
 FILLED = MOVES | {"Fill", "BroadcastTo", "Tile", "Cast", "OnesLike"}
 PADS = {"Pad": 0.0, "PadV2": None}
 PLAIN_SLICE = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)

@@ -61,10 +61,6 @@ class AsStored:
             GraphError: it does not.
         """
 
-        def stored(name: str) -> np.ndarray:
-            leaf, part = self.leaves[name]
-            return self._drawn(leaf)[part]
-
         def made(name: str) -> np.ndarray:
             value, part = leaves[name]
             return value(self._drawn)[part]
@@ -73,12 +69,24 @@ class AsStored:
         run = Interpreter(graph, replace(substitutes, variable=made)).run
         found = np.concatenate([np.asarray(run([output], each)[0]) for each in feeds])
         together = {ref: np.concatenate([each[ref] for each in feeds]) for ref in feeds[0]}
-        (expected,) = Interpreter(self.graph, replace(substitutes, variable=stored)).run([self.output], together)
+        (expected,) = self.run(self.graph, [self.output], substitutes, together)
         if found.shape != expected.shape or not np.abs(found - expected).max() < SAME:
             raise GraphError(
                 f"Node '{self.output.node}' computes something else once its weights are put together.",
                 "Report the model: this is a fault of the conversion.",
             )
+
+    def run(
+        self, graph: Graph, fetches: Sequence[TensorRef], substitutes: Substitutes, feeds: Mapping[TensorRef, Any]
+    ) -> list[np.ndarray]:
+        """Return the values of tensors of a graph with the same variables, run on random ones."""
+
+        def variable(name: str) -> np.ndarray:
+            leaf, part = self.leaves[name]
+            return self._drawn(leaf)[part]
+
+        found = Interpreter(graph, replace(substitutes, variable=variable)).run(fetches, feeds)
+        return [np.asarray(value) for value in found]
 
     def _drawn(self, name: str) -> np.ndarray:
         """Return random numbers in place of a variable, the same for each name."""

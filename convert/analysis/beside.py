@@ -24,9 +24,8 @@ from hub2hf.savedmodel.node import Node, TensorRef
 OF_ROWS = PRODUCTS - {"Einsum", "Conv2D"}
 SUMS = ADDITIONS - {"Sub", "BiasAdd", "BiasAddV1"}
 # Of these, two are the same where their inputs and attributes are.
-MOVES = frozenset(
-    {"Reshape", "Transpose", "Identity", "Shape", "GatherV2", "Prod", "Pack", "ConcatV2", "ExpandDims", "StridedSlice"}
-)
+MOVES = frozenset({"Reshape", "Transpose", "Identity", "Shape", "GatherV2", "Prod", "Pack", "ConcatV2", "ExpandDims"})
+MOVES |= {"StridedSlice", "Slice", "Split", "SplitV"}
 TURNS = (("transpose_a", "adj_x"), ("transpose_b", "adj_y"))
 SMALL = 16  # elements of a constant that is compared
 THREE = 3  # queries, keys and values stand side by side anyway
@@ -88,17 +87,21 @@ class _Making:
                 if not left:
                     self._products[node.name] = _Product(node, right)
 
+    def _node(self, name: str) -> Node:
+        """Return a node, as it is now."""
+        return self.changed.get(name) or self.graph.node(name)
+
     def _before_move(self, ref: TensorRef) -> str:
         """Return the node of a tensor, or what it gives another shape."""
-        node = self.graph.node(ref.node)
+        node = self._node(ref.node)
         return node.inputs[0].node if node.op == "Reshape" else node.name
 
     def _before_moves(self, ref: TensorRef) -> TensorRef:
         """Return what a tensor is before it is given another shape, or its axes another order."""
-        node = self.graph.node(ref.node)
+        node = self._node(ref.node)
         while node.op in ("Reshape", "Transpose", "Identity", "ExpandDims"):
             ref = node.input(0)
-            node = self.graph.node(ref.node)
+            node = self._node(ref.node)
         return ref
 
     def add_up(self, node: Node) -> None:
@@ -119,17 +122,19 @@ class _Making:
         made = self._product(f"{start}/product", first, data, weights)
         moved = self.graph.node(node.inputs[0].node)
         if moved.op == "Reshape":
-            self._put(Node.made(node.name, "Reshape", (made, moved.input(1)), function=node.function))
+            total = self._put(Node.made(node.name, "Reshape", (made, moved.input(1)), function=node.function))
         else:
-            self._put(Node.made(node.name, "Identity", (made,), function=node.function))
+            total = self._put(Node.made(node.name, "Identity", (made,), function=node.function))
         for product in products:
             del self._products[product.node.name]
+        self._products[made.node] = _Product(self._node(made.node), first.turned)
+        self._users[made.node] = [self._node(total.node)]
 
     def groups(self) -> list[list[_Product]]:
         """Return the products of the same values, in order, where they are more than three or meet again."""
         near: dict[object, list[_Product]] = defaultdict(list)
         for product in self._products.values():
-            near[self._before_moves(product.node.input(0))].append(product)
+            near[self._key(self._before_moves(product.node.input(0)))].append(product)
         found: dict[object, list[_Product]] = defaultdict(list)
         for products in near.values():
             if len(products) > THREE or self._meet(products):
@@ -139,7 +144,7 @@ class _Making:
 
     def _meet(self, products: Sequence[_Product]) -> bool:
         ends = [{user.name for user in self._after(product)[-1:]} for product in products]
-        together = [self.graph.node(name) for name in set.intersection(*ends)] if len(products) > 1 else []
+        together = [self._node(name) for name in set.intersection(*ends)] if len(products) > 1 else []
         return any(node.op == "ConcatV2" for node in together)
 
     def _after(self, product: _Product) -> list[Node]:
@@ -149,7 +154,7 @@ class _Making:
         while len(self._users[name]) == 1:
             (node,) = self._users[name]
             found.append(node)
-            if node.op != "Reshape" and self._bias(node) is None:
+            if node.op not in ("Reshape", "Identity") and self._bias(node) is None:
                 break
             name = node.name
         return found
@@ -204,14 +209,17 @@ class _Making:
         zeros = {TensorRef(name): np.broadcast_to(0.0, shape) for name, shape in self.shapes.items()}
         if ref in zeros:
             return self.shapes[ref.node]
-        (found,) = Interpreter(self.graph, Substitutes(_no_variable, {})).run([ref], zeros)
+        graph = self.graph
+        if ref.node in self.changed:
+            graph = Graph({**graph.nodes, **self.changed}, graph.functions)
+        (found,) = Interpreter(graph, Substitutes(_no_variable, {})).run([ref], zeros)
         return np.shape(found)
 
     def _key(self, ref: TensorRef) -> tuple[int, int]:
         """Return what tells whether two tensors are the same."""
         stack = [ref.node]
         while stack:
-            node = self.graph.node(stack[-1])
+            node = self._node(stack[-1])
             tick(node.name)
             before = [each.node for each in node.inputs] if node.op in MOVES else []
             missing = [name for name in before if name not in self._keys]

@@ -267,6 +267,9 @@ class Flow:
             [(scores, key) for (scores, _, _), key in zip(heads, keys, strict=True)],
             [(context, 1 - weighted) for _, context, weighted in heads],
         )
+        if len({scores.input(position) for scores, position in at[1]}) < len(heads):
+            names = ", ".join(scores.name for scores, _, _ in heads)
+            raise MappingError(f"{where} should multiply all keys of a head at once; its products: {names}.", REPORT)
         depths = (depth, depth, depth if values is None else values)
         query, key, value = (
             self._operand(tuple(places), each, biased=biased) for places, each in zip(at, depths, strict=True)

@@ -25,6 +25,7 @@ PICKING = {
     **dict.fromkeys(("Gather", "GatherV2", "ResourceGather", "StridedSlice", "Slice", "Unpack", "SplitV"), 0),
     "Split": 1,
 }
+MOVES = PASSING | {"Reshape", "Transpose", "ExpandDims", "Squeeze"}
 
 
 def made_by(graph: Graph, ref: TensorRef) -> Node:
@@ -99,15 +100,17 @@ def parts_of(
         shapes: variable → its shape.
     """
     source = {node: node for node in variables}  # a node that passes a variable on → the node of the variable
+    picking: dict[str, str] = {}  # a node that picks from a variable, or from a part of it → the node of the variable
+    moved: dict[str, TensorRef] = {}  # a node that moves a part → the part
     constant: set[str] = set()
-    picked: dict[str, list[Node]] = defaultdict(list)
     whole: set[str] = set()  # the nodes of variables that are used as they are, too
-    outputs: dict[str, set[int]] = defaultdict(set)
+    used: set[TensorRef] = set()
+    further: set[TensorRef] = set()  # parts that others are picked from
     for node in order:
         before = [ref.node for ref in node.inputs]
-        for ref in node.inputs:
-            outputs[ref.node].add(ref.output)
         taken = [i for i, name in enumerate(before) if name in source]
+        parts = {i: moved.get(ref.node, ref) for i, ref in enumerate(node.inputs) if ref.node in picking.keys() | moved}
+        plain = sum(name in constant for name in before) == len(before) - 1
         if node.name in variables:
             continue
         if not before:
@@ -116,15 +119,26 @@ def parts_of(
             constant.add(node.name)
         elif node.op in PASSING and taken == [0]:
             source[node.name] = source[before[0]]
-        elif taken == [PICKING.get(node.op)] and all(name in constant for name in before if name not in source):
-            picked[source[before[taken[0]]]].append(node)
+        elif plain and taken == [PICKING.get(node.op)]:
+            picking[node.name] = source[before[taken[0]]]
+        elif plain and [*parts] == [PICKING.get(node.op)]:
+            (part,) = parts.values()
+            further.add(part)
+            picking[node.name] = picking[part.node]
+        elif plain and node.op in MOVES and [*parts] == [0]:
+            moved[node.name] = parts[0]
         else:
             whole |= {source[before[i]] for i in taken}
+            used |= {*parts.values()}
+    whole |= {picking[part.node] for part in used & further}
+    picked: dict[str, list[TensorRef]] = defaultdict(list)
+    places = {name: i for i, name in enumerate(picking)}
+    for part in sorted(used, key=lambda part: (places[part.node], part.output)):
+        picked[picking[part.node]].append(part)
     found: list[Part] = []
-    for name, nodes in picked.items():
+    for name, refs in picked.items():
         variable = variables[name]
         if name not in whole and list(variables.values()).count(variable) == 1:
-            refs = [TensorRef(node.name, i) for node in nodes for i in sorted(outputs[node.name])]
             found += _disjoint(graph, variable, name, refs, shapes[variable])
     return found
 

@@ -12,6 +12,7 @@ import numpy as np
 from hub2hf.analysis.affine import with_biases
 from hub2hf.analysis.as_stored import AsStored, FromStored
 from hub2hf.analysis.beside import as_one
+from hub2hf.analysis.chunks import at_once
 from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
@@ -41,6 +42,7 @@ from hub2hf.savedmodel.values import Computed, Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
+Sample = Callable[[], tuple[Feeds, Mapping[str, Any]]]  # what a graph may be run on, and its lookup tables
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 # Each takes a graph, its nodes in order, and node of a variable → its shape.
 REWRITES = (side_by_side, with_biases, as_one)
@@ -72,9 +74,22 @@ class EncoderSide:
         output: TensorRef,
         looping: Graph | None = None,
         *,
-        sample: Callable[[], tuple[Feeds, Mapping[str, Any]]],
+        sample: Sample,
     ) -> None:
-        self.model, self.graph, self.looping = model, graph, looping
+        self.model, self.looping = model, looping
+        self.as_stored: AsStored
+        try:
+            self._recognise(graph, output, sample)
+        except MappingError:
+            stored, whole = self.as_stored, self._at_once(graph, sample)
+            if whole is graph:
+                raise
+            self._recognise(whole, output, sample)
+            self.as_stored, self.rewritten = stored, True
+
+    def _recognise(self, graph: Graph, output: TensorRef, sample: Sample) -> None:
+        """Find the parts of the encoder in a graph."""
+        self.graph, looping = graph, self.looping
         self.output = resolved(self.graph, output)
         order = order_of(self.graph, [self.output])
         stored = self._leaves(order)
@@ -97,6 +112,18 @@ class EncoderSide:
         self.keys = {n: (self.owners[leaf].key, part) for n, (leaf, part) in leaves.items() if leaf in self.owners}
         self._thaw()
         self.ids = self.encoder.ids
+
+    def _at_once(self, graph: Graph, sample: Sample) -> Graph:
+        """Return a graph in which what is computed in parts is computed at once, as a run on random variables shows."""
+        run = self.as_stored.run
+        try:
+            feeds, tables = sample()
+            substitutes = Substitutes(_no_variable, EveryPiece(), tables)
+            return at_once(
+                graph, order_of(graph, [self.output]), lambda graph, refs: run(graph, refs, substitutes, feeds)
+            )
+        except GraphError:
+            return graph  # whoever reads the graph says why
 
     def _leaves(self, nodes: Sequence[Node]) -> Places:
         """Return node → (variable, part of the whole variable) of what may be weights."""
@@ -122,9 +149,7 @@ class EncoderSide:
         self.graph = graph
         return order_of(graph, [self.output])
 
-    def _multiplied(
-        self, leaves: Places, order: list[Node], sample: Callable[[], tuple[Feeds, Mapping[str, Any]]]
-    ) -> list[Node]:
+    def _multiplied(self, leaves: Places, order: list[Node], sample: Sample) -> list[Node]:
         """Make products of what is multiplied number by number and added up; return the order of nodes as it is then."""
         sums = sums_of_products(self.graph, order)
         if not sums:
@@ -427,3 +452,7 @@ class EncoderSide:
 def _part(binding: Binding) -> tuple[slice, ...]:
     """Return the part of the whole variable that a node of a partitioned variable holds."""
     return () if binding.slice is None else binding.slice.index
+
+
+def _no_variable(name: str) -> np.ndarray:
+    raise GraphError(f"Variable '{name}' takes part where none should.", REPORT)

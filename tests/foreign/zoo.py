@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import zoo_encoders as z
 from zoo_base import v2
+from zoo_departures import DEPARTURES
 from zoo_encoders import Encoder
 from zoo_hands import HANDS, OTHER_HANDS
 from zoo_kept import KEPT, OTHER_SCHOOLS
@@ -24,6 +25,7 @@ from zoo_strangers import OTHER_STRANGERS, STRANGERS
 from zoo_text import RULE, Text
 from zoo_twists import TWISTED
 from zoo_views import VIEWS
+from zoo_wholes import ARRIVALS, KERAS
 
 PLAIN = Text()
 fused = {"attention": z.attention_fused, "dense": z.dense_tensordot}
@@ -103,6 +105,7 @@ RIGHT: dict[str, Model] = {
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
     **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
+    **{"arrival-" + name: plain(encoder=encoder) for name, encoder in ARRIVALS.items()},
     **MIXED,
 }
 
@@ -115,8 +118,12 @@ WRONG: dict[str, Model] = {
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
     **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
     **{"misfit-" + name: plain(encoder=encoder) for name, encoder in MISFITS.items()},
+    **{"departure-" + name: plain(encoder=encoder) for name, encoder in DEPARTURES.items()},
     **MIXED_OTHER,
 }
+
+if v2.keras.__version__.startswith("3."):
+    RIGHT["arrival-keras"] = Model(PLAIN, KERAS, form="v2")
 
 ALL: dict[str, Model] = {**RIGHT, **WRONG}
 
