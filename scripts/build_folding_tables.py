@@ -99,6 +99,14 @@ def unsorted(ordered: list[str]) -> str:
     return ranges(c for c in ordered if stock(f"\u0301{c}") == f"\u0301{c}" and stock(f"{c}\u0334") == f"{c}\u0334")
 
 
+def uncomposed(folded: Iterable[tuple[str, str]]) -> str:
+    """The characters that folding composes and the NFC of `tokenizers` does not, and what they begin with decomposed."""
+    stock = normalizers.NFC().normalize_str
+    kept = [text for text, target in folded if text == target]
+    parts = zip(kept, nfd(kept), strict=True)
+    return ranges({c for whole, apart in parts if stock(apart) != whole for c in whole + apart[0]})
+
+
 def ranges(characters: Iterable[str]) -> str:
     """The characters as `CodePoints.parse` reads them."""
     codes = CodePoints.of(*((ord(c), ord(c)) for c in characters))
@@ -116,10 +124,13 @@ def build() -> str:
         "# Hangul syllables are left out of both: they fold to themselves, and decompose by arithmetic.",
         "# marks: what NFD sorts, a line for each combining class, the lowest first.",
         "# unsorted: those of them that the NFD of the tokenizers library does not sort.",
+        "# uncomposed: what folding composes and the NFC of the tokenizers library does not, and with what it begins.",
     ]
     for name, outputs in tables.items():
         lines += [f"[{name}]", *runs(changes(outputs))]
     lines += ["[marks]", *classes(ordered), "[unsorted]", unsorted(ordered)]
+    folded = (target.decode() for target in tables["casefold"].numpy())
+    lines += ["[uncomposed]", uncomposed(zip(TEXTS, folded, strict=True))]
     return "\n".join(lines) + "\n"
 
 

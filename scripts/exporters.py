@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ TABLE = ROOT / "configs" / "models" / "README.md"
 BEGIN, END = "<!-- made by make exporters -->", "<!-- end -->"
 HEAD = ["| family | exporter | version | verdict |", "|---|---|---|---|"]
 WAYS = ("automodel", "sentence-transformers")
-PIECES = "PIECES"  # in options: a SentencePiece model, made here
+PIECES, UNCASED = "PIECES", "UNCASED"  # in options: a SentencePiece model, and a vocabulary of lower case, made here
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ EXPORTERS = {
         "export_keras_hub.py",
         {
             "BERT": ("--model", "bert"),
-            "BERT, lower case": ("--model", "bert", "--lower"),
+            "BERT, lower case": ("--model", "bert", "--lower", "--vocabulary", UNCASED),
             "ELECTRA": ("--model", "electra", "--pooling", "mean"),
             "ALBERT": ("--model", "albert", "--vocabulary", PIECES),
             "DistilBERT": ("--model", "distilbert", "--pooling", "mean"),
@@ -114,7 +115,7 @@ def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -
         if families and family not in families:
             continue
         model, out = work / f"model-{number}", work / f"out-{number}"
-        given = [_pieces(work) if option == PIECES else option for option in options]
+        given = [MADE[option](work) if option in MADE else option for option in options]
         script = str(ROOT / "scripts" / exporter.script)
         command = [python, script, str(model), "--vocabulary", str(VOCABULARY), *given]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -129,6 +130,20 @@ def _pieces(work: Path) -> str:
     path = work / "pieces.model"
     path.write_bytes(pieces.trained(pieces.Options()))
     return str(path)
+
+
+def _uncased(work: Path) -> str:
+    """Return the path of a vocabulary as that of BERT, uncased: of lower case, and of no character that came later."""
+    path, known = work / "uncased.txt", unicodedata.ucd_3_2_0
+    lines = VOCABULARY.read_text(encoding="utf-8").splitlines()
+    special = [line for line in lines if line.startswith("[")]
+    kept = (line.lower() for line in lines if all(known.category(c) != "Cn" for c in line))
+    pieces = dict.fromkeys([*special, *(line for line in kept if not line.startswith("["))])
+    path.write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    return str(path)
+
+
+MADE: Mapping[str, Callable[[Path], str]] = {PIECES: _pieces, UNCASED: _uncased}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -181,6 +182,26 @@ def within(graph: Graph, refs: Mapping[str, TensorRef], variables: Collection[st
         for name, ref in found.items()
         if all(node.op not in VARIABLE_OPS or node.name in variables for node in order_of(graph, [ref]))
     }
+
+
+def leading_to(model: SavedModel, graph: Graph, outputs: Sequence[TensorRef]) -> Graph:
+    """Return a graph of a model without what is made of the inputs of signatures and leads to none of `outputs`.
+
+    It belongs to another signature: often the same text side once more.
+    """
+    takers: dict[str, list[str]] = defaultdict(list)
+    for node in graph.nodes.values():
+        for ref in node.inputs:
+            takers[ref.node].append(node.name)
+    stack = [tensor.ref.node for signature in model.signatures.values() for tensor in signature.inputs.values()]
+    made: set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name not in made:
+            made.add(name)
+            stack += takers[name]
+    other = made - {node.name for node in order_of(graph, outputs)}
+    return Graph({name: node for name, node in graph.nodes.items() if name not in other}, graph.functions)
 
 
 def gives(model: SavedModel, output: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.analysis.inline import inlined
-from hub2hf.blueprint.entry import Entry, described, entries, takes_text
+from hub2hf.blueprint.entry import Entry, described, entries, leading_to, takes_text
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
@@ -150,6 +150,7 @@ class _Preprocessor:
         graph = self.entry.graph
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
+        graph = leading_to(model, graph, [tensor.ref for tensor in self.entry.outputs.values()])
         self.graph = graph = with_plain_tables(with_tables(graph))
         self.text = (PieceReader if cuts_by_pieces(graph) else TextReader)(model, graph)
         self.tables = self.text.tables.others()

@@ -66,7 +66,7 @@ def probe_vocabulary(
         taken: ids that no piece is given: the graph packs with them.
         marked: further pieces that are to have certain ids, none of which is taken or reserved.
 
-    One character in seven is left out, so that some words are unknown.
+    One character in seven is left out, so that some words are unknown; as no piece holds a space, words that do are, too.
     """
     pieces = {**(marked or {}), **reserved}
     used = taken.union(pieces.values())
@@ -74,7 +74,7 @@ def probe_vocabulary(
     kept = [c for c in sorted(set("".join(texts))) if ord(c) % 7]
     pairs = sorted({t[i : i + 2] for t in texts for i in range(len(t) - 1)} if texts else set())
     for piece in (*kept, *(suffix + c for c in kept), *pairs, *(suffix + p for p in pairs[::2])):
-        if piece not in pieces and not piece.isspace() and "\n" not in piece:
+        if piece not in pieces and not piece.isspace() and not {" ", "\n"} & {*piece}:
             number = next(fresh, None)
             if number is None:
                 break

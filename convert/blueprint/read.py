@@ -18,7 +18,7 @@ from hub2hf.architectures import architecture_of
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.entry import Chosen, text_entry, within
+from hub2hf.blueprint.entry import Chosen, leading_to, text_entry, within
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
@@ -88,7 +88,7 @@ class _Reading:
         graph = raised(chosen.entry.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
-        graph = with_plain_tables(with_tables(graph))
+        graph = with_plain_tables(with_tables(leading_to(model, graph, outputs)))
         self.graph = settled(graph, outputs, given)
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
         looping = self.graph if loops_over_texts(self.graph, outputs, given) else None

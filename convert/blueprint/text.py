@@ -44,6 +44,13 @@ class LowerCase:
 
 
 @dataclass(frozen=True)
+class FoldWords:
+    """`CaseFold` of each word, after the split: a word in which it makes a space stays one."""
+
+    evidence: str
+
+
+@dataclass(frozen=True)
 class Normalize:
     """The Unicode normalization `form`, as ICU has it (op `NormalizeUTF8`)."""
 
@@ -146,6 +153,7 @@ TextOperation = (
     | SplitScriptsByHand
     | SplitDelimiters
     | SplitAround
+    | FoldWords
     | SplitCharacters
     | WordPiece
     | WordPieceOfCharacters

@@ -10,6 +10,7 @@ import numpy as np
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    FoldWords,
     Normalize,
     ReplacePattern,
     SplitCharacters,
@@ -178,6 +179,9 @@ class TextTrace:
         self._seen.add(identity)
         if node.op in REPLACE | FULL_MATCH:
             self.patterns[dynamic[0] if dynamic else text_attr(node, "pattern")] = node.name
+        if node.op == FOLD and self.delimited:
+            self.steps.append(FoldWords(node.name))
+            return
         if node.op in (FULL_MATCH if not self._split else REPLACE | {FOLD, NORMALIZE, DELIMITERS}):
             self._look(node)  # a question about a whole text, or a change of words
             return

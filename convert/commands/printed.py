@@ -18,6 +18,7 @@ from hub2hf.blueprint import Blueprint, Seen
 from hub2hf.blueprint.text import (
     NO_START,
     CaseFold,
+    FoldWords,
     LowerCase,
     Normalize,
     Pack,
@@ -62,7 +63,7 @@ LAST_LABEL = "L2 norm at the output"
 def describe(operation: TextOperation) -> str:
     """Return one text operation in words."""
     match operation:
-        case CaseFold() | LowerCase() | Normalize() | ReplacePattern():
+        case CaseFold() | FoldWords() | LowerCase() | Normalize() | ReplacePattern():
             return _described_change(operation)
         case SplitDelimiters() | SplitScripts() | SplitAround():
             return _described_split(operation)
@@ -100,10 +101,12 @@ def _described_split(operation: SplitDelimiters | SplitScripts | SplitAround) ->
             return f"separate each character of {_short(characters)} from its neighbours"
 
 
-def _described_change(operation: CaseFold | LowerCase | Normalize | ReplacePattern) -> str:
+def _described_change(operation: CaseFold | FoldWords | LowerCase | Normalize | ReplacePattern) -> str:
     match operation:
         case CaseFold():
             return "fold case (NFKC_Casefold)"
+        case FoldWords():
+            return "fold case of each word (NFKC_Casefold)"
         case LowerCase():
             return "lower case (str.lower)"
         case Normalize(form, _):

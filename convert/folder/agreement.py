@@ -13,6 +13,7 @@ from typing import Final
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    FoldWords,
     LowerCase,
     Normalize,
     ReplacePattern,
@@ -57,8 +58,10 @@ def prove_tables(text: TextBlueprint) -> None:
             if known != witnessed:
                 differing = (known - witnessed) | (witnessed - known)
                 _refuse(what, differing.ranges[0][0], operation)
-        if isinstance(operation, CaseFold | LowerCase | Normalize):
+        if isinstance(operation, CaseFold | FoldWords | LowerCase | Normalize):
             _prove_characters(operation)
+        if isinstance(operation, FoldWords):  # is compiled as folding, NFD, and the NFC of the library
+            _prove_characters(Normalize("NFD", operation.evidence))
 
 
 def _prove_pattern(pattern: str, operation: TextOperation) -> None:
@@ -109,7 +112,7 @@ def _set(found: CodePoints | Ranges | None) -> CodePoints:
     return codes - SURROGATES if points.SURROGATES[0] in codes else codes
 
 
-def _prove_characters(operation: CaseFold | LowerCase | Normalize) -> None:
+def _prove_characters(operation: CaseFold | FoldWords | LowerCase | Normalize) -> None:
     """Compare what becomes of every single character; of normalizations only NFD is compiled."""
     what, known, witnessed = CHARACTERS[type(operation)]
     for point in points.asked().tolist():
@@ -133,6 +136,7 @@ def _lowered(character: str) -> str:
 CHARACTERS: Final[Mapping[type, tuple[str, Callable[[str], str], Callable[[str], str]]]] = MappingProxyType(
     {
         CaseFold: ("case folding", ours.case_folded, theirs.folded_character),
+        FoldWords: ("case folding", ours.case_folded, theirs.folded_character),
         LowerCase: ("lower case", lower_case, _lowered),
         Normalize: ("NFD", ours.decomposed, theirs.decomposed),
     }

@@ -19,8 +19,9 @@ places the words are cut alike. Nothing else that makes ids of a text asks the v
   goes the very row of the word embeddings that it had. The encoder sees the same numbers, whatever runs it.
 
 **What it needs of the text rules**, which are read from the folder's manifest: what characters a word may hold, given those
-of a text. Case folding and NFD turn each character into others by a table; together they compose nothing. A replacement
-brings in the characters of its rewrite. Splits bring in none. Any other rule is refused.
+of a text. Case folding and NFD turn each character into others by a table; together they compose nothing. Where words are
+folded and composed, all that their characters may compose counts. A replacement brings in the characters of its rewrite.
+Splits bring in none. Any other rule is refused.
 
 **What is not promised.** A text with other characters has other ids where it used a piece that went. But pieces of one
 character all stay, so that a word each of whose characters has a piece of its own, at its place, is never unknown.
@@ -36,6 +37,7 @@ import numpy as np
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    FoldWords,
     LowerCase,
     Normalize,
     Pack,
@@ -52,7 +54,7 @@ from hub2hf.errors import ExportError
 from hub2hf.tokenizer import Vocabulary
 from hub2hf.unicode.casing import FINAL_SIGMA, SIGMA, lower_case
 from hub2hf.unicode.codepoints import LAST, CodePoints
-from hub2hf.unicode.folding import case_folded, decomposed
+from hub2hf.unicode.folding import case_folded, decomposed, folded_characters
 
 NO_NEW_CHARACTERS: Final = (SplitScripts, SplitDelimiters, SplitAround, SplitCharacters, WordPiece, Pack)
 
@@ -64,7 +66,7 @@ def check_rules(operations: Sequence[TextOperation]) -> None:
         ExportError: one is not; names its node.
     """
     for operation, after in zip(operations, [*operations[1:], None], strict=True):
-        known = isinstance(operation, (ReplacePattern, *NO_NEW_CHARACTERS))
+        known = isinstance(operation, (ReplacePattern, FoldWords, *NO_NEW_CHARACTERS))
         nfd = isinstance(operation, Normalize) and operation.form == "NFD"
         folds = isinstance(operation, CaseFold | LowerCase) and isinstance(
             after, Normalize
@@ -87,6 +89,9 @@ def characters_of_words(characters: Iterable[str], operations: Sequence[TextOper
     for operation in operations:
         if isinstance(operation, CaseFold):
             found = {c for character in found for c in case_folded(character)}
+        elif isinstance(operation, FoldWords):
+            found = {c for character in found for folded in case_folded(character) for c in decomposed(folded)}
+            found |= {c for c in folded_characters() if case_folded(c) == c and found.issuperset(decomposed(c))}
         elif isinstance(operation, LowerCase):
             found = {c for character in found for c in lower_case(character)} | (
                 {FINAL_SIGMA} if SIGMA in found else set()

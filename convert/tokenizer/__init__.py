@@ -12,6 +12,7 @@ to know.
 
 from __future__ import annotations
 
+from .characters import never_in_pieces
 from .files import (
     probe_tokenizer,
     special_tokens_map,
@@ -27,6 +28,7 @@ from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_toke
 __all__ = [
     "SpecialTokens",
     "Vocabulary",
+    "never_in_pieces",
     "piece_tokenizer",
     "probe_tokenizer",
     "read_model",

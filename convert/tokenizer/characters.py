@@ -15,16 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hub2hf.blueprint.text import CaseFold, LowerCase, Normalize, ReplacePattern, TextOperation
+from hub2hf.blueprint.text import CaseFold, FoldWords, LowerCase, Normalize, ReplacePattern, TextOperation
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.unicode.casing import CASED, FINAL_SIGMA, IGNORED, SIGMA, capitals, lower_case
 from hub2hf.unicode.codepoints import NOTHING, CodePoints, union
-from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes
+from hub2hf.unicode.folding import case_folded, decomposed, folded_characters, mark_classes, uncomposed, unsorted_marks
 from hub2hf.unicode.patterns import replacement
 from hub2hf.unicode.re2 import Alternate, Chars, Regex, parse
 
-from .engine import PARTING, RESERVED, CharacterMap, Engine, TextStep
+from .engine import NFC, PARTING, RESERVED, CharacterMap, Engine, TextStep
 from .marks import stand_ins
+
+GAP = "\t"  # in place of the spaces that folding makes inside a word
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,38 @@ def _final_sigma(operation: LowerCase, engine: Engine) -> TextStep:
     over = engine.dialect.any_number(engine.dialect.one_of(ignored))
     letter = engine.dialect.one_of(cased - ignored)
     return engine.dialect.after(f"{letter}{over}", f"{SIGMA}(?!{over}{letter})"), FINAL_SIGMA
+
+
+def fold_words(operation: FoldWords, parting: CodePoints, unknown: str, engine: Engine) -> Iterator[TextStep]:
+    """Fold the case of words, which stand behind spaces, and compose them.
+
+    Words in which that makes a space, as of U+00A8, become `unknown`.
+
+    Args:
+        operation: the folding.
+        parting: the characters that no word holds.
+        unknown: a character that is no piece.
+        engine: what is to read it.
+
+    Raises:
+        GraphError: words may hold characters that stand for others here.
+    """
+    kept = next((c for c in (*RESERVED, GAP) if ord(c) not in parting), None)
+    if kept is not None:
+        raise GraphError(f"Node '{operation.evidence}' folds words that may hold U+{ord(kept):04X}.", REPORT)
+    images = {c: map_all(decomposed, case_folded(c)).replace(" ", GAP) for c in folded_characters()}
+    changed = {c: image for c, image in images.items() if c != image and ord(c) not in parting}
+    yield from engine.mapped(CharacterMap(changed, {PARTING: ""}, NFC))
+    yield f"(?<![^ ])[^ {GAP}]*{GAP}[^ ]*", engine.literal(unknown)
+
+
+def never_in_pieces(operations: Iterable[TextOperation]) -> frozenset[str]:
+    """Return characters that no piece may hold, so that a word which does is unknown, however it is written.
+
+    Folding may make spaces inside a word; and the library neither sorts nor composes what its Unicode does not have yet.
+    """
+    folds = any(isinstance(operation, FoldWords) for operation in operations)
+    return frozenset({" "}) | unsorted_marks() | uncomposed() if folds else frozenset()
 
 
 # What is done to characters before NFD, and which it changes.

@@ -13,6 +13,7 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.dialect import Dialect
 
 NFD: Final = "NFD"
+NFC: Final = "NFC"
 LONGEST_UTF8 = 4  # bytes in one character
 
 # Characters that no text holds any more when they are needed. The first comes between characters, no map for
@@ -27,8 +28,9 @@ class Prepend:
     content: str
 
 
-# A regex and what comes in place of each match; a map for `Precompiled`; the stock NFD.
-TextStep = tuple[str, str] | Prepend | bytes | Literal["NFD"]
+# A regex and what comes in place of each match; a map for `Precompiled`; a stock normalization.
+Form = Literal["NFD", "NFC"]
+TextStep = tuple[str, str] | Prepend | bytes | Form
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,12 @@ class CharacterMap:
         mapping: character → what it becomes. Hangul syllables and all that NFD changes are in it, and none of `RESERVED`;
             but its values may hold `PARTING`.
         restored: after NFD, mark → the mark that it stood for.
+        form: what puts marks into order; NFC also composes.
     """
 
     mapping: Mapping[str, str]
     restored: Mapping[str, str]
+    form: Form = NFD
 
 
 class Engine(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, normalizers, processors
 
 from hub2hf.architectures.base import INPUTS
-from hub2hf.blueprint.text import CaseFold, LowerCase, Normalize, Pack, TextBlueprint
+from hub2hf.blueprint.text import CaseFold, FoldWords, LowerCase, Normalize, Pack, TextBlueprint
 from hub2hf.errors import REPORT, GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
 
@@ -189,7 +189,7 @@ def tokenizer_config(text: TextBlueprint, tokens: SpecialTokens, inputs: Sequenc
     """`tokenizer_config.json`: `common_config`, and what BertTokenizer asks of it."""
     return {
         **common_config(text.pack, inputs),
-        "do_lower_case": any(isinstance(operation, CaseFold | LowerCase) for operation in text.operations),
+        "do_lower_case": any(isinstance(operation, CaseFold | FoldWords | LowerCase) for operation in text.operations),
         "strip_accents": any(isinstance(operation, Normalize) for operation in text.operations),
         "tokenize_chinese_chars": True,
         **dict(tokens.items()),

@@ -8,9 +8,9 @@ What was found in their sources and by running them (0.2.0 and 4.3.2; Node 20 an
   So no regex here matches the empty string: what stays is matched, and put back as `$1`.
 - `Precompiled` ignores its map: it is always one and the same approximation of NFKC. So a map is a `Replace` for each string
   that characters become.
-- NFD is that of the engine's Unicode, which is newer than TensorFlow Text's. All that is decomposed is in the map, so that
-  NFD only sorts marks, and decomposes what every version of Unicode decomposes in the same way. What TensorFlow Text does
-  not know stands between two control characters meanwhile.
+- NFD and NFC are those of the engine's Unicode, which is newer than TensorFlow Text's. All that is decomposed is in the
+  map, so that they only sort marks and compose, and decompose what every version of Unicode decomposes in the same way.
+  What TensorFlow Text does not know stands between two control characters meanwhile.
 - `Split` at a string, `removed`, keeps the separators. With a regex and `invert` it is `text.match`: the words themselves.
 - `WhitespaceSplit` takes U+FEFF for white space, and not U+0085.
 - WordPiece, and the template around the pieces, are those of the Rust library. Nothing truncates unless it is asked to, and
@@ -35,7 +35,7 @@ from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.dialect import JAVASCRIPT
 from hub2hf.unicode.tables import UNLISTED_SCRIPT, scripts
 
-from .engine import LONGEST_UTF8, NFD, PARTING, CharacterMap, Prepend, TextStep
+from .engine import LONGEST_UTF8, PARTING, CharacterMap, Prepend, TextStep
 
 TOKENIZER_CONFIG = {
     "tokenizer_class": "BertTokenizer"
@@ -52,11 +52,11 @@ class JavaScript:
         return content.replace("$", "$$")
 
     def mapped(self, characters: CharacterMap) -> Iterator[TextStep]:
-        """As replacements, an NFD that finds little to do, and replacements again."""
+        """As replacements, a normalization that finds little to do, and replacements again."""
         changes = {c: target for c, target in characters.mapping.items() if target != _anywhere(c)}
         yield from self._replacements(changes)
         yield f"({self.dialect.one_of(scripts()[UNLISTED_SCRIPT])})", f"{PARTING}$1{PARTING}"
-        yield NFD
+        yield characters.form
         yield from self._replacements(characters.restored)
 
     def _replacements(self, mapping: Mapping[str, str]) -> Iterator[TextStep]:
@@ -137,5 +137,5 @@ def _normalizer(step: TextStep) -> dict[str, Any]:
         return {"type": "Prepend", "prepend": step.content}
     if isinstance(step, tuple):
         return {"type": "Replace", "pattern": {"Regex": step[0]}, "content": step[1]}
-    assert step == NFD
-    return {"type": "NFD"}
+    assert not isinstance(step, bytes)
+    return {"type": step}

@@ -39,7 +39,7 @@ class Oniguruma:
         return content
 
     def mapped(self, characters: CharacterMap) -> Iterator[TextStep]:
-        """As one `Precompiled`, the stock NFD, and another one."""
+        """As one `Precompiled`, a stock normalization, and another one."""
         one_of = self.dialect.one_of
         changed = (ord(c) for c in characters.mapping if ord(c) > 0x7F)
         prepended = CodePoints.of(*((code, code) for code in changed)) & (re2_class("Cf") or NOTHING)
@@ -49,7 +49,7 @@ class Oniguruma:
         yield rf"(?={continuing})(?<=(?m:.)){after}", SEPARATOR
         yield charsmap(characters.mapping)
         yield f"\\x{{{ord(SEPARATOR):X}}}", ""
-        yield NFD
+        yield characters.form
         yield charsmap(characters.restored)
 
     def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> TextStep:
@@ -80,7 +80,9 @@ def normalizer(step: TextStep) -> normalizers.Normalizer:
         return normalizers.Precompiled(step)
     if isinstance(step, Prepend):
         return normalizers.Prepend(step.content)
-    return normalizers.NFD() if step == NFD else normalizers.Replace(Regex(step[0]), step[1])
+    if isinstance(step, tuple):
+        return normalizers.Replace(Regex(step[0]), step[1])
+    return normalizers.NFD() if step == NFD else normalizers.NFC()
 
 
 def pre_tokenizer(cut: str | None, only_spaces: bool) -> pre_tokenizers.PreTokenizer:

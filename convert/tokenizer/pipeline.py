@@ -7,7 +7,8 @@ The normalizer leaves a text in which words are cut apart by spaces and no other
    for words split by script: white space between two characters of its own script goes, `n. 286` has the words `n` and
    `.286`, and a space comes after each run of one script;
 3. one space in front of the text;
-4. words over the byte limit become one character that is no piece. Tabs are free to count bytes with: step 2 has
+4. words whose case is folded by themselves are (`fold_words`);
+5. words over the byte limit become one character that is no piece. Tabs are free to count bytes with: step 2 has
    left none.
 
 What comes after the normalizer splits at the spaces, and cuts the words that the graph cuts into characters.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from hub2hf.blueprint.text import (
     CaseFold,
+    FoldWords,
     LowerCase,
     Normalize,
     Pack,
@@ -35,12 +37,13 @@ from hub2hf.blueprint.text import (
 )
 from hub2hf.errors import GraphError
 from hub2hf.unicode.automaton import TooComplexError, to_regex, words_matching
+from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.delimiters import read_delimiters
 from hub2hf.unicode.dialect import Dialect
 from hub2hf.unicode.re2 import Chars, parse, unsupported
 from hub2hf.unicode.tables import scripts, whitespace
 
-from .characters import character_steps
+from .characters import character_steps, fold_words
 from .engine import LONGEST_UTF8, Engine, Prepend, TextStep
 
 # Engines try alternatives in order, so the scripts most text is in come first. Only speed depends on it.
@@ -86,6 +89,12 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
         *character_steps(own, engine),
         *(delimiter_steps(split, engine) if isinstance(split, SplitDelimiters) else script_steps(split.table, engine)),
         *(around_step(op, engine) for op in text.operations if isinstance(op, SplitAround)),
+        *(
+            step
+            for op in text.operations
+            if isinstance(op, FoldWords)
+            for step in fold_words(op, _dropped(split), never_a_piece, engine)
+        ),
         *byte_limit_steps(text.wordpiece, cut, never_a_piece, engine),
     ]
     return Pipeline(tuple(steps), cut, only_spaces=isinstance(split, SplitDelimiters))
@@ -96,6 +105,7 @@ STAGES: tuple[tuple[tuple[type, ...], bool], ...] = (
     ((CaseFold, LowerCase, Normalize, ReplacePattern), False),
     ((SplitScripts, SplitDelimiters), True),
     ((SplitAround,), False),
+    ((FoldWords,), False),
     ((SplitCharacters,), False),
     ((WordPiece,), True),
     ((Pack,), True),
@@ -166,6 +176,13 @@ def delimiter_steps(operation: SplitDelimiters, engine: Engine) -> Iterator[Text
     yield Prepend(" ")
     if found.kept:
         yield engine.spaces_around(found.kept)
+
+
+def _dropped(operation: SplitDelimiters | SplitScripts) -> CodePoints:
+    """The characters that a split leaves in no word."""
+    if isinstance(operation, SplitScripts):
+        return whitespace()
+    return read_delimiters(operation.delimiters, operation.kept, operation.evidence).dropped
 
 
 def around_step(operation: SplitAround, engine: Engine) -> TextStep:

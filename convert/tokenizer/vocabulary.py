@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.blueprint.text import TextBlueprint
-from hub2hf.errors import VocabularyError
+from hub2hf.errors import REPORT, VocabularyError
 from hub2hf.savedmodel.assets import check_vocabulary
+
+from .characters import never_in_pieces
 
 MASK = "[MASK]"
 AT_A_TIME = 10_000  # pieces that are decoded together
@@ -162,7 +164,8 @@ def special_tokens(text: TextBlueprint, vocabulary: Vocabulary) -> SpecialTokens
     """The pieces behind the ids the graph packs with, and its unknown token.
 
     Raises:
-        VocabularyError: the vocabulary is too short for an id, or lacks the unknown token.
+        VocabularyError: the vocabulary is too short for an id, lacks the unknown token, or holds a piece that the text rules
+            cannot follow.
     """
     unknown = text.wordpiece.unknown_token
     if unknown not in vocabulary:
@@ -179,5 +182,13 @@ def special_tokens(text: TextBlueprint, vocabulary: Vocabulary) -> SpecialTokens
                 "This is not the vocabulary of this graph.",
             )
         found.append(vocabulary[role])
+    for character in sorted(never_in_pieces(text.operations)):
+        if character.encode() in vocabulary.lines:
+            piece = next(piece for piece in vocabulary.pieces if character in piece)
+            raise VocabularyError(
+                f"{vocabulary.path} has the piece {piece!r}, and the graph folds words by themselves: to those with "
+                f"U+{ord(character):04X} in them the tokenizers library gives another form.",
+                REPORT,
+            )
     mask = MASK if MASK in vocabulary else None
     return SpecialTokens(cls=found[0], sep=found[1], pad=found[2], unk=unknown, mask=mask)

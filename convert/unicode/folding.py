@@ -79,5 +79,11 @@ def unsorted_marks() -> frozenset[str]:
     return frozenset(c for line in _sections()["unsorted"] for c in _characters(line))
 
 
+@cache
+def uncomposed() -> frozenset[str]:
+    """What folding composes and the NFC of `tokenizers` does not, and what it begins with when it is decomposed."""
+    return frozenset(c for line in _sections()["uncomposed"] for c in _characters(line))
+
+
 def _characters(line: str) -> list[str]:
     return [chr(code) for low, high in CodePoints.parse(line).ranges for code in range(low, high + 1)]

@@ -1,6 +1,6 @@
 r"""What JavaScript's tokenizers make of a text, told by Python: a model of what `hub2hf.tokenizer.javascript` writes.
 
-`Replace` is JavaScript's `replaceAll` with a regex under the flags `gu`, `Prepend` and NFD are what they are called, and
+`Replace` is JavaScript's `replaceAll` with a regex under the flags `gu`, `Prepend`, NFD, NFC are what they are called, and
 `Split` with `invert` keeps the matches. Python's `re` chooses among matches as JavaScript does. It reads other escapes, so
 these are rewritten; and it knows no lone halves of characters, so a regex that could match the empty string, which
 JavaScript also finds inside a character, is refused.
@@ -50,8 +50,8 @@ def _change(part: Mapping[str, Any]) -> Rewriting:
         return lambda text: regex.sub(replaced, text)
     if part["type"] == "Prepend":
         return lambda text: part["prepend"] + text
-    if part["type"] == "NFD":
-        return lambda text: unicodedata2.normalize("NFD", text)
+    if part["type"] in ("NFD", "NFC"):
+        return lambda text: unicodedata2.normalize(part["type"], text)
     raise _unknown(part)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +19,16 @@ import tensorflow_text as tf_text
 
 from hub2hf.blueprint import convention
 from hub2hf.blueprint.full_tokenizer import FULL_TOKENIZER
+from hub2hf.blueprint.null import cut_at_null
 from hub2hf.blueprint.text import (
+    NO_START,
     CaseFold,
+    FoldWords,
     LowerCase,
     Normalize,
     Pack,
     ReplacePattern,
+    SentencePiece,
     SplitAround,
     SplitCharacters,
     SplitDelimiters,
@@ -32,8 +36,10 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
     WordPiece,
 )
+from hub2hf.interpreter.pieces import Cutter
 from hub2hf.opened import Source
-from hub2hf.tokenizer import read_vocabulary
+from hub2hf.savedmodel.sentencepiece import read_pieces
+from hub2hf.tokenizer import Vocabulary, never_in_pieces, read_vocabulary
 from hub2hf.witness.full_tokenizer import full_tokenizer
 
 Ids = npt.NDArray[np.int32]
@@ -143,6 +149,44 @@ class BertSide:
         return np.asarray(self.run(tf.constant([text.encode() for text in texts])).numpy())
 
 
+def folding_operations() -> TextBlueprint:
+    """Words that are folded by themselves, as keras-hub's are."""
+    delimiters = rf"\s|{convention.CONTROLS}|{convention.KEPT}"
+    operations = (
+        cut_at_null("null"),
+        SplitDelimiters(delimiters, convention.KEPT, "delimiters"),
+        FoldWords("fold"),
+        WordPiece("##", "[UNK]", 100, "wordpiece"),
+        Pack(101, 102, 0, 128, "pack"),
+    )
+    return TextBlueprint(operations, Path("vocab.txt"), "vocabulary")
+
+
+class FoldingSide:
+    """TF.Text's split at delimiters, folding of words and fast WordPiece, as keras-hub calls them."""
+
+    def __init__(self, text: TextBlueprint) -> None:
+        """Build the trie."""
+        self.split = next(op for op in text.operations if isinstance(op, SplitDelimiters))
+        self.pack = text.pack
+        self.wordpiece = tf_text.FastWordpieceTokenizer(
+            list(read_vocabulary(text.vocabulary).pieces), "##", 100, unknown_token="[UNK]", no_pretokenization=True
+        )
+        self.run = tf.function(self.packed, input_signature=[tf.TensorSpec([None], tf.string)])
+
+    def packed(self, texts: tf.Tensor) -> tf.Tensor:
+        """Ids, int32 [texts, max_length]."""
+        pack = self.pack
+        words = tf_text.regex_split(texts, self.split.delimiters, self.split.kept)
+        rows = self.wordpiece.tokenize(tf_text.case_fold_utf8(words)).merge_dims(1, 2)[:, : pack.max_length - 2]
+        packed, _ = tf_text.combine_segments([rows], pack.start_id, pack.end_id)
+        return tf_text.pad_model_inputs(packed, pack.max_length, pack.pad_id)[0]
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Ids, int32 [texts, max_length]."""
+        return np.asarray(self.run(tf.constant([text.encode() for text in texts])).numpy())
+
+
 def full_operations(lower_case: bool) -> TextBlueprint:
     """BERT's FullTokenizer."""
     operations = (*FULL_TOKENIZER.operations(lower_case, "rules"), Pack(101, 102, 0, 128, "pack"))
@@ -167,22 +211,69 @@ class WrittenOut:
         return ids
 
 
+def piece_operations() -> TextBlueprint:
+    """A SentencePiece model alone."""
+    operations = (SentencePiece("", "pieces"), Pack(NO_START, 1, 0, 512, "pack"))
+    return TextBlueprint(operations, Path("spiece.model"), "model")
+
+
+class PieceSide:
+    """TF.Text's SentencepieceTokenizer."""
+
+    def __init__(self, text: TextBlueprint) -> None:
+        """Load the model."""
+        data = text.vocabulary.read_bytes()
+        self.cutter, self.pack = Cutter(read_pieces(data, "model"), "model"), text.pack
+        self.tokenizer = tf_text.SentencepieceTokenizer(data, out_type=tf.int32)
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Ids, int32 [texts, max_length]."""
+        found = self.tokenizer.tokenize(tf.constant([text.encode() for text in texts]))
+        return self._packed(np.split(found.flat_values.numpy(), found.row_splits.numpy()[1:-1]))
+
+    def _packed(self, rows: Sequence[npt.ArrayLike]) -> Ids:
+        pack = self.pack
+        ids = np.full((len(rows), pack.max_length), pack.pad_id, np.int32)
+        for row, found in zip(ids, rows, strict=True):
+            kept = np.asarray(found, np.int32)[: pack.max_length - 1]
+            row[: len(kept) + 1] = [*kept, pack.end_id]
+        return ids
+
+    def rounds(self, text: str, found: Ids) -> bool:
+        """Whether ids of a text, int32 [max_length], are those of exact sums, which float32 rounds to those of TF.Text."""
+        whole = self.cutter.normalized(text.encode()).decode()
+        rounded, exact = self._packed([self.cutter.cut(whole, exact=way) for way in (False, True)])
+        return bool((found == exact).all() and (self([text])[0] == rounded).all())
+
+
+def over(text: TextBlueprint, vocabulary: Path) -> TextBlueprint:
+    """Return a text side over a vocabulary, of which it is given the pieces that its rules can follow."""
+    never = never_in_pieces(text.operations)
+    pieces = [piece for piece in read_vocabulary(vocabulary).pieces if never.isdisjoint(piece)] if never else []
+    if pieces and len(pieces) < len(read_vocabulary(vocabulary)):
+        vocabulary = vocabulary.with_name(f"followed-{vocabulary.name}")
+        vocabulary.write_bytes(Vocabulary.of(pieces, vocabulary).lines)
+    return replace(text, vocabulary=vocabulary)
+
+
 def _rules(
     text: TextBlueprint, side: Callable[[TextBlueprint], Oracle]
 ) -> Callable[[Path], tuple[TextBlueprint, Oracle]]:
-    def over(vocabulary: Path) -> tuple[TextBlueprint, Oracle]:
-        whole = replace(text, vocabulary=vocabulary)
+    def made(vocabulary: Path) -> tuple[TextBlueprint, Oracle]:
+        whole = over(text, vocabulary)
         return whole, side(whole)
 
-    return over
+    return made
 
 
 RULES: dict[str, Callable[[Path], tuple[TextBlueprint, Oracle]]] = {
     "lealla": _rules(standard_operations(), TensorFlowSide),
     "bert-cased": _rules(bert_operations(lower_case=False), BertSide),
     "bert-uncased": _rules(bert_operations(lower_case=True), BertSide),
+    "words-uncased": _rules(folding_operations(), FoldingSide),
     "full-cased": _rules(full_operations(lower_case=False), WrittenOut),
     "full-uncased": _rules(full_operations(lower_case=True), WrittenOut),
+    "pieces": _rules(piece_operations(), PieceSide),
 }
 
 

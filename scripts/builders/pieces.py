@@ -67,6 +67,18 @@ class Options:
     length: int = 64
 
 
+# Of every kind that is read: normalizers, the likeliest cut and the joining of neighbours, with bytes for what is unknown.
+MODELS = {
+    "nmt_nfkc": Options(),
+    "nfkc": Options(rule="nfkc", kind="t5"),
+    "identity": Options(rule="identity", pieces=4000, kind="t5"),  # so many that pieces of one letter are among them
+    "folding": Options(rule="nmt_nfkc_cf"),
+    "bytes": Options(byte_fallback=True, kind="t5"),
+    "joined": Options(model_type="bpe", kind="t5"),
+    "joined bytes": Options(model_type="bpe", byte_fallback=True, rule="identity", kind="t5", pieces=4000),
+}
+
+
 def trained(o: Options) -> bytes:
     """Return a SentencePiece model, serialized."""
     lines = (line.split("\t") for line in SENTENCES.read_text(encoding="utf-8").splitlines())

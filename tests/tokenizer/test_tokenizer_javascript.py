@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from builders.javascript import LIBRARIES, is_installed
-from builders.oracles import bert_operations, standard_operations
+from builders.oracles import bert_operations, folding_operations, over, standard_operations
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families, javascript_ids
 from test_tokenizer_against_tensorflow import FOLDED, HARD, LENGTH, OTHERS
 
@@ -23,6 +23,7 @@ RULES: dict[str, tuple[TextBlueprint, int]] = {  # and the size of the sample: f
     "lealla": (standard_operations(), 400),
     "cased": (bert_operations(lower_case=False), 400),
     "uncased": (bert_operations(lower_case=True), 1000),
+    "words uncased": (folding_operations(), 1000),
 }
 MOST = 9_000
 
@@ -35,10 +36,10 @@ def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
     vocabulary, compared = alphabet_vocabulary(tmp_path), 0
     fewer = 3 if library == LIBRARIES[0] else 30  # of `make fuzz`; the other runs the same code
     for rules, (text, sample) in RULES.items():
-        whole = replace(text, vocabulary=vocabulary)
+        whole = over(text, vocabulary)
         compiled = CompiledSide(whole, tmp_path)
         with javascript_ids(whole, library) as ids:
-            for family, texts in families(whole, read_vocabulary(vocabulary).pieces, sample * fewer):
+            for family, texts in families(whole, read_vocabulary(whole.vocabulary).pieces, sample * fewer):
                 count, different = compare(texts(), compiled, ids)
                 assert not different, (rules, family)
                 compared += count
@@ -98,9 +99,9 @@ def test_the_comparison_sees_a_limit_off_by_one(tmp_path: Path) -> None:
 
 
 @in_node
-@pytest.mark.parametrize("rules", ["lealla", "uncased"])
+@pytest.mark.parametrize("rules", ["lealla", "uncased", "words uncased"])
 def test_time_is_linear(rules: str, small_vocabulary: Path, tmp_path: Path) -> None:
-    text = replace(RULES[rules][0], vocabulary=small_vocabulary)
+    text = over(RULES[rules][0], small_vocabulary)
     texts: list[Callable[[int], str]] = list(HARD.values())
     with javascript_ids(text, LIBRARIES[0]) as ids:
         assert compare([make(LENGTH) for make in texts], CompiledSide(text, tmp_path), ids) == (len(texts), [])
@@ -121,6 +122,6 @@ def test_no_regex_matches_nothing(small_vocabulary: Path, tmp_path: Path) -> Non
     from hub2hf.web.words import words_in_javascript
 
     for text, _ in RULES.values():
-        write_javascript_files(text, read_vocabulary(small_vocabulary), tmp_path)
+        write_javascript_files(text, read_vocabulary(over(text, small_vocabulary).vocabulary), tmp_path)
         content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
         assert words_in_javascript(content)("a") == ["a"]
