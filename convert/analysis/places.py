@@ -147,11 +147,7 @@ class Asking:
         """
         (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
         ref, operand = TensorRef(scores.name), context.input(position)
-        value = np.zeros(self.shape_of(operand))
-        index: list[int | slice] = [slice(None)] * value.ndim
-        for axis in contracted(context, position):
-            index[axis] = 0
-        value[tuple(index)] = 1.0
+        value = _at_first(self.shape_of(operand), contracted(context, position))
         odds = []
         for raised in (0.0, 1.0):
             score = np.zeros(self.shape_of(ref))
@@ -167,15 +163,14 @@ class Asking:
     def context_order(self, attention: Attention, values: Elements) -> tuple[np.ndarray, float]:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden], and their scale.
 
-        With equal attention to all, every context is the value that all tokens have.
+        With attention to the first token alone, which is no padding, every context is the value that it has.
         """
         operand, product = attention.value, attention.out.product
         axes = self.flow.contraction(product)
         feeds = {operand.product.data: self._unit(operand.product)}
         for node, position in operand.places:
             weights = node.input(1 - position)
-            shape = self.shape_of(weights)
-            feeds[weights] = np.full(shape, 1.0 / prod(np.take(shape, contracted(node, 1 - position))))
+            feeds[weights] = _at_first(self.shape_of(weights), contracted(node, 1 - position))
 
         def read(values: list[np.ndarray]) -> np.ndarray:
             value = values[0]
@@ -270,13 +265,27 @@ def _whole(scale: float) -> float:
     return 1.0 if abs(scale - 1.0) < SAME else float(scale)
 
 
+def _at_first(shape: Sequence[int], axes: Sequence[int]) -> np.ndarray:
+    """Return zeros, and ones at the first place along `axes`."""
+    value = np.zeros(shape)
+    index: list[int | slice] = [slice(None)] * value.ndim
+    for axis in axes:
+        index[axis] = 0
+    value[tuple(index)] = 1.0
+    return value
+
+
 def _last(value: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     return np.moveaxis(value, axes, range(-len(axes), 0))
 
 
 def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance."""
+    """Return the rows along `axes` that are not the same, [heads, size], in the order of their first appearance.
+
+    Rows of nothing are left out: what is computed of tokens alone, and of no padding, has them for that.
+    """
     rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
+    rows = rows[rows.any(axis=1)] if rows.any() else rows
     first: dict[bytes, int] = {}
     for i, row in enumerate(np.round(rows, 6) + 0.0):  # no zero is negative
         first.setdefault(row.tobytes(), i)

@@ -11,8 +11,10 @@ import numpy as np
 from hub2hf.analysis.flow import CHOICES
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
+from hub2hf.savedmodel.variables import VARIABLE_OPS
 
 SMALL = 16  # elements of an integer that is kept of a run: a shape, or a part of one
 
@@ -115,6 +117,7 @@ class ObservedRun:
         self._small: dict[TensorRef, np.ndarray] = {}
         self._choices = {node.name: CHOICES[node.op] for node in watched.conditionals}
         self.chosen: set[tuple[str, int]] = set()
+        self._substitutes = substitutes
         interpreter = Interpreter(graph, substitutes, self._observe)
         last = self.at[self.until] if self.until else output
         self.embedding, *found = interpreter.run([last, *watched.outputs.values()], given.feeds)
@@ -170,8 +173,40 @@ class ObservedRun:
             GraphError: it takes a variable, and `variable`, which gives their values, is None.
         """
         kept = {ref: value for ref, value in self._small.items() if ref not in fetches}
-        values = Interpreter(self.graph, Substitutes(variable or _no_variable, {})).run(fetches, {**kept, **feeds})
+        given = {**kept, **feeds}
+        run = Interpreter(self.graph, Substitutes(variable or _no_variable, {})).run
+        try:
+            values = run(fetches, given)
+        except GraphError:
+            entering = self._entering(fetches, given)
+            if not entering:
+                raise
+            values = run(fetches, {**given, **entering})
         return [np.asarray(value) for value in values]
+
+    def _entering(self, fetches: Sequence[TensorRef], given: Feeds) -> dict[TensorRef, Any]:
+        """Return the values, in this run, of what `fetches` depend on beside what is given: which tokens are padding, where
+        they stand. What is made of weights is none of them."""
+        inside: set[str] = set()  # nodes that depend on what is given
+        of_weights: set[str] = set()
+        found: dict[TensorRef, None] = {}
+        order = order_of(self.graph, fetches, frozenset(given))
+        of_text = {ref.node for ref in self.given.feeds}
+        for node in order:
+            before = [ref for ref in node.inputs if ref not in given]
+            names = {ref.node for ref in before}
+            if len(before) < len(node.inputs) or names & inside:
+                inside.add(node.name)
+                found |= dict.fromkeys(ref for ref in before if ref.node in of_text - inside)
+            elif node.op in VARIABLE_OPS or names & of_weights:
+                of_weights.add(node.name)
+            elif names & of_text:
+                of_text.add(node.name)
+        missing = [ref for ref in found if ref not in self._values]
+        if missing:
+            values = Interpreter(self.graph, self._substitutes).run(missing, self.given.feeds)
+            self._values.update(zip(missing, values, strict=True))
+        return {ref: self._values[ref] for ref in found}
 
 
 def _no_variable(name: str) -> np.ndarray:

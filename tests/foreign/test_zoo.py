@@ -38,7 +38,7 @@ SHOWN_RIGHT = (
     *("stranger-hand-all-in-map", "stranger-scripts-rolled"),
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting"),
-    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks"),
+    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
