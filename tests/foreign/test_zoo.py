@@ -118,6 +118,11 @@ def test_a_floor_is_named(name: str, said: str, tmp_path: Path) -> None:
     assert (found, said in why) == (REFUSED, True), why
 
 
+def test_scripts_that_part_nothing_are_named(tmp_path: Path) -> None:
+    (found, why), _ = judged("other-stranger-scripts-kana-with-han", tmp_path)
+    assert (found, "does not split texts where they change: of '⺀ぁ'" in why) == (REFUSED, True), why
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
