@@ -63,7 +63,10 @@ def settled(
         graph = Graph({**graph.nodes, **changed}, graph.functions)
         for output in outputs:
             graph = inlined(graph, output)
-    raise GraphError(f"Conditionals stand in one another more than {MAX_ROUNDS} deep.", "The graph is damaged.")
+    raise GraphError(
+        f"Conditionals stand in one another, or a loop runs through layers, more than {MAX_ROUNDS} times.",
+        "The graph is damaged or hostile.",
+    )
 
 
 def loops_over_texts(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str]) -> bool:

@@ -30,7 +30,7 @@ from hub2hf.architectures.base import Found, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.prove import Believed, prove
-from hub2hf.errors import REPORT, GraphError, MappingError
+from hub2hf.errors import FETCH_AGAIN, REPORT, CheckpointError, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
@@ -129,6 +129,8 @@ class EncoderSide:
         """Return node → (variable, part of the whole variable) of what may be weights."""
         bindings = {node.name: self.model.variable_binding(node.name) for node in nodes if node.op in VARIABLE_OPS}
         variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
+        for name, binding in bindings.items():
+            self._check_shape(name, tuple(variables[name].shape if binding.slice is None else binding.slice.shape))
         self.shapes = {v.name: tuple(v.shape) for v in variables.values()}
         self.names: dict[str, Sequence[str]] = {v.name: (v.name, PART.sub("", n)) for n, v in variables.items()}
         self.frozen: dict[str, Node] = {}
@@ -142,6 +144,14 @@ class EncoderSide:
                 if prod(shape) > 1 and (rows is None or node.name in rows):
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return (leaves if rows is not None else {}) | {name: (name, ()) for name in self.frozen}
+
+    def _check_shape(self, name: str, stored: tuple[int, ...]) -> None:
+        """Raise where a variable cannot have the shape that its node states: it may be given another, not other numbers."""
+        stated = self.graph.node(name).attr("shape", None)
+        if stated is not None and None not in stated and prod(stated) != prod(stored):
+            raise CheckpointError(
+                f"Variable '{name}' is {list(stored)} in the checkpoint, and {list(stated)} in the graph.", FETCH_AGAIN
+            )
 
     def _rewrite(self, graph: Graph) -> list[Node]:
         """Take another graph, which should compute the same, for the one that is run; return its nodes in order."""

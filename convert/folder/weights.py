@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hub2hf.errors import MappingError
+from hub2hf.errors import FETCH_AGAIN, CheckpointError, MappingError
 from hub2hf.folder.files import write_pieces
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import Mapped, tensor_of
@@ -40,7 +40,7 @@ def write_safetensors(
         notices: keys of tensors without numbers, which come after.
 
     Raises:
-        CheckpointError: a variable is damaged.
+        CheckpointError: a variable is damaged, or holds what is no number.
         MappingError: a variable is not of a floating dtype.
     """
     header = safetensors_header([*_entries(values, mapped), *((notice, "F32", [0], 0) for notice in notices)])
@@ -84,12 +84,24 @@ def safetensors_header(entries: Iterable[TensorEntry]) -> bytes:
 
 
 def _tensor_bytes(values: Values, item: Mapped) -> Iterator[bytes | memoryview]:
+    dtype = values.stored(item.variable).dtype
     if item.is_copied:
-        yield from values.stream(item.variable)
+        for chunk in values.stream(item.variable):
+            numbers = np.frombuffer(chunk, np.uint8)
+            _check(item, numbers[: len(numbers) // dtype.itemsize * dtype.itemsize].view(dtype))
+            yield chunk
         return
     value = tensor_of(item, values.read(item.variable))
     if value.size:
+        _check(item, value)
         yield np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
+
+
+def _check(item: Mapped, numbers: np.ndarray) -> None:
+    """Raise where some are NaN or infinite: then their sum is, which is told sooner."""
+    with np.errstate(all="ignore"):
+        if not np.isfinite(numbers.sum()) and not np.isfinite(numbers).all():
+            raise CheckpointError(f"Variable '{item.variable}' holds NaN or infinity.", FETCH_AGAIN)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
