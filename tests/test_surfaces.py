@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.specifiers import SpecifierSet
@@ -182,3 +186,27 @@ def test_no_other_room_names_a_way_of_its_own() -> None:
         and node.value in SURFACES.keys() - {"bert", "onnx", "sentence-transformers", "web"}
     ]
     assert named == []
+
+
+def test_two_that_load_a_model_class_do_not_disturb_each_other(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What transformers does with its copy of the file of the class, two would do at the same moment."""
+    from transformers import dynamic_module_utils
+
+    meeting, copied, real = threading.Barrier(2), [], dynamic_module_utils.get_cached_module_file
+
+    def copy(*arguments: Any, **options: Any) -> str:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(1)
+            copied.append("at once")
+        found = str(real(*arguments, **options))
+        copied.append(Path(found).name)
+        return found
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path))
+    monkeypatch.setattr(dynamic_module_utils, "get_cached_module_file", copy)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: SURFACES["automodel"].load(converted, True).ids(["ein Hund"]), range(2)))
+    assert found[0] == found[1]
+    assert set(copied) == {"modeling_hub2hf.py"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ import numpy as np
 from hub2hf.architectures.base import EMBEDDINGS, layer_stage
 from hub2hf.architectures.head import EMBEDDING, HEAD
 from hub2hf.errors import SourceError
+from hub2hf.locks import held
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
 
 LIBRARIES = ("transformers", "tokenizers", "torch")
 PIECES = "spiece.model"  # the file of a SentencePiece model
+COPYING = ".hub2hf.lock"
+LONGEST_COPY = 60.0  # seconds that another process is waited for
 
 
 class Pooled(Loaded):
@@ -114,7 +117,28 @@ def automodel(folder: Path, trusted: bool, device: str = "cpu") -> Pooled:
 
     quiet()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return Pooled(tokenizer, AutoModel.from_pretrained(folder, trust_remote_code=trusted).to(device))
+    with _copying() if trusted else nullcontext():
+        model = AutoModel.from_pretrained(folder, trust_remote_code=trusted)
+    return Pooled(tokenizer, model.to(device))
+
+
+@contextmanager
+def _copying() -> Iterator[None]:
+    """Keep other processes from loading a model class meanwhile.
+
+    transformers copies the file of the class to one place for all of a person's processes, and writes it over where another
+    is about to read it: one of two that load the same folder for the first time finds it empty. What cannot be locked, as
+    in a place that is only read, goes on.
+    """
+    from transformers import dynamic_module_utils
+
+    place = Path(dynamic_module_utils.HF_MODULES_CACHE)
+    taken = SourceError("Another process is loading a model class.", "Wait for it.")
+    with ExitStack() as block:
+        with suppress(OSError, SourceError):
+            place.mkdir(parents=True, exist_ok=True)
+            block.enter_context(held(place / COPYING, taken, seconds=LONGEST_COPY))
+        yield
 
 
 def bert(folder: Path, trusted: bool) -> Pooled:
