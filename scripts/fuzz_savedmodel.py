@@ -212,7 +212,7 @@ def main() -> None:
     """Run the families asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=CASES, help="of each family")
-    parser.add_argument("--start", type=int, default=0, help="number of the first case")
+    parser.add_argument("--start", type=int, default=0, help="number of the first case; which of EVERY")
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--crafted", action="store_true", help="only the crafted ones")
     parser.add_argument("--every", type=int, default=1, help="only one in so many of the crafted ones")
@@ -226,7 +226,7 @@ def main() -> None:
         outcome = run(work_of(family, found))
         print(f"{outcome.kind}, {outcome.seconds:.2f} s, {outcome.bytes >> 20} MB\n{outcome.said}")
         sys.exit(outcome.bad)
-    crafted = [("crafted", number) for number in range(0, len(CRAFTED), asked.every)]
+    crafted = [("crafted", number) for number in range(asked.start % asked.every, len(CRAFTED), asked.every)]
     rest = [(f, n + asked.start) for f, n in cases(asked.families, asked.cases)]
     sys.exit(campaign([*(() if asked.random else crafted), *(() if asked.crafted else rest)]) > 0)
 

@@ -50,6 +50,7 @@ Family = tuple[str, Callable[[], Iterable[str]]]
 
 SEED = 20240229
 GENERATED, OF_PIECES = 200_000, 500_000
+FEW = 11  # of the small families one text in so many, where not all are compared
 BATCH = 4096
 SHOWN = 10
 LITERALS = ("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "##", "##a", "[unused1]", "<pad>", "¦", "|")
@@ -126,10 +127,10 @@ def _anchors() -> dict[str, str]:
     return own
 
 
-def single_characters(sample: int = 1) -> Iterator[str]:
+def single_characters(sample: int = 1, turn: int = 0) -> Iterator[str]:
     """Every character alone, between letters, digits and characters of its own script, doubled, and so on."""
     own = _anchors()
-    for char in characters()[::sample]:
+    for char in characters()[turn % sample :: sample]:
         for frame in NEIGHBOURS:
             yield frame.format(char)
         yield f"{own[char]}{char}{own[char]} {own[char]}"
@@ -157,9 +158,9 @@ def _pools() -> list[tuple[int, list[str]]]:
     return pools
 
 
-def generated(count: int = GENERATED, pieces: tuple[str, ...] = ()) -> Iterator[str]:
+def generated(count: int = GENERATED, pieces: tuple[str, ...] = (), turn: int = 0) -> Iterator[str]:
     """Seeded strings of runs drawn from all pools, some of them long, with vocabulary pieces among them."""
-    source = random.Random(SEED)
+    source = random.Random(SEED + turn)
     pools = _pools()
     weights, choices = zip(*pools, strict=True)
     for _ in range(count):
@@ -216,11 +217,14 @@ def long_texts() -> Iterator[str]:
         yield "".join(source.choices(texts, k=20))
 
 
-def families(text: TextBlueprint, pieces: tuple[str, ...], sample: int) -> list[Family]:
-    """Everything that is compared, by name; of the large families one text in `sample`."""
-    few = min(sample, 5)
-    long: Family = ("long and empty", lambda: islice(long_texts(), 0, None, few))
-    single: Family = ("characters", lambda: single_characters(sample))
+def families(text: TextBlueprint, pieces: tuple[str, ...], sample: int, turn: int = 0) -> list[Family]:
+    """Everything that is compared, by name; of the large families one text in `sample`, others at each `turn`.
+
+    What is drawn of a SentencePiece model stays: how much of it float32's round-off decides is known of that.
+    """
+    few = min(sample, FEW)
+    long: Family = ("long and empty", lambda: islice(long_texts(), turn % few, None, few))
+    single: Family = ("characters", lambda: single_characters(sample, turn))
     if text.by_pieces:
         half = OF_PIECES // sample
         return [
@@ -229,15 +233,16 @@ def families(text: TextBlueprint, pieces: tuple[str, ...], sample: int) -> list[
             ("pieces", lambda: drawn(half, SEED, read_model(text))),
             long,
         ]
+    limit = text.wordpiece.max_bytes_per_word
     found: list[Family] = [
         single,
-        ("generated", lambda: generated(GENERATED // sample, pieces)),
-        ("byte limit", lambda: islice(byte_limit_words(text.wordpiece.max_bytes_per_word, pieces), 0, None, few)),
+        ("generated", lambda: generated(GENERATED // sample, pieces, turn)),
+        ("byte limit", lambda: islice(byte_limit_words(limit, pieces), turn % few, None, few)),
         long,
     ]
     if not any(isinstance(operation, LowerCase) for operation in text.operations):
         return found
-    return [*found, ("sigmas", lambda: sigmas(sample))]
+    return [*found, ("sigmas", lambda: sigmas(sample, turn))]
 
 
 # Characters that go wrong beside each other in normalizers; names of pieces that no text is cut into.
@@ -261,9 +266,9 @@ def drawn(count: int, seed: int, model: PieceModel) -> Iterator[str]:
     return (source.choice(kinds)() for _ in range(count))
 
 
-def sigmas(sample: int = 1) -> Iterator[str]:
+def sigmas(sample: int = 1, turn: int = 0) -> Iterator[str]:
     """Capital sigmas, whose lower case depends on what stands around them, around every character."""
-    for char in characters()[::sample]:
+    for char in characters()[turn % sample :: sample]:
         yield f"\u03a3{char}\u03a3 a{char}\u03a3 \u03a3{char}a a\u03a3{char} a'{char}\u03a3.a a.{char}\u03a3'"
 
 

@@ -247,10 +247,12 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="only so many, drawn")
     parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--only", default="", help="only those of this room, or whose words hold this")
+    parser.add_argument("--of", nargs="*", default=[], metavar="FILE", help="only those whose test is in these files")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time; one a processor")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     given = parser.parse_args()
     faults = [fault for fault in load_faults() if given.only in (fault.room, "") or given.only in fault.says]
+    faults = [fault for fault in faults if not given.of or fault.test.split("::")[0] in given.of]
     if given.sample is not None:
         faults = random.Random(given.seed).sample(faults, min(given.sample, len(faults)))
     start = time.monotonic()

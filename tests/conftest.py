@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -18,6 +20,7 @@ import pytest
 import shared
 
 shared.bound_threads()  # before anything that counts processors is imported
+shared.turn()  # before the workers start
 
 from forks import Forks
 from references import EMBEDDED, GOLDEN, TF2_VARIANTS, VARIANTS, VOCABULARY, Pair, Reference
@@ -26,9 +29,28 @@ import hub2hf
 from hub2hf.cli import main
 
 
+def pytest_report_header() -> str:
+    """Say which turn of what is generated this run takes."""
+    return f"HUB2HF_TURN={shared.turn()}"
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often, and never among what was imported: with the frameworks, a look takes up to a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker its own place for model classes: transformers copies them there."""
+    place = tempfile.TemporaryDirectory(prefix="hub2hf-classes-")
+    os.environ["HF_MODULES_CACHE"] = place.name
+    config.add_cleanup(place.cleanup)
+
+
 @pytest.fixture
 def run_hub2hf(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Return a function from arguments of the command to its exit code, and what it prints and says."""
 
@@ -39,6 +61,7 @@ def run_hub2hf(
         with pytest.raises(SystemExit) as stopped:
             main()
         captured = capsys.readouterr()
+        request.node.add_report_section("call", "hub2hf", captured.err)  # shown where the test fails
         return int(stopped.value.code or 0), captured.out, captured.err
 
     return run

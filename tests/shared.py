@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,14 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+
+
+def turn() -> int:
+    """Return which turn of what is generated this run takes: another one each time, the same in all its workers.
+
+    The suite takes a part of what `make fuzz` takes whole. HUB2HF_TURN, which a run says at its start, takes the same again.
+    """
+    return int(os.environ.setdefault("HUB2HF_TURN", str(random.randrange(10_000))))
 
 
 def bound_threads() -> None:

@@ -107,15 +107,12 @@ class TestPublishing:
         assert "cached copy" in cached.stderr
 
     def test_the_examples_of_the_published_card_run(self, push: Push, tmp_path: Path) -> None:
-        from test_card import snippets
+        from test_card import run_each, snippets
 
         assert push().returncode == 0
         code = snippets(push.published["README.md"].decode())
         assert all(f'"{NAME}"' in snippet for snippet in code)
-        environment = push.hub.environment(push.cache)
-        for snippet in code[:2]:
-            done = subprocess.run([sys.executable, "-c", snippet], env=environment, cwd=tmp_path, check=False)
-            assert done.returncode == 0
+        assert len(run_each(code[:2], tmp_path, push.hub.environment(push.cache))) == 2
 
     def test_again_is_a_no_op_that_says_so(self, push: Push) -> None:
         push()

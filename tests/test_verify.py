@@ -290,16 +290,6 @@ def test_a_recording_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -
             hub2hf.record(EMBEDDED, file)
 
 
-def test_recording_needs_no_pytorch(tmp_path: Path) -> None:
-    code = (
-        "import sys, hub2hf; hub2hf.record('lealla-mini', sys.argv[1], languages=['de']);"
-        "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
-    )
-    command = [sys.executable, "-c", code, tmp_path / "recording"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_code_that_is_not_ours_is_not_run(port: Path, golden: Path) -> None:
     path = port / "modeling_hub2hf.py"
     path.write_text("raise SystemExit('foreign code was run')\n" + path.read_text())
@@ -339,13 +329,18 @@ def test_of_a_foreign_port_one_exact_way_is_enough(port: Path, golden: Path) -> 
     assert not hub2hf.verify(None, port, golden=golden, languages=["de"]).equivalent
 
 
-def test_triton_is_loaded_before_tensorflow(tmp_path: Path) -> None:
+def test_recording_needs_no_pytorch_and_loads_triton_before_tensorflow(tmp_path: Path) -> None:
     """triton 3.8, which PyTorch for CUDA brings, ends the process by a signal where TensorFlow 2.21 was loaded before it."""
     told = (
         "import pathlib, sys; pathlib.Path(__file__).with_suffix('.told').write_text(str('tensorflow' in sys.modules))"
     )
     (tmp_path / "triton.py").write_text(told, encoding="utf-8")
-    code = "import hub2hf, sys; hub2hf.record('lealla-mini', sys.argv[1], languages=['de'])"
+    code = (
+        "import sys, hub2hf; hub2hf.record('lealla-mini', sys.argv[1], languages=['de']);"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers') if m in sys.modules])"
+    )
     command = [sys.executable, "-c", code, tmp_path / "recording"]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, check=True)
+    own = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
     assert (tmp_path / "triton.told").read_text(encoding="utf-8") == "False"

@@ -30,6 +30,19 @@ def form(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Form]:
     return cache(lambda name: FORMS[name](tmp_path_factory.mktemp("forms") / "model"))
 
 
+@pytest.fixture(scope="module")
+def golden(form: Callable[[str], Form], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function from a name of FORMS to what was recorded of it, once."""
+
+    @cache
+    def recorded(name: str) -> Path:
+        made, file = form(name), tmp_path_factory.mktemp("golden") / "golden"
+        hub2hf.record(made.source, file, languages=LANGUAGES, **made.beside)
+        return file
+
+    return recorded
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """The TOML of a model whose card claims the languages that are compared here."""
@@ -40,12 +53,11 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_what_converts_is_recorded_verified_and_may_be_pushed(
-    name: str, form: Callable[[str], Form], model: Path, tmp_path: Path
+    name: str, form: Callable[[str], Form], golden: Callable[[str], Path], model: Path, tmp_path: Path
 ) -> None:
-    made, out, golden = form(name), tmp_path / "out", tmp_path / "golden"
+    made, out = form(name), tmp_path / "out"
     hub2hf.convert(made.source, out, model=model, **made.beside)
-    hub2hf.record(made.source, golden, languages=LANGUAGES, **made.beside)
-    replayed = hub2hf.verify(None, out, golden=golden, surfaces=["automodel"], add_proof=False)
+    replayed = hub2hf.verify(None, out, golden=golden(name), surfaces=["automodel"], add_proof=False)
     live = hub2hf.verify(made.source, out, languages=LANGUAGES, **made.beside)
     for report in (replayed, live):
         exact = [row for row in report.rows if row.surface in ("automodel", "sentence-transformers")]
@@ -59,11 +71,10 @@ def test_what_converts_is_recorded_verified_and_may_be_pushed(
 
 @pytest.mark.parametrize("name", OF_TEXT)
 def test_ids_and_stages_are_fetched_wherever_they_are_made(
-    name: str, form: Callable[[str], Form], tmp_path: Path
+    name: str, form: Callable[[str], Form], golden: Callable[[str], Path]
 ) -> None:
     source = form(name).source
-    hub2hf.record(source, tmp_path / "golden", languages=["ja"])
-    found = Recording.load(tmp_path / "golden")
+    found = Recording.load(golden(name))
     layers = hub2hf.inspect(source).encoder.layers.value
     assert list(found.stages) == ["embeddings", *(f"layer {i}" for i in range(layers)), "embedding"]
     assert len({value.tobytes() for value in found.stages.values()}) == layers + 2

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import shared
 from builders.oracles import RULES
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, characters, compare, generated, sigmas, young
 from references import EMBEDDED, VOCABULARY, Pair
@@ -20,15 +21,16 @@ from hub2hf.folder.agreement import prove_tables
 from hub2hf.tokenizer import probe_tokenizer
 from hub2hf.witness.full_tokenizer import full_tokenizer, words
 
-SOME = 7  # of the code points, beside others; `make fuzz` has all
+SOME, FEW = 7, 28  # one code point in so many, beside others; `make fuzz` has all
 FRAMES = ("{}", "a{}b", "{0}{0}", "É{}")
 
 
-def _texts(every: int = 1) -> Iterator[str]:
-    for char in characters()[::every]:
+def _texts(every: int) -> Iterator[str]:
+    turn = shared.turn()
+    for char in characters()[turn % every :: every]:
         yield from (frame.format(char) for frame in FRAMES)
-    yield from sigmas(every)
-    yield from generated(2000)
+    yield from sigmas(every, turn)
+    yield from generated(2000, turn=turn)
     yield from (sentence.text for sentence in (*language_sentences(), *trap_sentences()))
 
 
@@ -36,9 +38,9 @@ def _texts(every: int = 1) -> Iterator[str]:
 def test_the_tokenizer_is_the_algorithm(rules: str, tmp_path: Path) -> None:
     text, oracle = RULES[rules](alphabet_vocabulary(tmp_path))
     prove_tables(text)
-    count, different = compare(_texts(SOME), oracle, CompiledSide(text, tmp_path))
-    assert count > 100_000
-    assert not different
+    count, different = compare(_texts(FEW), oracle, CompiledSide(text, tmp_path))
+    assert count > 40_000
+    assert not different, shared.turn()
 
 
 @pytest.mark.parametrize("lower", [False, True])

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import shared
 from builders.oracles import RULES, BertSide, TensorFlowSide, bert_operations, folding_operations, standard_operations
 from fuzz_tokenizer import (
     CUT_BY,
@@ -39,22 +40,24 @@ from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
 from hub2hf.tokenizer.oniguruma import Oniguruma
 from hub2hf.tokenizer.pipeline import build_pipeline
 
-SAMPLE, SMALL_SAMPLE = 250, 1500  # `make fuzz` has all
+SAMPLE, SAMPLE_OF_PIECES, SMALL_SAMPLE = 500, 250, 1500  # `make fuzz` has all
 ROUNDED = 10  # texts of a family of a SentencePiece model that float32's round-off decides
+TURN = shared.turn()
 
 
 @pytest.mark.parametrize(("rules", "name"), [(rules, name) for rules in RULES for name in CUT_BY[rules]])
 def test_sample_of_the_fuzz(rules: str, name: str, tmp_path: Path) -> None:
     text, oracle = RULES[rules](CUT_BY[rules][name](tmp_path))
     compiled = CompiledSide(text, tmp_path)
-    for family, texts in families(text, pieces_of(text), SAMPLE):
+    sample = SAMPLE_OF_PIECES if text.by_pieces else SAMPLE
+    for family, texts in families(text, pieces_of(text), sample, TURN):
         count, different = compare(texts(), oracle, compiled)
         different, rounded = by_cause(different, oracle, compiled)
         print(
             f"{rules}, {name} vocabulary, {family}: {count} texts, {len(different)} differences, {len(rounded)} rounded"
         )
-        assert not different, family
-        assert len(rounded) <= ROUNDED, family
+        assert not different, (family, TURN)
+        assert len(rounded) <= ROUNDED, (family, TURN)
 
 
 WORDS, PACK = WordPiece("##", "[UNK]", 100, "w"), Pack(101, 102, 0, 128, "p")
@@ -88,9 +91,9 @@ OTHERS: dict[str, tuple[TextOperation, ...]] = {
 def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> None:
     text = TextBlueprint(OTHERS[name], small_vocabulary, "v")
     oracle, compiled = TensorFlowSide(text), CompiledSide(text, tmp_path)
-    for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, SMALL_SAMPLE):
+    for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, SMALL_SAMPLE, TURN):
         _, different = compare(texts(), oracle, compiled)
-        assert not different, family
+        assert not different, (family, TURN)
 
 
 @pytest.mark.parametrize("limit", [5, 102])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shared
 from builders.javascript import LIBRARIES, is_installed
 from builders.oracles import bert_operations, folding_operations, over, standard_operations
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, byte_limit_words, compare, families, javascript_ids
@@ -25,7 +26,7 @@ RULES: dict[str, tuple[TextBlueprint, int]] = {  # and the size of the sample: f
     "uncased": (bert_operations(lower_case=True), 1000),
     "words uncased": (folding_operations(), 1000),
 }
-MOST = 9_000
+MOST = 8_000
 
 in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node's packages")
 
@@ -39,9 +40,10 @@ def test_fuzzed_texts_have_the_same_ids(library: str, tmp_path: Path) -> None:
         whole = over(text, vocabulary)
         compiled = CompiledSide(whole, tmp_path)
         with javascript_ids(whole, library) as ids:
-            for family, texts in families(whole, read_vocabulary(whole.vocabulary).pieces, sample * fewer):
+            pieces = read_vocabulary(whole.vocabulary).pieces
+            for family, texts in families(whole, pieces, sample * fewer, shared.turn()):
                 count, different = compare(texts(), compiled, ids)
-                assert not different, (rules, family)
+                assert not different, (rules, family, shared.turn())
                 compared += count
     assert compared > (MOST if fewer == 3 else MOST // 6)
 
@@ -72,9 +74,9 @@ def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> 
     text = TextBlueprint(OTHERS[name], small_vocabulary, "v")
     compiled = CompiledSide(text, tmp_path)
     with javascript_ids(text, LIBRARIES[0]) as ids:
-        for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, 1500):
+        for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, 1500, shared.turn()):
             _, different = compare(texts(), compiled, ids)
-            assert not different, family
+            assert not different, (family, shared.turn())
 
 
 DOLLARS = (r"[€£]", "$1$$&"), (r"a{2,3}?b|^x|y$", "$`"), (r"😀+", "日")
