@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from hub2hf.analysis.read import SAME
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.poolers import OTHERS, POOLERS
-from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
-from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.observed import Observed, flat_graph, observe
 from hub2hf.blueprint.other_layers import QUESTIONS, Finding, hidden_size
-from hub2hf.blueprint.tables import Tables, with_plain_tables
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
@@ -30,7 +26,6 @@ KNOWN = f"{', '.join(_TITLES[:-1])} or {_TITLES[-1]}"
 ONLY_KNOWN = f"hub2hf converts {KNOWN} encoders; this model needs another class in Hugging Face."
 KNOWN_POOLERS = ", or ".join(pooler.words for pooler in POOLERS.values())
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
-LARGE = 1000  # entries that are a vocabulary, not a list of exceptions
 CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"})
 RECURRENT = frozenset(
     {"BlockLSTM", "BlockLSTMV2", "LSTMBlockCell", "GRUBlockCell", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
@@ -59,10 +54,7 @@ def called_what_it_is(error: Hub2HFError, model: SavedModel, output: str = "") -
     except Hub2HFError:
         return error
     if not found:
-        kept = next(_vocabularies(model, chosen), None) if takes_text(chosen.entry) else None
-        if kept is None:
-            return error
-        return GraphError(f"The text side has {kept}, which is not read. {error.problem}", error.next_step)
+        return error
     kind = GraphError if isinstance(error, GraphError) else MappingError
     told = "; ".join(map(str, found))
     return kind(f"This is no {KNOWN} encoder as hub2hf reads them: it has {told}. {error.problem}", ONLY_KNOWN)
@@ -88,27 +80,6 @@ def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
     for question in (_widths, _shared, *QUESTIONS, _pooling):
         found += question(seen)
     return found
-
-
-def _vocabularies(model: SavedModel, chosen: Chosen) -> Iterator[Finding]:
-    """Find what is as large as a vocabulary, and is no table from pieces to their numbers."""
-    graph = with_plain_tables(with_tables(flat_graph(chosen)))
-    for name, contents in Tables(model, Bodies(graph)).others().items():
-        key, value = next(iter(contents.items()), (b"", 0))
-        if len(contents) >= LARGE and (not isinstance(key, bytes) or not isinstance(value, int)):
-            kinds = " to ".join("strings" if isinstance(each, bytes) else "numbers" for each in (key, value))
-            yield Finding(f"a lookup table of {len(contents):,} entries from {kinds}", f"node '{name}'")
-    nodes = reached(graph, chosen)
-    forms = [node.value_form for node in nodes if node.op == "Const"]
-    large = any(
-        str(dtype) in ("string", "object") and prod(size or 0 for size in shape or ()) >= LARGE
-        for dtype, shape in forms
-    )
-    equal = next((node for node in nodes if node.op == "Equal" and node.attr("T", "") == "string"), None)
-    if large and equal is not None:
-        yield Finding(
-            "pieces that are compared with all of the vocabulary, in place of a table", f"node '{equal.name}'"
-        )
 
 
 def reached(graph: Graph, chosen: Chosen) -> list[Node]:

@@ -13,6 +13,7 @@ from hub2hf.blueprint.entry import Entry, described, entries, leading_to, takes_
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
+from hub2hf.blueprint.numbered import Plainly, numbered_plainly
 from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
@@ -46,7 +47,14 @@ def read_preprocessor(
         VocabularyError: its vocabulary is not that of the encoder, or it folds case and the encoder says that it should not,
             or the reverse.
     """
-    reading = _Preprocessor(preprocessor)
+    return numbered_plainly(
+        lambda plainly: _read(_Preprocessor(preprocessor, plainly), preprocessor, encoder, pieces, positions, thorough)
+    )
+
+
+def _read(
+    reading: _Preprocessor, preprocessor: SavedModel, encoder: SavedModel, pieces: int, positions: int, thorough: bool
+) -> tuple[TextBlueprint, ProbedSide]:
     if isinstance(reading.text, PieceReader):
         check_pieces(reading.text, f"the preprocessor {preprocessor.folder}", encoder, pieces)
     else:
@@ -145,13 +153,14 @@ def preprocessor_entry(model: SavedModel) -> Entry:
 class _Preprocessor:
     """The steps of reading one preprocessor."""
 
-    def __init__(self, model: SavedModel) -> None:
+    def __init__(self, model: SavedModel, plainly: Plainly) -> None:
         self.entry = preprocessor_entry(model)
         graph = self.entry.graph
         for tensor in self.entry.outputs.values():
             graph = inlined(graph, tensor.ref)
         graph = leading_to(model, graph, [tensor.ref for tensor in self.entry.outputs.values()])
-        self.graph = graph = with_plain_tables(with_tables(graph))
+        graph, self.never = plainly(model, with_plain_tables(with_tables(graph)))
+        self.graph = graph
         self.text = (PieceReader if cuts_by_pieces(graph) else TextReader)(model, graph)
         self.tables = self.text.tables.others()
         self._output: str | None = None
@@ -163,7 +172,7 @@ class _Preprocessor:
             self._check_length(side, positions)
             self._check_mask(side, text.pack.pad_id)
             return text, side
-        side = read_probed(self.text, self._ids, pieces, positions, thorough=thorough)
+        side = read_probed(self.text, self._ids, pieces, positions, never=self.never, thorough=thorough)
         self._check_length(side, positions)
         pack = read_pack(side.ids[-2], side.ids[-1], self._output or "")
         self._check_mask(side, pack.pad_id)

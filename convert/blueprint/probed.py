@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -14,6 +14,7 @@ import numpy as np
 from hub2hf import limits
 from hub2hf.blueprint import by_hand
 from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
+from hub2hf.blueprint.batches import hold_batches, hold_places
 from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted, without_needless
 from hub2hf.blueprint.generated import (
     TEXTS,
@@ -137,7 +138,15 @@ class ProbedSide:
         return np.stack([probe.ids for probe in self.probes])
 
 
-def read_probed(text: TextReader, run: TextSide, pieces: int, longest: int, *, thorough: bool = False) -> ProbedSide:
+def read_probed(
+    text: TextReader,
+    run: TextSide,
+    pieces: int,
+    longest: int,
+    *,
+    never: Collection[str] = (),
+    thorough: bool = False,
+) -> ProbedSide:
     """Read a text side by running it.
 
     Args:
@@ -145,6 +154,7 @@ def read_probed(text: TextReader, run: TextSide, pieces: int, longest: int, *, t
         run: runs it.
         pieces: of its vocabulary.
         longest: more pieces than fit.
+        never: pieces of the vocabulary that should be made of no text.
         thorough: hold it against a hundred times as many words.
 
     Raises:
@@ -153,7 +163,10 @@ def read_probed(text: TextReader, run: TextSide, pieces: int, longest: int, *, t
     """
     if longest > limits.MAX_POSITIONS:
         raise GraphError(f"The encoder has {longest} positions.", REPORT)
-    return _Probing(text, run, pieces, longest, thorough).side()
+    probing = _Probing(text, run, pieces, longest, thorough)
+    found = probing.side()
+    probing.hold_never(never)
+    return found
 
 
 class _Probing:
@@ -187,7 +200,9 @@ class _Probing:
             self._take_time()
         texts, vocabulary, ids = self._probe()
         pieced = 0 if self.text.nodes else by_hand.hold(self.text, self.run, self.known, int(ids[-2][-1]), self.more)
-        batches = self._check_batches(texts, vocabulary, ids)
+        pieces = encoded(vocabulary)
+        batches = hold_batches(self.run, texts, pieces, ids, self.trace)
+        hold_places(self.run, pieces, texts[-1], self.fits)
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
         if not self.read:  # nothing else can ask something of a whole text
@@ -204,6 +219,16 @@ class _Probing:
         )
         probes = tuple(map(ProbedText, texts, ids))
         return ProbedSide(operations, self.trace.tables, vocabulary, probes, tuple(heard), seen)
+
+    def hold_never(self, pieces: Collection[str]) -> None:
+        """See that the graph makes none of `pieces` of a text: it cuts each into several words."""
+        texts = [piece.removeprefix(self.text.wordpiece.suffix_indicator) for piece in pieces]
+        for piece, heard in zip(pieces, self.oracle.hear(texts) if texts else (), strict=True):
+            if len(heard.words) == 1:
+                raise GraphError(
+                    f"The vocabulary has no piece, or another number, for {piece!r}, and the graph takes it for a word.",
+                    REPORT,
+                )
 
     def _probe(self) -> tuple[list[str], dict[str, int], np.ndarray]:
         """Run the probe texts, and longer ones where the graph holds a constant that a length may be compared with."""
@@ -253,29 +278,6 @@ class _Probing:
         found = self.run(Inquiry(encoded(vocabulary), texts, self.trace))
         self.trace.forget()
         return vocabulary, found
-
-    def _check_batches(self, texts: Sequence[str], vocabulary: Mapping[str, int], ids: np.ndarray) -> tuple[int, ...]:
-        """See that what a text becomes does not depend on those beside it, nor on its place or the size of the batch.
-
-        No text alone and one word alone are among them: ragged tensors broadcast a single row in a way of its own.
-        """
-        count = len(texts)
-        alone = [[count - 3], [0], [1], [count - 2]]
-        picks = [*alone, [*range(0, count - 2, 5)][::-1], [count - 2, 1, 1, count - 3, 3]]
-        pad = ids[-2][-1]
-        for pick in picks:
-            rows = self.run(Inquiry(encoded(vocabulary), [texts[i] for i in pick], self.trace))
-            self.trace.forget()
-            for i, row in zip(pick, rows, strict=True):
-                if row[row != pad].tolist() != ids[i][ids[i] != pad].tolist():
-                    raise GraphError(
-                        f"What the graph makes of {texts[i][:40]!r} depends on the other texts in its batch.",
-                        REPORT,
-                    )
-        untaken = self.trace.untaken()
-        if untaken:
-            raise GraphError(f"Node '{untaken[0]}' takes another branch for texts that no probe reached.", REPORT)
-        return tuple(sorted({min(count, self.run.most), *map(len, picks)}))
 
     @cached_property
     def _never(self) -> CodePoints:

@@ -20,6 +20,7 @@ from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.entry import Chosen, leading_to, text_entry, within
 from hub2hf.blueprint.fast_wordpiece import with_tables
+from hub2hf.blueprint.numbered import Plainly, numbered_plainly
 from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probe import SPARE_ROWS
@@ -70,16 +71,22 @@ def read_blueprint(
                 "Leave them out.",
             )
         else:
-            reading = _Reading(original.model, found)
-            recognised(reading.encoder)
-            blueprint = reading.blueprint(thorough=thorough)
+            waiting = [recognised]
+
+            def once(side: EncoderSide) -> None:
+                while waiting:
+                    waiting.pop()(side)
+
+            blueprint = numbered_plainly(
+                lambda plainly: _Reading(original.model, found, plainly).blueprint(once, thorough=thorough)
+            )
         return replace(blueprint, absent=original.absent)
 
 
 class _Reading:
     """The steps of reading a SavedModel from text to embedding, each standing on those before it."""
 
-    def __init__(self, model: SavedModel, chosen: Chosen) -> None:
+    def __init__(self, model: SavedModel, chosen: Chosen, plainly: Plainly) -> None:
         self.chosen = chosen
         self.input_name, source = next(iter(chosen.entry.inputs.items()))
         self.source, target = source.ref, chosen.tensor
@@ -88,9 +95,10 @@ class _Reading:
         graph = raised(chosen.entry.graph)
         for ref in outputs:
             graph = inlined(graph, ref)
-        graph = with_plain_tables(with_tables(leading_to(model, graph, outputs)))
+        graph, never = plainly(model, with_plain_tables(with_tables(leading_to(model, graph, outputs))))
         self.graph = settled(graph, outputs, given)
         self.text = (PieceReader if cuts_by_pieces(self.graph) else TextReader)(model, self.graph)
+        self.never = never
         looping = self.graph if loops_over_texts(self.graph, outputs, given) else None
         alone = settled(graph, outputs, given, one_text=True) if looping else self.graph
         self.tables = self.text.tables.others()
@@ -98,8 +106,9 @@ class _Reading:
         self.encoder = EncoderSide(model, alone, target.ref, looping, sample=lambda: (self._feed(texts), self.tables))
         self.ids = self.encoder.ids
 
-    def blueprint(self, *, thorough: bool) -> Blueprint:
-        """Return the whole blueprint."""
+    def blueprint(self, recognised: Callable[[EncoderSide], object], *, thorough: bool) -> Blueprint:
+        """Return the whole blueprint; see `read_blueprint`."""
+        recognised(self.encoder)
         text, side = self._by_pieces() if isinstance(self.text, PieceReader) else self._by_words(self.text, thorough)
         probes = side.probes[-LOW_TEXTS:] if text.by_pieces else side.probes
         texts, ids = [probe.text for probe in probes], np.stack([probe.ids for probe in probes])
@@ -132,7 +141,7 @@ class _Reading:
     def _by_words(self, reader: TextReader, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Read a text side of words that are cut by WordPiece."""
         longest, count = (self.encoder.size(name) for name in ("max_position_embeddings", "vocab_size"))
-        side = read_probed(reader, self._ids, count, longest, thorough=thorough)
+        side = read_probed(reader, self._ids, count, longest, never=self.never, thorough=thorough)
         ids = side.ids
         made = reader.bodies.origin(self.graph, self.ids)
         pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)

@@ -75,9 +75,11 @@ class Tables:
         return {name: contents for name, contents in filled.items() if contents is not None}
 
     def _others(self, table: Node) -> Mapping[Any, Any] | None:
-        """Return what constants fill a table with; None where it holds pieces, or what it holds is not understood."""
-        fillers = [pair for op in FROM_TENSORS for pair in self.bodies.find(op) if self._fills(*pair, table)]
-        if not fillers:
+        """Return what fills a table; None where that is pieces with their numbers, or is not understood."""
+        fillers = [
+            pair for op in (*FROM_FILE, *FROM_TENSORS) for pair in self.bodies.find(op) if self._fills(*pair, table)
+        ]
+        if not fillers or (fillers[0][1].op in FROM_FILE and _is_list(fillers[0][1])):
             return None
         found = self.filled(table)
         return found.contents if found.path is None else None
@@ -98,16 +100,10 @@ class Tables:
         if name is None:
             raise GraphError(f"The {node} computes the name of its file.", UNSUPPORTED)
         path = self.model.asset(self._assigned(name[1]).name)
-        form = (node.attr("key_index"), node.attr("value_index"), node.attr("offset", 0))
-        if form == (WHOLE_LINE, LINE_NUMBER, 0):
+        if _is_list(node):
             return Filled(node, path, {})
         keys, values = _columns(node, path)
-        found = self._of_pairs(node, keys, values)
-        if found.path is None:
-            raise GraphError(
-                f"Node '{node.name}' fills a table from {path.name}, not of pieces with their numbers.", UNSUPPORTED
-            )
-        return found
+        return self._of_pairs(node, keys, values)
 
     def _assigned(self, node: Node) -> Node:
         """Return what gives an asset's file name: where TensorFlow 2 keeps that in a variable, what is assigned to it."""
@@ -180,6 +176,15 @@ def with_plain_tables(graph: Graph) -> Graph:
         return graph
     plain = {name: replace(table, op="HashTableV2") for name, table in filled.items()}
     return Graph({**graph.nodes, **plain}, graph.functions)
+
+
+def _is_list(filler: Node) -> bool:
+    """Tell whether a table is filled from a file of pieces, one a line, with the numbers of their lines."""
+    return (filler.attr("key_index"), filler.attr("value_index"), filler.attr("offset", 0)) == (
+        WHOLE_LINE,
+        LINE_NUMBER,
+        0,
+    )
 
 
 def _columns(node: Node, path: Path) -> tuple[np.ndarray, np.ndarray]:

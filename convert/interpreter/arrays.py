@@ -172,7 +172,11 @@ def _bias_add(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, 
 
 def _product_cost(node: Node, inputs: Sequence[Value]) -> int:
     a, b = (np.shape(value) for value in inputs[:2])
-    rows, columns = max(a[-2:], default=1), max(b[-2:], default=1)
+    turned = [
+        node.attr(first, node.attr(other, False))
+        for first, other in (("transpose_a", "adj_x"), ("transpose_b", "adj_y"))
+    ]
+    rows, columns = a[-1 if turned[0] else -2], b[-2 if turned[1] else -1]
     return int(math.prod(np.broadcast_shapes(a[:-2], b[:-2])) * rows * columns)
 
 

@@ -14,6 +14,7 @@ import zoo
 import zoo_models
 import zoo_texts
 from zoo_base import World, quick, v1, v2
+from zoo_fresh import FRESH, OTHER_FRESH
 from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
 from zoo_strange import OTHER_VIEWS
@@ -24,7 +25,7 @@ from zoo_views import VIEWS
 from zoo_witness import NAMED, Witness
 
 # Rules of batches show in batches of one and two only.
-BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen"}
+BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen", "second-text"}
 SHOWN_RIGHT = (
     *("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy"),
     *(
@@ -39,12 +40,14 @@ SHOWN_RIGHT = (
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting"),
     *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
+    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks"),
+    *("fresh-after-special", "fresh-file-with-offset"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),
     *("other-school-words-bounded", "other-school-bfloat16-norm"),
-    "misfit-query-scaled-before-bias",
+    *("misfit-query-scaled-before-bias", "other-fresh-dog-unknown"),
 )
 
 
@@ -58,7 +61,17 @@ def ids_of(name: str) -> np.ndarray:
     """Return the ids that TensorFlow itself makes, int32 [texts, 128]."""
     with v1.Graph().as_default(), v1.Session(config=quick()) as session:
         raw = v1.placeholder(v2.string, [None])
-        sides = {**RULE, **MORE_TEXTS, **VIEWS, **STRANGERS, **OTHER, **OTHER_VIEWS, **OTHER_STRANGERS}
+        sides = {
+            **RULE,
+            **MORE_TEXTS,
+            **VIEWS,
+            **STRANGERS,
+            **FRESH,
+            **OTHER,
+            **OTHER_VIEWS,
+            **OTHER_STRANGERS,
+            **OTHER_FRESH,
+        }
         ids = sides[name](raw, World())
         session.run(v1.tables_initializer())
         return session.run(ids, {raw: texts()})
@@ -70,13 +83,13 @@ def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS, *STRANGERS])
+@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS, *STRANGERS, *FRESH])
 def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
     np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS, *OTHER_STRANGERS} - BATCH_RULES))
+@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS, *OTHER_STRANGERS, *OTHER_FRESH} - BATCH_RULES))
 def test_every_other_text_side_differs_in_tensorflow(name: str) -> None:
     assert (ids_of(name) != ids_of("plain")).any()
 
@@ -124,14 +137,10 @@ def test_scripts_that_part_nothing_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("by-digits", "a lookup table of 5,516 entries from strings to strings (node 'hash_table"),
-        ("by-comparing", "pieces that are compared with all of the vocabulary, in place of a table (node '"),
-    ],
+    ("name", "said"), [("digits-shared", "gives one number, "), ("second-text", "depends on its place in a batch")]
 )
-def test_a_vocabulary_that_is_no_table_of_pieces_is_named(name: str, said: str, tmp_path: Path) -> None:
-    (found, why), _ = judged(f"other-{name}", tmp_path)
+def test_what_texts_may_not_show_is_named(name: str, said: str, tmp_path: Path) -> None:
+    (found, why), _ = judged(f"other-fresh-{name}", tmp_path)
     assert (found, said in why) == (REFUSED, True), why
 
 

@@ -9,6 +9,7 @@ import zoo_encoders as z
 from zoo_base import v2
 from zoo_departures import DEPARTURES
 from zoo_encoders import Encoder
+from zoo_fresh import FRESH, OTHER_FRESH
 from zoo_hands import HANDS, OTHER_HANDS
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_later import LATER, LATER_FORMS, OTHER_LATER
@@ -101,6 +102,7 @@ RIGHT: dict[str, Model] = {
     **{"form-" + name: model for name, model in {**FORMS, **LATER_FORMS}.items()},
     **{"view-" + name: Model(text, google_encoder) for name, text in VIEWS.items()},
     **{"stranger-" + name: Model(text, google_encoder) for name, text in STRANGERS.items()},
+    **{"fresh-" + name: Model(text, google_encoder) for name, text in FRESH.items()},
     **{"school-" + name: plain(encoder=encoder) for name, encoder in SCHOOLS.items()},
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
@@ -115,6 +117,7 @@ WRONG: dict[str, Model] = {
     **{"twist-" + name: plain(encoder=encoder) for name, encoder in TWISTED.items()},
     **{"other-view-" + name: Model(text, google_encoder) for name, text in OTHER_VIEWS.items()},
     **{"other-stranger-" + name: Model(text, google_encoder) for name, text in OTHER_STRANGERS.items()},
+    **{"other-fresh-" + name: Model(text, google_encoder) for name, text in OTHER_FRESH.items()},
     **{"other-school-" + name: plain(encoder=encoder) for name, encoder in OTHER_SCHOOLS.items()},
     **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
     **{"misfit-" + name: plain(encoder=encoder) for name, encoder in MISFITS.items()},

@@ -123,12 +123,10 @@ def by_comparing(tokens: Any, w: World) -> Any:
     return found.with_values(v2.argmax(v2.cast(same, v2.int32), 1))
 
 
-# What the facts page says, in ways that need not be read: exact, or refused in words that name the node.
-STRANGE_TABLES = {
+LATER_FORMS |= {
     name: Model(replace(PLAIN, pieces=pieces_), google_encoder, form="v2")
     for name, pieces_ in {"by-number": by_number, "by-digits": by_digits, "by-comparing": by_comparing}.items()
 }
 OTHER_LATER = {
-    **STRANGE_TABLES,
     "mutable-stop-words": Model(replace(PLAIN, split=stop_words), google_encoder, form="v2"),
 }
