@@ -141,7 +141,8 @@ class _Reading:
     def _by_words(self, reader: TextReader, thorough: bool) -> tuple[TextBlueprint, ProbedSide]:
         """Read a text side of words that are cut by WordPiece."""
         longest, count = (self.encoder.size(name) for name in ("max_position_embeddings", "vocab_size"))
-        side = read_probed(reader, self._ids, count, longest, never=self.never, thorough=thorough)
+        never = self.never.union(reader.fill(count))
+        side = read_probed(reader, self._ids, count, longest, never=never, thorough=thorough)
         ids = side.ids
         made = reader.bodies.origin(self.graph, self.ids)
         pack = read_pack(ids[-2], ids[-1], made[1].name if made else self.ids.node)

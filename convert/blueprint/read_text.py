@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.lines import count_lines, lines_in
 from hub2hf.blueprint.tables import Tables
 from hub2hf.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation, WordPiece
 from hub2hf.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
@@ -29,6 +30,7 @@ OTHER_TOKENIZERS = {
     "StringSplitV2": "white-space splitting",
 }
 LOOKUPS = ("LookupTableFind", "LookupTableFindV2")
+EVEN = 8  # divides the rows of a table that was made longer
 UNASKED = WordPiece("", "", MAX_WORD_BYTES, "")
 
 
@@ -39,12 +41,14 @@ class TextReader:
         node, wordpiece: a node that looks words up as WordPieces, and what it does.
         nodes: how many such nodes there are; all do the same. 0 where the graph cuts words by hand: then `node` looks pieces
             up, and `wordpiece` is still to be asked (`by_hand`).
+        spare: names for the rows of word embeddings that no piece has.
     """
 
     def __init__(self, model: SavedModel, graph: Graph) -> None:
         self.model = model
         self.bodies = Bodies(graph)
         self.tables = Tables(model, self.bodies)
+        self.spare: tuple[str, ...] = ()
         found = self.bodies.find(WORDPIECE)
         self.nodes = len(found)
         read = {replace(read_wordpiece(node), evidence="") for _, node in found}
@@ -89,6 +93,21 @@ class TextReader:
             )
         return filled.path, filled.filler
 
+    def fill(self, rows: int) -> tuple[str, ...]:
+        """Name the rows of word embeddings that no piece has, and return the names: no text should lead to them.
+
+        Tables are made longer so that a high power of two divides their rows; where more rows are left than that explains,
+        the vocabulary is another one, or incomplete.
+        """
+        power = rows & -rows
+        if power < EVEN:
+            return ()
+        path, _ = self.vocabulary()
+        count = count_lines(path)
+        if 0 < rows - count < power:
+            self.spare = tuple(f"[unused{number}]" for number in range(count, rows))
+        return self.spare
+
     def blueprint(
         self,
         operations: Sequence[TextOperation],
@@ -103,22 +122,26 @@ class TextReader:
             operations: what is done to texts, up to WordPiece.
             tables: the lookup tables that were read meanwhile.
             pack: how ids are packed.
-            pieces: how many there are.
+            pieces: how many there are, `spare` among them.
             origin: see `TextBlueprint`.
 
         Raises:
             GraphError: a lookup table holds something else than the vocabulary.
         """
         path, evidence = self.vocabulary()
+        own = pieces - len(self.spare)
         for table in tables.values():
             filled = self.tables.filled(table)
             if filled.path is None:  # run with what it holds
                 continue
             count = filled.filler.attr("vocab_size", -1)
-            if (filled.path != path and filled.path.read_bytes() != path.read_bytes()) or count not in (-1, pieces):
+            if (filled.path != path and filled.path.read_bytes() != path.read_bytes()) or count not in (-1, own):
                 held = f"{count} lines of {filled.path.name}" if count != -1 else filled.path.name
-                wanted = f"the {pieces} pieces of {path.name}"
+                wanted = f"the {own} pieces of {path.name}"
                 raise GraphError(f"The lookup table '{table.name}' holds {held}, not {wanted}.", UNSUPPORTED)
+        if self.spare:
+            lines = [*lines_in(path), *(name.encode() for name in self.spare)]
+            path = self.model.keep("vocab.txt", b"".join(line + b"\n" for line in lines))
         return TextBlueprint((*operations, pack), path, evidence.name, origin)
 
 

@@ -14,6 +14,7 @@ from zoo_base import UNK, World, pieces, quick, v1, v2
 
 from hub2hf import limits
 from hub2hf.blueprint.numbered import Plain, with_plain_numbers
+from hub2hf.blueprint.read_text import TextReader
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.model import SavedModel
 
@@ -113,6 +114,17 @@ def test_two_pieces_of_one_number_are_named(tmp_path: Path) -> None:
     with pytest.raises(GraphError) as refusal:
         asked(fresh.digits_shared, tmp_path / "model", cut=True)
     assert f"one number, {fresh.DOG + 1}, to" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines", "spare"),
+    [(64, 63, 1), (64, 30, 34), (24, 17, 7), (24, 16, 0), (20, 19, 0), (16, 16, 0), (16, 17, 0)],
+)
+def test_rows_that_a_table_was_made_longer_by_have_names(rows: int, lines: int, spare: int, tmp_path: Path) -> None:
+    reader = TextReader.__new__(TextReader)
+    (tmp_path / "vocab.txt").write_text("".join(f"{i}\n" for i in range(lines)))
+    reader.spare, reader.vocabulary = (), lambda: (tmp_path / "vocab.txt", None)
+    assert reader.fill(rows) == tuple(f"[unused{i}]" for i in range(rows - spare, rows))
 
 
 @pytest.mark.parametrize(("numbers", "cut"), [(by_place, True), (plain_table, True), (few, False)])
