@@ -119,7 +119,8 @@ def with_plain_numbers(model: SavedModel, graph: Graph) -> Plain | None:
     Raises:
         GraphError: a table is filled in a way that is not understood, or pieces have numbers that no vocabulary gives them.
     """
-    bodies = Bodies(graph)
+    unbounded = _unbounded(model, graph)
+    bodies = Bodies(unbounded)
     tables = Tables(model, bodies)
     found: list[_Numbered] = []
     for body in _all(bodies):
@@ -129,8 +130,24 @@ def with_plain_numbers(model: SavedModel, graph: Graph) -> Plain | None:
             if numbered is not None:
                 found.append(numbered)
     if not found:
-        return None
+        return Plain(unbounded) if unbounded is not graph else None
     return Plain(_replaced(bodies, found), frozenset().union(*(each.never for each in found)))
+
+
+def _unbounded(model: SavedModel, graph: Graph) -> Graph:
+    """Return the graph without bounds for the characters of a piece that no piece reaches."""
+    bodies = Bodies(graph)
+    tables = Tables(model, bodies)
+    changed: dict[Body, dict[str, Node]] = {}
+    for body, node in bodies.find(WORDPIECE):
+        most = int(node.attr("max_chars_per_token", 0))
+        table = bodies.origin(body, node.input(1)) if most > 0 else None
+        if table is not None and table[1].op in TABLE_OPS:
+            pieces = contents(tables.filled(table[1]))
+            if all(len(piece.decode(errors="replace")) <= most for piece in pieces):
+                nodes = changed.setdefault(body, dict(body.nodes))
+                nodes[node.name] = node.with_attributes(max_chars_per_token=0)
+    return _with(bodies, changed, {}) if changed else graph
 
 
 def _all(bodies: Bodies) -> list[Body]:
@@ -393,16 +410,21 @@ def _replaced(bodies: Bodies, found: Sequence[_Numbered]) -> Graph:
         for name, node in nodes.items():
             if name not in new:
                 nodes[name] = replace(node, inputs=tuple(moved[body].get(ref, ref) for ref in node.inputs))
-    functions = {
-        body.name: Function(
-            body.name,
-            {name: node for name, node in nodes.items() if node.op != ARGUMENT_OP},
-            body.arguments,
-            [(name, moved[body].get(ref, ref)) for name, ref in zip(body.return_names, body.returns, strict=True)],
-        )
-        for body, nodes in changed.items()
-        if isinstance(body, Function)
-    }
+    return _with(bodies, changed, moved)
+
+
+def _with(
+    bodies: Bodies, changed: Mapping[Body, Mapping[str, Node]], moved: Mapping[Body, Mapping[TensorRef, TensorRef]]
+) -> Graph:
+    """Return the graph with other nodes in some of its bodies, and other tensors in place of some."""
+    functions = {}
+    for body, nodes in changed.items():
+        if isinstance(body, Function):
+            own = {name: node for name, node in nodes.items() if node.op != ARGUMENT_OP}
+            refs = [moved.get(body, {}).get(ref, ref) for ref in body.returns]
+            functions[body.name] = Function(
+                body.name, own, body.arguments, list(zip(body.return_names, refs, strict=True))
+            )
     main = changed.get(bodies.graph, bodies.graph.nodes)
     return Graph(main, ChainMap(functions, dict(bodies.graph.functions)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hub2hf.errors import GraphError
@@ -99,6 +99,10 @@ class Node:
         if getattr(value, "nbytes", 0) <= _KEEP_BYTES:
             self._decoded[name] = value
         return value
+
+    def with_attributes(self, **values: Any) -> Node:
+        """Return the node with other attributes: the Python values that `attr` is to return."""
+        return replace(self, _decoded={**self._decoded, **values})
 
     @property
     def attr_names(self) -> tuple[str, ...]:

@@ -13,20 +13,25 @@ import zoo_fresh as fresh
 from zoo_base import UNK, World, pieces, quick, v1, v2
 
 from hub2hf import limits
+from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.numbered import Plain, with_plain_numbers
 from hub2hf.blueprint.read_text import TextReader
+from hub2hf.blueprint.trace import WORDPIECE
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.model import SavedModel
 
 Numbers = Callable[[Any, World], Any]
 
 
-def asked(numbers: Numbers, folder: Path, *, cut: bool = False) -> tuple[Plain | None, np.ndarray]:
+def asked(
+    numbers: Numbers, folder: Path, *, cut: bool = False, most: int | None = None
+) -> tuple[Plain | None, np.ndarray]:
     """Return what becomes of a graph from words, or their pieces, to `numbers`, and these for all pieces."""
     with v1.Graph().as_default() as graph, v1.Session(graph=graph, config=quick()) as session:
         w = World()
         raw = v1.placeholder(v2.string, [None])
-        found = text.WordpieceTokenizer(w.table(), token_out_type=v2.string).tokenize(raw).flat_values if cut else raw
+        cutter = text.WordpieceTokenizer(w.table(), token_out_type=v2.string, max_chars_per_token=most)
+        found = cutter.tokenize(raw).flat_values if cut else raw
         ids = v2.cast(numbers(found, w), v2.int64)
         session.run(v1.tables_initializer())
         builder = v1.saved_model.Builder(str(folder))
@@ -114,6 +119,14 @@ def test_two_pieces_of_one_number_are_named(tmp_path: Path) -> None:
     with pytest.raises(GraphError) as refusal:
         asked(fresh.digits_shared, tmp_path / "model", cut=True)
     assert f"one number, {fresh.DOG + 1}, to" in str(refusal.value)
+
+
+@pytest.mark.parametrize("less", [0, 1])
+def test_a_bound_for_the_characters_of_a_piece_goes_where_none_reaches_it(less: int, tmp_path: Path) -> None:
+    longest = max(map(len, pieces()))
+    plain, _ = asked(plain_table, tmp_path / "model", cut=True, most=longest - less)
+    bounds = [node.attr("max_chars_per_token") for _, node in Bodies(plain.graph).find(WORDPIECE)] if plain else None
+    assert bounds == (None if less else [0])
 
 
 @pytest.mark.parametrize(
