@@ -56,6 +56,10 @@ MEMORY_A_BYTE: Final = 4  # of variables: they are held as float64, twice
 MAX_CLAIMED_BYTES: Final = 1 << 29
 
 
+class OutOfTimeError(GraphError):
+    """Reading takes longer than any text encoder would; nothing else is worth trying."""
+
+
 @dataclass
 class _Budget:
     """What may still be spent."""
@@ -101,7 +105,7 @@ def tick(where: object) -> None:
         return
     spent.looked = now
     if time.thread_time() > spent.until:
-        raise GraphError(f"Reading the graph takes too long, at {where}.", "It is damaged, or made to do so.")
+        raise OutOfTimeError(f"Reading the graph takes too long, at {where}.", "It is damaged, or made to do so.")
 
 
 def memory() -> int:

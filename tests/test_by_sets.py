@@ -91,6 +91,30 @@ def test_a_conditional_of_a_loop_depends_on_the_text_later() -> None:
     assert unasked.untaken() == ["branch"]
 
 
+def test_what_code_points_are_compared_with_is_no_length() -> None:
+    trace, text = TextTrace(), np.array([b"dog"], object)
+    numbers = {name: np.array(number) for name, number in (("han", 0x4E00), ("most", 1000), ("both", 2000))}
+
+    def run(op: str, *inputs: np.ndarray) -> np.ndarray:
+        outputs = (np.array([0, 3]), np.array([100, 111, 103]))
+        trace.observe(Node.made(op.lower(), op), inputs, outputs)
+        return outputs[1]
+
+    trace.follow(text)
+    for name, number in numbers.items():
+        trace.observe(Node.made(name, "Const"), (), (number,))
+    points = run("Reshape", run("UnicodeDecode", text), np.array([-1]))
+    run("GreaterEqual", points, numbers["han"])
+    run("LessEqual", points, numbers["both"])
+    assert trace.sizes == set()
+    run("GreaterEqual", run("StringLength", text), numbers["most"])
+    trace.forget()
+    numbers["both"] = np.array(2000)  # another run has other arrays
+    trace.observe(Node.made("both", "Const"), (), (numbers["both"],))
+    run("Sub", numbers["both"], np.array(1))
+    assert trace.sizes == {1000, 2000}
+
+
 def columns(path: Path, **attributes: Any) -> tuple[list[bytes], list[int]]:
     given = {"key_index": 1, "value_index": 0, "delimiter": "\t", **attributes}
     node = SimpleNamespace(name="filled", attr=lambda name, default=None: given.get(name, default))

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 
@@ -30,6 +30,8 @@ ROUNDS = 3
 FIRST_SCRIPTS = 10  # whose rules are hints for others
 MOST_LETTERS = 40  # of a word that is asked about
 MOST_PLAIN = 8  # letters of a rule that is told by sets of them
+COUNTS = ((3, 2), (2, 3), (5, 4), (4, 5), (7, 6), (6, 7))  # of two letters
+MOST_COUNTED = 8  # states of a rule that is none of counting
 MOST_INSIDE = 20_000  # code points of ranges whose ends are not alike
 
 
@@ -43,6 +45,7 @@ class AskedRules:
         patterns: the words that full matches of these RE2 patterns are, are cut.
         points: how many code points were asked.
         words: how many words were asked.
+        learned: the rule of each script.
     """
 
     deleted: CodePoints
@@ -50,6 +53,7 @@ class AskedRules:
     patterns: tuple[str, ...]
     points: int
     words: int
+    learned: tuple[Learned, ...]
 
 
 def ask(
@@ -94,6 +98,7 @@ def ask(
                 tuple(_patterns(learned, group_of)),
                 len(ends),
                 oracle.asked,
+                tuple(learned),
             )
         if sum(len(group) for group in parted if len(group.ranges) == 1) > MOST_INSIDE:
             break
@@ -276,6 +281,31 @@ def _answered(oracle: Oracle, asking: Sequence[Questions], parts_of: dict[str, t
             answers = [cut[word] for word in asked]
             advance(i, lambda i=i, answers=answers: asking[i].send(answers))  # type: ignore[misc]
     return [result for result in results if result is not None]
+
+
+def check_counting(oracle: Oracle, learned: Iterable[Learned]) -> None:
+    """See that no word is cut for what most of its characters are: automata count to a few at most, patterns not at all.
+
+    Where scripts part words by one table and are asked of another, characters of two scripts stand in one word.
+
+    Raises:
+        GraphError: words are cut so; shows two.
+    """
+    for rule in learned:
+        letters = [members[0] for members in rule.classes]
+        for most, other in permutations(letters, 2):
+            pairs = [(most * a + other * b, a > b) for a, b in COUNTS]
+            try:
+                parts = oracle.parts([word for word, _ in pairs])
+                cut = [is_cut(word, found) for (word, _), found in zip(pairs, parts, strict=True)]
+            except GraphError:
+                continue
+            if cut == [more for _, more in pairs]:
+                raise GraphError(
+                    f"The graph cuts a word where most of its characters are of one kind: {pairs[0][0]!r}, and not "
+                    f"{pairs[1][0]!r}. No pattern counts them.",
+                    "Export it with a rule about one or all characters of a word.",
+                )
 
 
 def _inexpressible(error: TooComplexError) -> GraphError:

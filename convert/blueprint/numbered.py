@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from hub2hf import limits
 from hub2hf.blueprint.dataflow import PASSED_ON, Bodies
 from hub2hf.blueprint.lines import lines_in
 from hub2hf.blueprint.tables import Filled, Tables
@@ -87,6 +88,11 @@ Read = TypeVar("Read")
 Plainly = Callable[[SavedModel, Graph], tuple[Graph, frozenset[str]]]  # `with_plain_numbers`, or nothing
 
 
+def as_it_is(model: SavedModel, graph: Graph) -> tuple[Graph, frozenset[str]]:
+    """Return the graph as it is."""
+    return graph, frozenset()
+
+
 def numbered_plainly(reading: Callable[[Plainly], Read]) -> Read:
     """Return what is read of a graph as it is; or, where that is refused, with plain tables for the numbers of its pieces.
 
@@ -97,7 +103,9 @@ def numbered_plainly(reading: Callable[[Plainly], Read]) -> Read:
         Hub2HFError: why it was refused the second time; or the first time, where all tables are plain already.
     """
     try:
-        return reading(lambda model, graph: (graph, frozenset()))
+        return reading(as_it_is)
+    except limits.OutOfTimeError:
+        raise
     except (GraphError, VocabularyError) as error:
         refused = error
 

@@ -13,7 +13,7 @@ from hub2hf.blueprint.entry import Entry, described, entries, leading_to, takes_
 from hub2hf.blueprint.fast_wordpiece import with_tables
 from hub2hf.blueprint.generated import LETTERS
 from hub2hf.blueprint.lines import count_lines, lines_in
-from hub2hf.blueprint.numbered import Plainly, numbered_plainly
+from hub2hf.blueprint.numbered import Plainly, as_it_is, numbered_plainly
 from hub2hf.blueprint.oracle import Inquiry
 from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
@@ -153,7 +153,7 @@ def preprocessor_entry(model: SavedModel) -> Entry:
 class _Preprocessor:
     """The steps of reading one preprocessor."""
 
-    def __init__(self, model: SavedModel, plainly: Plainly) -> None:
+    def __init__(self, model: SavedModel, plainly: Plainly = as_it_is) -> None:
         self.entry = preprocessor_entry(model)
         graph = self.entry.graph
         for tensor in self.entry.outputs.values():

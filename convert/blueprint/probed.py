@@ -13,7 +13,7 @@ import numpy as np
 
 from hub2hf import limits
 from hub2hf.blueprint import by_hand
-from hub2hf.blueprint.ask import ask, classes_of, edges_of, ranges_between
+from hub2hf.blueprint.ask import MOST_COUNTED, ask, check_counting, classes_of, edges_of, ranges_between
 from hub2hf.blueprint.batches import hold_batches, hold_places
 from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted, without_needless
 from hub2hf.blueprint.generated import (
@@ -34,6 +34,7 @@ from hub2hf.blueprint.generated import (
     with_texts,
     words_of,
 )
+from hub2hf.blueprint.learn import Learned
 from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
 from hub2hf.blueprint.oracle import (
     FIRST_ID,
@@ -48,7 +49,7 @@ from hub2hf.blueprint.oracle import (
     boundary_of,
 )
 from hub2hf.blueprint.probe import SPARE_ROWS, marked_ids, probe_texts, probe_vocabulary
-from hub2hf.blueprint.read_text import TextReader
+from hub2hf.blueprint.read_text import TextReader, split_by_hand
 from hub2hf.blueprint.reserved import reserved
 from hub2hf.blueprint.text import (
     ReplacePattern,
@@ -59,7 +60,7 @@ from hub2hf.blueprint.text import (
     SplitScriptsByHand,
     TextOperation,
 )
-from hub2hf.blueprint.trace import DELIMITERS, SCRIPTS, TextTrace
+from hub2hf.blueprint.trace import TextTrace
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node
@@ -190,6 +191,7 @@ class _Probing:
         self.trace = TextTrace()
         self.too_long: dict[str, int] = {}  # a piece that is never one: words are bounded
         self.read = True  # whether all rules could be read
+        self.learned: tuple[Learned, ...] = ()  # those that were asked
         self.oracle = Oracle(
             self.run, self.known, text.nodes, text.wordpiece.max_bytes_per_word, table=self.split.table
         )
@@ -306,7 +308,11 @@ class _Probing:
             notice("asking the graph which words it cuts into characters")
             self.read = False
             operations, asked = self._asked(error)
-        heard = self._cut(operations)
+        try:
+            heard = self._cut(operations)
+        except GraphError:
+            check_counting(self.oracle, self.learned)
+            raise
         if self.oracle.quick:
             self._cut(operations, characters(every=1 if self.oracle.light else SPARSE))
         return operations, heard, self.oracle.asked if asked else 0
@@ -457,20 +463,14 @@ class _Probing:
                 f"{reason.problem} So the graph was asked (its text operations are {steps}). {error.problem}",
                 error.next_step,
             ) from error
+        self.learned = found.learned
+        check_counting(self.oracle, (rule for rule in found.learned if len(rule.moves) > MOST_COUNTED))
         split = next((step for step in trace.steps if isinstance(step, SplitScripts)), self.split)
         if trace.looked_early or not before or any(map(by_groups, before)):
             before = [ReplacePattern(re2_set(found.deleted), "", evidence)] if found.deleted else []
         around = (SplitAround(re2_set(found.alone), evidence),) if found.alone else ()
         cuts = (SplitCharacters(found.patterns, evidence),) if found.patterns else ()
         return (*before, split, *around, *cuts, self.text.wordpiece), found.words
-
-
-def split_by_hand(text: TextReader) -> SplitScripts | None:
-    """Return what splits texts where no operation does, and scripts are looked up: operations on their numbers."""
-    if any(text.bodies.find(op) for op in (SCRIPTS, DELIMITERS)):
-        return None
-    found = text.bodies.find("UnicodeScript")
-    return SplitScriptsByHand(found[0][1].name) if found else None
 
 
 def encoded(vocabulary: Mapping[str, int]) -> dict[bytes, int]:

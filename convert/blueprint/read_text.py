@@ -11,8 +11,16 @@ import numpy as np
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.lines import count_lines, lines_in
 from hub2hf.blueprint.tables import Tables
-from hub2hf.blueprint.text import INSIDE, Pack, TextBlueprint, TextOperation, WordPiece
-from hub2hf.blueprint.trace import UNSUPPORTED, WORDPIECE, read_wordpiece
+from hub2hf.blueprint.text import (
+    INSIDE,
+    Pack,
+    SplitScripts,
+    SplitScriptsByHand,
+    TextBlueprint,
+    TextOperation,
+    WordPiece,
+)
+from hub2hf.blueprint.trace import DELIMITERS, SCRIPTS, UNSUPPORTED, WORDPIECE, read_wordpiece
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.plan import Body
 from hub2hf.interpreter.run import TABLE_OPS
@@ -143,6 +151,14 @@ class TextReader:
             lines = [*lines_in(path), *(name.encode() for name in self.spare)]
             path = self.model.keep("vocab.txt", b"".join(line + b"\n" for line in lines))
         return TextBlueprint((*operations, pack), path, evidence.name, origin)
+
+
+def split_by_hand(text: TextReader) -> SplitScripts | None:
+    """Return what splits texts where no operation does, and scripts are looked up: operations on their numbers."""
+    if any(text.bodies.find(op) for op in (SCRIPTS, DELIMITERS)):
+        return None
+    found = text.bodies.find("UnicodeScript")
+    return SplitScriptsByHand(found[0][1].name) if found else None
 
 
 def read_pack(empty: np.ndarray, full: np.ndarray, evidence: str) -> Pack:

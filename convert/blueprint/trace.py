@@ -45,10 +45,14 @@ UNSUPPORTED = (
     "and this op."
 )
 
+DECODES = frozenset({"UnicodeDecode", "UnicodeDecodeWithOffsets"})
+# Ops that put code points elsewhere and take nothing else that depends on the text but places, and those that compare them.
+POINTS = _ops("Identity Cast Reshape ExpandDims Squeeze StridedSlice GatherV2 GatherNd RaggedTensorToTensor Tile")
+COMPARES = _ops("Equal NotEqual Less LessEqual Greater GreaterEqual")
 # Op → the outputs that hold the characters it was given, in another form.
 CARRIES = {
     **dict.fromkeys(REPLACE | {FOLD, NORMALIZE, DELIMITERS, SCRIPTS, "UnicodeEncode"}, (0,)),
-    **dict.fromkeys(("UnicodeDecode", "UnicodeDecodeWithOffsets"), (1,)),
+    **dict.fromkeys(DECODES, (1,)),
     **dict.fromkeys(("RaggedGather", "RaggedTensorFromVariant"), (-1,)),  # after the places where rows begin
 }
 # Ops that ask nothing of the characters they are given.
@@ -119,6 +123,10 @@ class TextTrace:
         self._seen: set[tuple[str, ...]] = set()
         self._constant_nodes: set[tuple[str, str]] = set()
         self._texts: dict[int, Any] = {}  # values that hold characters of the text, by what they are
+        self._points: dict[int, Any] = {}  # those of them that are code points
+        # Integers of constants that so far are compared with code points alone, by node; and the values of these.
+        self._small: dict[tuple[str, str], set[int]] = {}
+        self._unused: dict[int, tuple[Any, tuple[str, str]]] = {}
         self._derived: dict[int, Any] = {}  # values that depend on the text
         self._split = False
         self.delimited: list[Node] = []
@@ -134,6 +142,8 @@ class TextTrace:
             return
         if node.op != "Merge" and any(value is DEAD for value in inputs):
             return  # on the side of a conditional that is not taken
+        if self._unused:
+            self._use(node, inputs)
         if node.op in TABLE_OPS:
             self.tables[node.name] = node
         elif node.op in TEXT_OPS:
@@ -152,6 +162,14 @@ class TextTrace:
             asked.pairs.append(self._compared[id(inputs[0])][1])
         self._characters(node, inputs, outputs)
 
+    def _use(self, node: Node, inputs: Sequence[Any]) -> None:
+        """Count a constant among the sizes once it is used for something else than to be compared with code points."""
+        if node.op in COMPARES and any(id(value) in self._points for value in inputs):
+            return
+        for value in inputs:
+            if id(value) in self._unused:
+                self.sizes |= self._small.pop(self._unused.pop(id(value))[1], set())
+
     def _conditional(self, node: Node, inputs: Sequence[Any]) -> None:
         """Note the way that was taken; one of a loop may depend on the text from the second time on."""
         answer = inputs[1 if node.op == "Switch" else 0]
@@ -163,6 +181,10 @@ class TextTrace:
         """Follow the characters, and note who looks at them."""
         if not any(id(value) in self._texts for value in inputs):
             return
+        if node.op in DECODES:
+            self._points[id(outputs[1])] = outputs[1]
+        elif node.op in POINTS and any(id(value) in self._points for value in inputs):
+            self._points.update((id(value), value) for value in outputs)
         if node.op in MOVES:
             self._texts.update((id(value), value) for value in outputs)
         elif node.op in CARRIES:
@@ -208,16 +230,20 @@ class TextTrace:
             self.looked_early[_name(node)] = node
 
     def _constant(self, node: Node, outputs: tuple[Any, ...]) -> None:
-        if (node.function, node.name) in self._constant_nodes:
+        name = (node.function, node.name)
+        if name in self._small:
+            self._unused[id(outputs[0])] = outputs[0], name
+        if name in self._constant_nodes:
             return
-        self._constant_nodes.add((node.function, node.name))
+        self._constant_nodes.add(name)
         value = np.asarray(outputs[0])
         if value.size > MOST_CONSTANTS:
             return
         if value.dtype.kind in "iu":
             self.constants.update(int(item) for item in value.flat)
             if value.size <= MOST_SIZES:
-                self.sizes.update(int(item) for item in value.flat)
+                self._small[name] = {int(item) for item in value.flat}
+                self._unused[id(outputs[0])] = outputs[0], name
         elif value.dtype == object:
             texts = {item.decode(errors="ignore")[:MOST_CONSTANTS] for item in value.flat if isinstance(item, bytes)}
             self.constants.update(ord(c) for text in texts for c in text)
@@ -226,6 +252,8 @@ class TextTrace:
     def forget(self) -> None:
         """Let go of the values that were followed."""
         self._texts.clear()
+        self._points.clear()
+        self._unused.clear()
         self._derived.clear()
         self._compared.clear()
 

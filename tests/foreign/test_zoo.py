@@ -24,8 +24,12 @@ from zoo_verdict import EXACT, REFUSED, verdict
 from zoo_views import VIEWS
 from zoo_witness import NAMED, Witness
 
-# Rules of batches show in batches of one and two only.
-BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen", "second-text"}
+# Rules of batches show in batches of one and two only, those of new characters in none of the texts.
+BATCH_RULES = {"batch-different", "batch-case", "batch-over-64", "batch-over-1000", "batch-chosen", "second-text"} | {
+    "majority",
+    "most-common-script",
+    "han-rewritten",
+}
 SHOWN_RIGHT = (
     *("text-google", "text-group-of-han", "text-ragged-map", "encoder-fused", "form-hub-like-legacy"),
     *(
@@ -138,7 +142,12 @@ def test_scripts_that_part_nothing_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("digits-shared", "gives one number, "), ("second-text", "depends on its place in a batch")]
+    ("name", "said"),
+    [
+        ("digits-shared", "gives one number, "),
+        ("second-text", "depends on its place in a batch"),
+        ("majority", "where most of its characters are of one kind: "),
+    ],
 )
 def test_what_texts_may_not_show_is_named(name: str, said: str, tmp_path: Path) -> None:
     (found, why), _ = judged(f"other-fresh-{name}", tmp_path)

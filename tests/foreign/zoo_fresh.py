@@ -458,10 +458,8 @@ FRESH: dict[str, Callable[..., Any]] = {
     "between-offsets": replace(PLAIN, split=between_offsets, cut=by_keys),
     "split-merge": replace(PLAIN, split=split_merge(False)),
     "script-flags": replace(PLAIN, decide=decide(script_flags(HAN)), loop=mapped, cut=four_bytes_each),
-    "majority": replace(PLAIN, decide=decide(majority)),
-    "most-common-script": replace(PLAIN, decide=decide(most_common_script), loop=mapped),
     "code-ranges": replace(PLAIN, decide=decide(han_ranges)),
-    "all-in-ranges": replace(PLAIN, decide=decide(all_in_ranges), cut=han_rewritten),
+    "all-in-ranges": replace(PLAIN, decide=decide(all_in_ranges)),
     "compared": replace(PLAIN, pieces=looked_up(compared)),
     "compared-where": replace(PLAIN, pieces=looked_up(compared_where), decide=FIRST, loop=mapped),
     "one-hot-product": replace(PLAIN, pieces=looked_up(one_hot_product)),
@@ -473,7 +471,6 @@ FRESH: dict[str, Callable[..., Any]] = {
     "offset-added": replace(PLAIN, pieces=offset_added, decide=FIRST, tables=()),
     "gathered-ids": replace(PLAIN, pieces=looked_up(gathered_ids)),
     "whole-words-first": replace(PLAIN, pieces=whole_words_first),
-    "han-rewritten": replace(PLAIN, decide=decide(lambda flat: v2.zeros_like(flat, v2.bool)), cut=han_rewritten),
     "switch-case": replace(PLAIN, cut=switch_case, decide=FIRST),
     "flat-buffer": replace(PLAIN, pack=flat_buffer, decide=FIRST, cut=four_bytes_each),
     "one-line": replace(PLAIN, pieces=wordpiece_strings, pack=one_line, tables=("file", "file-unk")),
@@ -501,6 +498,10 @@ dog_unknown = digits_but(dog=str(UNK), **{pieces()[DOG + 1]: str(DOG)})
 
 
 OTHER_FRESH: dict[str, Callable[..., Any]] = {
+    # The facts page, but for characters that are Han in a newer Unicode alone.
+    "han-rewritten": replace(PLAIN, decide=decide(lambda flat: v2.zeros_like(flat, v2.bool)), cut=han_rewritten),
+    "most-common-script": replace(PLAIN, decide=decide(most_common_script), loop=mapped),
+    "majority": replace(PLAIN, decide=decide(majority)),
     "dog-unknown": replace(PLAIN, pieces=looked_up(dog_unknown)),
     "digits-shared": replace(PLAIN, pieces=looked_up(digits_shared), tables=("file",)),
     "first-and-last": replace(PLAIN, pack=first_and_last),
