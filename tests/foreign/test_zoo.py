@@ -42,10 +42,8 @@ SHOWN_RIGHT = (
     ),
     *("stranger-hand-all-in-map", "stranger-scripts-rolled"),
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
-    *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting"),
-    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting", "newcomer-words-spare"),
-    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks"),
+    *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
     *("fresh-after-special", "fresh-file-with-offset"),
 )
 SHOWN_WRONG = (
