@@ -141,12 +141,17 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
-# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today: those before are of Keras 2.
+# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today; those before are of Keras 2, and have
+# TensorFlow of their own: a version of the one, of TensorFlow, and of TF.Text, which PyPI has for this Python.
 GARDENS := 2.16.0 2.18.0 2.20.0
+KERAS2 := tf-models-official==2.15.0/tensorflow-cpu==2.15.1/tensorflow-text==2.15.0
+GARDEN_NEEDS := gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
 exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub and Model Garden save; the table of configs/models/README.md
 	$(call exporter,transformers,transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0)
 	$(call exporter,keras-hub,keras-hub==0.32.0)
-	$(foreach version,$(GARDENS),$(call exporter,garden,tf-models-official==$(version) gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2)\
+	$(foreach version,$(GARDENS),$(call exporter,garden,tf-models-official==$(version) $(GARDEN_NEEDS))\
+	)
+	$(foreach versions,$(KERAS2),$(call keras2,$(subst /, ,$(versions)))\
 	)
 
 # An environment beside that of the tests with a few packages in place of theirs, and the rows of one exporter.
@@ -156,6 +161,16 @@ $(BIN)/python -m venv --clear $(EXPORTERS)
 		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
 	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(2)
 	$(BIN)/python scripts/exporters.py $(1) $(EXPORTERS)/bin/python .cache/exporters
+
+endef
+
+# An environment of Keras 2: a Model Garden without what it asks for but does not need, and a TensorFlow.
+define keras2
+$(BIN)/python -m venv --clear $(EXPORTERS)
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check $(wordlist 2,3,$(1)) $(GARDEN_NEEDS) \
+		tensorflow-hub==0.16.1 scipy==1.13.1 wrapt==1.14.1 typing_extensions==4.5.0
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(word 1,$(1))
+	$(BIN)/python scripts/exporters.py garden $(EXPORTERS)/bin/python .cache/exporters
 
 endef
 

@@ -2,12 +2,14 @@
 
 Run in an environment with keras-hub (`make exporters` makes one):
     python scripts/export_keras_hub.py OUT --vocabulary vocab.txt --model bert [--pooling mean]
-`--vocabulary` of ALBERT is a SentencePiece model. Nothing of hub2hf is imported.
+`--vocabulary` of ALBERT, FNet, XLM-R and DeBERTa is a SentencePiece model; RoBERTa's pieces are learned of its lines.
+Nothing of hub2hf is imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
+from tokenizers import ByteLevelBPETokenizer
 
 LENGTH = 48
 SIZES: dict[str, Any] = {"num_layers": 2, "num_heads": 4, "hidden_dim": 32, "intermediate_dim": 64}
@@ -26,7 +29,11 @@ POOLINGS: dict[str, Any] = {
     "first": lambda x, mask: x[:, 0],
     "mean": lambda x, mask: tf.reduce_sum(x * mask, 1) / tf.reduce_sum(mask, 1),
 }
-CLASSES = {"bert": "Bert", "distilbert": "DistilBert", "electra": "Electra", "albert": "Albert"}
+CLASSES = {
+    **{"bert": "Bert", "distilbert": "DistilBert", "electra": "Electra", "albert": "Albert", "fnet": "FNet"},
+    **{"roberta": "Roberta", "xlm-roberta": "XLMRoberta", "deberta": "DebertaV3"},
+}
+BY_PIECES = ("albert", "fnet", "xlm-roberta", "deberta")
 
 
 def encoder(kind: str, pieces: int) -> Any:
@@ -44,8 +51,10 @@ def encoder(kind: str, pieces: int) -> Any:
 def preprocessor(kind: str, vocabulary: Path, *, lower: bool) -> tuple[Any, int]:
     """Return what makes ids of texts, and of how many pieces."""
     name = CLASSES[kind]
-    if kind == "albert":
-        tokenizer = keras_hub.models.AlbertTokenizer(str(vocabulary))
+    if kind in BY_PIECES:
+        tokenizer = getattr(keras_hub.models, f"{name}Tokenizer")(str(vocabulary))
+    elif kind == "roberta":
+        tokenizer = keras_hub.models.RobertaTokenizer(*joined_bytes(vocabulary))
     else:
         lines = vocabulary.read_text(encoding="utf-8").splitlines()
         tokenizer = getattr(keras_hub.models, f"{name}Tokenizer")(vocabulary=lines, lowercase=lower)
@@ -64,6 +73,15 @@ def preprocessor(kind: str, vocabulary: Path, *, lower: bool) -> tuple[Any, int]
         return {"token_ids": ids, "segment_ids": segments, "padding_mask": ids != tokenizer.pad_token_id}
 
     return packed, tokenizer.vocabulary_size()
+
+
+def joined_bytes(vocabulary: Path) -> tuple[dict[str, int], list[str]]:
+    """Return the vocabulary and the merges of byte-level BPE, as trained over lines."""
+    tokenizer = ByteLevelBPETokenizer()
+    lines = vocabulary.read_text(encoding="utf-8").splitlines()
+    tokenizer.train_from_iterator(lines, 1000, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    return tokenizer.get_vocab(), [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
 
 
 def draw(model: Any) -> None:
@@ -93,7 +111,8 @@ def main() -> None:
         given = packed(texts)
         found = model(given)
         states = found["sequence_output"] if isinstance(found, dict) else found
-        mask = tf.cast(given["padding_mask"], tf.float32)[:, :, tf.newaxis]
+        attended = given.get("padding_mask", given["token_ids"] != 0)  # FNet has no mask
+        mask = tf.cast(attended, tf.float32)[:, :, tf.newaxis]
         pooled = found.get("pooled_output") if isinstance(found, dict) else None
         return {"default": POOLINGS[o.pooling](states, mask) if pooled is None else pooled}
 

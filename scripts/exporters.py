@@ -13,6 +13,7 @@ import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import hub2hf
@@ -24,7 +25,8 @@ TABLE = ROOT / "configs" / "models" / "README.md"
 BEGIN, END = "<!-- made by make exporters -->", "<!-- end -->"
 HEAD = ["| family | exporter | version | verdict |", "|---|---|---|---|"]
 WAYS = ("automodel", "sentence-transformers")
-PIECES, UNCASED = "PIECES", "UNCASED"  # in options: a SentencePiece model, and a vocabulary of lower case, made here
+# In options: SentencePiece models as ALBERT's, XLM-R's and DeBERTa's, and a vocabulary of lower case, made here.
+PIECES, XLM_PIECES, DEBERTA_PIECES, UNCASED = "PIECES", "XLM_PIECES", "DEBERTA_PIECES", "UNCASED"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ EXPORTERS = {
             "ELECTRA": ("--model", "electra", "--pooling", "mean"),
             "ALBERT": ("--model", "albert", "--vocabulary", PIECES),
             "DistilBERT": ("--model", "distilbert", "--pooling", "mean"),
+            "RoBERTa": ("--model", "roberta"),
+            "XLM-RoBERTa": ("--model", "xlm-roberta", "--vocabulary", XLM_PIECES),
+            "DeBERTa": ("--model", "deberta", "--vocabulary", DEBERTA_PIECES),
+            "FNet": ("--model", "fnet", "--vocabulary", PIECES),
         },
     ),
     "garden": Exporter(
@@ -123,12 +129,12 @@ def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -
         yield f"| {family} | {exporter.title} | {version} | {told} |"
 
 
-def _pieces(work: Path) -> str:
-    """Return the path of a SentencePiece model as ALBERT's."""
+def _pieces(kind: str, work: Path) -> str:
+    """Return the path of a SentencePiece model of a kind."""
     from builders import pieces
 
-    path = work / "pieces.model"
-    path.write_bytes(pieces.trained(pieces.Options()))
+    path = work / f"{kind}.model"
+    path.write_bytes(pieces.trained(pieces.Options(kind=kind)))
     return str(path)
 
 
@@ -143,7 +149,12 @@ def _uncased(work: Path) -> str:
     return str(path)
 
 
-MADE: Mapping[str, Callable[[Path], str]] = {PIECES: _pieces, UNCASED: _uncased}
+MADE: Mapping[str, Callable[[Path], str]] = {
+    PIECES: partial(_pieces, "albert"),
+    XLM_PIECES: partial(_pieces, "xlm"),
+    DEBERTA_PIECES: partial(_pieces, "deberta"),
+    UNCASED: _uncased,
+}
 
 
 def main() -> None:

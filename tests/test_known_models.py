@@ -81,6 +81,17 @@ def test_every_documented_module_has_a_family_and_a_fate(
     told = json.loads(run_hub2hf("list", "--all", "--json")[1])
     (talking,) = {m["fate"] for m in told if "talkheads" in m["handle"]}
     assert talking.startswith("refused: its attention mixes the heads")
+    fates = {m["handle"]: m["fate"] for m in told}
+    for handle, why in {  # by what their pages say of their architecture and text
+        "google/universal-sentence-encoder/4": "it averages",
+        "google/universal-sentence-encoder-lite/2": "Tensor2Tensor",
+        "google/universal-sentence-encoder-multilingual/3": "convolutions",
+        "google/universal-sentence-encoder-multilingual-large/3": "Tensor2Tensor",
+        "jeongukjae/klue_roberta_cased_L-6_H-768_A-12/1": "refused: its positions begin at 2",
+        "jeongukjae/roberta_en_cased_L-12_H-768_A-12/1": "byte-level BPE",
+        "jeongukjae/xlm_roberta_multi_cased_L-12_H-768_A-12/1": "SentencePiece model are moved",
+    }.items():
+        assert why in fates[handle], handle
 
 
 def test_a_module_of_the_census_is_known_by_its_address() -> None:

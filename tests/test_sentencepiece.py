@@ -214,6 +214,16 @@ def test_another_signature_over_the_same_texts_is_none_of_this_one(tmp_path: Pat
     assert _read(tmp_path / "two").by_pieces
 
 
+def test_ids_that_the_graph_moves_are_refused_by_that_name(tmp_path: Path) -> None:
+    """As XLM-R's are, of fairseq: one more than the model's."""
+    side = built.TextSide(model("nmt_nfkc"), built.Options())
+    tokenize = side.tokenizer.tokenize
+    side.tokenizer.tokenize = lambda texts: tokenize(texts) + 1
+    tf.saved_model.save(side, str(tmp_path / "moved"))
+    with pytest.raises(GraphError, match=r"other ids than the model has, as XLM-R's \(of fairseq\) are: (\d+) becomes"):
+        _read(tmp_path / "moved")
+
+
 def test_what_is_not_understood_is_refused(tmp_path: Path) -> None:
     for name, options, error, told in (
         ("words", {"model_type": "word"}, GraphError, "is a word model"),

@@ -11,9 +11,11 @@ import numpy as np
 from hub2hf.analysis.read import SAME
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.poolers import OTHERS, POOLERS
+from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
 from hub2hf.blueprint.observed import Observed, flat_graph, observe
 from hub2hf.blueprint.other_layers import QUESTIONS, Finding, hidden_size
+from hub2hf.blueprint.tables import Tables, with_plain_tables
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
@@ -27,9 +29,11 @@ ONLY_KNOWN = f"hub2hf converts {KNOWN} encoders; this model needs another class 
 KNOWN_POOLERS = ", or ".join(pooler.words for pooler in POOLERS.values())
 ATTENTION = frozenset({"Softmax", "Exp", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"})
+FOURIER = frozenset({"FFT", "FFT2D", "FFTND", "RFFT", "RFFT2D", "RFFTND"})
 RECURRENT = frozenset(
     {"BlockLSTM", "BlockLSTMV2", "LSTMBlockCell", "GRUBlockCell", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"}
 )
+BYTES, BYTE_SPACE = 256, "\u0120".encode()  # of byte-level BPE: a table from bytes to letters, and that of a space
 GATES = frozenset({"Sigmoid", "Tanh"})
 # Op → how a text is cut where these stand.
 CUTS = {
@@ -68,7 +72,7 @@ def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
     """
     text = takes_text(chosen.entry)
     nodes = reached(flat_graph(chosen), chosen)
-    found = list(_without_attention(nodes)) + (list(_cuts(nodes)) if text else [])
+    found = list(_without_attention(nodes)) + (list(_cuts(model, chosen, nodes)) if text else [])
     if found:
         return found
     try:
@@ -126,6 +130,9 @@ def _instead(nodes: list[Node]) -> Iterator[Finding]:
     convolution = next((node for node in nodes if node.op in CONVOLUTIONS), None)
     if convolution is not None:
         yield Finding("no attention: neighbouring tokens go through convolutions (a CNN)", _where(convolution))
+    fourier = next((node for node in nodes if node.op in FOURIER), None)
+    if fourier is not None:
+        yield Finding("no attention: tokens are mixed by a Fourier transform, as FNet's are", _where(fourier))
     loops = {node.function for node in nodes if node.function and node.op == "MatMul"}
     recurrent = next(
         (node for node in nodes if node.op in RECURRENT or (node.function in loops and node.op in GATES)), None
@@ -140,9 +147,16 @@ def _where(node: Node) -> str:
     return f"node '{node.name}'" + (f" of function '{node.function}'" if node.function else "")
 
 
-def _cuts(nodes: list[Node]) -> Iterator[Finding]:
+def _cuts(model: SavedModel, chosen: Chosen, nodes: list[Node]) -> Iterator[Finding]:
     if any("Wordpiece" in node.op for node in nodes):
         return
+    for name, contents in Tables(model, Bodies(with_plain_tables(flat_graph(chosen)))).others().items():
+        if len(contents) == BYTES and BYTE_SPACE in contents.values():
+            yield Finding(
+                "no WordPiece, but bytes that are joined by the ranks of pairs (byte-level BPE), as RoBERTa and GPT-2 have",
+                f"node '{name}'",
+            )
+            return
     for op, what in CUTS.items():
         node = next((node for node in nodes if node.op == op), None)
         if node is not None:

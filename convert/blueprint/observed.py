@@ -79,8 +79,12 @@ class Observed:
 
     @property
     def attended(self) -> np.ndarray:
-        """Which ids are no padding, bool [batch, length]."""
-        return self.ids != 0 if self.ids is not None else np.zeros((0, 0), bool)
+        """Which ids are no padding, bool [batch, length]: the id that some text has most of at its end is padding."""
+        if self.ids is None:
+            return np.zeros((0, 0), bool)
+        last = self.ids[:, -1:]
+        tails = np.logical_and.accumulate(self.ids[:, ::-1] == last, axis=1).sum(1)
+        return np.asarray(self.ids != last[tails.argmax()]) if tails.max() > 1 else self.ids != 0
 
     def take(self, node: Node, inputs: Sequence[Any], outputs: tuple[Any, ...]) -> None:
         """Take note of one step of the run."""

@@ -236,4 +236,26 @@ def crossed(seen: Observed) -> Iterator[Finding]:
         )
 
 
-QUESTIONS = (_pre_norm, crossed, _rotary, _scores, _padding, _talking, _gated)
+def _disentangled(seen: Observed) -> Iterator[Finding]:
+    """Products of tokens with as many positions as there are, other than the tokens' own, before the first attention."""
+    if not seen.attention:
+        return
+    before, kernels = seen.behind(seen.attention[0]), {node.name: data for node, _, data in seen.kernels()}
+    fixed = [name for name, data in kernels.items() if name in before and not _of_text(seen, data.node)]
+    for name in (name for name in seen.nodes if fixed and name in before):
+        sizes = seen.shapes.get(name, ())[-2:]
+        if name in kernels or seen.nodes[name].op not in PRODUCTS:
+            continue
+        if seen.length in sizes and len({*sizes}) == 2 and any(each.name in fixed for each in seen.made_of(name)):
+            yield Finding(
+                "attention between tokens and relative positions (disentangled attention), as DeBERTa has",
+                f"node '{name}'",
+            )
+            return
+
+
+def _of_text(seen: Observed, name: str) -> bool:
+    return any(node.op == "Placeholder" for node in seen.made_of(name))
+
+
+QUESTIONS = (_pre_norm, crossed, _rotary, _disentangled, _scores, _padding, _talking, _gated)

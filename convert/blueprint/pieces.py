@@ -6,6 +6,7 @@ against the pieces that its own node gave for it, so start, end and truncation a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -262,6 +263,13 @@ def read_pack(ids: np.ndarray, rows: Sequence[Sequence[int]], evidence: str) -> 
         raise GraphError(f"The graph cuts {len(rows)} texts where it is given {len(ids)}.", UNSUPPORTED)
     for row, pieces in zip(ids.tolist(), rows, strict=True):
         wanted = [*head, *pieces[:room], end]
+        other = next((pair for pair in zip(pieces[:room], row[len(head) :], strict=False) if pair[0] != pair[1]), None)
+        if other is not None and _moves(ids.tolist(), rows):
+            raise GraphError(
+                f"The graph gives the pieces of the SentencePiece model of node '{evidence}' other ids than the model "
+                f"has, as XLM-R's (of fairseq) are: {other[0]} becomes {other[1]}.",
+                "Export it with a SentencePiece model that has the ids of the word embeddings.",
+            )
         if row != wanted + [pad] * (length - len(wanted)) and rows[-2]:
             raise GraphError(
                 f"The SentencePiece model of node '{evidence}' adds {', '.join(map(str, rows[-2]))} to each text by itself "
@@ -275,6 +283,15 @@ def read_pack(ids: np.ndarray, rows: Sequence[Sequence[int]], evidence: str) -> 
                 REPORT,
             )
     return Pack(start, end, pad, length, evidence)
+
+
+def _moves(ids: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> bool:
+    """Tell whether each piece of texts that fit becomes one id, always the same, behind a start id."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for row, pieces in zip(ids, rows, strict=True):
+        for piece, number in zip(pieces, row[1:-1], strict=False):
+            found[piece].add(number)
+    return all(len(numbers) == 1 for numbers in found.values())
 
 
 def _points(heard: Sequence[Heard]) -> int:

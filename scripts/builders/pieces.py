@@ -37,6 +37,11 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
         "user_defined_symbols": ["(", ")", '"', "-", ".", "–", "£", "€"],
     },
+    "xlm": {"unk_id": 0, "bos_id": 1, "eos_id": 2},
+    "deberta": {
+        **{"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "user_defined_symbols": ["[MASK]"]},
+        **{"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"},
+    },
     "t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
 }
 

@@ -75,6 +75,14 @@ class Encoder(tf.Module):
         left, right = x[..., :half], x[..., half:]
         return tf.concat([left * cos - right * sin, left * sin + right * cos], -1)
 
+    def disentangled(self, q: Any, name: str) -> Any:
+        """Return the scores of queries [batch, length, heads, size] for twelve relative positions, at their places."""
+        table = self.norm(self.var("relative/embeddings", 12, HIDDEN), "relative/layer_norm")
+        keys = tf.reshape(self.dense(table, f"{name}/relative_key", HIDDEN), [12, HEADS, HIDDEN // HEADS])
+        places = tf.range(tf.shape(q)[1])
+        away = tf.one_hot(tf.clip_by_value(places[:, None] - places[None] + 6, 0, 11), 12)
+        return tf.einsum("bhqr,qkr->bhqk", tf.einsum("bqhd,rhd->bhqr", q, keys), away)
+
     def crossed(self, x: Any, name: str) -> Any:
         """Return what tokens take from seven rows that are learned."""
         memory = self.var(f"{name}/memory", 7, HIDDEN)
@@ -93,6 +101,8 @@ class Encoder(tf.Module):
         )
         q, k = (self.turned(q), self.turned(k)) if "rope" in self.twists else (q, k)
         scores = tf.einsum("bqhd,bkhd->bhqk", q, k) / size**0.5
+        if "deberta" in self.twists:
+            scores += self.disentangled(q, name)
         if "blind" not in self.twists:
             scores += (1 - mask[:, None, None]) * -1e9
         bias = self.bias(tf.shape(x)[1])
@@ -140,7 +150,7 @@ class Encoder(tf.Module):
 
 
 class WithoutAttention(tf.Module):
-    """Tokens that are mixed by a convolution over three places, or by an LSTM."""
+    """Tokens that are mixed by a convolution over three places, by a Fourier transform, or by an LSTM."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -154,6 +164,9 @@ class WithoutAttention(tf.Module):
         if self.kind == "cnn":
             x = tf.nn.relu(tf.nn.conv1d(x, self.made.var("convolution/kernel", 3, HIDDEN, HIDDEN), 1, "SAME"))
             return {"default": tf.reduce_max(x, 1)}
+        if self.kind == "fourier":
+            x = tf.math.real(tf.signal.fft2d(tf.complex(x, 0.0)))
+            return {"default": tf.tanh(x[:, 0] @ self.made.var("output/kernel", HIDDEN, HIDDEN))}
         kernel = self.made.var("lstm/kernel", 2 * HIDDEN, 4 * HIDDEN)
         zeros = tf.zeros([tf.shape(x)[0], HIDDEN])
 
@@ -183,6 +196,24 @@ class Words(tf.Module):
         rows = tf.ragged.map_flat_values(lambda ids: tf.gather(self.table, ids), found)
         mean = tf.reduce_sum(rows, 1) / tf.cast(tf.expand_dims(words.row_lengths(), 1), tf.float32)
         return {"default": mean if self.kernel is None else tf.tanh(tf.linalg.matmul(mean, self.kernel))}
+
+
+class Bytes(tf.Module):
+    """Text whose bytes become the letters of byte-level BPE; these are averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+        other = [byte for byte in range(256) if byte not in printed]
+        letters = {byte: chr(byte) for byte in printed} | {byte: chr(0x100 + i) for i, byte in enumerate(other)}
+        pairs = tf.lookup.KeyValueTensorInitializer([bytes([byte]) for byte in letters], [*letters.values()])
+        self.letters = tf.lookup.StaticHashTable(pairs, "")
+        self.words = Words(deep=True)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def __call__(self, text: Any) -> Any:
+        found = self.letters.lookup(tf.strings.bytes_split(text).to_tensor(" "))
+        return self.words(tf.strings.reduce_join(found, axis=1, separator=" "))
 
 
 def save(folder: Path, module: Any) -> Path:

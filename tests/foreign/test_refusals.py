@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from other_kinds import Encoder, WithoutAttention, Words, save
+from other_kinds import Bytes, Encoder, WithoutAttention, Words, save
 from references import VOCABULARY
 
 import hub2hf
 from hub2hf.blueprint.kinds import KNOWN
+from hub2hf.blueprint.observed import Observed
 from hub2hf.errors import GraphError, Hub2HFError
+from hub2hf.savedmodel.graph import Graph
 
 KINDS = {
     "plain_mean": "mean over all tokens (mean pooling) where a pooler that is known takes the first token",
@@ -19,6 +22,7 @@ KINDS = {
     "talking": "talking-heads attention: its heads are mixed by variable",
     "t5": "relative positions, learned in variable",
     "mpnet": "relative positions, learned in variable",
+    "deberta": "attention between tokens and relative positions (disentangled attention), as DeBERTa has",
     "alibi": "depend on the distance of tokens, in proportion to it, as ALiBi has",
     "rope": "turned by their positions (rotary position embeddings, RoPE)",
     "glu": "a gated feed-forward part (GLU): two products of the same tokens are multiplied",
@@ -96,8 +100,25 @@ def test_words_without_attention(deep: bool, said: str, tmp_path: Path) -> None:
     assert "no WordPiece" in str(refusal.value)
 
 
+def test_bytes_that_are_joined_are_no_words_between_spaces(tmp_path: Path) -> None:
+    with pytest.raises(Hub2HFError, match=r"byte-level BPE\), as RoBERTa and GPT-2 have") as refusal:
+        hub2hf.inspect(save(tmp_path / "model", Bytes()))
+    assert "words between spaces" not in str(refusal.value)
+
+
+def test_padding_is_the_id_that_texts_end_with() -> None:
+    ids = np.array([[0, 9, 8, 2], [0, 9, 2, 1], [0, 2, 1, 1]])
+    assert Observed(Graph({}, {}), {}, ids).attended.tolist() == (ids != 1).tolist()
+    assert Observed(Graph({}, {}), {}, ids[:1]).attended.tolist() == [[False, True, True, True]]
+
+
 @pytest.mark.parametrize(
-    ("kind", "said"), [("cnn", "convolutions (a CNN)"), ("lstm", "recurrent network (as LSTM or GRU)")]
+    ("kind", "said"),
+    [
+        ("cnn", "convolutions (a CNN)"),
+        ("fourier", "a Fourier transform"),
+        ("lstm", "recurrent network (as LSTM or GRU)"),
+    ],
 )
 def test_tokens_that_are_mixed_otherwise(kind: str, said: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", WithoutAttention(kind))
