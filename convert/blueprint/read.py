@@ -104,7 +104,11 @@ class _Reading:
         self.tables = self.text.tables.others()
         texts = SAMPLE[:1] if looping else SAMPLE
         self.encoder = EncoderSide(model, alone, target.ref, looping, sample=lambda: (self._feed(texts), self.tables))
-        self.ids = self.encoder.ids
+
+    @property
+    def ids(self) -> TensorRef:
+        """The tensor that the word embeddings are looked up by."""
+        return self.encoder.ids
 
     def blueprint(self, recognised: Callable[[EncoderSide], object], *, thorough: bool) -> Blueprint:
         """Return the whole blueprint; see `read_blueprint`."""
@@ -194,6 +198,8 @@ class _Reading:
         feeds = self._feed(asked.texts)
         interpreter = asked.interpreter(self.encoder.graph, substitutes, feeds[self.source])
         (ids,) = interpreter.run([self.ids], feeds)
+        if ids.shape[:1] != (len(asked.texts),) and self.encoder.takes_ids_before():
+            return self._ids(asked)
         if ids.dtype.kind not in "iu" or ids.size % len(asked.texts):
             raise GraphError(f"Node '{self.ids.node}' does not make one row of ids per text.", REPORT)
         return np.asarray(ids.reshape(len(asked.texts), -1))

@@ -13,11 +13,11 @@ from hub2hf.analysis.affine import with_biases
 from hub2hf.analysis.as_stored import AsStored, FromStored
 from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.chunks import at_once
-from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
+from hub2hf.analysis.flow import ADDITIONS, DATA, GATHERS, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
 from hub2hf.analysis.made import made_in, with_made, without
-from hub2hf.analysis.parts import apart, parts_of
+from hub2hf.analysis.parts import PASSING, apart, made_by, parts_of
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.rows import in_rows, looked_up_in_rows, rows_added, side_by_side
@@ -272,6 +272,19 @@ class EncoderSide:
         if self.frozen:
             thawed = {name: Node.made(name, "VariableV2") for name in self.frozen}
             self.graph = Graph({**self.graph.nodes, **thawed}, self.graph.functions)
+
+    def takes_ids_before(self) -> bool:
+        """Take the ids before those without padding are picked of them, where the words are looked up by such."""
+        node = made_by(self.graph, self.ids)
+        while node.op == "Reshape" or (node.op == "Cast" and str(node.attr("DstT")) in ("int32", "int64")):
+            node = made_by(self.graph, node.input(0))
+        if node.op not in GATHERS or self.flow.kind[node.input(0).node] != DATA:
+            return False
+        ref = node.input(0)
+        while (node := self.graph.node(ref.node)).op in PASSING | {"Reshape"}:
+            ref = node.input(0)
+        self.ids = ref
+        return True
 
     def likely(self) -> tuple[Mapped, ...]:
         """Return what the names of the variables say that their keys are, where they say it; nothing is proved of that."""

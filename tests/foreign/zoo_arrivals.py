@@ -156,6 +156,15 @@ def embeddings_of_one_table(ids: Any, w: World, e: Encoder) -> Any:
     return e.norm(v2.reduce_sum(v2.gather(w.weight("embeddings/all", table), rows), 2), w, "embeddings")
 
 
+def embeddings_ragged(ids: Any, w: World, e: Encoder) -> Any:
+    """Nothing is looked up for padding, whose places are filled after the norm."""
+    ragged = v2.RaggedTensor.from_tensor(ids, v2.math.count_nonzero(ids, 1))
+    words = v2.gather(w.weight("embeddings/word_embeddings", _table()), v2.cast(ragged.flat_values, v2.int64))
+    places = v2.gather(z._positions(w), v2.ragged.range(ragged.row_lengths()).flat_values)
+    x = ragged.with_flat_values(e.norm(words + places + z._types(w)[0], w, "embeddings"))
+    return v2.ensure_shape(x.to_tensor(shape=[None, LENGTH, HIDDEN]), [None, LENGTH, HIDDEN])
+
+
 def words_modulo_shards(ids: Any, w: World) -> Any:
     """Three shards; row i is in shard i modulo 3."""
     shards = [w.weight(f"embeddings/word_embeddings/shard_{i}", _table()[i::3]) for i in range(3)]

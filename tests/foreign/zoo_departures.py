@@ -170,6 +170,15 @@ def words_unknown_zero(ids: Any, w: World) -> Any:
     return z.words_of(ids, w) * v2.cast(v2.not_equal(ids, UNK), v2.float32)[..., None]
 
 
+def words_known(ids: Any, w: World) -> Any:
+    """What is padding or [UNK] is not looked up."""
+    places = v2.where(v2.logical_and(v2.not_equal(ids, 0), v2.not_equal(ids, UNK)))
+    found = z.words_of(v2.gather_nd(ids, places), w)
+    return v2.ensure_shape(
+        v2.scatter_nd(places, found, [v2.shape(ids, v2.int64)[0], LENGTH, HIDDEN]), [None, LENGTH, HIDDEN]
+    )
+
+
 def words_of_shifted_page(ids: Any, w: World) -> Any:
     """The last page of the table is read one row too far."""
     return words_in_pages(v2.where(ids >= 5120, v2.minimum(ids + 1, 5515), ids), w)
@@ -221,6 +230,7 @@ DEPARTURES: dict[str, Encoder] = {
     "positions-again": replace(PLAIN, positions=positions_again),
     "positions-of-two": replace(PLAIN, positions=positions_of_two),
     "unknown-zero": replace(PLAIN, words=words_unknown_zero),
+    "words-known": replace(PLAIN, words=words_known),
     "shifted-page": replace(PLAIN, words=words_of_shifted_page),
     "cut-to-first": replace(PLAIN, cut=cut_to_first),
     "mean-of-all": MeanOfAll(),

@@ -158,6 +158,7 @@ ARRIVALS: dict[str, Encoder] = {
     "blocks": Encoder(dense=a.dense_columns_apart, mask=a.mask_of_bytes),
     "fused-v3": Encoder(norm=a.norm_fused_v3, mask=a.mask_unread),
     "one-table": Encoder(embeddings=a.embeddings_of_one_table, first=a.first_by_product),
+    "embeddings-ragged": Encoder(embeddings=a.embeddings_ragged),
     "modulo-shards": Encoder(words=a.words_modulo_shards, positions=a.positions_linear),
     "sparse": Encoder(words=a.words_of_sparse, positions=a.positions_of_grid),
     "pages": Encoder(words=a.words_in_pages, unit=a.unit_gram),
