@@ -28,7 +28,8 @@ from hub2hf.savedmodel.values import Joined, Shard
 STITCHES = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
 CHOOSING = STITCHES | {"Select", "SelectV2"}
 MEETING = CHOOSING | {"Add", "AddV2", "AddN"}  # of rows made 0 where they are not meant
-SUMS = frozenset({"SparseSegmentSum", "SegmentSum"})  # of the rows of each place, of which there may be but one
+# Of the rows of each place, of which there may be but one.
+SUMS = frozenset({"SparseSegmentSum", "SegmentSum", "SparseSegmentMean", "SegmentMean"})
 AGAIN = GATHERS | SUMS  # of rows that were looked up, once for each different id
 CARRYING = MEETING | PASSING | {"Reshape", "Cast", "Mul", "ExpandDims", "Squeeze"}
 ASKED = 4096  # ids at a time

@@ -10,6 +10,7 @@ from zoo_base import v2
 from zoo_departures import DEPARTURES
 from zoo_encoders import Encoder
 from zoo_fresh import FRESH, OTHER_FRESH
+from zoo_guests import GUESTS
 from zoo_hands import HANDS, OTHER_HANDS
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_later import LATER, LATER_FORMS, OTHER_LATER
@@ -107,7 +108,7 @@ RIGHT: dict[str, Model] = {
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
     **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
-    **{"arrival-" + name: plain(encoder=encoder) for name, encoder in ARRIVALS.items()},
+    **{"arrival-" + name: plain(encoder=encoder) for name, encoder in {**ARRIVALS, **GUESTS}.items()},
     **MIXED,
 }
 
