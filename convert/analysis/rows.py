@@ -6,7 +6,7 @@ is turned to rows, and what comes out is turned back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -161,3 +161,47 @@ def rows_added(graph: Graph, order: Sequence[Node], leaves: Collection[str]) -> 
             summed.add(node.name)
             found |= {maker.name for maker in makers if maker.op == "Const" and node.op in ADDITIONS}
     return found
+
+
+def in_another_shape(
+    graph: Graph, order: Sequence[Node], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the nodes that give a table other rows before these are looked up → the node of its variable, and the shape.
+
+    Args:
+        graph: a main graph, `settled`.
+        order: its nodes, each after its inputs.
+        shapes: node of a variable → its shape.
+    """
+    users: dict[str, list[Node]] = {}
+    for node in order:
+        for name in {ref.node for ref in node.inputs}:
+            users.setdefault(name, []).append(node)
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for node in order:
+        if node.op != "Reshape" or graph.node(node.input(1).node).op != "Const":
+            continue
+        table, form = made_by(graph, node.input(0)).name, graph.node(node.input(1).node).value.ravel().tolist()
+        stored = shapes.get(table, ())
+        if len(stored) != 2 or len(form) != 2 or form[1] <= 0 or form[1] == stored[1]:
+            continue
+        looked_up = all(user.op in GATHERS and user.input(0).node == node.name for user in users.get(node.name, []))
+        before = node.input(0).node
+        while len(users[before]) == 1 and before != table:
+            before = graph.node(before).input(0).node
+        if looked_up and len(users[before]) == 1:  # nothing else takes the table
+            found[node.name] = table, (stored[0] * stored[1] // form[1], form[1])
+    return found
+
+
+def before_picking(graph: Graph, ids: TensorRef) -> TensorRef | None:
+    """Return the rows of ids that `ids` were picked of, as they are, without padding; None where they were not picked."""
+    node = made_by(graph, ids)
+    while node.op == "Reshape" or (node.op == "Cast" and str(node.attr("DstT")) in ("int32", "int64")):
+        node = made_by(graph, node.input(0))
+    if node.op not in GATHERS:
+        return None
+    ref = node.input(0)
+    while (node := graph.node(ref.node)).op in PASSING | {"Reshape"}:
+        ref = node.input(0)
+    return ref

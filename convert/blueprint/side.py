@@ -13,14 +13,14 @@ from hub2hf.analysis.affine import with_biases
 from hub2hf.analysis.as_stored import AsStored, FromStored
 from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.chunks import at_once
-from hub2hf.analysis.flow import ADDITIONS, DATA, GATHERS, MULTIPLICATIONS, Flow
+from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
 from hub2hf.analysis.made import made_in, with_made, without
-from hub2hf.analysis.parts import PASSING, apart, made_by, parts_of
+from hub2hf.analysis.parts import apart, parts_of, with_variables
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
-from hub2hf.analysis.rows import in_rows, looked_up_in_rows, rows_added, side_by_side
+from hub2hf.analysis.rows import before_picking, in_another_shape, in_rows, looked_up_in_rows, rows_added, side_by_side
 from hub2hf.analysis.run import Feeding, Feeds, ObservedRun, Watched
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.analysis.substitutes import Weights, by_node
@@ -30,7 +30,7 @@ from hub2hf.architectures.base import Found, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.prove import Believed, prove
-from hub2hf.errors import FETCH_AGAIN, REPORT, CheckpointError, GraphError, MappingError
+from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
@@ -98,6 +98,7 @@ class EncoderSide:
         )
         self.rewritten = False
         order = self._multiplied(stored, order, sample)
+        stored, order = self._in_rows_of_lookups(stored, order)
         leaves, order = self._together(stored, order)
         leaves, order = self._made(leaves, order)
         leaves = self._apart(leaves, order)
@@ -130,7 +131,8 @@ class EncoderSide:
         bindings = {node.name: self.model.variable_binding(node.name) for node in nodes if node.op in VARIABLE_OPS}
         variables = {name: self.model.checkpoint.variable(binding.key) for name, binding in bindings.items()}
         for name, binding in bindings.items():
-            self._check_shape(name, tuple(variables[name].shape if binding.slice is None else binding.slice.shape))
+            stored = variables[name].shape if binding.slice is None else binding.slice.shape
+            self.model.check_stated(self.graph.node(name), tuple(stored))
         self.shapes = {v.name: tuple(v.shape) for v in variables.values()}
         self.names: dict[str, Sequence[str]] = {v.name: (v.name, PART.sub("", n)) for n, v in variables.items()}
         self.frozen: dict[str, Node] = {}
@@ -144,14 +146,6 @@ class EncoderSide:
                 if prod(shape) > 1 and (rows is None or node.name in rows):
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return (leaves if rows is not None else {}) | {name: (name, ()) for name in self.frozen}
-
-    def _check_shape(self, name: str, stored: tuple[int, ...]) -> None:
-        """Raise where a variable cannot have the shape that its node states: it may be given another, not other numbers."""
-        stated = self.graph.node(name).attr("shape", None)
-        if stated is not None and None not in stated and prod(stated) != prod(stored):
-            raise CheckpointError(
-                f"Variable '{name}' is {list(stored)} in the checkpoint, and {list(stated)} in the graph.", FETCH_AGAIN
-            )
 
     def _rewrite(self, graph: Graph) -> list[Node]:
         """Take another graph, which should compute the same, for the one that is run; return its nodes in order."""
@@ -178,6 +172,19 @@ class EncoderSide:
         except GraphError:
             return order  # whoever reads the graph says why
         return self._rewrite(as_products(self.graph, sums, shapes))
+
+    def _in_rows_of_lookups(self, leaves: Places, order: list[Node]) -> tuple[Places, list[Node]]:
+        """Give tables the rows that are looked up in them; return `leaves` and `order` as they are then."""
+        wholes = {node: self.shapes[leaf] for node, (leaf, part) in leaves.items() if not part}
+        found = in_another_shape(self.graph, order, wholes)
+        if not found:
+            return leaves, order
+        for table, shape in found.values():
+            self.shapes[leaves[table][0]] = shape
+        graph = with_variables(self.graph, order, {TensorRef(node): f"{node}/hub2hf/rows" for node in found})
+        given = {f"{node}/hub2hf/rows": leaves[table] for node, (table, _) in found.items()}
+        tables = {table for table, _ in found.values()}
+        return {node: leaf for node, leaf in leaves.items() if node not in tables} | given, self._rewrite(graph)
 
     def _together(self, leaves: Places, order: list[Node]) -> tuple[Places, list[Node]]:
         """Make one variable of those that hold the rows of one table; return `leaves` and `order` as they are then."""
@@ -275,15 +282,10 @@ class EncoderSide:
 
     def takes_ids_before(self) -> bool:
         """Take the ids before those without padding are picked of them, where the words are looked up by such."""
-        node = made_by(self.graph, self.ids)
-        while node.op == "Reshape" or (node.op == "Cast" and str(node.attr("DstT")) in ("int32", "int64")):
-            node = made_by(self.graph, node.input(0))
-        if node.op not in GATHERS or self.flow.kind[node.input(0).node] != DATA:
+        before = before_picking(self.graph, self.ids)
+        if before is None or self.flow.kind[before.node] != DATA:
             return False
-        ref = node.input(0)
-        while (node := self.graph.node(ref.node)).op in PASSING | {"Reshape"}:
-            ref = node.input(0)
-        self.ids = ref
+        self.ids = before
         return True
 
     def likely(self) -> tuple[Mapped, ...]:
@@ -394,7 +396,7 @@ class EncoderSide:
             return lambda read: whole(read).reshape(-1)[part.numbers]
         if leaf in self.joined:
             return self.joined[leaf].of
-        return lambda read: read(leaf)
+        return lambda read: read(leaf).reshape(self.shapes[leaf])
 
     def _check_lookups(self, run: ObservedRun) -> None:
         for lookup in self.lookups:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -264,6 +265,19 @@ class SavedModel:
             if isinstance(name, str) and self.checkpoint.has(name):
                 return Binding(self.checkpoint.variable(name).key)
         raise CheckpointError(f"The checkpoint in {self.folder} has no value for the {node}.", FETCH_AGAIN)
+
+    def check_stated(self, node: Node, stored: tuple[int, ...]) -> None:
+        """See that a variable can have the shape that its node states: it may be given another, not other numbers.
+
+        Raises:
+            CheckpointError: it cannot.
+        """
+        stated = node.attr("shape", None)
+        if stated is not None and None not in stated and prod(stated) != prod(stored):
+            raise CheckpointError(
+                f"Variable '{node.name}' is {list(stored)} in the checkpoint, and {list(stated)} in the graph.",
+                FETCH_AGAIN,
+            )
 
     def variable_key(self, node_name: str) -> str:
         """Return the checkpoint key of a variable node (see :meth:`variable_binding`)."""

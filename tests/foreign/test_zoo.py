@@ -45,7 +45,7 @@ SHOWN_RIGHT = (
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting", "newcomer-words-spare"),
     *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
     *("fresh-after-special", "fresh-file-with-offset"),
-    *("newcomer-words-ragged", "arrival-normalize"),
+    *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
