@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hub2hf.opened import Source
     from hub2hf.proof import Report
     from hub2hf.retrieval.evaluate import Evaluation, evaluate
+    from hub2hf.retrieval.mine import Mined, mine
     from hub2hf.retrieval.slim import slim
     from hub2hf.slimming.folder import Slim
     from hub2hf.verbs.card import card, integrity
@@ -39,6 +40,7 @@ _WHERE = {
     "Conversion": "hub2hf.verbs.convert",
     "Embeddings": "hub2hf.corpora.embed",
     "Evaluation": "hub2hf.retrieval.evaluate",
+    "Mined": "hub2hf.retrieval.mine",
     "Report": "hub2hf.proof",
     "Slim": "hub2hf.slimming.folder",
     "Source": "hub2hf.opened",
@@ -54,6 +56,7 @@ _WHERE = {
     "graph_only": "hub2hf.verbs.inspect",
     "inspect": "hub2hf.verbs.inspect",
     "integrity": "hub2hf.verbs.card",
+    "mine": "hub2hf.retrieval.mine",
     "push": "hub2hf.verbs.push",
     "record": "hub2hf.verbs.record",
     "slim": "hub2hf.retrieval.slim",
@@ -67,6 +70,7 @@ __all__ = [
     "Embeddings",
     "Evaluation",
     "Hub2HFError",
+    "Mined",
     "Report",
     "Slim",
     "Source",
@@ -82,6 +86,7 @@ __all__ = [
     "graph_only",
     "inspect",
     "integrity",
+    "mine",
     "push",
     "record",
     "slim",

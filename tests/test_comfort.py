@@ -128,6 +128,7 @@ ANSWERS = {
     "slim folder slim --languages de": "out kept dropped bytes bytes_before languages alphabet slim lossy",
     "evaluate folder --pairs pairs.tsv": "model data sha256 against languages mean",
     "embed folder texts.txt out.parquet": "out rows failed unreadable files seconds",
+    "mine out.parquet out.parquet pairs.jsonl --by cosine": "out pairs rows left_out unreadable seconds",
     "verify --golden GOLDEN folder --languages de --surfaces sentence-transformers": (
         "format summary equivalent source candidate witness fingerprint languages sentences ways rows failures causes "
         "versions seconds note"

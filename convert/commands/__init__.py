@@ -9,6 +9,7 @@ VERBS = (
     "slim",
     "evaluate",
     "embed",
+    "mine",
     "verify",
     "record",
     "card",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.corpora.places import LINES, PARQUET, pyarrow
-from hub2hf.errors import SourceError
+from hub2hf.corpora.places import LINES, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, writable
+from hub2hf.errors import ExportError, SourceError
 
 DIGITS: Final = {"halffloat": "%.5g", "float": "%.9g"}  # enough to read the same number again (IEEE 754: 1 + p log 2)
+ROWS: Final = 4096  # of JSON that are made at a time
+AGAIN: Final = "Name another OUT, or remove this one."
+FORMS: Final = "Name a file that ends in .parquet or .jsonl."
 
 
 def with_vectors(table: Any, name: str, vectors: np.ndarray, missing: np.ndarray) -> Any:
@@ -93,3 +99,53 @@ def _numbers(column: Any) -> list[str]:
 def _line(row: Mapping[str, Any], key: str, numbers: str) -> str:
     start = json.dumps(row, ensure_ascii=False, default=str)[:-1]
     return f"{start}{', ' if row else ''}{key}: {f'[{numbers}]' if numbers else 'null'}}}"
+
+
+@contextmanager
+def written(out: str) -> Iterator[Callable[[Any], None]]:
+    """Yield what writes the one table of a new file, in memory already; the file has its name once all went well.
+
+    Args:
+        out: a path or URL of Parquet or JSON lines.
+
+    Raises:
+        ExportError: it is there already, of a form that is not written, or cannot be written.
+    """
+    arrow, (files, path) = pyarrow(), located(out)
+    place, form = PurePosixPath(path), form_of(path)
+    if form not in (PARQUET, LINES) or place.suffix.lower() not in SUFFIXES:
+        raise ExportError(f"{shown(out)} is no name of a file that can be written.", FORMS)
+    work = str(place.with_name(f".{place.name}.{os.getpid()}"))
+
+    def check_free() -> None:
+        if files.get_file_info(path).type != arrow.fs.FileType.NotFound:
+            raise ExportError(f"{shown(out)} exists already.", AGAIN)
+
+    with writable(shown(out), AGAIN):
+        check_free()
+        stream = files.open_output_stream(work)
+    try:
+
+        def write(table: Any) -> None:
+            with writable(shown(out), AGAIN), stream:
+                if form == PARQUET:
+                    arrow.parquet.write_table(table, stream)
+                else:
+                    _write_lines(stream, table)
+
+        yield write
+        with writable(shown(out), AGAIN):
+            check_free()
+            files.move(work, path)
+    finally:
+        with suppress(OSError):
+            stream.close()
+        with suppress(OSError):
+            files.delete_file(work)
+
+
+def _write_lines(stream: Any, table: Any) -> None:
+    floats = [field.name for field in table.schema if pyarrow().types.is_floating(field.type)]
+    for batch in table.to_batches(ROWS):
+        rows = [{**row, **{name: float(DIGITS["float"] % row[name]) for name in floats}} for row in batch.to_pylist()]
+        stream.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())

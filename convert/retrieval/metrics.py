@@ -75,13 +75,26 @@ def mining(texts: np.ndarray, translations: np.ndarray) -> float:
     sides = ((texts, translations, forward, backward, False), (translations, texts, backward, forward, True))
     for left, right, own, other, turned in sides:
         for at in range(0, len(left), BLOCK):
-            margin = left[at : at + BLOCK] @ right.T / ((own[at : at + BLOCK, np.newaxis] + other) / 2)
-            for row, column in enumerate(margin.argmax(axis=1).tolist()):
+            scores = margin(left[at : at + BLOCK] @ right.T, own[at : at + BLOCK, np.newaxis], other)
+            for row, column in enumerate(scores.argmax(axis=1).tolist()):
                 pair = (column, at + row) if turned else (at + row, column)
-                best[pair] = float(margin[row, column])
+                best[pair] = float(scores[row, column])
     right_ones = np.cumsum([pair[0] == pair[1] for pair in sorted(best, key=lambda pair: -best[pair])])
     taken = np.arange(1, len(right_ones) + 1)
     return float((2 * right_ones / (taken + len(texts))).max())
+
+
+def margin(cosine: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the ratio margin: a cosine by the mean cosine of both with their neighbours; -inf unless that mean is positive.
+
+    Args:
+        cosine: of pairs, float.
+        own, other: the mean cosine of each of a pair with its nearest neighbours on the other side; of the shape of
+            `cosine`, or to be broadcast to it.
+    """
+    mean = np.broadcast_to((own + other) / 2, cosine.shape)
+    found: np.ndarray = np.divide(cosine, mean, out=np.full_like(cosine, -np.inf), where=mean > 0)
+    return found
 
 
 def _mean_of_neighbours(texts: np.ndarray, translations: np.ndarray, count: int) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""`hub2hf mine`: translations among the texts of two corpora."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+import hub2hf as verbs
+from hub2hf.commands import options
+from hub2hf.commands.bars import progress_bar
+from hub2hf.proof.text import count
+
+
+def run(
+    one: Annotated[
+        str,
+        typer.Argument(metavar="A", help="Texts with their vectors, as hub2hf embed writes them: Parquet, JSON lines."),
+    ],
+    other: Annotated[
+        str,
+        typer.Argument(metavar="B", help="Texts in another language, likewise; or A again, to find texts alike in it."),
+    ],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="The file of pairs to write: pairs.parquet or pairs.jsonl, or a URL.")
+    ],
+    text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
+    embedding: Annotated[str, typer.Option(help="The column of vectors.")] = "embedding",
+    by: Annotated[str, typer.Option(help="How pairs are scored: margin, or cosine, as for duplicates.")] = "margin",
+    threshold: Annotated[
+        float | None, typer.Option(help="The least score of a pair; by default 1 by margin, and 0 by cosine.")
+    ] = None,
+    neighbours: Annotated[int, typer.Option(help="How many of the nearest texts are looked at.")] = 4,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Find translations among the texts of two corpora, by the vectors that embed gave them."""
+    with progress_bar("read and looked up", "rows", quiet=quiet) as progress:
+        found = verbs.mine(
+            one,
+            other,
+            out,
+            text=text,
+            embedding=embedding,
+            by=by,
+            threshold=threshold,
+            neighbours=neighbours,
+            progress=progress,
+        )
+    left = "".join(f"; {number:,} left out: {why}" for why, number in found.left_out.items())
+    said = f"{found.out}: {count(found.pairs, 'pair')} of {found.rows[0]:,} and {found.rows[1]:,} rows{left}"
+    options.answer(as_json, quiet, content=lambda: asdict(found), line=str(found.pairs), people=lambda: print(said))
+    options.name_unreadable(found.unreadable, "The rest is done")
