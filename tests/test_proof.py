@@ -244,7 +244,7 @@ class TestReading:
     )
     def test_what_is_of_another_type_is_refused(self, folder: Path, change: dict[str, Any]) -> None:
         rows = [{**to_json(proof(row()), CONVERTER)["rows"][0], **change}]
-        with pytest.raises(ExportError, match=r"cannot be read: .* is not (a number|a whole number|text)\. Verify"):
+        with pytest.raises(ExportError, match=r"is damaged: .* is not (a number|a whole number|text)\. Verify"):
             read_proof(folder, self.written(folder, rows=rows))
 
     @pytest.mark.parametrize("number", [0, FORMAT + 1, "2", None])
@@ -368,8 +368,26 @@ def test_a_manifest_names_files_of_its_folder_only(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("version", [0, -1, None, str(VERSION), True, 1.0])
 def test_a_manifest_of_another_version_is_refused(version: object, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="its version is another"):
+    with pytest.raises(ExportError, match="is damaged: it says no format version that there is"):
         read(tmp_path, version=version)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"[1,\n2", "it is no JSON, at line 2, column 2"),
+        (b'{"a": "\xff"}', "it is not UTF-8"),
+        (b"null", "it says no format version that there is"),
+        (b'{"version": 2}', "it has no 'blueprint'"),
+        (b"[" * 100_000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_a_damaged_manifest_is_told_what_is_wrong_with_it(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(ExportError, match=rf"{MANIFEST} is damaged: {said}.*\. Convert the model again"):
+        read_manifest(tmp_path)
 
 
 def test_a_manifest_of_a_later_version_asks_for_an_upgrade(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from hub2hf.folder.manifest import (
     Manifest,
     links,
     read_manifest,
+    what_is_wrong,
 )
 from hub2hf.folder.staging import alone
 from hub2hf.folder.ways import files_read
@@ -46,7 +47,7 @@ def read_proof(folder: Path, manifest: Manifest) -> Proof | None:
                 raise ExportError(f"{folder / name} was changed since the verification.", again)
         proof = _load(path, folder / PICTURE if PICTURE in manifest.files else None)
     except UNREADABLE as error:
-        raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", again) from error
+        raise ExportError(f"{path} {what_is_wrong(error)}.", again) from error
     return standing(proof, manifest)
 
 

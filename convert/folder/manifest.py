@@ -189,7 +189,24 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", step) from error
     except UNREADABLE as error:
-        raise ExportError(f"{path} cannot be read: {str(error)[:200] or type(error).__name__}.", AGAIN) from error
+        raise ExportError(f"{path} {what_is_wrong(error)}.", AGAIN) from error
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Return what one of UNREADABLE says of the JSON file that raised it, as the rest of a sentence about that file."""
+    match error:
+        case OSError():
+            return f"cannot be read: {error.strerror}"
+        case UnicodeDecodeError():
+            return "is damaged: it is not UTF-8"
+        case json.JSONDecodeError(doc=text) if not text.strip():
+            return "is damaged: it is empty"
+        case json.JSONDecodeError(lineno=line, colno=column):
+            return f"is damaged: it is no JSON, at line {line}, column {column}"
+        case KeyError():
+            return f"is damaged: it has no {error}"
+        case _:
+            return f"is damaged: {str(error)[:200] or type(error).__name__}"
 
 
 def _is_later(version: Any) -> bool:
@@ -213,7 +230,7 @@ def _wrong(content: Any) -> str:
     """
     version = content.get("version") if isinstance(content, dict) else None
     if type(version) is not int or not 1 <= version <= VERSION:
-        return "its version is another"
+        return "it says no format version that there is"
     for parts, where in ((PARTS, content), (BLUEPRINT_PARTS, content["blueprint"])):
         for name, kind in parts.items():
             if not isinstance(where[name], kind):
