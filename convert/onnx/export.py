@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +30,7 @@ from hub2hf.onnx.precision import EXACT, Precision
 from hub2hf.onnx.t5 import t5
 from hub2hf.onnx.weights import WeightFile
 from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER
+from hub2hf.threads import worker
 
 # By the dtype that matrices are kept in. sentence-transformers, optimum and text-embeddings-inference take model.onnx, and
 # Transformers.js the other where it is asked for dtype "fp16": what is less exact is never loaded unasked.
@@ -116,7 +116,7 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)}
     kept = {name: entry for name, entry in manifest.files.items() if name not in own}
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
-    with alone(folder), ThreadPoolExecutor(max_workers=1) as pool:
+    with alone(folder), worker() as pool:
         unchanged = pool.submit(check_unchanged, folder, manifest, own)
         new = write_onnx(folder, Precision(dtype), limit=limit, check=unchanged.result)
         for name in own - new.keys():

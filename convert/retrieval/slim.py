@@ -6,13 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError
 from hub2hf.notices import Progress
 from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
-from hub2hf.retrieval.cost import measured_cost
-from hub2hf.retrieval.used import used_pieces
 from hub2hf.slimming.folder import Loss, Slim
 from hub2hf.slimming.folder import slim as make
 
@@ -74,8 +71,11 @@ def slim(
         Hub2HFError: as `hub2hf.slimming.folder.slim`; the corpus or the pairs are none, what would measure the loss is not
             installed, or the loss is beyond its limits in a language.
     """
-    folder = Path(folder)
-    used = used_pieces(folder, corpus, text) if corpus is not None else None
+    folder, used = Path(folder), None
+    if corpus is not None:
+        from hub2hf.retrieval.used import used_pieces
+
+        used = used_pieces(folder, corpus, text)
     loss = _loss(folder, dtype, embeddings, int8, [pairs] if isinstance(pairs, str | Path) else pairs, beyond_limits)
     return make(
         folder,
@@ -108,6 +108,9 @@ def _loss(
                 "Pairs measure what less precise numbers lose, and none were asked for.", "Leave them out."
             )
         return None
+    from hub2hf.equivalence.sentences import language_sentences  # only now: an exact folder needs no measuring
+    from hub2hf.retrieval.cost import measured_cost
+
     said = [f"weights in {dtype}"] if dtype != "float32" else []
     said += ["all matrices in int8"] if int8 else ["word embeddings in int8"] if precision.rows else []
     limits = INT8 if int8 else COARSE

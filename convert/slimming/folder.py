@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, al
 from hub2hf.slimming.files import CONFIG, TOKENIZER, VOCABULARY, Written
 from hub2hf.slimming.guarantee import Spellings, characters_of_words, check_rules, kept_pieces, promised
 from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
+from hub2hf.threads import worker
 from hub2hf.tokenizer import Vocabulary, read_vocabulary, special_tokens
 from hub2hf.unicode.codepoints import CodePoints, union
 from hub2hf.web.rules import check_by_words, text_of
@@ -130,11 +130,11 @@ def slim(
             f"{folder} is lossy already: {manifest.lossy['said']}.", "Start from the folder that it was made from."
         )
     check_free(out, force, folder)
-    vocabulary, text = _text_side(folder, manifest)
-    scope = SlimScope.of(folder, manifest)
-    with ThreadPoolExecutor(max_workers=1) as pool, staged(out, force) as work:
-        # Hashing takes as long as all the writing: it goes on beside it, and has its say before anything takes its place.
+    with worker() as pool, staged(out, force) as work:
+        # Hashing takes as long as all the rest: it goes on beside it, and has its say before anything takes its place.
         unchanged = pool.submit(check_unchanged, folder, manifest)
+        vocabulary, text = _text_side(folder, manifest)
+        scope = SlimScope.of(folder, manifest)
         part = _Part.of(folder, vocabulary, text, scope, rule)
         new = Written(
             folder, work, manifest, vocabulary, text, part.kept, *((loss.precision, loss.texts) if loss else ())

@@ -59,7 +59,7 @@ def convert(
     from hub2hf.folder.staging import check_free
     from hub2hf.known_models import find_model
     from hub2hf.opened import Source
-    from hub2hf.verbs.beside import worker
+    from hub2hf.threads import worker
 
     target = Path(out)
     named = find_model(model) if model is not None else None
