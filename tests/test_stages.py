@@ -27,7 +27,7 @@ from hub2hf.state_dict import COPY, MERGE_HEADS, mapped_vector, steps_of, tensor
 IDS = np.asarray([[5, 2, 0, 0], [5, 3, 2, 0]])
 PROBE = Probe.padded(IDS, 0)
 HIDDEN = 4
-SIZES = {"layers": 1, "heads": 2, "activation": "relu", "epsilon": 0.1}
+SIZES = {"layers": (0,), "heads": 2, "activation": "relu", "epsilon": 0.1}
 
 
 def node(name: str, op: str, *inputs: str, **attrs: Any) -> Node:

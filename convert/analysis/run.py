@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ class ObservedRun:
         watched: what is kept.
         substitutes: for variables and vocabulary.
         given: what the graph is run on.
+        twins: node that is not run → one in whose place it stands, and whose shapes it has.
 
     Attributes:
         probe: what the ids were that the run looked up, and which of them count.
@@ -105,7 +107,13 @@ class ObservedRun:
     """
 
     def __init__(
-        self, graph: Graph, output: TensorRef, watched: Watched, substitutes: Substitutes, given: Feeding
+        self,
+        graph: Graph,
+        output: TensorRef,
+        watched: Watched,
+        substitutes: Substitutes,
+        given: Feeding,
+        twins: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.graph, self.output, self.given, self.at = graph, output, given, watched.taps
         stages = list(watched.taps)
@@ -121,6 +129,9 @@ class ObservedRun:
         interpreter = Interpreter(graph, substitutes, self._observe)
         last = self.at[self.until] if self.until else output
         self.embedding, *found = interpreter.run([last, *watched.outputs.values()], given.feeds)
+        for left_out, twin in twins.items():
+            if twin in self._shapes:
+                self._shapes.setdefault(left_out, self._shapes[twin])
         self.probe = self._probe(watched.ids)
         self.others: dict[str, np.ndarray] = dict(zip(watched.outputs, found, strict=True))
 

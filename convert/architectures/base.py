@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.alike import Span
 from hub2hf.analysis.flow import Flow, Join
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
@@ -134,6 +135,10 @@ class Recognised(ABC):
         """Return the tensors whose values `settle` asks of a run."""
         return set()
 
+    def spans(self) -> Sequence[Span]:
+        """Return where each layer but the last begins and ends, if some may be left out of a run; see `alike`."""
+        return ()
+
     @abstractmethod
     def settle(self, asking: Asking, run: ObservedRun) -> None:
         """Settle what the graph alone does not tell, such as which operands are queries and which keys."""
@@ -160,7 +165,7 @@ class Recognised(ABC):
 
     @abstractmethod
     def stages(
-        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]], layers: Sequence[int]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer, in NumPy, float64: [rows of `Probe.counted`, hidden].
 
@@ -168,6 +173,7 @@ class Recognised(ABC):
             probe: ids, token types, and which of them attention sees.
             weights: from a state-dict key to its tensor.
             read: what `read` returned.
+            layers: which to compute, each on what the one before it makes, the last of them as the last of all.
         """
 
 

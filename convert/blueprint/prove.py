@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,12 +24,14 @@ class Believed:
         encoder: where its parts are.
         read: what its layers compute, by the names of `EncoderBlueprint`.
         weights: from a state-dict key to its tensor.
+        layers: those that are run, by their numbers.
         head: what follows the layers; None until it is read.
     """
 
     encoder: Recognised
     read: Mapping[str, Read[Any]]
     weights: Callable[[str], np.ndarray]
+    layers: Sequence[int]
     head: HeadRead | None = None
 
 
@@ -124,7 +126,7 @@ class _Held:
     def _stages(self) -> Iterator[tuple[str, np.ndarray]]:
         encoder, weights = self.believed.encoder, self.believed.weights
         states = np.empty(0)
-        for stage, states in encoder.stages(self.probe, weights, self.believed.read):
+        for stage, states in encoder.stages(self.probe, weights, self.believed.read, self.believed.layers):
             yield stage, states
         self.head = self.head or encoder.head.read(self.run, states)
         yield from self.head.stages(states, self.probe, weights)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.affine import with_biases
+from hub2hf.analysis.alike import Shortened, one_mapping, shortened
 from hub2hf.analysis.as_stored import AsStored, FromStored
 from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.chunks import at_once
@@ -341,12 +342,17 @@ class EncoderSide:
         asked = frozenset(lookup.ids for lookup in self.lookups if lookup.ids is not None)
         watched = Watched(encoder.taps, self.ids, self.conditionals, encoder.head.watched() | asked)
         first = replace(watched, kept=watched.kept | encoder.entering(), outputs=others or {})
-        run = ObservedRun(self.graph, self.output, first, substitutes, given[0])
-        asking = self._asking(run)
-        encoder.settle(asking, run)
-        found = encoder.mapping(asking, self.names)
+        for short in (None if others else self._shortened(), None):
+            graph, twins = (short.graph, short.twins) if short else (self.graph, {})
+            run = ObservedRun(graph, self.output, first, substitutes, given[0], twins)
+            asking = self._asking(run)
+            encoder.settle(asking, run)
+            found = encoder.mapping(asking, self.names)
+            if short is None or one_mapping(found.mapped, encoder.spans(), self._twins(short)):
+                break
         read: dict[str, Any] = {**encoder.read(run, found)}
-        believed = Believed(encoder, read, self._tensors(found, rows))
+        layers = range(0, encoder.layers, encoder.layers - 1) if short else range(encoder.layers)
+        believed = Believed(encoder, read, self._tensors(found, rows), layers)
         proved = prove(run, believed)
         self._check_lookups(run)
         self._taps = proved.taps
@@ -354,7 +360,7 @@ class EncoderSide:
         believed = replace(believed, head=proved.head)
         chosen = set(run.chosen)
         for more in given[1:]:
-            again = ObservedRun(self.graph, self.output, watched, substitutes, more)
+            again = ObservedRun(graph, self.output, watched, substitutes, more, twins)
             prove(again, believed, range(proved.row, proved.row + 1))
             self._check_lookups(again)
             chosen |= again.chosen
@@ -384,6 +390,16 @@ class EncoderSide:
         )
         mapped = tuple(map(self._named, encoder.architecture.finished(mapped, blueprint)))
         return replace(blueprint, mapped=mapped), dict(proved.named)
+
+    def _shortened(self) -> Shortened | None:
+        """Return the graph without the layers that are like the first, where they are, and no text decides its way."""
+        if self.conditionals or self.looping:
+            return None
+        return shortened(self.graph, self.output, self.encoder.spans(), self.keys)
+
+    def _twins(self, short: Shortened) -> dict[str, str]:
+        """Return variable of a layer that was left out → the one in its place in the first."""
+        return {self.leaves[two][0]: self.leaves[one][0] for two, one in short.twins.items() if two in self.keys}
 
     def _made_of(self, leaf: str) -> FromStored:
         """Return what a variable of the graph that is run is made of: from a way to read what is stored to its value."""

@@ -36,6 +36,11 @@ class TensorRef:
         return ":".join(part for part in (self.node, self.out_name, str(self.output)) if part)
 
 
+def _only_places(attribute: str) -> bool:
+    """Whether an attribute tells a resource or a device, and nothing of what is computed."""
+    return attribute.startswith("_") or attribute in ("shared_name", "container")
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """A node.
@@ -108,6 +113,14 @@ class Node:
     def attr_names(self) -> tuple[str, ...]:
         """Names of the attributes the node itself has, sorted."""
         return tuple(sorted(self._attrs))
+
+    def computes_as(self, other: Node) -> bool:
+        """Whether another node is of the same operation, with the same attributes: of the same inputs it makes the same.
+
+        What only names or places a node is not looked at. Where one of them stands in no file, they are not the same.
+        """
+        one, two = ({k: v for k, v in node._attrs.items() if not _only_places(k)} for node in (self, other))
+        return bool(self.op == other.op and self._attrs and other._attrs and one == two)
 
     @property
     def value(self) -> Array:

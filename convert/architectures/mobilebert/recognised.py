@@ -170,12 +170,14 @@ class RecognisedMobileBert(Recognised):
             "layer_norm_epsilon": epsilon,
         }
 
-    def stages(self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]) -> Iterator[tuple[str, Any]]:
+    def stages(
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]], layers: Sequence[int]
+    ) -> Iterator[tuple[str, Any]]:
         """Yield (name, value) of each stage up to the last layer."""
         return stages(
             probe,
             weights,
-            layers=read["layers"].value,
+            layers=layers,
             heads=read["heads"].value,
             activation=read["hidden_activation"].value,
             count=self.structure.pairs,

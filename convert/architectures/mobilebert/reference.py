@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -32,14 +32,15 @@ def beside(words: np.ndarray) -> np.ndarray:
 
 
 def stages(
-    probe: Probe, weights: TensorOf, *, layers: int, heads: int, activation: str, count: int
+    probe: Probe, weights: TensorOf, *, layers: Sequence[int], heads: int, activation: str, count: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, value) of each stage up to the last layer, [rows of `Probe.counted`, hidden].
 
     Args:
         probe: ids, of padding too; token types, and which of them attention sees.
         weights: state-dict key → its tensor, float64.
-        layers, heads, activation: see `EncoderBlueprint`.
+        layers: which are computed, by their numbers, in order.
+        heads, activation: see `EncoderBlueprint`.
         count: pairs of an inner and an outer layer.
     """
     counted, texts = probe.counted, texts_of(probe)
@@ -63,7 +64,7 @@ def stages(
     x = x + weights(TABLES["positions"])[np.nonzero(counted)[1]] + weights(TABLES["types"])[probe.types[counted]]
     x = x * weights(f"embeddings.{NORM}.weight") + weights(f"embeddings.{NORM}.bias")
     yield EMBEDDINGS, x
-    for i in range(layers):
+    for i in layers:
         at = layer_key(i)
         shared = block(x, f"{at}.bottleneck.attention")
         query, key = (dense(shared, f"{at}.attention.self.{name}") for name in ("query", "key"))

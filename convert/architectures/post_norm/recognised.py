@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.alike import Span
 from hub2hf.analysis.epsilon import asked_epsilon, read_epsilon
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
 from hub2hf.analysis.run import ObservedRun, Probe
 from hub2hf.architectures.base import EMBEDDINGS, Architecture, Claim, Found, Recognised, layer_stage
 from hub2hf.architectures.head import Head, TensorOf, activation_between
-from hub2hf.architectures.post_norm.mapping import Mapper, claims
+from hub2hf.architectures.post_norm.mapping import Mapper, claims, layer_key
 from hub2hf.architectures.post_norm.reference import stages
 from hub2hf.architectures.post_norm.structure import Structure
 from hub2hf.errors import REPORT, MappingError
@@ -59,6 +60,12 @@ class RecognisedPostNorm(Recognised):
         shape = self.flow.shapes[leaf]
         return Read(shape[-1] if axis else prod(shape[:-1]), f"variable '{leaf}'")
 
+    def spans(self) -> Sequence[Span]:
+        """Return where each layer but the last begins and ends; none where all layers have the same weights."""
+        ends = list(self.taps.values())
+        keys = (f"{layer_key(number)}." for number in range(self.layers))
+        return [] if self.structure.shared else [Span(*each) for each in zip(ends, ends[1:], keys, strict=False)]
+
     def entering(self) -> set[TensorRef]:
         """Return what the context of the first attention is made of besides the scores."""
         attention = self.structure.layers[0].attention
@@ -101,13 +108,13 @@ class RecognisedPostNorm(Recognised):
         return read
 
     def stages(
-        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]], layers: Sequence[int]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer."""
         return stages(
             probe,
             weights,
-            layers=read["layers"].value,
+            layers=layers,
             heads=read["heads"].value,
             activation=read["hidden_activation"].value,
             epsilon=read["layer_norm_epsilon"].value,

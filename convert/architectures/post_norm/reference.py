@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def stages(
     probe: Probe,
     weights: TensorOf,
     *,
-    layers: int,
+    layers: Sequence[int],
     heads: int,
     activation: str,
     epsilon: float,
@@ -31,7 +31,8 @@ def stages(
     Args:
         probe: ids, token types, and which of them attention sees.
         weights: state-dict key → its tensor, float64.
-        layers, heads, activation, epsilon: see `EncoderBlueprint`.
+        layers: which are computed, by their numbers, in order.
+        heads, activation, epsilon: see `EncoderBlueprint`.
         typed: whether token types are added.
         projected: whether the embeddings go through a dense layer.
         shared: whether all layers have the weights of the first.
@@ -63,7 +64,7 @@ def stages(
     if projected:
         x = dense(x, PROJECTION)
     yield EMBEDDINGS, x
-    for i in range(layers):
+    for i in layers:
         layer = layer_key(0 if shared else i)
         query, key, value = (dense(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
         context = np.concatenate([attend(query[at], key[at], value[at], ignored[at]) for at in texts])

@@ -210,13 +210,13 @@ class RecognisedT5(Recognised):
         }
 
     def stages(
-        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]]
+        self, probe: Probe, weights: TensorOf, read: Mapping[str, Read[Any]], layers: Sequence[int]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, value) of each stage up to the last layer."""
         return stages(
             probe,
             weights,
-            layers=read["layers"].value,
+            layers=layers,
             heads=read["heads"].value,
             activation=read["hidden_activation"].value,
             epsilon=read["layer_norm_epsilon"].value,

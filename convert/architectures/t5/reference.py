@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -40,14 +40,15 @@ def buckets(distances: np.ndarray, count: int) -> np.ndarray:
 
 
 def stages(
-    probe: Probe, weights: TensorOf, *, layers: int, heads: int, activation: str, epsilon: float, gated: bool
+    probe: Probe, weights: TensorOf, *, layers: Sequence[int], heads: int, activation: str, epsilon: float, gated: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, value) of each stage up to the last layer and the norm after it, [rows of `Probe.counted`, hidden].
 
     Args:
         probe: ids, and which of them attention sees.
         weights: state-dict key → its tensor, float64.
-        layers, heads, activation, epsilon: see `EncoderBlueprint`.
+        layers: which are computed, by their numbers, in order.
+        heads, activation, epsilon: see `EncoderBlueprint`.
         gated: whether the activation is a gate.
     """
     counted = probe.counted
@@ -71,7 +72,7 @@ def stages(
 
     x = weights(WORDS)[probe.ids[counted]]
     yield EMBEDDINGS, x
-    for i in range(layers):
+    for i in layers:
         attention, inner = f"{block(i)}.{ATTENTION}", f"{block(i)}.{FEED_FORWARD}"
         normal = norm(x, f"{block(i)}.layer.0.layer_norm.weight")
         query, key, value = (product(normal, f"{attention}.{name}") for name in "qkv")
@@ -83,4 +84,4 @@ def stages(
         else:
             middle = function(product(normal, f"{inner}.wi"))
         x = x + product(middle, f"{inner}.wo")
-        yield layer_stage(i), norm(x, FINAL) if i == layers - 1 else x
+        yield layer_stage(i), norm(x, FINAL) if i == layers[-1] else x
