@@ -18,7 +18,7 @@ from hub2hf.savedmodel.assets import check_vocabulary
 from .characters import never_in_pieces
 
 MASK = "[MASK]"
-AT_A_TIME = 10_000  # pieces that are decoded together
+AT_A_TIME = 1 << 17  # bytes of pieces that are decoded together
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,30 @@ class Vocabulary:
         return {piece: index for index, piece in enumerate(self.pieces)}
 
     def runs(self) -> Iterator[list[str]]:
-        """Yield the pieces, `AT_A_TIME` of them at a time.
+        """Yield the pieces, some of them at a time."""
+        for start, end in self._spans():
+            yield self.lines[start:end].decode().split("\n")[:-1]
+
+    def check_utf8(self) -> None:
+        """See that all pieces are UTF-8.
 
         Raises:
-            UnicodeDecodeError: one is not UTF-8; `start` counts from the beginning of its run.
+            VocabularyError: one is not; names the first.
         """
-        file = BytesIO(self.lines)
-        while run := b"".join(islice(file, AT_A_TIME)):
-            yield run.decode().split("\n")[:-1]
+        for start, end in self._spans():
+            try:
+                self.lines[start:end].decode()
+            except UnicodeDecodeError as error:
+                number = self.lines.count(b"\n", 0, start + error.start)
+                raise _bad_line(self.path, number, "is not UTF-8") from error
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """Yield where whole lines of about `AT_A_TIME` bytes begin and end."""
+        start = 0
+        while start < len(self.lines):
+            end = 1 + max(self.lines.rfind(b"\n", start, start + AT_A_TIME), self.lines.index(b"\n", start))
+            yield start, end
+            start = end
 
     @cached_property
     def _size(self) -> int:
@@ -129,12 +145,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def _check(vocabulary: Vocabulary) -> None:
-    number = 0
-    try:
-        for run in vocabulary.runs():
-            number += len(run)
-    except UnicodeDecodeError as error:
-        raise _bad_line(vocabulary.path, number + error.object.count(b"\n", 0, error.start), "is not UTF-8") from error
+    vocabulary.check_utf8()
     lines = vocabulary.lines
     hashes = np.sort(np.fromiter(map(hash, BytesIO(lines)), np.int64, len(vocabulary)))
     if (hashes[1:] == hashes[:-1]).any() or lines.startswith(b"\n") or b"\n\n" in lines or b"\r" in lines:
