@@ -17,6 +17,7 @@ from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.state_dict import Mapped
 
+MOVES: Final = frozenset({"Reshape", "Identity", "ExpandDims", "Squeeze"})
 SHAPES: Final = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 Keys = Mapping[str, tuple[str, Any]]  # node of a variable → its state-dict key, and which part of that it is
@@ -43,12 +44,12 @@ class Shortened:
     Attributes:
         graph: it; the last layer is given what the first one makes.
         twins: node of a layer that was left out → the node in its place in the first.
-        layers: how many were left out, from the second on.
+        first: the tensor that the first layer ends with, before it takes the shape that others ask for.
     """
 
     graph: Graph
     twins: Mapping[str, str]
-    layers: int
+    first: TensorRef
 
 
 def shortened(graph: Graph, output: TensorRef, spans: Sequence[Span], keys: Keys) -> Shortened | None:
@@ -62,6 +63,11 @@ def shortened(graph: Graph, output: TensorRef, spans: Sequence[Span], keys: Keys
     """
     if len(spans) < 2:
         return None
+    moved = [Span(_before_moves(graph, span.start), _before_moves(graph, span.end), span.key) for span in spans]
+    return _shortened(graph, output, spans, keys) or _shortened(graph, output, moved, keys)
+
+
+def _shortened(graph: Graph, output: TensorRef, spans: Sequence[Span], keys: Keys) -> Shortened | None:
     order = order_of(graph, [output])
     weighted, told = _dependent(order, keys)
     twins: dict[str, str] = {}
@@ -78,7 +84,17 @@ def shortened(graph: Graph, output: TensorRef, spans: Sequence[Span], keys: Keys
             others = {ref.node for ref in node.inputs if ref != last} - after.keys()
             if others & weighted & told:
                 return None  # it looks back past the layers
-    return Shortened(Graph({**graph.nodes, **after}, graph.functions), twins, len(spans) - 1)
+    return Shortened(Graph({**graph.nodes, **after}, graph.functions), twins, first)
+
+
+def _before_moves(graph: Graph, ref: TensorRef) -> TensorRef:
+    """Return the tensor that `ref` is another shape of, with its numbers in the same order.
+
+    What takes a tensor several times may bring it to its own shape each time.
+    """
+    while (node := graph.nodes[ref.node]).op in MOVES:
+        ref = node.input(0)
+    return ref
 
 
 def one_mapping(mapped: Sequence[Mapped], spans: Sequence[Span], twins: Mapping[str, str]) -> bool:

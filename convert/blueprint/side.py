@@ -27,7 +27,7 @@ from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.analysis.substitutes import Weights, by_node
 from hub2hf.analysis.summed import as_products, sums_of_products
 from hub2hf.architectures import recognise
-from hub2hf.architectures.base import Found, owners
+from hub2hf.architectures.base import Found, layer_stage, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.prove import Believed, prove
@@ -344,7 +344,8 @@ class EncoderSide:
         first = replace(watched, kept=watched.kept | encoder.entering(), outputs=others or {})
         for short in (None if others else self._shortened(), None):
             graph, twins = (short.graph, short.twins) if short else (self.graph, {})
-            run = ObservedRun(graph, self.output, first, substitutes, given[0], twins)
+            taps = {**encoder.taps, **({layer_stage(0): short.first} if short else {})}
+            run = ObservedRun(graph, self.output, replace(first, taps=taps), substitutes, given[0], twins)
             asking = self._asking(run)
             encoder.settle(asking, run)
             found = encoder.mapping(asking, self.names)
@@ -360,7 +361,7 @@ class EncoderSide:
         believed = replace(believed, head=proved.head)
         chosen = set(run.chosen)
         for more in given[1:]:
-            again = ObservedRun(graph, self.output, watched, substitutes, more, twins)
+            again = ObservedRun(graph, self.output, replace(watched, taps=taps), substitutes, more, twins)
             prove(again, believed, range(proved.row, proved.row + 1))
             self._check_lookups(again)
             chosen |= again.chosen
