@@ -14,6 +14,7 @@ from hub2hf.analysis.alike import one_mapping, shortened
 from hub2hf.analysis.run import ObservedRun
 from hub2hf.blueprint import read as reading
 from hub2hf.blueprint.entry import text_entry
+from hub2hf.blueprint.numbered import as_it_is
 from hub2hf.blueprint.side import EncoderSide
 from hub2hf.errors import Hub2HFError
 from hub2hf.savedmodel import SavedModel
@@ -30,7 +31,7 @@ def side() -> EncoderSide:
     model = SavedModel.open(EMBEDDED)
     found = text_entry(model, "")
     assert found is not None
-    return reading._Reading(model, found).encoder
+    return reading._Reading(model, found, as_it_is).encoder
 
 
 def in_second(side: EncoderSide, op: str, number: int = 0) -> Node:
@@ -122,8 +123,8 @@ def test_a_layer_that_computes_another_thing_is_seen_and_the_graph_refused(
 
 
 def _with_graph(usual: Callable[..., None], graph: Graph) -> Callable[..., None]:
-    def opened(self: Any, *given: Any) -> None:
-        usual(self, *given)
+    def opened(self: Any, *given: Any, **options: Any) -> None:
+        usual(self, *given, **options)
         self.encoder.graph = graph
 
     return opened
