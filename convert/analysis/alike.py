@@ -170,7 +170,7 @@ def _side_by_side(graph: Graph, first: Span, other: Span, keys: Keys) -> Iterato
         if pair in seen or pair == (first.start, other.start):
             continue
         seen.add(pair)
-        if one == first.start or two == other.start or (one.output, one.out_name) != (two.output, two.out_name):
+        if (one.output, one.out_name) != (two.output, two.out_name):
             yield None, None
             return
         here, there = graph.nodes[one.node], graph.nodes[two.node]
