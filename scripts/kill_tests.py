@@ -54,7 +54,8 @@ def converted(source: Path, out: Path, *options: str, limit: int = 0) -> subproc
 
     command = [*COMMAND, str(source), str(out), *options]
     before = bound if limit else None
-    return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=before)
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # of what is compiled under the limit, cut files would stay
+    return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=before, env=env)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> None:

@@ -7,8 +7,10 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,13 +57,31 @@ def place(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def no_file_larger_than(size: int) -> Iterator[None]:
-    """A limit on the size of files stands for a full disk; Python ignores the signal that comes with it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """A limit on the size of files stands for a full disk; Python ignores the signal that comes with it.
+
+    Python keeps nothing that it compiles meanwhile: cut byte code stays, and every later process that imports it fails.
+    """
+    before, kept = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = kept
+
+
+def test_what_is_imported_on_a_full_disk_is_imported_again_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "long.py").write_text(f"WORD = {'a' * 999!r}")
+    command = [sys.executable, "-c", "import long; print(len(long.WORD))"]
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with no_file_larger_than(100):
+        import_module("long")
+    del sys.modules["long"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout == b"999\n"
 
 
 @contextmanager

@@ -420,7 +420,16 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(folder: Path, corpus: 
     code = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); from hub2hf.cli import main; main()"
     out = tmp_path / "out.parquet"
-    command = [sys.executable, "-c", code, "embed", str(folder), str(corpus), str(out)]
+    command = [
+        sys.executable,
+        "-B",
+        "-c",
+        code,
+        "embed",
+        str(folder),
+        str(corpus),
+        str(out),
+    ]  # -B: no cut byte code stays
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "HUB2HF": ""})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "Run the same command again" in done.stderr

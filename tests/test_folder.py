@@ -313,7 +313,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 
-    result = run("convert", EMBEDDED, tmp_path / "out", preexec_fn=limit)
+    uncompiled = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # cut byte code would stay
+    result = run("convert", EMBEDDED, tmp_path / "out", preexec_fn=limit, env=uncompiled)
     assert result.returncode == 2
     assert "cannot be written" in result.stderr
     assert "Traceback" not in result.stderr
