@@ -113,7 +113,8 @@ def numbered_plainly(reading: Callable[[Plainly], Read]) -> Read:
         try:
             found = with_plain_numbers(model, graph)
         except GraphError as error:
-            raise GraphError(f"{refused.problem} {error.problem}", error.next_step) from error
+            problems = dict.fromkeys([refused.problem, error.problem])
+            raise GraphError(" ".join(problems), error.next_step) from error
         if found is None:
             raise refused
         return found.graph, found.never
@@ -372,9 +373,9 @@ def _vocabulary(
     kept = {key: number for key, number in numbers.items() if number >= 0}
     like_none = [key for key, number in kept.items() if number == default]
     if like_none:  # one of them may be the piece of that number; others have none of their own
-        own = plain[default] if default < len(plain) else like_none[0]
-        own = unknown if unknown in like_none else own if own in like_none else b"[UNK]"
-        kept = {key: number for key, number in kept.items() if number != default} | {own: default}
+        likely = [unknown, *plain[default : default + 1]] if plain else like_none
+        own = next((key for key in likely if key in like_none), None)
+        kept = {key: number for key, number in kept.items() if number != default or key == own}
     places = {number: key for key, number in kept.items()}
     size = max(places, default=-1) + 1
     shared = next(((key, places[number]) for key, number in kept.items() if places[number] != key), None)

@@ -16,9 +16,11 @@ from hub2hf.blueprint.trace import UNSUPPORTED
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.arrays import text_attr
-from hub2hf.interpreter.plan import Body
+from hub2hf.interpreter.plan import Body, order_of
 from hub2hf.interpreter.run import TABLE_OPS
 from hub2hf.interpreter.tables import MUTABLE
+from hub2hf.interpreter.utf import byte_strings
+from hub2hf.savedmodel.assets import check_vocabulary
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -28,7 +30,7 @@ FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFi
 FROM_TENSORS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})
 # TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
 WHOLE_LINE, LINE_NUMBER = -2, -1
-RESTORE = "RestoreV2"
+RESTORE, READ_FILE = "RestoreV2", "ReadFile"
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,19 @@ class Tables:
             return self._restored(*made, ref)
         if not isinstance(body, Graph):
             raise GraphError(f"The {body.node(ref.node)} fills a table with what a function computes.", UNSUPPORTED)
-        (value,) = Interpreter(body, Substitutes(_none, {})).run([ref], {})
+        (value,) = Interpreter(self._with_files(body, ref), Substitutes(_none, {})).run([ref], {})
         return np.asarray(value)
+
+    def _with_files(self, body: Graph, ref: TensorRef) -> Graph:
+        """Return a graph that reads no assets on the way to `ref`: what they hold stands in it."""
+        read = [node for node in order_of(body, [ref]) if node.op == READ_FILE]
+        made = {}
+        for node in read:
+            path = self.model.asset(self._assigned(body.node(node.input(0).node)).name)
+            check_vocabulary(path)
+            value = byte_strings([path.read_bytes()], ())
+            made[node.name] = Node.made(node.name, "Const", attributes={"value": value, "dtype": "string"})
+        return Graph({**body.nodes, **made}, body.functions) if made else body
 
     def _restored(self, body: Body, node: Node, ref: TensorRef) -> np.ndarray:
         """Return a tensor that is read from the checkpoint, as what a mutable table holds is."""

@@ -83,6 +83,14 @@ def test_what_has_no_number_of_its_own_stands_for_itself_and_is_remembered(tmp_p
     assert plain.never == {piece for piece, number in zip(pieces(), made, strict=True) if table[piece] != number}
 
 
+def test_of_pieces_with_the_number_of_what_is_none_the_one_in_its_line_has_it(tmp_path: Path) -> None:
+    plain, _ = asked(fresh.from_first_id, tmp_path / "model", cut=True)
+    assert plain is not None
+    table = table_of(plain)
+    assert [table[piece] for piece in pieces()] == list(range(len(pieces())))
+    assert (table[""], plain.never) == (len(pieces()), {"[PAD]"})
+
+
 def test_numbers_without_a_piece_are_called_unused(tmp_path: Path) -> None:
     plain, _ = asked(fresh.after_special(UNK), tmp_path / "model")
     assert plain is not None

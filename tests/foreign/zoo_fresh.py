@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_text as text
 import zoo_cuts as cuts
 import zoo_words as words
-from zoo_base import CLS, ENCODING, HAN, LENGTH, PAD, ROOM, SEP, UNK, World, pieces, v1, v2
+from zoo_base import CLS, ENCODING, HAN, LENGTH, PAD, ROOM, SEP, UNK, VOCABULARY, World, pieces, v1, v2
 from zoo_pieces import pack, wordpiece, wordpiece_strings
 from zoo_text import Text, decide, mapped
 
@@ -449,7 +449,61 @@ def of_second_text(texts: Any) -> Any:
     return v2.where(second, texts, words.delete_regex(texts))
 
 
+def white_space_squeezed(texts: Any) -> Any:
+    found = v2.strings.regex_replace(words.delete_regex(texts), r"[[:space:]]+", " ")
+    return v2.strings.strip(v2.strings.unicode_transcode(found, ENCODING, ENCODING, replace_control_characters=True))
+
+
+def script_table(flat: Any) -> Any:
+    """Script numbers are looked up in a table of those that are cut."""
+    if not SCRIPTS or SCRIPTS[0] is not v1.get_default_graph():
+        keys, ones = v2.constant([HAN], v2.int64), v2.constant([1], v2.int64)
+        made = v2.lookup.StaticHashTable(v2.lookup.KeyValueTensorInitializer(keys, ones), 0)
+        SCRIPTS[:] = [v1.get_default_graph(), made]
+    return SCRIPTS[1].lookup(v2.cast(v2.strings.unicode_script(first_point(flat)), v2.int64)) > 0
+
+
+SCRIPTS: list[Any] = []
+
+
+def in_floats(tokens: Any, w: World) -> Any:
+    """Ids are numbers with a point for a while."""
+    found = v2.cast(wordpiece(tokens, w), v2.float32)
+    return v2.cast(v2.math.round(found * 2.0 / 2.0), v2.int64)
+
+
+def of_line(tokens: Any, w: World) -> Any:
+    """All pieces are one constant, with line ends between them."""
+    lines = v2.strings.split(v2.constant("\n".join(pieces())), "\n")
+    made = v2.lookup.KeyValueTensorInitializer(lines, v2.range(v2.size(lines), dtype=v2.int64))
+    return cuts.merged(tokens, text.WordpieceTokenizer(v2.lookup.StaticHashTable(made, UNK)).tokenize(tokens.values))
+
+
+def file_read(tokens: Any, w: World) -> Any:
+    """The graph reads the file itself, and splits it."""
+    path = v2.constant(str(VOCABULARY), name="vocabulary")
+    v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+    lines = v2.strings.split(v2.io.read_file(path), "\n")[: len(pieces())]
+    made = v2.lookup.KeyValueTensorInitializer(lines, v2.range(len(pieces()), dtype=v2.int64))
+    return cuts.merged(tokens, text.WordpieceTokenizer(v2.lookup.StaticHashTable(made, UNK)).tokenize(tokens.values))
+
+
+def from_first_id(flat: Any, w: World) -> Any:
+    """The ids of a vocabulary without its first line, one more for each."""
+    if "first" not in w.tables:
+        rest = v2.lookup.KeyValueTensorInitializer(pieces()[1:], np.arange(len(pieces()) - 1))
+        w.tables["first"] = v2.lookup.StaticVocabularyTable(rest, 1)
+    return w.tables["first"].lookup(flat) + 1
+
+
 FRESH: dict[str, Callable[..., Any]] = {
+    "white-space-squeezed": replace(PLAIN, delete=white_space_squeezed),
+    "script-table": replace(PLAIN, decide=decide(script_table)),
+    "in-floats": replace(PLAIN, pieces=in_floats),
+    "of-line": replace(PLAIN, pieces=of_line, tables=()),
+    "file-read": replace(PLAIN, pieces=file_read, tables=()),
+    "from-first-id": replace(PLAIN, pieces=looked_up(from_first_id)),
+    "int32-out": replace(PLAIN, pieces=options(token_out_type=v2.int32)),
     "waterfall": replace(PLAIN, decide=decide(script_flags(HAN)), pack=waterfall),
     "while-any-is-left": replace(PLAIN, delete=while_any_is_left, cut=repeated_substrings),
     "split-at-controls": replace(PLAIN, delete=split_at_controls, cut=by_keys, pack=at_numbers),
