@@ -49,7 +49,7 @@ def hold_batches(
     return tuple(sorted({min(count, run.most), *map(len, picks)}))
 
 
-def hold_places(run: InHalves, vocabulary: Mapping[bytes, int], full: str, fits: int) -> None:
+def hold_places(run: InHalves, vocabulary: Mapping[bytes, int], full: str, fits: int, pad: int) -> None:
     """Let each of a few texts, which between them have all that a rule may be about, stand in each place of a batch.
 
     Args:
@@ -57,6 +57,7 @@ def hold_places(run: InHalves, vocabulary: Mapping[bytes, int], full: str, fits:
         vocabulary: piece → id.
         full: a text that is too long to fit.
         fits: how many pieces fit.
+        pad: what rows are padded with; those of a batch perhaps to the longest of it.
 
     Raises:
         GraphError: a text becomes something else in another place.
@@ -66,8 +67,8 @@ def hold_places(run: InHalves, vocabulary: Mapping[bytes, int], full: str, fits:
     for turn in range(len(few)):
         batch = [few[(turn + place) % len(few)] for place in range(PLACES)]
         for text, row in zip(batch, run(Inquiry(vocabulary, batch)), strict=True):
-            own = found.setdefault(text, np.trim_zeros(row - row[-1], "b").tolist())
-            if own != np.trim_zeros(row - row[-1], "b").tolist():
+            ids = np.trim_zeros(row - pad, "b").tolist()
+            if found.setdefault(text, ids) != ids:
                 raise _depends(text, "its place in a batch")
 
 

@@ -204,7 +204,7 @@ class _Probing:
         pieced = 0 if self.text.nodes else by_hand.hold(self.text, self.run, self.known, int(ids[-2][-1]), self.more)
         pieces = encoded(vocabulary)
         batches = hold_batches(self.run, texts, pieces, ids, self.trace)
-        hold_places(self.run, pieces, texts[-1], self.fits)
+        hold_places(self.run, pieces, texts[-1], self.fits, int(ids[-2][-1]))
         operations, cuts, asked = self._operations()
         heard = [*cuts, *self.oracle.hear(list(self._mixed(operations)))]
         if not self.read:  # nothing else can ask something of a whole text
