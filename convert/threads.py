@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import Final
 
 # Seconds that a thread which has read or hashed a piece waits for one that computes; Python's own 0.005 are as long as that.
-TURN: Final = 0.0005
+TURN: Final = 0.0002
 
 
 @contextmanager
 def worker() -> Iterator[Executor]:
-    """Yield a thread that does one thing after another; at the end of the block it is waited for."""
+    """Yield two threads for what waits and hashes; at the end of the block they are waited for."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN)
     try:
-        with ThreadPoolExecutor(max_workers=1) as beside:
+        with ThreadPoolExecutor(max_workers=2) as beside:
             yield beside
     finally:
         sys.setswitchinterval(usual)

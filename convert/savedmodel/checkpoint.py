@@ -178,7 +178,7 @@ class Checkpoint:
         self._shards.read_stored(key, entry.pieces[0], buffer)
         return buffer.tobytes()
 
-    def stream(self, name: str, chunk_bytes: int = 2 << 20) -> Iterator[memoryview]:
+    def stream(self, name: str, chunk_bytes: int = 4 << 20) -> Iterator[memoryview]:
         """Yield the bytes of a variable, little-endian and in row-major order, in bounded memory.
 
         Slices along the first axis are streamed one after another; other slices need the whole variable in
@@ -202,7 +202,7 @@ class Checkpoint:
             return self._stream_pieces(variable, size)
         return _chunks(self.read(name), size)
 
-    def stream_rows(self, name: str, start: int, rows: int, chunk_bytes: int = 2 << 20) -> Iterator[memoryview] | None:
+    def stream_rows(self, name: str, start: int, rows: int, chunk_bytes: int = 4 << 20) -> Iterator[memoryview] | None:
         """Do as :meth:`stream` with the rows that one slice holds alone; None where no slice holds just these.
 
         Raises:
@@ -215,7 +215,7 @@ class Checkpoint:
                 return self._stream_pieces(replace(variable, _pieces=(piece,)), max(1, chunk_bytes))
         return None
 
-    def verify(self, name: str, chunk_bytes: int = 2 << 20) -> None:
+    def verify(self, name: str, chunk_bytes: int = 4 << 20) -> None:
         """Read a variable in bounded memory (strings: whole) only to check its CRC32C.
 
         Raises:

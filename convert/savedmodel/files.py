@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 # Bytes that are hashed at a time: a thread of Python waits for the others after each piece.
-PIECE: Final = 1 << 20
+PIECE: Final = 4 << 20
 
 
 def is_file(path: Path) -> bool:

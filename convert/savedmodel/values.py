@@ -13,7 +13,7 @@ from hub2hf.errors import FETCH_AGAIN, GraphError
 from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.node import Node
 
-CHUNK = 2 << 20
+CHUNK = 4 << 20
 
 
 @dataclass(frozen=True)
