@@ -118,10 +118,11 @@ def keras_of_text(folder: Path) -> Form:
 
 
 class _Whole(tf.Module):  # type: ignore[misc]
-    """A module that is called with texts, each of its parts a traced function."""
+    """A module that is called with texts, each of its parts a traced function; its ids may be cut to the longest text's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cut: bool = False) -> None:
         super().__init__()
+        self.cut = cut
         self.texts = bert_tf2.Preprocessor(VOCABULARY, SMALL)
         self.encoder = bert_tf2.Encoder(PIECES, bert_tf2.Variables(SMALL))
         self.encode = tf.function(self.encoder.outputs, autograph=False)
@@ -129,7 +130,8 @@ class _Whole(tf.Module):  # type: ignore[misc]
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False)
     def __call__(self, texts: Any) -> dict[str, Any]:
         packed = self.texts(texts)
-        return {"default": self.encode(*(packed[name] for name in foreign_tf2.IDS))["default"]}
+        longest = tf.reduce_max(tf.reduce_sum(packed["input_mask"], 1)) if self.cut else None
+        return {"default": self.encode(*(packed[name][:, :longest] for name in foreign_tf2.IDS))["default"]}
 
 
 def module_of_text(folder: Path) -> Form:
@@ -140,8 +142,8 @@ def module_of_text(folder: Path) -> Form:
 
 
 def module_that_is_called(folder: Path) -> Form:
-    """Write a tf.Module without signatures: only calling it embeds texts."""
-    tf.saved_model.save(_Whole(), str(folder), signatures={})
+    """Write a tf.Module without signatures: only calling it embeds texts, with ids as many as the longest has."""
+    tf.saved_model.save(_Whole(cut=True), str(folder), signatures={})
     return Form(folder)
 
 
