@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import track
 
 from hub2hf.equivalence.sentences import Sentence, language_sentences, trap_sentences
+from hub2hf.proof import TRAPS
 
 LIMIT = 2e-6  # of unit embeddings in float32, as configs/tolerances.toml has it of exact ways
 
@@ -120,9 +121,9 @@ def main() -> int:
             )
     apart = np.abs(before - after).max(axis=1)
     worst = int(apart.argmax())
-    languages = {sentence.language for sentence in sentences}
+    languages = {sentence.language for sentence in sentences} - {TRAPS}
     print(
-        f"Apache Beam {beam.__version__}: {len(sentences)} texts, {len(languages)} languages and traps, "
+        f"Apache Beam {beam.__version__}: {len(sentences)} texts, {len(languages)} languages and the traps, "
         f"{before.shape[1]} numbers each; largest difference {apart[worst]:.1e} ({sentences[worst].language})"
     )
     return 0 if apart[worst] <= LIMIT else 1

@@ -294,7 +294,7 @@ def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
     told = "; ".join(map(described, entries)) or "it has none"
     return SourceError(
         f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}': {told}.",
-        "Name one of the outputs [batch, hidden], or leave --output out.",
+        "Name one of the outputs [batch, hidden], or drop --output.",
     )
 
 
