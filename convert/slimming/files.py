@@ -140,14 +140,14 @@ class Written:
         entries = [(key, DTYPES[dtypes[key].name], list(shape), sizes[key]) for key, shape in shapes.items()]
         done, total = 0, sum(sizes.values())
 
-        def pieces() -> Iterator[bytes]:
+        def pieces() -> Iterator[bytes | memoryview]:
             nonlocal done
             yield safetensors_header(entries)
             for key in shapes:
                 for piece in self._kept_rows(weights) if key == table else weights.pieces(key):
-                    data = narrowed(piece, dtypes[key].name, key).tobytes()
-                    yield data
-                    done += len(data)
+                    data = np.ascontiguousarray(narrowed(piece, dtypes[key].name, key)).reshape(-1).view(np.uint8)
+                    yield data.data
+                    done += data.nbytes
                     progress(done, total)
 
         return str(write_pieces(self.work / WEIGHTS, pieces())["sha256"])
