@@ -138,7 +138,7 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 	$(GARDEN)/bin/python -c "import sysconfig, sys; open(sysconfig.get_path('purelib') + '/dev.pth', 'w').write(sys.argv[1])" \
 		"$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")"
 	$(GARDEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		tf-models-official==2.16.0 gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
+		tf-models-official==2.16.0 $(GARDEN_NEEDS)
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
 # Of TensorFlow Model Garden those versions that run beside the TensorFlow of today; those before are of Keras 2, and have

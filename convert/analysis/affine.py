@@ -13,12 +13,13 @@ import numpy as np
 
 from hub2hf.analysis.parts import MOVES
 from hub2hf.analysis.settle import PRODUCTS, constant
-from hub2hf.errors import REPORT, GraphError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
+NO_VARIABLE = no_variable("takes part in weights of others")
 FILLED = MOVES | {"Fill", "BroadcastTo", "Tile", "Cast", "OnesLike"}
 PADS = {"Pad": 0.0, "PadV2": None}
 PLAIN_SLICE = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
@@ -167,14 +168,10 @@ def _variable(graph: Graph, ref: TensorRef, shapes: Mapping[str, tuple[int, ...]
         return None
     numbers = np.arange(float(np.prod(shapes[node.name]))).reshape(shapes[node.name])
     try:
-        (found,) = Interpreter(graph, Substitutes(_no_variable, {})).run([ref], {TensorRef(node.name): numbers})
+        (found,) = Interpreter(graph, Substitutes(NO_VARIABLE, {})).run([ref], {TensorRef(node.name): numbers})
     except GraphError:
         return None
     return TensorRef(node.name) if np.array_equal(found, numbers) else None
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part in weights of others.", REPORT)
 
 
 def _inputs(node: Node) -> int | None:

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from hub2hf.analysis.flow import SHAPES
+from hub2hf.analysis.parts import MOVES
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.state_dict import Mapped
 
-MOVES: Final = frozenset({"Reshape", "Identity", "ExpandDims", "Squeeze"})
-SHAPES: Final = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+RESHAPES: Final = MOVES - {"Transpose"}  # which leave numbers in their order
 
 Keys = Mapping[str, tuple[str, Any]]  # node of a variable → its state-dict key, and which part of that it is
 
@@ -92,7 +93,7 @@ def _before_moves(graph: Graph, ref: TensorRef) -> TensorRef:
 
     What takes a tensor several times may bring it to its own shape each time.
     """
-    while (node := graph.nodes[ref.node]).op in MOVES:
+    while (node := graph.nodes[ref.node]).op in RESHAPES:
         ref = node.input(0)
     return ref
 

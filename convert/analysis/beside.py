@@ -15,12 +15,13 @@ import numpy as np
 
 from hub2hf.analysis.flow import ADDITIONS
 from hub2hf.analysis.settle import PRODUCTS, constant
-from hub2hf.errors import REPORT, GraphError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
+NO_VARIABLE = no_variable("takes part in weights of others")
 OF_ROWS = PRODUCTS - {"Einsum", "Conv2D"}
 SUMS = ADDITIONS - {"Sub", "BiasAdd", "BiasAddV1"}
 # Of these, two are the same where their inputs and attributes are.
@@ -212,7 +213,7 @@ class _Making:
         graph = self.graph
         if ref.node in self.changed:
             graph = Graph({**graph.nodes, **self.changed}, graph.functions)
-        (found,) = Interpreter(graph, Substitutes(_no_variable, {})).run([ref], zeros)
+        (found,) = Interpreter(graph, Substitutes(NO_VARIABLE, {})).run([ref], zeros)
         return np.shape(found)
 
     def _key(self, ref: TensorRef) -> tuple[int, int]:
@@ -256,7 +257,3 @@ class _Making:
     def _put(self, node: Node) -> TensorRef:
         self.changed[node.name] = node
         return TensorRef(node.name)
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part in weights of others.", REPORT)

@@ -15,8 +15,8 @@ import numpy as np
 
 from hub2hf.analysis.flow import ADDITIONS, GATHERS, MULTIPLICATIONS
 from hub2hf.analysis.parts import PASSING, PICKING, view_of, with_variables
-from hub2hf.errors import REPORT, GraphError, MappingError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.errors import GraphError, MappingError
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -24,6 +24,7 @@ from hub2hf.savedmodel.values import Computed
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 from hub2hf.state_dict import COPY, TRANSPOSE, Mapped, tensor_of
 
+NO_VARIABLE = no_variable("takes part in a weight that is made of others")
 Leaves = Mapping[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
 
 # What leaves every number of a variable as it is; the rest of the encoder is asked which of them go where.
@@ -215,11 +216,7 @@ def _made(
 def _run(graph: Graph, ref: TensorRef, values: Mapping[str, np.ndarray]) -> np.ndarray:
     tick(ref.node)
     feeds = {TensorRef(node): value for node, value in values.items()}
-    return np.asarray(Interpreter(graph, Substitutes(_no_variable, {})).run([ref], feeds)[0])
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part in a weight that is made of others.", REPORT)
+    return np.asarray(Interpreter(graph, Substitutes(NO_VARIABLE, {})).run([ref], feeds)[0])
 
 
 def with_made(graph: Graph, order: Sequence[Node], found: Sequence[Made]) -> Graph:

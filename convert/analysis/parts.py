@@ -14,11 +14,12 @@ from math import prod
 import numpy as np
 
 from hub2hf.errors import REPORT, GraphError, MappingError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.state_dict import SWAP_ROWS, Mapped, mapped_vector, mapped_view, steps_of, tensor_of
 
+NO_VARIABLE = no_variable("takes part in picking from another")
 PASSING = frozenset({"Identity", "ReadVariableOp", "StopGradient", "EnsureShape"})
 # op → the input that is picked from; all others must be constant.
 PICKING = {
@@ -147,17 +148,13 @@ def _disjoint(graph: Graph, variable: str, name: str, refs: Sequence[TensorRef],
     """Return the parts that `refs` are of a variable; none where there is one alone, or they share elements."""
     numbers = np.arange(prod(shape)).reshape(shape)
     try:
-        values = Interpreter(graph, Substitutes(_no_variable, {})).run(refs, {TensorRef(name): numbers})
+        values = Interpreter(graph, Substitutes(NO_VARIABLE, {})).run(refs, {TensorRef(name): numbers})
     except GraphError:
         return []
     together = np.concatenate([np.ravel(value) for value in values])
     if len(values) < 2 or not all(np.size(value) for value in values) or len(np.unique(together)) < len(together):
         return []
     return [Part(variable, name, ref, np.asarray(value)) for ref, value in zip(refs, values, strict=True)]
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part in picking from another.", REPORT)
 
 
 def apart(graph: Graph, order: Sequence[Node], parts: Sequence[Part]) -> Graph:

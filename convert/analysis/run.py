@@ -11,12 +11,13 @@ import numpy as np
 
 from hub2hf.analysis.flow import CHOICES
 from hub2hf.errors import REPORT, GraphError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
+NO_VARIABLE = no_variable("takes part where none should")
 SMALL = 16  # elements of an integer that is kept of a run: a shape, or a part of one
 
 Feeds = Mapping[TensorRef, Any]
@@ -185,7 +186,7 @@ class ObservedRun:
         """
         kept = {ref: value for ref, value in self._small.items() if ref not in fetches}
         given = {**kept, **feeds}
-        run = Interpreter(self.graph, Substitutes(variable or _no_variable, {})).run
+        run = Interpreter(self.graph, Substitutes(variable or NO_VARIABLE, {})).run
         try:
             values = run(fetches, given)
         except GraphError:
@@ -218,7 +219,3 @@ class ObservedRun:
             values = Interpreter(self.graph, self._substitutes).run(missing, self.given.feeds)
             self._values.update(zip(missing, values, strict=True))
         return {ref: self._values[ref] for ref in found}
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part where none should.", REPORT)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from hub2hf.analysis.inline import inlined, resolved
-from hub2hf.errors import REPORT, GraphError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.errors import GraphError
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
@@ -23,6 +23,7 @@ from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import CALL_OPS, Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
+NO_VARIABLE = no_variable("is not a constant")
 # A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
@@ -98,7 +99,7 @@ class _Constants:
 
     def __init__(self, graph: Graph, given: Collection[str]) -> None:
         self.graph, self._given = graph, frozenset(given)
-        self._none = Interpreter(graph, Substitutes(_no_variable, {}))
+        self._none = Interpreter(graph, Substitutes(NO_VARIABLE, {}))
 
     def value(self, ref: TensorRef) -> np.ndarray | None:
         """Return the value of a tensor; None where it is not constant."""
@@ -154,10 +155,6 @@ class _Constants:
             if len(seen) > MAX_CONSTANT:
                 return False
         return True
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' is not a constant.", REPORT)
 
 
 def _straight(graph: Graph, order: Iterable[Node]) -> dict[str, Node]:

@@ -24,7 +24,7 @@ from hub2hf.blueprint.lines import lines_in
 from hub2hf.blueprint.tables import Filled, Tables
 from hub2hf.blueprint.trace import WORDPIECE
 from hub2hf.errors import REPORT, GraphError, VocabularyError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.plan import Body, order_of
@@ -36,6 +36,7 @@ from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import ARGUMENT_OP, Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
+NO_VARIABLE = no_variable("changes the numbers of pieces")
 LOOKUPS = frozenset({"LookupTableFind", "LookupTableFindV2"})
 LARGE = 1000  # pieces that are a vocabulary, not a list of exceptions
 SAMPLE = 16  # pieces that show whether a tensor numbers them
@@ -251,7 +252,7 @@ class _Asking:
 
     @cached_property
     def _interpreter(self) -> Interpreter:
-        return Interpreter(self.graph, Substitutes(_no_variable, {}, _Contents(self)))
+        return Interpreter(self.graph, Substitutes(NO_VARIABLE, {}, _Contents(self)))
 
     def _kinds(self, pieces: TensorRef) -> dict[str, str]:
         """Return of each node that is made of `pieces`, or of constants, which it is, each after what it takes."""
@@ -454,7 +455,3 @@ def _made(each: _Numbered) -> tuple[list[Node], TensorRef]:
     default = add("default", "Const", value=np.asarray(each.default, np.int64), dtype="int64")
     looked_up = add("found", "LookupTableFindV2", table, each.pieces, default, Tout=np.dtype(np.int64))
     return made, add("ids", "Cast", looked_up, SrcT=np.dtype(np.int64), DstT=each.dtype)
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' changes the numbers of pieces.", REPORT)

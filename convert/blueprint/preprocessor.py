@@ -20,10 +20,11 @@ from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
 from hub2hf.blueprint.read_text import TextReader, read_pack
 from hub2hf.blueprint.tables import with_plain_tables
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
-from hub2hf.errors import REPORT, GraphError, SourceError, VocabularyError
-from hub2hf.interpreter import Substitutes
+from hub2hf.errors import GraphError, SourceError, VocabularyError
+from hub2hf.interpreter import Substitutes, no_variable
 from hub2hf.savedmodel.model import SavedModel
 
+NO_VARIABLE = no_variable("changes what the preprocessor makes of a text")
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
 PIECES_FILE = "sp_model_file"  # ibid.
 LOWER_CASE = "do_lower_case"  # ibid.
@@ -215,7 +216,7 @@ class _Preprocessor:
         """Return every output, int [texts, length]."""
         (source,) = self.entry.inputs.values()
         values = source.of_texts(asked.texts)
-        interpreter = asked.interpreter(self.graph, Substitutes(_no_variable, asked.vocabulary, self.tables), values)
+        interpreter = asked.interpreter(self.graph, Substitutes(NO_VARIABLE, asked.vocabulary, self.tables), values)
         refs = [tensor.ref for tensor in self.entry.outputs.values()]
         found = dict(zip(self.entry.outputs, interpreter.run(refs, {source.ref: values}), strict=True))
         for name, value in found.items():
@@ -243,7 +244,3 @@ def output_roles(found: Mapping[str, np.ndarray]) -> dict[str, str]:
         told = ", ".join(found)
         raise GraphError(f"The outputs of the preprocessor ({told}) are not ids, mask and token types.", OTHER)
     return roles
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' changes what the preprocessor makes of a text.", REPORT)

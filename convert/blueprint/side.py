@@ -32,7 +32,7 @@ from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.blueprint.prove import Believed, prove
 from hub2hf.errors import REPORT, GraphError, MappingError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.plan import order_of
 from hub2hf.interpreter.shapes import HALVES
 from hub2hf.savedmodel.dtypes import FLOATS
@@ -43,6 +43,7 @@ from hub2hf.savedmodel.values import Computed, Joined, Values
 from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import SWAP_ROWS, Mapped, pair, tensor_of
 
+NO_VARIABLE = no_variable("takes part where none should")
 Sample = Callable[[], tuple[Feeds, Mapping[str, Any]]]  # what a graph may be run on, and its lookup tables
 Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of that
 # Each takes a graph, its nodes in order, and node of a variable → its shape.
@@ -120,7 +121,7 @@ class EncoderSide:
         run = self.as_stored.run
         try:
             feeds, tables = sample()
-            substitutes = Substitutes(_no_variable, EveryPiece(), tables)
+            substitutes = Substitutes(NO_VARIABLE, EveryPiece(), tables)
             return at_once(
                 graph, order_of(graph, [self.output]), lambda graph, refs: run(graph, refs, substitutes, feeds)
             )
@@ -494,7 +495,3 @@ class EncoderSide:
 def _part(binding: Binding) -> tuple[slice, ...]:
     """Return the part of the whole variable that a node of a partitioned variable holds."""
     return () if binding.slice is None else binding.slice.index
-
-
-def _no_variable(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' takes part where none should.", REPORT)

@@ -14,7 +14,7 @@ from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.lines import lines_in
 from hub2hf.blueprint.trace import UNSUPPORTED
 from hub2hf.errors import GraphError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import Body, order_of
 from hub2hf.interpreter.run import TABLE_OPS
@@ -26,6 +26,7 @@ from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 
+NO_VARIABLE = no_variable("decides what a lookup table holds", UNSUPPORTED)
 FROM_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 FROM_TENSORS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})
 # TextFileIndex of tensorflow/python/ops/lookup_ops.py: the whole line is the key, its number the value.
@@ -148,7 +149,7 @@ class Tables:
             return self._restored(*made, ref)
         if not isinstance(body, Graph):
             raise GraphError(f"The {body.node(ref.node)} fills a table with what a function computes.", UNSUPPORTED)
-        (value,) = Interpreter(self._with_files(body, ref), Substitutes(_none, {})).run([ref], {})
+        (value,) = Interpreter(self._with_files(body, ref), Substitutes(NO_VARIABLE, {})).run([ref], {})
         return np.asarray(value)
 
     def _with_files(self, body: Graph, ref: TensorRef) -> Graph:
@@ -223,7 +224,3 @@ def _columns(node: Node, path: Path) -> tuple[np.ndarray, np.ndarray]:
     array = np.empty(len(keys), object)
     array[:] = keys
     return array, np.asarray(values, np.int64)
-
-
-def _none(name: str) -> np.ndarray:
-    raise GraphError(f"Variable '{name}' decides what a lookup table holds.", UNSUPPORTED)

@@ -28,7 +28,7 @@ def run(
             metavar="OUT", help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files."
         ),
     ],
-    text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
+    text: options.Text = "text",
     embedding: Annotated[str, typer.Option(help="The column to add.")] = "embedding",
     runtime: options.Runtime = None,
     device: Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")] = "cpu",

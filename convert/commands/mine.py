@@ -25,7 +25,7 @@ def run(
     out: Annotated[
         str, typer.Argument(metavar="OUT", help="The file of pairs to write: pairs.parquet or pairs.jsonl, or a URL.")
     ],
-    text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
+    text: options.Text = "text",
     embedding: Annotated[str, typer.Option(help="The column of vectors.")] = "embedding",
     by: Annotated[str, typer.Option(help="How pairs are scored: margin, or cosine, as for duplicates.")] = "margin",
     threshold: Annotated[

@@ -50,6 +50,7 @@ Quiet = Annotated[
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Text = Annotated[str, typer.Option(help="The column of texts.")]
 Engine = Annotated[str, typer.Option(help="local, or ray for Ray Data, on a cluster that reaches all that is named.")]
 Address = Annotated[str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")]
 Workers = Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")]

@@ -6,6 +6,6 @@ and the vocabulary: this is no way to embed sentences, and needs neither the wei
 An op without an entry in the tables of this folder is an error that names the node.
 """
 
-from hub2hf.interpreter.run import Interpreter, Substitutes
+from hub2hf.interpreter.run import Interpreter, Substitutes, no_variable
 
-__all__ = ["Interpreter", "Substitutes"]
+__all__ = ["Interpreter", "Substitutes", "no_variable"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf import limits
-from hub2hf.errors import GraphError, Hub2HFError
+from hub2hf.errors import REPORT, GraphError, Hub2HFError
 from hub2hf.interpreter import bounds
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.plan import MERGES, Body, Plan, Step, plan
@@ -44,6 +44,20 @@ class Substitutes:
     variable: Callable[[str], np.ndarray]
     vocabulary: Mapping[bytes, int]
     tables: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
+
+
+def no_variable(why: str, next_step: str = REPORT) -> Callable[[str], np.ndarray]:
+    """Return a `Substitutes.variable` for what no variable should be in: the one that is asked for is an error.
+
+    Args:
+        why: what is wrong with that, as the rest of a sentence about the variable.
+        next_step: as for `GraphError`.
+    """
+
+    def refuse(name: str) -> np.ndarray:
+        raise GraphError(f"Variable '{name}' {why}.", next_step)
+
+    return refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,12 +188,17 @@ def words_divided(ids: Any, w: World) -> Any:
     return v1.nn.embedding_lookup(w.tables["words"], ids, partition_strategy="div")
 
 
-def words_of_sparse(ids: Any, w: World) -> Any:
-    """A sum over the one id that each token has."""
+def one_id_each(ids: Any) -> Any:
+    """Return a sparse tensor with a row for each token, of the one id that it has."""
     flat = v2.reshape(v2.cast(ids, v2.int64), [-1])
     count = v2.size(flat, v2.int64)
     places = v2.stack([v2.range(count), v2.zeros_like(flat)], 1)
-    sparse = v2.SparseTensor(places, flat, v2.stack([count, v2.constant(1, v2.int64)]))
+    return v2.SparseTensor(places, flat, v2.stack([count, v2.constant(1, v2.int64)]))
+
+
+def words_of_sparse(ids: Any, w: World) -> Any:
+    """A sum over the one id that each token has."""
+    sparse = one_id_each(ids)
     table = w.weight("embeddings/word_embeddings", _table())
     found = v2.nn.embedding_lookup_sparse(table, sparse, None, combiner="sum")
     return v2.reshape(found, v2.concat([v2.shape(ids), [HIDDEN]], 0))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import zoo_encoders as z
-from zoo_arrivals import _heads, _inner, _joined, _table
+from zoo_arrivals import _heads, _inner, _joined, _table, one_id_each
 from zoo_base import LENGTH, World, drawn, v1, v2
 from zoo_encoders import HEADS, HIDDEN, LAYERS, SIZE, Encoder
 
@@ -192,12 +192,10 @@ def gelu_half(x: Any) -> Any:
 
 def words_safe(ids: Any, w: World) -> Any:
     """`safe_embedding_lookup_sparse` of one id a token, a mean of one."""
-    flat = v2.reshape(v2.cast(ids, v2.int64), [-1])
-    count = v2.size(flat, v2.int64)
-    places = v2.stack([v2.range(count), v2.zeros_like(flat)], 1)
-    sparse = v2.SparseTensor(places, flat, v2.stack([count, v2.constant(1, v2.int64)]))
     table = w.weight("embeddings/word_embeddings", _table())
-    return v2.reshape(v2.nn.safe_embedding_lookup_sparse(table, sparse), v2.concat([v2.shape(ids), [HIDDEN]], 0))
+    return v2.reshape(
+        v2.nn.safe_embedding_lookup_sparse(table, one_id_each(ids)), v2.concat([v2.shape(ids), [HIDDEN]], 0)
+    )
 
 
 def words_nd(ids: Any, w: World) -> Any:
