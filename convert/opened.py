@@ -15,7 +15,7 @@ from hub2hf.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
-    from hub2hf.blueprint.side import EncoderSide
+    from hub2hf.blueprint.encoder.side import EncoderSide
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ from builders.oracles import RULES, Ids, PieceSide, WrittenOut, graph_ids, graph
 from fetch_vocabulary import fetch_vocabulary
 from tokenizers import Tokenizer
 
-from hub2hf.blueprint.generated import characters as every_character
+from hub2hf.blueprint.asked.generated import characters as every_character
 from hub2hf.blueprint.text import LowerCase, Pack, TextBlueprint
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.savedmodel.sentencepiece import SPACE, PieceModel

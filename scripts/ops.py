@@ -34,8 +34,10 @@ TABLE = Path(__file__).parent.parent / "convert" / "savedmodel" / "op_outputs.tx
 READ_AS_FORM: Mapping[str, str] = {
     **dict.fromkeys(("Enter", "Exit", "NextIteration", "LoopCond"), "convert/analysis/loops.py makes them While"),
     **dict.fromkeys(("RefEnter", "RefExit", "RefNextIteration"), "the same, of reference variables"),
-    **dict.fromkeys(("InitializeTableFromTextFile", "InitializeTableFromTextFileV2"), "convert/blueprint/read_text.py"),
-    "FastWordpieceTokenizeWithOffsets": "convert/blueprint/fast_wordpiece.py makes it WordpieceTokenizeWithOffsets",
+    **dict.fromkeys(
+        ("InitializeTableFromTextFile", "InitializeTableFromTextFileV2"), "convert/blueprint/text_side/read_text.py"
+    ),
+    "FastWordpieceTokenizeWithOffsets": "convert/blueprint/vocabulary/fast_wordpiece.py makes it WordpieceTokenizeWithOffsets",
     **dict.fromkeys(("Placeholder", "PlaceholderV2"), "fed"),
 }
 

@@ -12,7 +12,7 @@ from test_folder import contents
 
 import hub2hf
 from hub2hf.architectures import ARCHITECTURES, Architecture
-from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.folder import ahead, write
 from hub2hf.state_dict import Mapped, pair

@@ -13,9 +13,9 @@ from references import EMBEDDED
 from hub2hf.analysis.alike import one_mapping, shortened
 from hub2hf.analysis.run import ObservedRun
 from hub2hf.blueprint import read as reading
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.blueprint.entry import text_entry
-from hub2hf.blueprint.numbered import as_it_is
-from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.vocabulary.numbered import as_it_is
 from hub2hf.errors import Hub2HFError
 from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.graph import Graph

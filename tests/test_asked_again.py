@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from hub2hf.blueprint.oracle import Heard, _parted
-from hub2hf.blueprint.trace import TextTrace
+from hub2hf.blueprint.asked.oracle import Heard, _parted
+from hub2hf.blueprint.asked.trace import TextTrace
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.node import Node, TensorRef
 

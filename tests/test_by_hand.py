@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub2hf.blueprint.by_hand import asked, hold, in_its_unit
-from hub2hf.blueprint.oracle import Inquiry
+from hub2hf.blueprint.asked.oracle import Inquiry
 from hub2hf.blueprint.text import WordPiece, WordPieceOfCharacters
+from hub2hf.blueprint.text_side.by_hand import asked, hold, in_its_unit
 from hub2hf.errors import GraphError
 
 PAD, UNK, CLS, SEP = range(4)  # as PIECES has them

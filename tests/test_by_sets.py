@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub2hf.blueprint.ask import _plain
-from hub2hf.blueprint.tables import LINE_NUMBER, WHOLE_LINE, _columns
+from hub2hf.blueprint.asked.ask import _plain
+from hub2hf.blueprint.asked.trace import TextTrace
 from hub2hf.blueprint.text import Pack, SplitScriptsByHand, TextBlueprint, WordPiece
-from hub2hf.blueprint.trace import TextTrace
+from hub2hf.blueprint.vocabulary.tables import LINE_NUMBER, WHOLE_LINE, _columns
 from hub2hf.errors import GraphError
 from hub2hf.folder import agreement
 from hub2hf.folder.agreement import prove_tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub2hf.blueprint.cuts import without_needless
+from hub2hf.blueprint.asked.cuts import without_needless
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, SplitDelimiters, TextOperation
 
 HAN, COMPATIBLE = r"[\x{4E00}-\x{9FFF}]", r"[\x{F900}-\x{F909}]"

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from hub2hf.blueprint.learn import Learned, Questions, learn
+from hub2hf.blueprint.asked.learn import Learned, Questions, learn
 from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
 from hub2hf.unicode.codepoints import CodePoints, union
 

@@ -13,7 +13,6 @@ import pytest
 
 import hub2hf
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.convention import CONTROLS, DELIMITERS, KEPT, MARKS
 from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
@@ -21,6 +20,7 @@ from hub2hf.blueprint.text import (
     SplitDelimiters,
     TextBlueprint,
 )
+from hub2hf.blueprint.text_side.convention import CONTROLS, DELIMITERS, KEPT, MARKS
 from hub2hf.errors import GraphError
 from hub2hf.folder.agreement import prove_tables
 from hub2hf.folder.tokenizer_proof import prove_tokenizer

@@ -21,9 +21,9 @@ from references import EMBEDDED
 from tokenizers import Tokenizer
 
 import hub2hf
-from hub2hf.blueprint.oracle import Inquiry
-from hub2hf.blueprint.preprocessor import read_preprocessor
+from hub2hf.blueprint.asked.oracle import Inquiry
 from hub2hf.blueprint.text import NO_START, Pack, SentencePiece, TextBlueprint
+from hub2hf.blueprint.text_side.preprocessor import read_preprocessor
 from hub2hf.equivalence.sentences import trap_sentences
 from hub2hf.errors import ExportError, GraphError, VocabularyError
 from hub2hf.interpreter.pieces import Cutter
@@ -182,7 +182,7 @@ def test_t5s_texts_have_an_end_and_no_start(tmp_path: Path) -> None:
 
 def test_a_loop_over_texts_is_read_and_proved(tmp_path: Path) -> None:
     """As T5's exporter writes it (t5x, `create_preprocessor`): each text by itself, those too that end in a zero."""
-    from hub2hf.blueprint.preprocessor import _Preprocessor
+    from hub2hf.blueprint.text_side.preprocessor import _Preprocessor
 
     class Looping(tf.Module):
         def __init__(self) -> None:

@@ -17,9 +17,9 @@ from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.architectures.encoder import DenseRead
 from hub2hf.architectures.head import HeadRead
 from hub2hf.architectures.post_norm.reference import stages
-from hub2hf.blueprint.lines import count_lines, lines_in, lines_of
+from hub2hf.blueprint.encoder.prove import same
 from hub2hf.blueprint.probe import marked_ids, probe_texts
-from hub2hf.blueprint.prove import same
+from hub2hf.blueprint.vocabulary.lines import count_lines, lines_in, lines_of
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.state_dict import COPY, MERGE_HEADS, mapped_vector, steps_of, tensor_of

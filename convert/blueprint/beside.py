@@ -16,13 +16,13 @@ from hub2hf.architectures.base import layer_stage
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.head import EMBEDDING, POOLING
 from hub2hf.blueprint.blueprint import Blueprint
-from hub2hf.blueprint.convention import conventional_text
 from hub2hf.blueprint.dataflow import Bodies
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.blueprint.entry import Chosen, ids_entry, within
-from hub2hf.blueprint.preprocessor import read_preprocessor
 from hub2hf.blueprint.probe import marked_ids
-from hub2hf.blueprint.probed import ProbedSide
-from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.text_side.convention import conventional_text
+from hub2hf.blueprint.text_side.preprocessor import read_preprocessor
+from hub2hf.blueprint.text_side.probed import ProbedSide
 from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.interpreter import Interpreter
 from hub2hf.interpreter.plan import order_of

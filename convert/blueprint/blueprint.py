@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.blueprint.oracle import Heard
-from hub2hf.blueprint.probed import ProbedText, Seen
+from hub2hf.blueprint.asked.oracle import Heard
 from hub2hf.blueprint.text import TextBlueprint
+from hub2hf.blueprint.text_side.probed import ProbedText, Seen
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,19 @@ from hub2hf.analysis.run import Feeding
 from hub2hf.analysis.settle import loops_over_texts, settled
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.blueprint.asked.oracle import Inquiry
 from hub2hf.blueprint.beside import read_beside
 from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.blueprint.entry import Chosen, leading_to, text_entry, within
-from hub2hf.blueprint.fast_wordpiece import with_tables
-from hub2hf.blueprint.numbered import Plainly, numbered_plainly
-from hub2hf.blueprint.oracle import Inquiry
-from hub2hf.blueprint.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
 from hub2hf.blueprint.probe import SPARE_ROWS
-from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
-from hub2hf.blueprint.read_text import TextReader, read_pack
-from hub2hf.blueprint.side import EncoderSide
-from hub2hf.blueprint.tables import with_plain_tables
 from hub2hf.blueprint.text import Pack, TextBlueprint
+from hub2hf.blueprint.text_side.pieces import LOW_TEXTS, PieceReader, cuts_by_pieces
+from hub2hf.blueprint.text_side.probed import ProbedSide, encoded, read_probed
+from hub2hf.blueprint.text_side.read_text import TextReader, read_pack
+from hub2hf.blueprint.vocabulary.fast_wordpiece import with_tables
+from hub2hf.blueprint.vocabulary.numbered import Plainly, numbered_plainly
+from hub2hf.blueprint.vocabulary.tables import with_plain_tables
 from hub2hf.errors import REPORT, GraphError, SourceError
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import TensorRef

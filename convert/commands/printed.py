@@ -42,7 +42,7 @@ from hub2hf.savedmodel.graph_only import left_out
 from hub2hf.savedmodel.objects import CALL
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint.diagnosis import Diagnosis
+    from hub2hf.blueprint.refused.diagnosis import Diagnosis
 
 LABELS = {
     "vocab_size": "vocabulary size",

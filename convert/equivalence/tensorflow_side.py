@@ -15,10 +15,10 @@ import tensorflow as tf
 from hub2hf.architectures.base import layer_of
 from hub2hf.architectures.head import EMBEDDING
 from hub2hf.blueprint import Blueprint
-from hub2hf.blueprint.convention import witness_of
 from hub2hf.blueprint.entry import ids_entry, text_entry
-from hub2hf.blueprint.preprocessor import output_roles, preprocessor_entry
 from hub2hf.blueprint.text import LowerCase, TextBlueprint
+from hub2hf.blueprint.text_side.convention import witness_of
+from hub2hf.blueprint.text_side.preprocessor import output_roles, preprocessor_entry
 from hub2hf.equivalence.called import called_object
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import Sentence

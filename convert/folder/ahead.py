@@ -16,7 +16,7 @@ from types import TracebackType
 
 from hub2hf.architectures import NOTICE, architecture_of
 from hub2hf.architectures.encoder import EncoderBlueprint
-from hub2hf.blueprint.side import EncoderSide
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.folder.weights import weights_bytes, write_safetensors
 from hub2hf.notices import Progress
 from hub2hf.savedmodel.model import SavedModel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hub2hf.blueprint import Blueprint
-    from hub2hf.blueprint.diagnosis import Diagnosis
+    from hub2hf.blueprint.refused.diagnosis import Diagnosis
     from hub2hf.errors import Hub2HFError
     from hub2hf.opened import Source
 
@@ -69,7 +69,7 @@ def diagnose(
     Raises:
         SourceError: there is no such source, or it cannot be fetched.
     """
-    from hub2hf.blueprint.diagnosis import diagnose as ask
+    from hub2hf.blueprint.refused.diagnosis import diagnose as ask
     from hub2hf.opened import Source
 
     found = Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)

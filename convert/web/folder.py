@@ -18,7 +18,7 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from hub2hf.architectures import architecture_of_facts
-from hub2hf.blueprint.generated import characters, joined, mixed_texts
+from hub2hf.blueprint.asked.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted

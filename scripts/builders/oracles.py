@@ -17,9 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from hub2hf.blueprint import convention
-from hub2hf.blueprint.full_tokenizer import FULL_TOKENIZER
-from hub2hf.blueprint.null import cut_at_null
+from hub2hf.blueprint.asked.null import cut_at_null
 from hub2hf.blueprint.text import (
     NO_START,
     CaseFold,
@@ -36,6 +34,8 @@ from hub2hf.blueprint.text import (
     TextBlueprint,
     WordPiece,
 )
+from hub2hf.blueprint.text_side import convention
+from hub2hf.blueprint.text_side.full_tokenizer import FULL_TOKENIZER
 from hub2hf.interpreter.pieces import Cutter
 from hub2hf.opened import Source
 from hub2hf.savedmodel.sentencepiece import read_pieces

@@ -12,8 +12,8 @@ from foreign_recipes import Recipe, build
 from other_kinds import Encoder, Words, save
 
 import hub2hf
-from hub2hf.blueprint.diagnosis import Diagnosis
-from hub2hf.blueprint.kinds import KNOWN
+from hub2hf.blueprint.refused.diagnosis import Diagnosis
+from hub2hf.blueprint.refused.kinds import KNOWN
 from hub2hf.errors import Hub2HFError
 
 

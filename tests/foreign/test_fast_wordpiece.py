@@ -11,7 +11,7 @@ import tensorflow_text as text
 from foreign_recipes import VOCABULARY
 from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as builder
 
-from hub2hf.blueprint.fast_wordpiece import read_model
+from hub2hf.blueprint.vocabulary.fast_wordpiece import read_model
 from hub2hf.errors import GraphError
 
 PIECES = [

@@ -13,10 +13,10 @@ import zoo_fresh as fresh
 from zoo_base import UNK, World, pieces, quick, v1, v2
 
 from hub2hf import limits
+from hub2hf.blueprint.asked.trace import WORDPIECE
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.blueprint.numbered import Plain, with_plain_numbers
-from hub2hf.blueprint.read_text import TextReader
-from hub2hf.blueprint.trace import WORDPIECE
+from hub2hf.blueprint.text_side.read_text import TextReader
+from hub2hf.blueprint.vocabulary.numbered import Plain, with_plain_numbers
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.model import SavedModel
 

@@ -10,8 +10,8 @@ from other_kinds import Bytes, Encoder, WithoutAttention, Words, save
 from references import VOCABULARY
 
 import hub2hf
-from hub2hf.blueprint.kinds import KNOWN
-from hub2hf.blueprint.observed import Observed
+from hub2hf.blueprint.refused.kinds import KNOWN
+from hub2hf.blueprint.refused.observed import Observed
 from hub2hf.errors import GraphError, Hub2HFError
 from hub2hf.savedmodel.graph import Graph
 
@@ -77,7 +77,7 @@ def test_two_twists_are_both_told(tmp_path: Path) -> None:
 
 def test_bert_itself_is_called_nothing(tmp_path: Path) -> None:
     from hub2hf.blueprint.entry import ids_entry
-    from hub2hf.blueprint.kinds import findings
+    from hub2hf.blueprint.refused.kinds import findings
     from hub2hf.savedmodel import SavedModel
 
     model = SavedModel.open(save(tmp_path / "model", Encoder()))

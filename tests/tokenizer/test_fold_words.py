@@ -15,8 +15,8 @@ from references import EMBEDDED
 from tokenizers import normalizers
 
 import hub2hf
-from hub2hf.blueprint import convention
 from hub2hf.blueprint.text import SplitDelimiters
+from hub2hf.blueprint.text_side import convention
 from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.slimming.guarantee import characters_of_words, check_rules
 from hub2hf.tokenizer import never_in_pieces, probe_tokenizer, tokenizer_files

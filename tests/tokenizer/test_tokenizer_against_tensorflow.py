@@ -21,7 +21,6 @@ from fuzz_tokenizer import (
     pieces_of,
 )
 
-from hub2hf.blueprint import convention
 from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
@@ -35,6 +34,7 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPiece,
 )
+from hub2hf.blueprint.text_side import convention
 from hub2hf.errors import GraphError
 from hub2hf.tokenizer import probe_tokenizer, read_vocabulary, tokenizer_files
 from hub2hf.tokenizer.oniguruma import Oniguruma

@@ -15,8 +15,8 @@ from builders.oracles import BertSide, bert_operations
 from fuzz_tokenizer import CompiledSide, alphabet_vocabulary, compare
 from tokenizers import normalizers
 
-from hub2hf.blueprint import convention
 from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, TextOperation
+from hub2hf.blueprint.text_side import convention
 from hub2hf.tokenizer.characters import character_steps
 from hub2hf.tokenizer.marks import stand_ins
 from hub2hf.tokenizer.oniguruma import Oniguruma, normalizer

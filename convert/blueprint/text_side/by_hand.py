@@ -14,11 +14,11 @@ from random import Random
 
 import numpy as np
 
-from hub2hf.blueprint.lines import lines_in
-from hub2hf.blueprint.oracle import FIRST_ID, EveryWord, Inquiry, TextSide
+from hub2hf.blueprint.asked.oracle import FIRST_ID, EveryWord, Inquiry, TextSide
 from hub2hf.blueprint.probe import AskedVocabulary
-from hub2hf.blueprint.read_text import TextReader
 from hub2hf.blueprint.text import WordPiece, WordPieceOfCharacters
+from hub2hf.blueprint.text_side.read_text import TextReader
+from hub2hf.blueprint.vocabulary.lines import lines_in
 from hub2hf.errors import REPORT, GraphError, VocabularyError
 
 LETTERS = "abcdé"  # of one script, with two lengths in UTF-8; the last but one begins no piece

@@ -21,11 +21,11 @@ from hub2hf.analysis.flow import ADDITIONS
 from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.blueprint.entry import Chosen, described, entries, ids_entry, takes_text, text_entry
-from hub2hf.blueprint.kinds import findings, pooling, reached
-from hub2hf.blueprint.lines import count_lines
-from hub2hf.blueprint.observed import Observed, flat_graph, observe
-from hub2hf.blueprint.other_layers import hidden_size
-from hub2hf.blueprint.preprocessor import preprocessor_entry
+from hub2hf.blueprint.refused.kinds import findings, pooling, reached
+from hub2hf.blueprint.refused.observed import Observed, flat_graph, observe
+from hub2hf.blueprint.refused.other_layers import hidden_size
+from hub2hf.blueprint.text_side.preprocessor import preprocessor_entry
+from hub2hf.blueprint.vocabulary.lines import count_lines
 from hub2hf.errors import Hub2HFError
 from hub2hf.interpreter.catalog import find
 from hub2hf.interpreter.run import TABLE_OPS

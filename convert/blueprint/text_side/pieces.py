@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from hub2hf import limits
+from hub2hf.blueprint.asked.generated import LETTERS, characters, joined, length_texts, mixed_texts
+from hub2hf.blueprint.asked.oracle import Heard, Inquiry, TextSide
+from hub2hf.blueprint.asked.trace import PIECES, TextTrace
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.blueprint.generated import LETTERS, characters, joined, length_texts, mixed_texts
-from hub2hf.blueprint.oracle import Heard, Inquiry, TextSide
 from hub2hf.blueprint.probe import probe_texts
-from hub2hf.blueprint.probed import ProbedSide, ProbedText, Seen
-from hub2hf.blueprint.tables import Tables
 from hub2hf.blueprint.text import (
     INSIDE,
     NO_START,
@@ -32,7 +31,8 @@ from hub2hf.blueprint.text import (
     SentencePiece,
     TextBlueprint,
 )
-from hub2hf.blueprint.trace import PIECES, TextTrace
+from hub2hf.blueprint.text_side.probed import ProbedSide, ProbedText, Seen
+from hub2hf.blueprint.vocabulary.tables import Tables
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.pieces import cutter
 from hub2hf.savedmodel.graph import Graph

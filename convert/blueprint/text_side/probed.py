@@ -12,11 +12,10 @@ from random import Random
 import numpy as np
 
 from hub2hf import limits
-from hub2hf.blueprint import by_hand
-from hub2hf.blueprint.ask import MOST_COUNTED, ask, check_counting, classes_of, edges_of, ranges_between
-from hub2hf.blueprint.batches import hold_batches, hold_places
-from hub2hf.blueprint.cuts import Cuts, by_groups, check_rewrites, deleted, without_needless
-from hub2hf.blueprint.generated import (
+from hub2hf.blueprint.asked.ask import MOST_COUNTED, ask, check_counting, classes_of, edges_of, ranges_between
+from hub2hf.blueprint.asked.batches import hold_batches, hold_places
+from hub2hf.blueprint.asked.cuts import Cuts, by_groups, check_rewrites, deleted, without_needless
+from hub2hf.blueprint.asked.generated import (
     TEXTS,
     THOROUGH,
     WORDS,
@@ -34,9 +33,9 @@ from hub2hf.blueprint.generated import (
     with_texts,
     words_of,
 )
-from hub2hf.blueprint.learn import Learned
-from hub2hf.blueprint.null import NULL, cut_at_null, ends_at_null, shown
-from hub2hf.blueprint.oracle import (
+from hub2hf.blueprint.asked.learn import Learned
+from hub2hf.blueprint.asked.null import NULL, cut_at_null, ends_at_null, shown
+from hub2hf.blueprint.asked.oracle import (
     FIRST_ID,
     LATIN,
     EveryWord,
@@ -48,9 +47,8 @@ from hub2hf.blueprint.oracle import (
     apart,
     boundary_of,
 )
+from hub2hf.blueprint.asked.trace import TextTrace
 from hub2hf.blueprint.probe import SPARE_ROWS, marked_ids, probe_texts, probe_vocabulary
-from hub2hf.blueprint.read_text import TextReader, split_by_hand
-from hub2hf.blueprint.reserved import reserved
 from hub2hf.blueprint.text import (
     ReplacePattern,
     SplitAround,
@@ -60,7 +58,9 @@ from hub2hf.blueprint.text import (
     SplitScriptsByHand,
     TextOperation,
 )
-from hub2hf.blueprint.trace import TextTrace
+from hub2hf.blueprint.text_side import by_hand
+from hub2hf.blueprint.text_side.read_text import TextReader, split_by_hand
+from hub2hf.blueprint.text_side.reserved import reserved
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from hub2hf.blueprint.rules import TextRules
 from hub2hf.blueprint.text import (
     LowerCase,
     Normalize,
@@ -22,6 +21,7 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPieceOfCharacters,
 )
+from hub2hf.blueprint.text_side.rules import TextRules
 from hub2hf.witness.full_tokenizer import full_tokenizer
 
 WHERE: Final = "BERT's FullTokenizer"

@@ -13,9 +13,9 @@ from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.poolers import OTHERS, POOLERS
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen, ids_entry, takes_text, text_entry
-from hub2hf.blueprint.observed import Observed, flat_graph, observe
-from hub2hf.blueprint.other_layers import QUESTIONS, Finding, hidden_size
-from hub2hf.blueprint.tables import Tables, with_plain_tables
+from hub2hf.blueprint.refused.observed import Observed, flat_graph, observe
+from hub2hf.blueprint.refused.other_layers import QUESTIONS, Finding, hidden_size
+from hub2hf.blueprint.vocabulary.tables import Tables, with_plain_tables
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hub2hf.blueprint.generated import joined
-from hub2hf.blueprint.oracle import InHalves, Inquiry
+from hub2hf.blueprint.asked.generated import joined
+from hub2hf.blueprint.asked.oracle import InHalves, Inquiry
+from hub2hf.blueprint.asked.trace import TextTrace
 from hub2hf.blueprint.probe import TEXTS
-from hub2hf.blueprint.trace import TextTrace
 from hub2hf.errors import REPORT, GraphError
 
 PLACES = 4  # of a batch in which each of a few rich texts stands

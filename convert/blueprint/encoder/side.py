@@ -29,8 +29,8 @@ from hub2hf.analysis.summed import as_products, sums_of_products
 from hub2hf.architectures import recognise
 from hub2hf.architectures.base import Found, layer_stage, owners
 from hub2hf.architectures.encoder import EncoderBlueprint
+from hub2hf.blueprint.encoder.prove import Believed, prove
 from hub2hf.blueprint.probe import EveryPiece
-from hub2hf.blueprint.prove import Believed, prove
 from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.plan import order_of

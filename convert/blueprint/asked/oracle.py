@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hub2hf.blueprint.trace import FULL_MATCH, REPLACE, WORDPIECE
+from hub2hf.blueprint.asked.trace import FULL_MATCH, REPLACE, WORDPIECE
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.bounds import TooLargeError

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.blueprint.asked.trace import UNSUPPORTED
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.blueprint.lines import lines_in
-from hub2hf.blueprint.trace import UNSUPPORTED
+from hub2hf.blueprint.vocabulary.lines import lines_in
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr

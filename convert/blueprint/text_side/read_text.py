@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hub2hf.blueprint.asked.trace import DELIMITERS, SCRIPTS, UNSUPPORTED, WORDPIECE, read_wordpiece
 from hub2hf.blueprint.dataflow import Bodies
-from hub2hf.blueprint.lines import count_lines, lines_in
-from hub2hf.blueprint.tables import Tables
 from hub2hf.blueprint.text import (
     INSIDE,
     Pack,
@@ -20,7 +19,8 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPiece,
 )
-from hub2hf.blueprint.trace import DELIMITERS, SCRIPTS, UNSUPPORTED, WORDPIECE, read_wordpiece
+from hub2hf.blueprint.vocabulary.lines import count_lines, lines_in
+from hub2hf.blueprint.vocabulary.tables import Tables
 from hub2hf.errors import GraphError
 from hub2hf.interpreter.plan import Body
 from hub2hf.interpreter.run import TABLE_OPS

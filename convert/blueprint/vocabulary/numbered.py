@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hub2hf import limits
+from hub2hf.blueprint.asked.trace import WORDPIECE
 from hub2hf.blueprint.dataflow import PASSED_ON, Bodies
-from hub2hf.blueprint.lines import lines_in
-from hub2hf.blueprint.tables import Filled, Tables
-from hub2hf.blueprint.trace import WORDPIECE
+from hub2hf.blueprint.vocabulary.lines import lines_in
+from hub2hf.blueprint.vocabulary.tables import Filled, Tables
 from hub2hf.errors import REPORT, GraphError, VocabularyError
 from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr

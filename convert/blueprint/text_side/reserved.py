@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hub2hf.blueprint.lines import lines_of
-from hub2hf.blueprint.oracle import Inquiry, TextSide
+from hub2hf.blueprint.asked.oracle import Inquiry, TextSide
 from hub2hf.blueprint.probe import AskedVocabulary
-from hub2hf.blueprint.read_text import TextReader
+from hub2hf.blueprint.text_side.read_text import TextReader
+from hub2hf.blueprint.vocabulary.lines import lines_of
 from hub2hf.errors import VocabularyError
 
 STRANGE = "\ue000"  # of private use: a word of no vocabulary

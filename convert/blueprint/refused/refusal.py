@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 from hub2hf import limits
 from hub2hf.architectures.post_norm.architecture import PostNorm
 from hub2hf.blueprint.blueprint import Blueprint
+from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.blueprint.read import read_blueprint as read
-from hub2hf.blueprint.side import EncoderSide
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.savedmodel.original import Original
 
@@ -33,7 +33,7 @@ def read_blueprint(original: Original, output: str = "", **options: Any) -> Blue
     except (GraphError, MappingError) as error:
         if found and not isinstance(found[0].encoder.architecture, PostNorm):
             raise  # what sets it apart from BERT is known
-        from hub2hf.blueprint.kinds import called_what_it_is  # only now: what converts need not wait for it
+        from hub2hf.blueprint.refused.kinds import called_what_it_is  # only now: what converts need not wait for it
 
         with threadpool_limits(limits=1, user_api="blas"), limits.budget(original.model.nbytes, limits.SECONDS_TO_NAME):
             better = called_what_it_is(error, original.model, output)

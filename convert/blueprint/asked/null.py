@@ -5,7 +5,7 @@ No rule over words tells that, so it is told apart from them: texts are cut firs
 
 from __future__ import annotations
 
-from hub2hf.blueprint.oracle import CYRILLIC, LATIN, Heard, Oracle
+from hub2hf.blueprint.asked.oracle import CYRILLIC, LATIN, Heard, Oracle
 from hub2hf.blueprint.text import ReplacePattern
 
 NULL = 0

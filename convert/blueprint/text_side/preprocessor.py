@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from hub2hf.analysis.inline import inlined
+from hub2hf.blueprint.asked.generated import LETTERS
+from hub2hf.blueprint.asked.oracle import Inquiry
 from hub2hf.blueprint.entry import Entry, described, entries, leading_to, takes_text
-from hub2hf.blueprint.fast_wordpiece import with_tables
-from hub2hf.blueprint.generated import LETTERS
-from hub2hf.blueprint.lines import count_lines, lines_in
-from hub2hf.blueprint.numbered import Plainly, as_it_is, numbered_plainly
-from hub2hf.blueprint.oracle import Inquiry
-from hub2hf.blueprint.pieces import PieceReader, cuts_by_pieces
-from hub2hf.blueprint.probed import ProbedSide, encoded, read_probed
-from hub2hf.blueprint.read_text import TextReader, read_pack
-from hub2hf.blueprint.tables import with_plain_tables
 from hub2hf.blueprint.text import PREPROCESSOR, TextBlueprint
+from hub2hf.blueprint.text_side.pieces import PieceReader, cuts_by_pieces
+from hub2hf.blueprint.text_side.probed import ProbedSide, encoded, read_probed
+from hub2hf.blueprint.text_side.read_text import TextReader, read_pack
+from hub2hf.blueprint.vocabulary.fast_wordpiece import with_tables
+from hub2hf.blueprint.vocabulary.lines import count_lines, lines_in
+from hub2hf.blueprint.vocabulary.numbered import Plainly, as_it_is, numbered_plainly
+from hub2hf.blueprint.vocabulary.tables import with_plain_tables
 from hub2hf.errors import GraphError, SourceError, VocabularyError
 from hub2hf.interpreter import Substitutes, no_variable
 from hub2hf.savedmodel.model import SavedModel

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, product
 from random import Random
 
-from hub2hf.blueprint.ask import ranges_between, table_edges
+from hub2hf.blueprint.asked.ask import ranges_between, table_edges
 from hub2hf.unicode.codepoints import CodePoints
 from hub2hf.unicode.tables import OF_TEXT, everywhere, re2_class, script_of, whitespace
 

@@ -12,10 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from hub2hf.blueprint.full_tokenizer import FULL_TOKENIZER
-from hub2hf.blueprint.lines import lines_in, lines_of
-from hub2hf.blueprint.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
-from hub2hf.blueprint.rules import TextRules, Witness
 from hub2hf.blueprint.text import (
     CaseFold,
     Normalize,
@@ -26,6 +22,10 @@ from hub2hf.blueprint.text import (
     TextOperation,
     WordPiece,
 )
+from hub2hf.blueprint.text_side.full_tokenizer import FULL_TOKENIZER
+from hub2hf.blueprint.text_side.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
+from hub2hf.blueprint.text_side.rules import TextRules, Witness
+from hub2hf.blueprint.vocabulary.lines import lines_in, lines_of
 from hub2hf.errors import SourceError, VocabularyError
 from hub2hf.savedmodel.model import SavedModel
 

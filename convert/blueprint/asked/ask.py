@@ -17,8 +17,8 @@ from itertools import combinations, pairwise, permutations
 
 import numpy as np
 
-from hub2hf.blueprint.learn import FEW_GUESSES, GUESSES, Learned, Questions, learn
-from hub2hf.blueprint.oracle import CYRILLIC, Oracle
+from hub2hf.blueprint.asked.learn import FEW_GUESSES, GUESSES, Learned, Questions, learn
+from hub2hf.blueprint.asked.oracle import CYRILLIC, Oracle
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter.utf import script_numbers
 from hub2hf.unicode.automaton import Automaton, TooComplexError, re2_set, to_pattern

@@ -11,7 +11,7 @@ import numpy as np
 from hub2hf.analysis.flow import ADDITIONS
 from hub2hf.analysis.read import SAME
 from hub2hf.analysis.settle import PRODUCTS
-from hub2hf.blueprint.observed import Observed
+from hub2hf.blueprint.refused.observed import Observed
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
 

@@ -22,7 +22,7 @@ from hub2hf.analysis.substitutes import POOL, overlapping
 from hub2hf.blueprint.dataflow import Bodies
 from hub2hf.blueprint.entry import Chosen
 from hub2hf.blueprint.probe import EveryPiece
-from hub2hf.blueprint.tables import Tables
+from hub2hf.blueprint.vocabulary.tables import Tables
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of

@@ -1,0 +1,1 @@
+"""What a text side does, asked of its graph by running it on texts and words."""
