@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-STANDS_FOR = {"ADDRESS": str(ROOT), "LEALLA-large": "lealla-mini", "OWNER/": "me/"}
+STANDS_FOR = {"LEALLA-large": "lealla-mini", "OWNER/": "me/"}
 NOT_PLAYED = ("hf auth login",)  # what asks a person
 # Each is wrong: one sentence on standard error, exit code 2, and nothing is changed.
 WRONG = """
@@ -93,7 +94,7 @@ class Hour:
             if said:
                 self.say(said.rstrip("\n"))
         self.say(f"[exit code {done.returncode}, {time.monotonic() - begin:.1f} s]")
-        told = [line for line in done.stderr.splitlines() if not line.endswith(" …")]
+        told = [line for line in done.stderr.splitlines() if not line.endswith((" …", " a second"))]  # how far it is
         if done.returncode != code or (lines is not None and len(told) != lines):
             self.wrong.append(command)
             self.say(f"[UNEXPECTED: exit code {code}{'' if lines is None else f' and {lines} line'} was expected]")
@@ -125,16 +126,16 @@ def play(hour: Hour, *, installed: bool) -> None:
     active = ". hub2hf/.venv/bin/activate && " if not installed else ""
     inside = "cd hub2hf && " + (active.replace("hub2hf/", ""))
     hour.say("# From TensorFlow Hub to the Hub, as README says")
+    hour.type(f"git clone {shlex.quote(str(ROOT))} hub2hf")
+    if installed:
+        (hour.place / "hub2hf" / "hub2hf").symlink_to("convert")
     (block,) = blocks("From TensorFlow Hub to the Hugging Face Hub")
     for line in commands(block):
-        first = line.startswith("git clone")
         if installed and ("-m venv" in line or line.startswith("pip ")):
             continue
         if "hub2hf push" in line:
             line = re.sub(r"(\S+/\S+)( *#|$)", r"\1 --dry-run\2", line)  # noqa: PLW2901
-        if installed and not (hour.place / "hub2hf" / "hub2hf").exists() and not first:
-            (hour.place / "hub2hf" / "hub2hf").symlink_to("convert")
-        hour.type(line if first else f"cd hub2hf && {line}" if "-m venv" in line else f"{inside}{line}")
+        hour.type(f"cd hub2hf && {line}" if "-m venv" in line else f"{inside}{line}")
     hour.say("\n# The two commands")
     hour.type("cd hub2hf && python scripts/demo.py" if installed else "cd hub2hf && make demo")
     hour.say("\n# A look at it, and a report")

@@ -66,12 +66,12 @@ class TestMetadata:
         manifest = read_manifest(verified)
         proof = read_proof(verified, manifest)
         assert proof is not None
-        rows = [replace(row, difference=math.nan) if row.surface == "bert" else row for row in proof.rows]
+        rows = [replace(row, difference=math.nan) if row.surface == "bertmodel" else row for row in proof.rows]
         results = ModelCard(render_card(manifest, replace(proof, rows=rows))).data.eval_results
         assert [result.metric_name.rpartition(" ")[2] for result in results] == [
-            "automodel",
+            "AutoModel",
             "sentence-transformers",
-            "snippet",
+            "BertTokenizerFast",
         ]
 
     @pytest.mark.parametrize("name", ["lealla-small", "lealla-base", "lealla-large"])
@@ -111,10 +111,8 @@ class TestText:
 
     def test_says_what_was_found(self, verified: Path) -> None:
         text = text_of(verified)
-        assert (
-            "✅ **Exactly the original**: loaded with `AutoTokenizer` + `AutoModel` with `trust_remote_code=True` and"
-            in text
-        )
+        exact = "loaded with AutoModel (`trust_remote_code=True`) and sentence-transformers, no entry"
+        assert f"✅ **Exactly the original**: {exact}" in text
         assert "- BertModel: cosine to the true embedding down to 0." in text
         assert "109 languages and a set of texts that ports get wrong" in text
         assert "![Largest difference" in text

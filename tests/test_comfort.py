@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
         "line 1 is not UTF-8": ["--sentences", "latin.txt"],
         "prove nothing": ["--sentences", "blank.txt"],
         "There is no device 'tpu'": ["--device", "tpu"],
-        "Choose from: automodel, sentence-transformers": ["--device", "cuda", "--surfaces", "onnx"],
+        "Choose from: AutoModel, sentence-transformers": ["--device", "cuda", "--surfaces", "onnx"],
         **{f"There is no {device} device on this machine": ["--device", device] for device in ABSENT},
     }
     # A device that is not here is missed before a source is looked for.
@@ -186,7 +186,7 @@ def test_a_dry_run_without_the_hub_tells_all_that_is_here(run_hub2hf: Run, verif
     assert (code, error, found["state"], found["verified"]) == (0, "", "planned", True)
     assert {file["change"] for file in found["files"]} == {"unknown"}
     assert {"README.md", "model.safetensors", "hub2hf.json"} <= {file["name"] for file in found["files"]}
-    assert re.search("the Hub was not asked: .*Whether me/model is there", found["notes"][0])
+    assert re.search("the Hub was not asked: .*It is not known whether me/model exists", found["notes"][0])
     code, _, error = run_hub2hf("push", verified, "me/model")
     assert (code, "HF_HUB_OFFLINE" in error) == (2, True)
 

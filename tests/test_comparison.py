@@ -142,7 +142,7 @@ def test_the_worst_failures_are_examined() -> None:
 def test_chunks_that_others_compared_add_up_to_the_same() -> None:
     """Each by a verification of its own, and sent from process to process; a way that cannot be run drops out of all."""
     rng = np.random.default_rng(2)
-    candidate = Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS, ("automodel", "onnx"), fails=["onnx"])
+    candidate = Candidate(turned(0.1, 0.5, 1.3, 1.7), IDS, ("automodel", "onnx-runtime"), fails=["onnx-runtime"])
     whole, merged = (Verification(candidate, tolerances()) for _ in range(2))  # type: ignore[arg-type]
     alone_by: dict[str, list[tuple[float, float, str]]] = {}
     for n in range(40):
@@ -170,7 +170,7 @@ def test_chunks_that_others_compared_add_up_to_the_same() -> None:
         assert repr(one[0]) == repr(other[0])
         assert one[1].sentences == other[1].sentences
     assert [part.sentences for part in merged.total.drawn] == [part.sentences for part in whole.total.drawn]
-    assert str(merged.total.refused["onnx"]) == str(whole.total.refused["onnx"])
+    assert str(merged.total.refused["onnx-runtime"]) == str(whole.total.refused["onnx-runtime"])
     assert vars(merged.total.compared) == vars(whole.total.compared)
 
 
@@ -220,7 +220,7 @@ def test_tolerances_have_exceptions_by_language(tmp_path: Path) -> None:
     path.write_text(f'{text}[surface.automodel.ja]\ntolerance = 0.1\nmeasured = 0.05\nreason = "s"\n')
     found = load_tolerances(path)
     assert [found.of("automodel", language).tolerance for language in ("de", "ja")] == [1e-6, 0.1]
-    assert found.of("bert", "de") == Tolerance(EXACT, None, SURFACES["bert"].differs)
+    assert found.of("bertmodel", "de") == Tolerance(EXACT, None, SURFACES["bertmodel"].differs)
     path.write_text(text.replace("tolerance = 1e-6", "tolerance = 0.7"))
     with pytest.raises(
         SourceError, match=r"automodel a difference of 0\.7 in every language, .* too much to call equal"
@@ -241,24 +241,24 @@ def test_a_tolerance_of_no_way_of_loading_is_refused(tmp_path: Path) -> None:
 
 def test_a_way_without_a_tolerance_is_measured(tmp_path: Path) -> None:
     """It is exact or not as any; in a folder of ours the report says why it may not be."""
-    for ours, reason in ((True, SURFACES["bert"].differs), (False, "")):
-        candidate = Candidate(turned(0.0, 0.5, 1.0, 1.6), IDS, ("automodel", "bert"), ours=ours)
+    for ours, reason in ((True, SURFACES["bertmodel"].differs), (False, "")):
+        candidate = Candidate(turned(0.0, 0.5, 1.0, 1.6), IDS, ("automodel", "bertmodel"), ours=ours)
         found = Verification(candidate, tolerances())  # type: ignore[arg-type]
         found.add(recording())
-        (row,) = [one for one in found.rows() if one.surface == "bert"]
+        (row,) = [one for one in found.rows() if one.surface == "bertmodel"]
         assert (row.tolerance, row.reason, row.exact) == (EXACT, reason, False)
-        assert set(found.total.examined) == ({"automodel"} if ours else {"automodel", "bert"})
+        assert set(found.total.examined) == ({"automodel"} if ours else {"automodel", "bertmodel"})
 
 
 def test_a_way_that_cannot_be_run_drops_out_alone() -> None:
-    candidate = Candidate(turned(*ANGLES), IDS, ("automodel", "bert"), fails=["bert"])
+    candidate = Candidate(turned(*ANGLES), IDS, ("automodel", "bertmodel"), fails=["bertmodel"])
     report = verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x")  # type: ignore[arg-type]
     assert [row.surface for row in report.rows] == ["automodel"]
-    assert [way.refused for way in report.worth.ways] == ["", "It cannot be run as bert."]
+    assert [way.refused for way in report.worth.ways] == ["", "It cannot be run as bertmodel."]
     assert report.equivalent
-    candidate = replace(candidate, held=["bert"])
+    candidate = replace(candidate, held=["bertmodel"])
     assert not verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x").equivalent  # type: ignore[arg-type]
-    candidate = replace(candidate, fails=["automodel", "bert"])
+    candidate = replace(candidate, fails=["automodel", "bertmodel"])
     with pytest.raises(SourceError, match="cannot be run as automodel"):
         verify(Witness(recording().chunks(3)), candidate, tolerances(), named="x")  # type: ignore[arg-type]
 

@@ -33,6 +33,9 @@ def test_each_has_what_a_card_needs() -> None:
         assert card.summary
         assert set(card.languages) <= {sentence.language for sentence in language_sentences()}
         assert model.address.startswith("https://tfhub.dev/") or name == "lealla-mini"
+        if name == "lealla-mini":  # what is true of LEALLA's training is not true of random weights
+            assert (card.paper, card.citation, card.datasets, card.base_model) == ("", "", (), "")
+            continue
         if name in documented():
             assert card.paper.startswith("https://arxiv.org/abs/")
             assert len(card.languages) == (31 if "multi" in name else 1)

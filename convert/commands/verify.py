@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The SavedModel; leave it out with --golden.")] = "",
     candidate: Annotated[
-        str, typer.Argument(metavar="CANDIDATE", help="A Hugging Face folder, or OWNER/NAME in the local Hub cache.")
+        str, typer.Argument(metavar="FOLDER", help="A Hugging Face folder, or OWNER/NAME in the local Hub cache.")
     ] = "",
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,
@@ -37,7 +37,7 @@ def run(
     surfaces: Annotated[
         str,
         typer.Option(
-            help="Only these ways of loading, such as automodel,onnx; by default all that apply. A wrong name lists them."
+            help="Only these ways of loading, as the verdict names them, such as AutoModel; a wrong name lists all."
         ),
     ] = "",
     device: Annotated[
@@ -50,7 +50,7 @@ def run(
     ] = None,
     integrity: Annotated[
         Path | None,
-        typer.Option(help="Only check this folder's files against its hub2hf.json; without SOURCE and CANDIDATE."),
+        typer.Option(help="Only check this folder's files against its hub2hf.json; without SOURCE and FOLDER."),
     ] = None,
     text: Annotated[
         str, typer.Option(help="The column of texts, in stored vectors or a corpus of sentences.")
@@ -70,7 +70,7 @@ def run(
     """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
 
     With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
-    every way that hub2hf declares exact, and anyone else's in at least one. If hub2hf made CANDIDATE, the result, and a card
+    every way that hub2hf declares exact, and anyone else's in at least one. If hub2hf made FOLDER, the result, and a card
     that states it, are written into it.
     """
     if integrity is not None:
@@ -79,9 +79,7 @@ def run(
         _integrity(integrity, as_json, quiet)
         return
     if not source or bool(golden) == bool(candidate):
-        raise SourceError(
-            "verify takes SOURCE and CANDIDATE, or --golden FILE and CANDIDATE.", "See hub2hf verify --help."
-        )
+        raise SourceError("verify takes SOURCE and FOLDER, or --golden FILE and FOLDER.", "See hub2hf verify --help.")
     stored = bool(golden and is_corpus(golden))
     whole: dict[str, Any] = {
         "--languages": languages,

@@ -22,7 +22,7 @@ from hub2hf.surfaces.padded import padded
 
 # Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits.
 TOKENS: Final = 1024
-SURFACE_OF: Final = {"onnx": "onnx", "torch": "sentence-transformers"}  # the exact ways of loading that embed
+SURFACE_OF: Final = {"onnx": "onnx-runtime", "torch": "sentence-transformers"}  # the exact ways of loading that embed
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ class Candidate:
         first = " ".join(line.split())
         return SourceError(
             f"{self.folder.name} cannot be {done} as {title(surface)}: {first}.",
-            f"Check the folder, or leave {surface} out.",
+            f"Check the folder, or leave {title(surface)} out.",
         )
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import Any
 from hub2hf.configs import config_file
 from hub2hf.errors import SourceError
 from hub2hf.proof import EXACT, TIGHT
-from hub2hf.surfaces import SURFACES
+from hub2hf.surfaces import SURFACES, named
 
 FILE = "tolerances.toml"
 
@@ -48,6 +48,7 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
     source = path if path is not None else config_file(FILE)
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))["surface"]
+        tables = {named(name): table for name, table in tables.items()}
         surfaces = {name: _tolerance(table) for name, table in tables.items()}
         exceptions = {
             (name, language): _tolerance(entry)

@@ -13,10 +13,10 @@ from hub2hf.errors import ExportError
 from hub2hf.folder.evaluated import evaluated_tables, evaluation_results
 from hub2hf.folder.lossy import lossy_table, lossy_words
 from hub2hf.folder.manifest import MANIFEST, PICTURE, PROOF, Manifest
-from hub2hf.folder.ways import label, places, plain, template, ways_table
+from hub2hf.folder.ways import places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
-from hub2hf.proof.summary import differing, explanation, grid, verdict
+from hub2hf.proof.summary import called, differing, explanation, grid, verdict
 from hub2hf.proof.text import join, number
 from hub2hf.surfaces import SURFACES, title
 from hub2hf.surfaces.base import has_weights
@@ -63,7 +63,7 @@ def _metadata(proof: Proof | None, manifest: Manifest) -> str:
             dataset_type="hub2hf",
             dataset_name=DATASET,
             metric_type="max_abs_difference",
-            metric_name=f"largest difference from the original, {way.surface}",
+            metric_name=f"largest difference from the original, {called(way)}",
             metric_value=float(number(way.difference)),  # rounded as all of the card
         )
         for way in _ways(proof)
@@ -173,7 +173,7 @@ def _status(proof: Proof | None, manifest: Manifest) -> str:
 def _exact_with(way: Way, manifest: Manifest) -> str:
     """Return what a way is called, with the argument without which it is not exact."""
     asks = MODEL_FILE in manifest.files and way.surface in SURFACES and "{trust}" in SURFACES[way.surface].code
-    return f"{label(way.surface)} with `trust_remote_code=True`" if asks else label(way.surface)
+    return f"{plain(called(way))} (`trust_remote_code=True`)" if asks else plain(called(way))
 
 
 def _found(proof: Proof) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub2hf.folder.manifest import Manifest
-from hub2hf.folder.ways import files_read, label, plain, template
+from hub2hf.folder.ways import files_read, plain, template
+from hub2hf.surfaces import title
 
 TEMPLATE = "evaluated.md.jinja"
 METRICS = {
@@ -46,6 +47,6 @@ def evaluated_tables(manifest: Manifest) -> str:
     found = standing_evaluations(manifest)
     if not found:
         return ""
-    shown = [{**one, "data": plain(one["data"]), "way": label(one["way"])} for one in found]
+    shown = [{**one, "data": plain(one["data"]), "way": plain(title(one["way"]))} for one in found]
     text: str = template(TEMPLATE).render(evaluations=shown)
     return text

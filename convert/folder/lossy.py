@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub2hf.folder.ways import label, plain, template
+from hub2hf.folder.ways import plain, template
 from hub2hf.proof import TRAPS, Row
 from hub2hf.proof.codec import read_row
 from hub2hf.proof.summary import losses
 from hub2hf.proof.text import cosine, number
+from hub2hf.surfaces import title
 
 TEMPLATE = "lossy.md.jinja"
 
@@ -39,7 +40,7 @@ def lossy_table(lossy: Mapping[str, Any] | None) -> str:
     if not lossy or not rows:
         return ""
     text: str = template(TEMPLATE).render(
-        way=label(lossy["way"]),
+        way=plain(title(lossy["way"])),
         sizes={name: size / 1e6 for name, size in lossy["bytes"].items()},
         speed=lossy["speed"],
         rows=[_cells(row) for row in _ordered(rows)],

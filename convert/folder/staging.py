@@ -51,7 +51,7 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
         names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if others[3:] else "")
         raise ExportError(
             f"{out} holds files that hub2hf did not write: {names}. Nothing was touched.",
-            "Move them elsewhere, or name another folder.",
+            "Move them elsewhere, or name another folder: --force replaces only what hub2hf wrote.",
         )
     if out.is_dir() and any(out.iterdir()) and not force:
         raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")

@@ -69,16 +69,14 @@ def _names(surfaces: list[Surface], manifest: Manifest) -> str:
 
 
 def _line(surface: Surface, manifest: Manifest) -> str:
-    return f"{surface.label} ({code(surface.name, manifest)})"
+    return f"{surface.title} ({code(surface.name, manifest)})"
 
 
 def described(way: Way, manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
     """Return what the templates show of a way of loading."""
     conditions = proof.conditions.get(way.surface) if proof else None
     return {
-        "surface": plain(way.surface),
         "title": plain(title(way.surface)),
-        "label": label(way.surface),
         "code": code(way.surface, manifest),
         "exact": way.exact,
         "same": way.same,
@@ -101,11 +99,6 @@ def _told(way: Way) -> str:
         known = SURFACES.get(way.surface)
         return f"{called(way)} was exact where it was measured, but {known.differs}." if known and known.differs else ""
     return ". ".join(filter(None, [f"{called(way)}: {felt(way)}", way.reason[:1].upper() + way.reason[1:]])) + "."
-
-
-def label(surface: str) -> str:
-    """Return what a reader calls a way of loading, Markdown."""
-    return SURFACES[surface].label if surface in SURFACES else plain(surface)
 
 
 def code(surface: str, manifest: Manifest) -> str:

@@ -33,7 +33,7 @@ def connect(*, anonymous: bool = False) -> HfApi:
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        raise HubError("HF_HUB_OFFLINE is set: nothing can be published.", "Unset it, and push again.", unasked=True)
+        raise HubError("HF_HUB_OFFLINE is set, so nothing can be published.", "Unset it, and push again.", unasked=True)
     if not (anonymous or token()):
         raise HubError("There is no token for the Hub.", LOG_IN)
     logger = logging.getLogger(LOGGER)

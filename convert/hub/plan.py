@@ -17,7 +17,7 @@ from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, text_of
 from hub2hf.hub.result import FileChange
 from hub2hf.proof import TRAPS, Proof
-from hub2hf.surfaces import applying
+from hub2hf.surfaces import applying, title
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -159,7 +159,7 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
         if missing:
             names = ", ".join(missing[:5]) + (", …" if missing[5:] else "")
             count = len(claimed - set(missing))
-            return f"its verification covers {count} of its {len(claimed)} languages as {way}, without {names}"
+            return f"its verification covers {count} of its {len(claimed)} languages as {title(way)}, without {names}"
     return ""
 
 

@@ -102,8 +102,8 @@ def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Pub
         foreign=[],
         card_diff="",
         notes=[
-            f"the Hub was not asked: {error.problem} Whether {repository} is there, what of this is new there, and whether "
-            "you may write to it is not known"
+            f"the Hub was not asked: {error.problem} It is not known whether {repository} exists, which of these files "
+            "are new there, and whether you may write to it"
         ],
     )
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from hub2hf.proof.record import EXACT, TIGHT, Cause, Conditions, Failure, Proof, Row, Way
 from hub2hf.proof.summary import grid, summary
-from hub2hf.surfaces import RENAMED, reads, title
+from hub2hf.surfaces import named, reads, title
 
 Record = TypeVar("Record", Row, Failure, Cause, Conditions)
 
@@ -83,12 +83,12 @@ def from_json(data: Any) -> Proof:
         raise ValueError(f"its format is {number!r}: another version of hub2hf wrote it")
     rows = [_read(Row, row) for row in data["rows"]]
     failures = [_read(Failure, failure) for failure in data["failures"]]
+    rows = [replace(row, surface=named(row.surface)) for row in rows]
+    failures = [replace(one, surface=named(one.surface)) for one in failures]
     if number == 1:
-        rows = [replace(row, surface=RENAMED.get(row.surface, row.surface)) for row in rows]
-        failures = [replace(one, surface=RENAMED.get(one.surface, one.surface)) for one in failures]
         conditions = {name: _conditions_of_format_1(data, name) for name in dict.fromkeys(row.surface for row in rows)}
     else:
-        conditions = {name: _read(Conditions, one) for name, one in data["conditions"].items()}
+        conditions = {named(name): _read(Conditions, one) for name, one in data["conditions"].items()}
     if number != FORMAT:
         rows, conditions = _without_wide_tolerances(rows, conditions)
     return Proof(

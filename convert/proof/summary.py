@@ -172,7 +172,7 @@ def _not_the_same(ways: Sequence[Way], table: Grid, found: Proof) -> str:
         worst = worst_first(row for way in members for row in way.rows)[0]
         place = "" if languages == {*table.languages} else f" in {where(languages, table.languages)}"
         names = ", ".join(map(called, members))
-        parts.append(f"{names}{place} ({number(worst.difference)}, {printable(worst.language)})")
+        parts.append(f"{names}{place} (off by up to {number(worst.difference)}, {printable(worst.language)})")
     return f"{'; '.join(parts)}{_causes(found)}" if parts else ""
 
 

@@ -64,7 +64,7 @@ def measured_cost(
 
 
 def _way(folder: Path) -> str:
-    return "onnx" if (folder / MODEL).is_file() else "sentence-transformers"
+    return "onnx-runtime" if (folder / MODEL).is_file() else "sentence-transformers"
 
 
 def _bytes(folder: Path) -> int:

@@ -11,12 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 from hub2hf.errors import SourceError
-from hub2hf.surfaces.base import CPU, Embedded, Loaded, Surface
+from hub2hf.surfaces.base import CPU, Embedded, Loaded, Surface, spelled
 
 __all__ = [
     "CPU",
     "ENCODER",
-    "RENAMED",
     "SURFACES",
     "Embedded",
     "Loaded",
@@ -24,6 +23,7 @@ __all__ = [
     "applying",
     "chosen",
     "embed",
+    "named",
     "on",
     "reads",
     "title",
@@ -38,8 +38,19 @@ def _declared() -> Iterator[Surface]:
 # By name: those that are exact first.
 SURFACES: dict[str, Surface] = {s.name: s for s in sorted(_declared(), key=lambda s: (not s.exact, s.name))}
 
-RENAMED = {"card": "snippet"}  # names that ways had in proofs of version 0.1.0
-ENCODER = "bert"  # loads the encoder without anything of ours, for comparing stages
+# Names that ways had before they were called by their titles.
+RENAMED = {
+    **dict.fromkeys(("card", "snippet"), "berttokenizerfast"),
+    **{"bert": "bertmodel", "onnx": "onnx-runtime", "web": "transformers-js"},
+}
+ENCODER = "bertmodel"  # loads the encoder without anything of ours, for comparing stages
+
+
+def named(text: str) -> str:
+    """Return the name of the way of loading that `text` spells: its title, its name, or an earlier one; else `text`."""
+    name = spelled(text)
+    name = RENAMED.get(name, name)
+    return name if name in SURFACES else text
 
 
 def applying(files: Collection[str]) -> list[Surface]:
@@ -61,16 +72,18 @@ def on(device: str) -> list[str]:
 
 
 def chosen(names: Sequence[str], files: Collection[str], device: str = CPU) -> list[Surface]:
-    """Return the ways of loading called `names` on a device; without names, all that apply to a folder of `files`.
+    """Return the ways of loading that `names` spell on a device; without names, all that apply to a folder of `files`.
 
     Raises:
         SourceError: there is none of a name on that device.
     """
     known = on(device)
+    names = list(dict.fromkeys(map(named, names)))
     unknown = sorted(set(names) - {*known})
     if unknown:
         where = f" on {device}" if device != CPU else ""
-        raise SourceError(f"Unknown way of loading{where}: {', '.join(unknown)}.", f"Choose from: {', '.join(known)}.")
+        asked, choice = (", ".join(map(title, names)) for names in (unknown, known))
+        raise SourceError(f"Unknown way of loading{where}: {asked}.", f"Choose from: {choice}.")
     if device == CPU:
         return [SURFACES[name] for name in names] if names else applying(files)
     return [SURFACES[f"{name}-{device}"] for name in names or known]
@@ -81,6 +94,7 @@ def reads(name: str, file: str) -> bool:
 
     One that is not known here may read anything.
     """
+    name = named(name)
     if name not in SURFACES:
         return True
     others = {folder for surface in SURFACES.values() for folder in surface.own} - {*SURFACES[name].own}
@@ -88,10 +102,11 @@ def reads(name: str, file: str) -> bool:
 
 
 def title(name: str) -> str:
-    """Return what reports call the way of loading `name`, which may be one that is not known here."""
-    return (SURFACES[name].title if name in SURFACES else "") or name
+    """Return what the way of loading `name` is called; one that is not known here, by that name."""
+    known = SURFACES.get(named(name))
+    return known.title if known else name
 
 
 def embed(name: str, folder: Path, texts: Sequence[str], *, trusted: bool = True) -> Embedded:
     """Load `folder` in the way `name` does, and embed `texts`."""
-    return SURFACES[name].load(folder, trusted).embed(texts)
+    return SURFACES[named(name)].load(folder, trusted).embed(texts)

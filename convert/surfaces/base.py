@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,13 +69,17 @@ def has_weights(files: Collection[str]) -> bool:
     return not {*WEIGHT_FILES}.isdisjoint(files)
 
 
+def spelled(title: str) -> str:
+    """Return the name that a title gives: `ONNX Runtime` is `onnx-runtime`."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
 @dataclass(frozen=True)
 class Surface:
     """One way of loading.
 
     Attributes:
-        name: what a person types, and a proof records.
-        label: what the card calls it, Markdown.
+        title: what everything calls it: verdict, reports, card, and, in small letters, `name`.
         code: how it is loaded, a line of Python; `{id}` is the folder or repository, `{trust}` the argument that the
             folder's own model class needs, or "".
         load: loads a folder; the bool is whether the code that the folder brings may be run. Imports the libraries.
@@ -85,14 +90,12 @@ class Surface:
         applies: whether it can load a folder of these files, given as paths inside it.
         by_name: whether it is taken only where somebody names it: it needs releases that do not go together with the rest.
         own: folders, as "onnx/", that no way reads but those that name them.
-        title: what reports call it; without, its name.
         differs: why it may give another embedding than the graph's, where it is not exact.
         stock_head: whether it takes the embedding from the pooler of `BertModel`, for which not every folder has weights.
         device: where it computes, as PyTorch names it.
     """
 
-    name: str
-    label: str
+    title: str
     code: str
     load: Loader
     exact: bool
@@ -101,10 +104,14 @@ class Surface:
     applies: Callable[[Collection[str]], bool] = has_weights
     by_name: bool = False
     own: tuple[str, ...] = ()
-    title: str = ""
     differs: str = ""
     stock_head: bool = False
     device: str = CPU
+
+    @property
+    def name(self) -> str:
+        """What a proof records: the title in small letters, with a hyphen for all that is no letter or digit."""
+        return spelled(self.title)
 
     def versions(self) -> dict[str, str]:
         """Return library → version.
@@ -118,13 +125,13 @@ class Surface:
                 found[library] = metadata.version(library)
             except metadata.PackageNotFoundError as error:
                 raise SourceError(
-                    f"{library}, which loads a folder as {self.name}, is not installed.",
+                    f"{library}, which loads a folder as {self.title}, is not installed.",
                     f"Install it: {install(self.extra)}.",
                 ) from error
             known = known_versions(library, self.extra)
             if not known.contains(found[library], prereleases=True):
                 raise SourceError(
-                    f"{library} {found[library]}, which loads a folder as {self.name}, was never tested with hub2hf: "
+                    f"{library} {found[library]}, which loads a folder as {self.title}, was never tested with hub2hf: "
                     f"it knows {library}{known}.",
                     f"Install one that was: {install(self.extra)}.",
                 )

@@ -82,9 +82,7 @@ PLACED: Final = (  # way on the processor, what loads it, the line that does
 )
 SURFACES = tuple(
     OnDevice(
-        name=f"{way.name}-{device}",
-        title=f"{way.title or way.name} on {called}",
-        label=f"{way.label} on {called}",
+        title=f"{way.title} ({device.upper()})",
         code=code.replace("DEVICE", device),
         load=placed(load, device),
         exact=False,
@@ -95,6 +93,6 @@ SURFACES = tuple(
         by_name=True,
         device=device,
     )
-    for device, (called, _) in DEVICES.items()
+    for device in DEVICES
     for way, load, code in PLACED
 )

@@ -54,25 +54,19 @@ _of_frameworks = partial(Surface, exact=True, extra="frameworks", applies=descri
 BELOW = ("sentence-transformers", *LIBRARIES)
 SURFACES = (
     _of_frameworks(
-        name="langchain",
         title="LangChain",
-        label="LangChain",
         code='HuggingFaceEmbeddings(model_name="{id}")',
         load=langchain,
         libraries=("langchain-huggingface", *BELOW),
     ),
     _of_frameworks(
-        name="haystack",
         title="Haystack",
-        label="Haystack",
         code='SentenceTransformersDocumentEmbedder(model="{id}")',
         load=haystack,
         libraries=("haystack-ai", "sentence-transformers-haystack", *BELOW),
     ),
     _of_frameworks(
-        name="llamaindex",
         title="LlamaIndex",
-        label="LlamaIndex",
         code='HuggingFaceEmbedding(model_name="{id}")',
         load=llamaindex,
         libraries=("llama-index-embeddings-huggingface", *BELOW),

@@ -35,9 +35,7 @@ def infinity(folder: Path, trusted: bool) -> Wrapped:
 
 SURFACES = (
     Surface(
-        name="infinity",
         title="infinity",
-        label="infinity, PyTorch",
         code='AsyncEmbeddingEngine.from_args(EngineArgs(model_name_or_path="{id}"))',
         load=infinity,
         exact=True,

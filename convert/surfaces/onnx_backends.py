@@ -58,17 +58,14 @@ def sentence_transformers_onnx(folder: Path, trusted: bool) -> Stock:
 _by_name = partial(Surface, extra="runtimes", applies=has_model, by_name=True, own=(FOLDER,))
 SURFACES = (
     _by_name(
-        name="sentence-transformers-onnx",
-        label='`SentenceTransformer`, `backend="onnx"`',
-        title="sentence-transformers with ONNX",
+        title="sentence-transformers (ONNX)",
         code='SentenceTransformer("{id}", backend="onnx")',
         load=sentence_transformers_onnx,
         exact=True,
         libraries=("sentence-transformers", "transformers", "tokenizers", "optimum-onnx", "onnxruntime"),
     ),
     _by_name(
-        name="fastembed",
-        label="fastembed, told that `[SEP]` in a text is text",
+        title="fastembed",
         code='TextEmbedding("{id}")  # after add_custom_model("{id}", pooling=PoolingType.DISABLED, normalization=False, …);'
         " .model.tokenizer.encode_special_tokens = True",
         load=fastembed,

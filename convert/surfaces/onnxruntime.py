@@ -42,8 +42,6 @@ def load(folder: Path, trusted: bool) -> Session:
 
 SURFACES = (
     Surface(
-        name="onnx",
-        label="`tokenizers` + `onnxruntime`",
         title="ONNX Runtime",
         code='InferenceSession("onnx/model.onnx")',
         load=load,

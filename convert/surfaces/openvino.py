@@ -87,36 +87,28 @@ _of_sentence_transformers = partial(
 )
 SURFACES = (
     _of_onnx(
-        name="openvino",
         title="OpenVINO",
-        label="`tokenizers` + `openvino`",
         code=f'Core().compile_model("onnx/model.onnx", "CPU", {TOLD})',
         load=openvino,
         exact=True,
         libraries=("openvino", "tokenizers"),
     ),
     _of_sentence_transformers(
-        name="sentence-transformers-openvino",
-        title="sentence-transformers with OpenVINO",
-        label='`SentenceTransformer`, `backend="openvino"`, told to compute in float32',
+        title="sentence-transformers (OpenVINO)",
         code=f'SentenceTransformer("{{id}}", backend="openvino", model_kwargs=dict(ov_config={TOLD}))',
         load=backend,
         exact=True,
     ),
     _of_sentence_transformers(
-        name="sentence-transformers-openvino-default",
-        title="sentence-transformers with OpenVINO, untold",
+        title="sentence-transformers (OpenVINO, default)",
         differs="on a processor with bfloat16 units OpenVINO computes in bfloat16 unless it is told otherwise: 5e-3 there",
-        label='`SentenceTransformer`, `backend="openvino"`',
         code='SentenceTransformer("{id}", backend="openvino")',
         load=backend_untold,
         exact=False,
     ),
     _of_onnx(
-        name="openvino-tokenizers",
         title="OpenVINO Tokenizers",
         differs="OpenVINO Tokenizers gives other ids than tokenizer.json in silence: give OpenVINO the ids of tokenizers",
-        label="`openvino` + `openvino_tokenizers`",
         code='convert_tokenizer(AutoTokenizer.from_pretrained("{id}"), truncation=True, max_length=128)',
         load=own_tokenizer,
         exact=False,

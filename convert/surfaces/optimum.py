@@ -55,19 +55,15 @@ _of_optimum = partial(
 )
 SURFACES = (
     _of_optimum(
-        name="optimum",
         title="optimum",
-        label="optimum, `ORTModelForCustomTasks`",
         code='ORTModelForCustomTasks.from_pretrained("{id}", subfolder="onnx")(**inputs)["sentence_embedding"]',
         load=custom_tasks,
         exact=True,
     ),
     _of_optimum(
-        name="optimum-feature-extraction",
-        title="optimum, last hidden state",
+        title="optimum (feature extraction)",
         differs="ORTModelForFeatureExtraction gives the last hidden state alone, and its first token is not the embedding: "
         "take sentence_embedding of ORTModelForCustomTasks",
-        label="optimum, `ORTModelForFeatureExtraction`, first token",
         code='ORTModelForFeatureExtraction.from_pretrained("{id}", subfolder="onnx")(**inputs).last_hidden_state[:, 0]',
         load=feature_extraction,
         exact=False,

@@ -60,8 +60,7 @@ def stock(folder: Path, trusted: bool, device: str = "cpu") -> Stock:
 
 SURFACES = (
     Surface(
-        name="sentence-transformers",
-        label="`SentenceTransformer`",
+        title="sentence-transformers",
         code='SentenceTransformer("{id}")',
         load=stock,
         exact=True,

