@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from references import GOLDEN
+from typer.main import get_command
 
 import hub2hf
 from hub2hf.commands import VERBS, bars
@@ -114,6 +115,8 @@ def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
         assert (code, "--json" in out, "--quiet" in out, "-q" in out) == (0, True, True, True), verb
         usage = next(line for line in out.splitlines() if "Usage:" in line).partition(verb)[2]
         assert usage == usage.upper(), f"{verb}: arguments are called as its help calls them"
+        told = get_command(app).get_command(None, verb).help  # type: ignore[attr-defined, arg-type]
+        assert [part for part in told.split("\n\n") if "\n" in part] == [], "a terminal wraps, not the source"
     assert run_hub2hf("-h")[0] == 0
     assert "--install-completion" in run_hub2hf("--help")[1]
 

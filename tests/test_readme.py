@@ -49,6 +49,13 @@ def test_it_names_an_address_to_clone_once_there_is_one() -> None:
     assert "ADDRESS" not in TEXT
 
 
+def test_one_block_leads_from_the_module_to_the_hub() -> None:
+    (block,) = FENCED.findall(section("From TensorFlow Hub to the Hugging Face Hub"))
+    steps = ("-m venv", "pip install", "hub2hf convert LEALLA-large", "--verify", ".encode(", "hub2hf push")
+    places = [block.index(step) for step in steps]
+    assert places == sorted(places)
+
+
 def test_ways_of_loading_have_the_names_of_the_verdict() -> None:
     rows = [line.strip("| ").split(" | ") for line in section("Load it").splitlines() if line.startswith("| ")][1:]
     told = {name: row[3].startswith("exact") for row in rows for name in row[0].split(", ")}
@@ -76,6 +83,10 @@ def test_the_commands_that_it_shows_are_those_that_there_are() -> None:
     for verb, rest in shown:
         options = {option for parameter in group.get_command(None, verb).params for option in parameter.opts}  # type: ignore[attr-defined, arg-type]
         assert set(re.findall(r"--[\w-]+", rest)) <= options, verb
+        arguments = {parameter.metavar for parameter in group.get_command(None, verb).params}  # type: ignore[attr-defined, arg-type]
+        assert set(re.findall(r"\b[A-Z][A-Z/]*\b", rest)) - {"FILE", "DIR"} <= arguments, (
+            f"--help of {verb} says otherwise"
+        )
 
 
 def test_the_files_and_targets_that_it_names_are_there() -> None:

@@ -78,6 +78,22 @@ def test_every_input_is_used() -> None:
     assert [name for name in inputs if f"inputs.{name} " not in text] == []
 
 
+def test_what_was_fetched_is_kept_and_what_was_converted_is_uploaded() -> None:
+    called = yaml.safe_load((WORKFLOWS / "verify.yml").read_text(encoding="utf-8"))
+    job = called["jobs"]["verify"]
+    used = {
+        (step["uses"].partition("@")[0], step["with"].get("path", ""))
+        for step in steps("verify.yml")
+        if "uses" in step and "with" in step
+    }
+    assert ("actions/cache", ".fetched") in used
+    for cache in ("TFHUB_CACHE_DIR", "KAGGLEHUB_CACHE", "HUB2HF_CACHE"):
+        assert job["env"][cache].startswith("${{ github.workspace }}/.fetched/")
+    for folder in ("report", "converted"):
+        assert ("actions/upload-artifact", f"${{{{ runner.temp }}}}/{folder}") in used
+    assert {"verdict", "worst"} <= job["outputs"].keys() == called[True]["workflow_call"]["outputs"].keys()
+
+
 def run_script(script: str, folder: Path, environment: Mapping[str, str]) -> int:
     """Run the script of a step in `folder` as GitHub does, and return its exit code."""
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import getdoc
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,9 +54,12 @@ class _Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         only = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        only.command(name=cmd_name, cls=_Verb, context_settings=SETTINGS)(
-            import_module(f"hub2hf.commands.{cmd_name}").run
-        )
+        run = import_module(f"hub2hf.commands.{cmd_name}").run
+        paragraphs = (getdoc(run) or "").split("\n\n")
+        told = "\n\n".join(
+            " ".join(each.split()) for each in paragraphs
+        )  # wrapped where the terminal ends, not as here
+        only.command(name=cmd_name, help=told, cls=_Verb, context_settings=SETTINGS)(run)
         return typer.main.get_command(only)
 
 

@@ -8,7 +8,7 @@ from hub2hf.commands.bars import progress_bar
 
 
 def run(source: options.Source, quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
-    """Download a source into the cache of this machine, and print its folder."""
+    """Download a source into this machine's cache, and print its folder."""
     with progress_bar("fetching", quiet=quiet) as report:
         folder = verbs.fetch(source, progress=report)
     options.answer(as_json, quiet, content=lambda: {"source": source, "folder": str(folder)}, line=str(folder))

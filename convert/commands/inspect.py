@@ -28,7 +28,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a SavedModel is, what it will become and what in it is unused, with the evidence."""
+    """Show what a SavedModel is, what it becomes, and what in it is unused, with the evidence."""
     from hub2hf.commands.printed import headline, print_blueprint, print_diagnosis, print_graph_only
 
     found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, thorough=thorough, quiet=quiet)

@@ -23,7 +23,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the models known by name, and which of them, and of other archives, are on this machine."""
+    """List the models known by name, and what of them and of other sources is on this machine."""
     if every:
         _every(quiet, as_json)
         return

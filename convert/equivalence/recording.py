@@ -123,7 +123,9 @@ class Recording:
                 about.get("ids_from", ""),
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SourceError(f"{path} is not a recording, or is damaged.", "Name a file that hub2hf record wrote.") from error
+            raise SourceError(
+                f"{path} is not a recording, or is damaged.", "Name a file that hub2hf record wrote."
+            ) from error
 
 
 def check_writable(path: Path) -> None:
