@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, NIGHT_OWLISH, TerminalTheme
+from rich.text import Text
 
 import hub2hf
 from hub2hf.equivalence.reports import print_report, summary
@@ -36,9 +38,11 @@ CELL, LABEL, LINE, TOP = 9, 210, 24, 34  # pixels: a language's width, the room 
 
 def table(report: Report, page: str) -> str:
     """Return the SVG of a terminal after `hub2hf verify`."""
-    console = Console(record=True, file=io.StringIO(), width=COLUMNS, force_terminal=True, color_system="truecolor")
+    terminal = partial(Console, width=COLUMNS, force_terminal=True, color_system="truecolor")
+    console, said = terminal(file=io.StringIO(), record=True), io.StringIO()
+    print_report(report, terminal(file=said))
     console.print(f"[bold]$ hub2hf verify {MODEL} out[/bold]\n", highlight=False)
-    print_report(report, console)
+    console.print(Text.from_ansi(said.getvalue()))  # wraps the verdict, as a terminal does with a line that is too long
     return console.export_svg(title="hub2hf", theme=THEMES[page], unique_id="hub2hf")
 
 
