@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     wrong = {
         "no sentences in xx": ["--languages", "de,xx"],
         "Unknown way of loading: nonsense": ["--surfaces", "nonsense"],
-        "absent.toml is not a file of tolerances: No such file": ["--tolerances", "absent.toml"],
+        "absent.toml cannot be read: No such file": ["--tolerances", "absent.toml"],
         "'measured' is missing": ["--tolerances", "no-measure.toml"],
         "absent.txt cannot be read": ["--sentences", "absent.txt"],
         "line 1 is not UTF-8": ["--sentences", "latin.txt"],

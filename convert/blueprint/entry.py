@@ -291,9 +291,9 @@ def _told(entries: Sequence[Entry], output: str) -> Chosen | None:
 
 
 def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
-    told = "; ".join(map(described, entries)) or "it has none"
+    told = "; ".join(map(described, entries)) or "nothing"
     return SourceError(
-        f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}': {told}.",
+        f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}'. There is: {told}.",
         "Name one of the outputs [batch, hidden], or drop --output.",
     )
 

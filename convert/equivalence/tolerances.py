@@ -56,7 +56,11 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
             for language, entry in table.items()
             if isinstance(entry, dict)
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise SourceError(
+            f"{source} cannot be read: {error.strerror or type(error).__name__}.", "Check its path."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         step = f"See configs/{FILE} for the form."
         raise SourceError(f"{source} is not a file of tolerances: {_why(error)}.", step) from error
     unknown = sorted(surfaces.keys() - SURFACES.keys())
@@ -80,8 +84,6 @@ def _why(error: Exception) -> str:
     match error:
         case KeyError():
             return f"'{error.args[0]}' is missing in it"
-        case OSError():
-            return error.strerror or type(error).__name__
         case ValueError():
             return str(error)
     return "an entry has another form"
