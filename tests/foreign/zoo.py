@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import zoo_encoders as z
 from zoo_base import v2
+from zoo_crowd import CROWD, OTHER_CROWD
 from zoo_departures import DEPARTURES
 from zoo_encoders import Encoder
 from zoo_fresh import FRESH, OTHER_FRESH
@@ -109,6 +110,7 @@ RIGHT: dict[str, Model] = {
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
     **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
     **{"arrival-" + name: plain(encoder=encoder) for name, encoder in {**ARRIVALS, **GUESTS}.items()},
+    **{"crowd-" + name: Model(text, google_encoder) for name, text in CROWD.items()},
     **MIXED,
 }
 
@@ -123,8 +125,13 @@ WRONG: dict[str, Model] = {
     **{"other-hands-" + name: plain(encoder=encoder) for name, encoder in OTHER_HANDS.items()},
     **{"misfit-" + name: plain(encoder=encoder) for name, encoder in MISFITS.items()},
     **{"departure-" + name: plain(encoder=encoder) for name, encoder in DEPARTURES.items()},
+    **{"other-crowd-" + name: Model(text, google_encoder) for name, text in OTHER_CROWD.items()},
     **MIXED_OTHER,
 }
+
+# Objects that own their tables, as Keras's layers do, are made eagerly.
+for name in ("keras-lookup", "nested", "structured"):
+    RIGHT["crowd-" + name] = replace(RIGHT["crowd-" + name], form="v2")
 
 if v2.keras.__version__.startswith("3."):
     RIGHT["arrival-keras"] = Model(PLAIN, KERAS, form="v2")
