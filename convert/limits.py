@@ -42,10 +42,9 @@ MAX_GROUPS: Final = 60  # groups in one another
 MAX_PATHS: Final = 10_000  # ways in which a backtracking engine may try a pattern at one place
 # Computing. The embedded model takes 0.25 s and LEALLA-large 2 s; a slow machine ten times as long.
 SECONDS: Final = 4.0
-SECONDS_TO_ASK: Final = 6.0  # more, where rules are asked of a graph, or it loops from word to word
-SECONDS_BY_HAND: Final = (
-    26.0  # in place of these, where it cuts words into pieces, or texts into words, by loops of its own
-)
+SECONDS_TO_ASK: Final = 6.0  # more, where rules are asked of a graph
+# In place of these, where it cuts words into pieces, or texts into words, by itself, or loops from word to word.
+SECONDS_BY_HAND: Final = 26.0
 SECONDS_IF_THOROUGH: Final = 600.0  # more, where a hundred times as many words are asked for
 SECONDS_TO_NAME: Final = 1.0  # more, to see of which kind a model that is refused is
 SECONDS_TO_DIAGNOSE: Final = 3.0  # more, for `inspect` to tell all that can be read of it

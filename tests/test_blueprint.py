@@ -96,6 +96,11 @@ def test_an_activation_of_another_kind_is_refused_by_node(
         hub2hf.inspect(build(activation="swish").folder)
 
 
+def test_words_without_a_bound_are_refused(build: Callable[..., Reference]) -> None:
+    with pytest.raises(GraphError, match="takes words of 4000 bytes, and no constant bounds those"):
+        hub2hf.inspect(build(max_bytes_per_word=4000).folder)
+
+
 def test_layers_that_differ_are_refused_by_stage(
     build: Callable[..., Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:

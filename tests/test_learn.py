@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from hub2hf.blueprint.asked.learn import Learned, Questions, learn
+from hub2hf.blueprint.vocabulary.tables import told_apart
 from hub2hf.unicode.automaton import Automaton, TooComplexError, to_pattern, words_matching
 from hub2hf.unicode.codepoints import CodePoints, union
 
@@ -100,3 +101,9 @@ def test_what_is_no_small_rule_is_refused_or_not_learned(name: str) -> None:
     with pytest.raises(TooComplexError):
         learned, _ = answered(learn(list("abc")), rule)
         pattern_of(learned)
+
+
+def test_of_keys_in_a_row_with_one_value_a_table_tells_the_ends() -> None:
+    han = dict.fromkeys(range(0x4E00, 0x9FF0), 1)
+    assert told_apart({**han, 0x9FF0: 2, 0xA000: 2}) == {0x4E00, 0x9FEF, 0x9FF0, 0xA000}
+    assert told_apart({b"a": 1, b"b": 1, b"c": 1, b"de": 1}) == {*map(ord, "acde")}

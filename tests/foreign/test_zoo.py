@@ -14,6 +14,7 @@ import zoo
 import zoo_models
 import zoo_texts
 from zoo_base import World, quick, v1, v2
+from zoo_crowd import CROWD, OTHER_CROWD
 from zoo_fresh import FRESH, OTHER_FRESH
 from zoo_more import MORE_TEXTS
 from zoo_others import OTHER
@@ -45,6 +46,7 @@ SHOWN_RIGHT = (
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting", "newcomer-words-spare"),
     *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
+    *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
 )
 SHOWN_WRONG = (
@@ -75,6 +77,8 @@ def ids_of(name: str) -> np.ndarray:
             **OTHER_VIEWS,
             **OTHER_STRANGERS,
             **OTHER_FRESH,
+            **CROWD,
+            **OTHER_CROWD,
         }
         ids = sides[name](raw, World())
         session.run(v1.tables_initializer())
@@ -87,13 +91,15 @@ def judged(name: str, folder: Path) -> tuple[tuple[str, str], Witness]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS, *STRANGERS, *FRESH])
+@pytest.mark.parametrize("name", [*RULE, *MORE_TEXTS, *VIEWS, *STRANGERS, *FRESH, *CROWD])
 def test_all_text_sides_of_the_facts_page_agree_in_tensorflow(name: str) -> None:
     np.testing.assert_array_equal(ids_of(name), ids_of("plain"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*OTHER, *OTHER_VIEWS, *OTHER_STRANGERS, *OTHER_FRESH} - BATCH_RULES))
+@pytest.mark.parametrize(
+    "name", sorted({*OTHER, *OTHER_VIEWS, *OTHER_STRANGERS, *OTHER_FRESH, *OTHER_CROWD} - BATCH_RULES)
+)
 def test_every_other_text_side_differs_in_tensorflow(name: str) -> None:
     assert (ids_of(name) != ids_of("plain")).any()
 
@@ -133,6 +139,11 @@ def test_half_precision_is_named(tmp_path: Path) -> None:
 def test_a_floor_is_named(name: str, said: str, tmp_path: Path) -> None:
     (found, why), _ = judged(f"misfit-{name}", tmp_path)
     assert (found, said in why) == (REFUSED, True), why
+
+
+def test_a_bound_by_characters_beside_one_by_bytes_is_named(tmp_path: Path) -> None:
+    (found, why), _ = judged("other-crowd-characters-100", tmp_path)
+    assert (found, "bounds words by their characters, as well as by bytes" in why) == (REFUSED, True), why
 
 
 def test_scripts_that_part_nothing_are_named(tmp_path: Path) -> None:

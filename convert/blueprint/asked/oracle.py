@@ -28,6 +28,7 @@ from hub2hf.unicode.tables import OF_TEXT, script_of
 # Letters of two scripts: whatever stands between two of one is a word, or words, of another script.
 LATIN, CYRILLIC = "az", "яю"
 CALIBRATING = 600  # words
+LOOPED = 12  # words: as many, and one, tell whether there is a loop over them
 # Characters of a text: an order of magnitude under any bound; where a loop may copy all words for each; fewer than ids.
 LONG, MEDIUM, SHORT = 12_000, 1_500, 90
 FIRST_ID = 1 << 24  # of a word that is asked for; no vocabulary is so large
@@ -84,6 +85,16 @@ class Inquiry:
 
 
 TextSide = Callable[[Inquiry], np.ndarray]  # runs a text side: the ids of the texts, int [texts, length]
+
+
+def goes_word_by_word(run: TextSide) -> bool:
+    """Tell whether a text side takes one word after another: it then takes more steps for a text of more words."""
+    counts = []
+    for words in (LOOPED, 1):
+        steps = Steps()
+        run(Inquiry(EveryWord({}), [" ".join([LATIN] * words)], steps))
+        counts.append(steps.count)
+    return counts[0] - counts[1] >= LOOPED - 1
 
 
 class InHalves:

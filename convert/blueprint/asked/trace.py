@@ -23,7 +23,7 @@ from hub2hf.errors import GraphError
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.registry import DEAD
 from hub2hf.interpreter.run import TABLE_OPS
-from hub2hf.limits import MAX_PIECE_BYTES, MAX_WORD_BYTES
+from hub2hf.limits import MAX_PIECE_BYTES
 from hub2hf.savedmodel.node import Node
 
 
@@ -348,7 +348,7 @@ def read_wordpiece(node: Node) -> WordPiece:
         raise GraphError(f"Node '{node.name}' bounds the characters of a piece.", UNSUPPORTED)
     suffix, unknown = text_attr(node, "suffix_indicator"), text_attr(node, "unknown_token")
     longest = int(node.attr("max_bytes_per_word"))
-    if not 0 < longest <= MAX_WORD_BYTES or max(len(suffix.encode()), len(unknown.encode())) > MAX_PIECE_BYTES:
+    if longest <= 0 or max(len(suffix.encode()), len(unknown.encode())) > MAX_PIECE_BYTES:
         raise GraphError(f"Node '{node.name}' takes words of {longest} bytes, or has a long suffix.", UNSUPPORTED)
     return WordPiece(suffix, unknown, longest, node.name)
 

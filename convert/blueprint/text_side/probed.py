@@ -46,8 +46,9 @@ from hub2hf.blueprint.asked.oracle import (
     TextSide,
     apart,
     boundary_of,
+    goes_word_by_word,
 )
-from hub2hf.blueprint.asked.trace import TextTrace
+from hub2hf.blueprint.asked.trace import UNSUPPORTED, TextTrace
 from hub2hf.blueprint.probe import SPARE_ROWS, marked_ids, probe_texts, probe_vocabulary
 from hub2hf.blueprint.text import (
     ReplacePattern,
@@ -57,10 +58,12 @@ from hub2hf.blueprint.text import (
     SplitScripts,
     SplitScriptsByHand,
     TextOperation,
+    WordPieceOfCharacters,
 )
 from hub2hf.blueprint.text_side import by_hand
 from hub2hf.blueprint.text_side.read_text import TextReader, split_by_hand
 from hub2hf.blueprint.text_side.reserved import reserved
+from hub2hf.blueprint.vocabulary.tables import told_apart
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.savedmodel.node import Node
@@ -181,6 +184,9 @@ class _Probing:
             notice("holding the text side against a hundred times as many words")
         self.split = split_by_hand(text) or SplitScripts(text.node.name)
         self._longer = False
+        self.word_by_word = goes_word_by_word(self.run)
+        if self.word_by_word:
+            self._take_time()
         self.known, self.packing = reserved(text, self.run, longest)
         if not text.nodes:
             self._take_time()
@@ -245,6 +251,11 @@ class _Probing:
                 f"Node '{self.text.node.name}' looks pieces up, and no constant bounds the words that it does so for.",
                 REPORT,
             )
+        if most > limits.MAX_WORD_BYTES:
+            raise GraphError(
+                f"Node '{self.text.node.name}' takes words of {most} bytes, and no constant bounds those that it is given.",
+                UNSUPPORTED,
+            )
         if not self.text.nodes:  # many pieces of a word take long: `by_hand.hold` sees to words as long as that
             self.too_long, most = {"a" * (most + 1): min(SPARE_ROWS, self.pieces) - 1}, FEW_BYTES
         texts = [rich, *self.too_long, *probe_texts(most), *length_texts(fits, self.longest)]
@@ -265,8 +276,12 @@ class _Probing:
         known = [n for n, row in zip(lengths, rows, strict=True) if (row >= FIRST_ID).any()]
         if 0 < len(known) < len(lengths) and known == lengths[: len(known)]:
             self.text.wordpiece = replace(self.text.wordpiece, max_bytes_per_word=max(known, default=1))
-            if not self.text.nodes:
-                self.text.wordpiece = by_hand.in_its_unit(self.text.wordpiece, self.run, self.known)
+            self.text.wordpiece = by_hand.in_its_unit(self.text.wordpiece, self.run, self.known)
+            if self.text.nodes and isinstance(self.text.wordpiece, WordPieceOfCharacters):
+                raise GraphError(
+                    f"Before node '{self.text.node.name}' the graph bounds words by their characters, as well as by bytes.",
+                    UNSUPPORTED,
+                )
             self.oracle.most_bytes, self.oracle.bounded = self.text.wordpiece.max_bytes_per_word, True
 
     def _traced(self, texts: list[str]) -> tuple[dict[str, int], np.ndarray]:
@@ -399,7 +414,7 @@ class _Probing:
 
     def _take_time(self) -> None:
         """Allow more time, once: for a rule that must be asked, or a graph that goes from word to word, or by hand."""
-        by_hand = not self.text.nodes or isinstance(self.split, SplitScriptsByHand)
+        by_hand = self.word_by_word or not self.text.nodes or isinstance(self.split, SplitScriptsByHand)
         if not self._longer:
             limits.extend(limits.SECONDS_BY_HAND if by_hand else limits.SECONDS_TO_ASK)
         self._longer = True
@@ -419,9 +434,7 @@ class _Probing:
 
     def _keys(self) -> set[int]:
         """Return the integers, and the characters, that lookup tables tell from others."""
-        keys = [key for contents in self.text.tables.others().values() for key in contents]
-        texts = (key.decode(errors="ignore") for key in keys if isinstance(key, bytes))
-        return {key for key in keys if isinstance(key, int)}.union(*(map(ord, text) for text in texts))
+        return set().union(*map(told_apart, self.text.tables.others().values()))
 
     def _parted(self) -> None:
         """See that the graph parts every script from every other, where operations on their numbers do that.

@@ -224,3 +224,20 @@ def _columns(node: Node, path: Path) -> tuple[np.ndarray, np.ndarray]:
     array = np.empty(len(keys), object)
     array[:] = keys
     return array, np.asarray(values, np.int64)
+
+
+def told_apart(contents: Mapping[Any, Any]) -> set[int]:
+    """Return the integers, and the characters of texts, that a table tells from those beside them.
+
+    Of keys in a row that all lead to one value, as those of a class of code points do, these are the first and the last.
+    """
+    found: set[int] = set()
+    values: dict[int, Any] = {}
+    for key, value in contents.items():
+        codes = [key] if isinstance(key, int) else [ord(c) for c in key.decode(errors="ignore")]
+        if len(codes) == 1:
+            values[codes[0]] = value
+        else:
+            found.update(codes)
+    ends = (key for key in values if not values.get(key - 1) == values[key] == values.get(key + 1))
+    return found.union(ends)
