@@ -152,7 +152,7 @@ def _twins(graph: Graph, first: Span, other: Span, keys: Keys, weighted: set[str
             if not key.startswith(first.key) or key_there != other.key + key[len(first.key) :] or part != part_there:
                 return None
             twins[two.name] = one.name
-        elif not one.computes_as(two) or not (one.inputs or one.op == "Const"):
+        elif one.form != two.form or not (one.inputs or one.op == "Const"):
             return None
         else:
             twins[two.name] = one.name

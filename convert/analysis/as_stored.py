@@ -25,6 +25,11 @@ FromStored = Callable[[Callable[[str], np.ndarray]], np.ndarray]  # from a way t
 LARGE = 1 << 20  # numbers of a table whose rows overlap: a run looks up few of them
 
 
+def same_values(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Tell whether two graphs made the same of the same."""
+    return found.shape == expected.shape and bool(np.abs(found - expected).max() < SAME)
+
+
 @dataclass(frozen=True)
 class AsStored:
     """A graph before anything of it was changed.
@@ -42,23 +47,32 @@ class AsStored:
     shapes: Mapping[str, tuple[int, ...]]
     frozen: Mapping[str, Node]
 
-    def check(
+    def check(self, *changed: Any) -> None:
+        """See that a changed graph computes the same; takes what `is_same` does.
+
+        Raises:
+            GraphError: it does not.
+        """
+        if not self.is_same(*changed):
+            raise GraphError(
+                f"Node '{self.output.node}' computes something else once its weights are put together.",
+                "Report the model: this is a fault of the conversion.",
+            )
+
+    def is_same(
         self,
         changed: tuple[Graph, TensorRef],
         leaves: Mapping[str, tuple[FromStored, tuple[slice, ...]]],
         substitutes: Substitutes,
         feeds: Sequence[Mapping[TensorRef, Any]],
-    ) -> None:
-        """See that a changed graph computes the same.
+    ) -> bool:
+        """Tell whether a changed graph computes the same.
 
         Args:
             changed: it, and the tensor of the embedding.
             leaves: node → what of the variables as they are stored its value is made of, and which part of that it is.
             substitutes: of a run; its variables are not asked for.
             feeds: what it is run on, one after another, and the stored one at once.
-
-        Raises:
-            GraphError: it does not.
         """
 
         def made(name: str) -> np.ndarray:
@@ -70,11 +84,7 @@ class AsStored:
         found = np.concatenate([np.asarray(run([output], each)[0]) for each in feeds])
         together = {ref: np.concatenate([each[ref] for each in feeds]) for ref in feeds[0]}
         (expected,) = self.run(self.graph, [self.output], substitutes, together)
-        if found.shape != expected.shape or not np.abs(found - expected).max() < SAME:
-            raise GraphError(
-                f"Node '{self.output.node}' computes something else once its weights are put together.",
-                "Report the model: this is a fault of the conversion.",
-            )
+        return same_values(found, expected)
 
     def run(
         self, graph: Graph, fetches: Sequence[TensorRef], substitutes: Substitutes, feeds: Mapping[TensorRef, Any]

@@ -231,16 +231,10 @@ class _Making:
 
     def _told_by(self, node: Node) -> object:
         """Return what a node is told by, whose inputs are known."""
-        if (
-            node.op == "Const"
-            and (shape := node.value_form[1]) is not None
-            and prod(size or 0 for size in shape) <= SMALL
-        ):
-            return str(node.value_form[0]), shape, node.value.tobytes()
-        if node.op not in MOVES:
+        shape = node.value_form[1] if node.op == "Const" else None
+        if node.op not in MOVES and (shape is None or prod(size or 0 for size in shape) > SMALL):
             return node.name
-        attributes = [(name, str(node.attr(name))) for name in node.attr_names if name[0] != "_"]
-        return node.op, *attributes, *((self._keys[ref.node], ref.output) for ref in node.inputs)
+        return node.form, *((self._keys[ref.node], ref.output) for ref in node.inputs)
 
     def _together(self, name: str, refs: Collection[TensorRef | None], axis: int) -> TensorRef:
         end = self._constant(f"{name}/axis", np.asarray(axis, np.int32))

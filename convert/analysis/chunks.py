@@ -105,11 +105,10 @@ class _Whole:
             self._known[parts] = parts[0]
         elif first.op in SPLITS and {node.name for node in nodes} == {first.name}:
             self._known[parts] = first.input(SPLITS[first.op])  # whether all of them, in order, the run tells
-        elif first.op == "Const":
-            same = all(node.op == "Const" and _same_constant(node, first) for node in nodes)
-            self._known[parts] = parts[0] if same else None
-        elif not first.inputs or len({_form(node, ref) for node, ref in zip(nodes, parts, strict=True)}) > 1:
+        elif len({(node.form, len(node.inputs), ref.output) for node, ref in zip(nodes, parts, strict=True)}) > 1:
             self._known[parts] = None
+        elif not first.inputs:
+            self._known[parts] = parts[0] if first.op == "Const" else None
         else:
             inputs = list(zip(*(node.inputs for node in nodes), strict=True))
             missing = [each for each in inputs if each not in self._known]
@@ -126,13 +125,3 @@ class _Whole:
         name = f"{node.name}/hub2hf/whole/{self._name}"
         self.made[name] = replace(node, name=name, inputs=taken, control_inputs=())
         return replace(ref, node=name)
-
-
-def _form(node: Node, ref: TensorRef) -> tuple[object, ...]:
-    """Return what nodes have in common that do the same."""
-    attributes = [(name, str(node.attr(name))) for name in sorted(node.attr_names) if name[0] != "_"]
-    return node.op, len(node.inputs), ref.output, *attributes
-
-
-def _same_constant(node: Node, other: Node) -> bool:
-    return node.value_form == other.value_form and np.array_equal(node.value, other.value)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from math import prod
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class Lookup:
     Attributes:
         graph: the graph that has it.
         nodes: the nodes of the variables, in the order of their rows.
-        rows, width: of each of them, and of their rows.
+        forms: of each of them, the axes that count its rows: one of a table, two of one in pages.
+        width: of their rows.
         ids, found: the tensor of ids, and that of the rows that are looked up; None and the variables in one, where these
             are joined before.
         numbers: int64, id → number of its row, counted over `nodes`.
@@ -57,12 +59,17 @@ class Lookup:
 
     graph: Graph
     nodes: tuple[str, ...]
-    rows: tuple[int, ...]
+    forms: tuple[tuple[int, ...], ...]
     width: int
     ids: TensorRef | None
     found: TensorRef
     numbers: np.ndarray
     flat: bool = False
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """How many rows each of the variables has."""
+        return tuple(map(prod, self.forms))
 
     @property
     def node(self) -> str:
@@ -109,27 +116,28 @@ class Lookup:
     @cached_property
     def _asking(self) -> _Asking:
         assert self.ids is not None
-        return _Asking(self.graph, dict(zip(self.nodes, self.rows, strict=True)), self.ids, self.found)
+        return _Asking(self.graph, dict(zip(self.nodes, self.forms, strict=True)), self.ids, self.found)
 
 
 class _Asking:
     """Runs the part of a graph between ids and the rows that they are looked up in."""
 
-    def __init__(self, graph: Graph, rows: Mapping[str, int], ids: TensorRef, found: TensorRef) -> None:
-        self.ids, self.found, self.counts = ids, found, rows
-        starts = np.cumsum([0, *rows.values()])
-        self.first = dict(zip(rows, starts.tolist(), strict=False))
+    def __init__(self, graph: Graph, forms: Mapping[str, tuple[int, ...]], ids: TensorRef, found: TensorRef) -> None:
+        self.ids, self.found, self.forms = ids, found, forms
+        starts = np.cumsum([0, *map(prod, forms.values())])
+        self.first = dict(zip(forms, starts.tolist(), strict=False))
         self.total = int(starts[-1])
         self._width, self._columns = 0, False
         self._interpreter = Interpreter(graph, Substitutes(self._variable, {}))
 
     def _variable(self, name: str) -> np.ndarray:
-        if name not in self.counts:
+        if name not in self.forms:
             raise GraphError(f"Variable '{name}' takes part in a lookup in others.", REPORT)
-        shape = (self.counts[name], self._width)
+        form = self.forms[name]
         if self._columns:
-            return np.broadcast_to(np.arange(float(self._width)), shape)
-        return np.broadcast_to(np.arange(float(shape[0]))[:, np.newaxis] + self.first[name], shape)
+            return np.broadcast_to(np.arange(float(self._width)), (*form, self._width))
+        numbers = np.arange(float(prod(form))).reshape(form) + self.first[name]
+        return np.broadcast_to(numbers[..., np.newaxis], (*form, self._width))
 
     def _run(self, ids: np.ndarray, width: int, *, columns: bool) -> np.ndarray:
         self._width, self._columns = width, columns
@@ -193,12 +201,14 @@ def lookups(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping
     return found
 
 
-def _size(part: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Return the rows of a part of a variable, and their width; None where it is no part by rows."""
-    if len(shape) != 2 or not part:
-        return (shape[0], shape[1]) if len(shape) == 2 else None
+def _size(part: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int] | None:
+    """Return the axes that count the rows of a part of a variable, and their width; None where it is no part by rows."""
+    if not part:
+        return (shape[:-1], shape[-1]) if len(shape) > 1 else None
+    if len(shape) != 2:
+        return None
     rows, columns = part
-    return (rows.stop - rows.start, shape[1]) if (columns.start, columns.stop) == (0, shape[1]) else None
+    return ((rows.stop - rows.start,), shape[1]) if (columns.start, columns.stop) == (0, shape[1]) else None
 
 
 class _Searching:
@@ -209,7 +219,7 @@ class _Searching:
     """
 
     def __init__(
-        self, graph: Graph, order: Sequence[Node], leaves: Leaves, sizes: Mapping[str, tuple[int, int]]
+        self, graph: Graph, order: Sequence[Node], leaves: Leaves, sizes: Mapping[str, tuple[tuple[int, ...], int]]
     ) -> None:
         # Constants that hold weights are asked as variables are.
         asked = {name: Node.made(name, "VariableV2") for name in sizes}
@@ -249,23 +259,25 @@ class _Searching:
         """Whether a lookup that is more than an op may end at a node."""
         if node.op in SUMS or (node.op in AGAIN and not self.still[node.inputs[0].node]):
             return bool(self.carried[node.name])
+        if node.op in GATHERS and not self.still[node.name]:  # one of several axes takes several numbers
+            return any(len(self.sizes[name][0]) > 1 for name in self.carried[node.name])
         return node.op in MEETING | {"ConcatV2"} and len(self.carried[node.name]) > 1
 
     def lookup(self, node: Node) -> Lookup | None:
         """Return the lookup that ends at a node; None if none does."""
         nodes = self.carried[node.name]
-        rows = {each.name: self.sizes[each.name][0] for each in self.order if each.name in nodes}
+        forms = {each.name: self.sizes[each.name][0] for each in self.order if each.name in nodes}
         width, found = self.sizes[min(nodes)][1], TensorRef(node.name)
         if self.still[node.name]:
             names = self._in_turn(node)
-            if sorted(names) != sorted(rows) or not (self._only_looked_up(node) or self._one_is_meant(names)):
+            if sorted(names) != sorted(forms) or not (self._only_looked_up(node) or self._one_is_meant(names)):
                 return None
-            counts = tuple(rows[name] for name in names)
-            return Lookup(self.graph, names, counts, width, None, found, np.arange(sum(counts)))
+            inside = tuple(forms[name] for name in names)
+            return Lookup(self.graph, names, inside, width, None, found, np.arange(sum(map(prod, inside))))
         for ids in islice(self._ids(node, nodes), MAX_SOURCES):
-            asked = _Asking(self.graph, rows, ids, found).numbers(width)
+            asked = _Asking(self.graph, forms, ids, found).numbers(width)
             if asked:
-                return Lookup(self.graph, tuple(rows), tuple(rows.values()), width, ids, found, *asked)
+                return Lookup(self.graph, tuple(forms), tuple(forms.values()), width, ids, found, *asked)
         return None
 
     def _in_turn(self, node: Node) -> tuple[str, ...]:

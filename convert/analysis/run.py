@@ -163,6 +163,13 @@ class ObservedRun:
         """Return the shape that a tensor had."""
         return self._shapes[ref.node][ref.output]
 
+    def shape_seen(self, ref: TensorRef) -> tuple[int, ...] | None:
+        """Return the shape that a tensor had; None where it was not computed."""
+        if ref in self.given.feeds:
+            return np.shape(self.given.feeds[ref])
+        found = self._shapes.get(ref.node, ())
+        return found[ref.output] if ref.output < len(found) else None
+
     def value(self, ref: TensorRef) -> np.ndarray:
         """Return the value of a stage, of what was kept, or of what was fed; of a list of tensors, that as it is.
 

@@ -19,6 +19,7 @@ from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.arrays import text_attr
 from hub2hf.interpreter.plan import order_of
 from hub2hf.limits import tick
+from hub2hf.savedmodel.dtypes import FLOATS
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import CALL_OPS, Node, TensorRef
 from hub2hf.savedmodel.variables import VARIABLE_OPS
@@ -29,6 +30,7 @@ PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3",
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
 CONDITIONALS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 LOOPS = frozenset({"While", "StatelessWhile"})
+SCATTERED = {"TensorScatterAdd": "AddV2", "ScatterNdNonAliasingAdd": "AddV2", "TensorScatterSub": "Sub"}
 CASTS = frozenset({"Identity", "Cast", "StopGradient"})
 MAX_ROUNDS = 50  # conditionals in one another
 MAX_AXES = 8  # of a shape that is taken for that of one text
@@ -59,8 +61,9 @@ def settled(
             changed = changed or _unrolled(graph, order, given, one_text=one_text)
         if not changed:
             straight = Graph({**graph.nodes, **_straight(graph, order)}, graph.functions)
-            looked_up = _lookups(straight, order_of(straight, outputs), constants)
-            return Graph({**straight.nodes, **looked_up}, graph.functions)
+            order = order_of(straight, outputs)
+            plain = {**_lookups(straight, order, constants), **_scattered(order)}
+            return Graph({**straight.nodes, **plain}, graph.functions)
         graph = Graph({**graph.nodes, **changed}, graph.functions)
         for output in outputs:
             graph = inlined(graph, output)
@@ -73,7 +76,7 @@ def settled(
 def loops_over_texts(graph: Graph, outputs: Sequence[TensorRef], given: Collection[str]) -> bool:
     """Whether a graph that is `settled` has loops with products, which another number of texts makes longer."""
     order = order_of(graph, outputs, frozenset(TensorRef(name) for name in given))
-    return any(node.op in LOOPS and _multiplies(graph, str(node.attr("body")), set()) for node in order)
+    return any(node.op in LOOPS and multiplies(graph, str(node.attr("body"))) for node in order)
 
 
 def constant(name: str, value: np.ndarray) -> Node:
@@ -198,7 +201,7 @@ def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str], *, on
     """
     found = {}
     for node in order:
-        if node.op not in LOOPS or not _multiplies(graph, str(node.attr("body")), set()):
+        if node.op not in LOOPS or not multiplies(graph, str(node.attr("body"))):
             continue
         names = (f"{node.name}/hub2hf/{i}" for i in range(MAX_ROUNDS))
         name = next((name for name in names if name not in graph.nodes), node.name)
@@ -215,16 +218,18 @@ def _unrolled(graph: Graph, order: Iterable[Node], given: Collection[str], *, on
     return found
 
 
-def _multiplies(graph: Graph, name: str, seen: set[str]) -> bool:
+def multiplies(graph: Graph, name: str) -> bool:
     """Whether a function has a product, or calls one that has."""
-    seen.add(name)
-    called = set()
-    for node in graph.function(name).nodes.values():
-        if node.op in PRODUCTS:
-            return True
-        if node.op in CALL_OPS | CONDITIONALS:
-            called |= {name for names in node.calls.values() for name in names} & graph.functions.keys()
-    return any(_multiplies(graph, function, seen) for function in called - seen)
+    seen, stack = {name}, [name]
+    while stack:
+        for node in graph.function(stack.pop()).nodes.values():
+            if node.op in PRODUCTS:
+                return True
+            if node.op in CALL_OPS | CONDITIONALS:
+                called = {name for names in node.calls.values() for name in names} & graph.functions.keys()
+                stack += called - seen
+                seen |= called
+    return False
 
 
 def _switched(order: Sequence[Node], constants: _Constants) -> dict[str, Node]:
@@ -254,6 +259,21 @@ def _switched(order: Sequence[Node], constants: _Constants) -> dict[str, Node]:
                 dead.add(TensorRef(node.name))
         elif any(ref in dead for ref in node.inputs):
             dead |= {TensorRef(node.name, i) for i in range(max(1, len(node.inputs)))}
+    return found
+
+
+def _scattered(order: Iterable[Node]) -> dict[str, Node]:
+    """Return additions in place of what adds, or takes away, at some places of a tensor alone."""
+    found: dict[str, Node] = {}
+    for node in order:
+        if node.op in SCATTERED and str(node.attr("T")) in FLOATS:
+            base, places, values = node.inputs
+            names = [f"{node.name}/hub2hf/{end}" for end in ("shape", "values")]
+            found[names[0]] = Node.made(names[0], "Shape", (base,), attributes={"out_type": node.attr("Tindices")})
+            found[names[1]] = Node.made(names[1], "ScatterNd", (places, values, TensorRef(names[0])))
+            found[node.name] = Node.made(
+                node.name, SCATTERED[node.op], (base, TensorRef(names[1])), function=node.function
+            )
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from hub2hf import limits
+from hub2hf.analysis.grown import grown
 from hub2hf.analysis.inline import inlined
 from hub2hf.analysis.loops import raised
 from hub2hf.analysis.run import Feeding
@@ -35,7 +36,7 @@ from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.original import Original
 
 HIGH = 3  # texts whose pieces are given high ids
-SAMPLE = ("a dog", "one two three")  # texts to see the shapes of values
+SAMPLE = ("a dog", "one two three " * 50)  # texts to see the shapes of values: a short one, and one too long
 
 
 def read_blueprint(
@@ -92,7 +93,7 @@ class _Reading:
         self.source, target = source.ref, chosen.tensor
         given = frozenset([source.ref.node])
         outputs = [target.ref, *chosen.rivals().values()]
-        graph = raised(chosen.entry.graph)
+        graph = grown(raised(chosen.entry.graph))
         for ref in outputs:
             graph = inlined(graph, ref)
         graph, never = plainly(model, with_plain_tables(with_tables(leading_to(model, graph, outputs))))
@@ -187,6 +188,10 @@ class _Reading:
             given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
+        for text in texts if self.encoder.decisions else ():
+            more = Feeding(self._feed([text]), pad_id, whole=False)
+            seen = {side for each in given for side in self.encoder.sides(each.feeds, substitutes)}
+            given += [more] if self.encoder.sides(more.feeds, substitutes) - seen else []
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)
         encoder, proved = self.encoder.blueprint(given, substitutes, rows, others=rivals)
         self.chosen.settle(proved)

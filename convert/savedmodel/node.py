@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import numpy as np
+
 from hub2hf.errors import GraphError
 from hub2hf.savedmodel.attributes import UNREADABLE, Array, Shape, decode_attribute, decode_shape
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
@@ -39,6 +41,13 @@ class TensorRef:
 def _only_places(attribute: str) -> bool:
     """Whether an attribute tells a resource or a device, and nothing of what is computed."""
     return attribute.startswith("_") or attribute in ("shared_name", "container")
+
+
+def _told(value: Any) -> object:
+    """Return what tells the value of an attribute."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    return str(value.dtype), value.shape, tuple(value.ravel()) if value.dtype.hasobject else value.tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +123,17 @@ class Node:
         """Names of the attributes the node itself has, sorted."""
         return tuple(sorted(self._attrs))
 
-    def computes_as(self, other: Node) -> bool:
-        """Whether another node is of the same operation, with the same attributes: of the same inputs it makes the same.
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What a node computes, its inputs aside: of the same inputs, nodes of one form make the same.
 
-        What only names or places a node is not looked at. Where one of them stands in no file, they are not the same.
+        What only names or places a node is no part of it.
+
+        Raises:
+            GraphError: an attribute is malformed.
         """
-        one, two = ({k: v for k, v in node._attrs.items() if not _only_places(k)} for node in (self, other))
-        return bool(self.op == other.op and self._attrs and other._attrs and one == two)
+        names = sorted({*self._attrs, *self._defaults, *self._decoded})
+        return self.op, *((name, _told(self.attr(name))) for name in names if not _only_places(name))
 
     @property
     def value(self) -> Array:

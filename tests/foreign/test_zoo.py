@@ -48,6 +48,7 @@ SHOWN_RIGHT = (
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
     *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
+    *("newcomer-shorter", "arrival-pages", "house-scattered"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
@@ -144,6 +145,17 @@ def test_a_floor_is_named(name: str, said: str, tmp_path: Path) -> None:
 def test_a_bound_by_characters_beside_one_by_bytes_is_named(tmp_path: Path) -> None:
     (found, why), _ = judged("other-crowd-characters-100", tmp_path)
     assert (found, "bounds words by their characters, as well as by bytes" in why) == (REFUSED, True), why
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_ways_that_do_not_compute_the_same_are_named(way: str, tmp_path: Path) -> None:
+    (found, why), _ = judged(f"other-house-{way}-way", tmp_path)
+    assert (found, "at 'cond' do not compute the same" in why) == (REFUSED, True), why
+
+
+def test_a_number_that_tells_how_many_texts_there_are_is_named(tmp_path: Path) -> None:
+    (found, why), _ = judged("other-house-unit-of-batch", tmp_path)
+    assert (found, "where a batch has 17 texts" in why) == (REFUSED, True), why
 
 
 def test_scripts_that_part_nothing_are_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from zoo_encoders import Encoder
 from zoo_fresh import FRESH, OTHER_FRESH
 from zoo_guests import GUESTS
 from zoo_hands import HANDS, OTHER_HANDS
+from zoo_houses import EAGER_HOUSES, HOUSES, OLD_HOUSES, OTHER_HOUSES
 from zoo_kept import KEPT, OTHER_SCHOOLS
 from zoo_later import LATER, LATER_FORMS, OTHER_LATER
 from zoo_minds import MINDS
@@ -109,6 +110,8 @@ RIGHT: dict[str, Model] = {
     **{"kept-" + name: plain(encoder=encoder) for name, encoder in KEPT.items()},
     **{"hands-" + name: plain(encoder=encoder) for name, encoder in HANDS.items()},
     **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
+    **{"house-" + name: plain(encoder=encoder) for name, encoder in HOUSES.items()},
+    **{"house-" + name: Model(PLAIN, encoder, form="v2") for name, encoder in EAGER_HOUSES.items()},
     **{"arrival-" + name: plain(encoder=encoder) for name, encoder in {**ARRIVALS, **GUESTS}.items()},
     **{"crowd-" + name: Model(text, google_encoder) for name, text in CROWD.items()},
     **MIXED,
@@ -126,6 +129,7 @@ WRONG: dict[str, Model] = {
     **{"misfit-" + name: plain(encoder=encoder) for name, encoder in MISFITS.items()},
     **{"departure-" + name: plain(encoder=encoder) for name, encoder in DEPARTURES.items()},
     **{"other-crowd-" + name: Model(text, google_encoder) for name, text in OTHER_CROWD.items()},
+    **{"other-house-" + name: plain(encoder=encoder) for name, encoder in OTHER_HOUSES.items()},
     **MIXED_OTHER,
 }
 
@@ -138,5 +142,10 @@ if v2.keras.__version__.startswith("3."):
 
 ALL: dict[str, Model] = {**RIGHT, **WRONG}
 
-# With the exporter of hub modules, which TensorFlow 2.21 has no more.
-OLD: dict[str, Model] = {**RIGHT, **{"form-" + name: model for name, model in HUB.items()}, **WRONG}
+# With the exporter of hub modules and `tf.layers`, which TensorFlow 2.21 has no more.
+OLD: dict[str, Model] = {
+    **RIGHT,
+    **{"form-" + name: model for name, model in HUB.items()},
+    **{"house-" + name: plain(encoder=encoder) for name, encoder in OLD_HOUSES.items()},
+    **WRONG,
+}

@@ -123,10 +123,12 @@ def by_comparing(tokens: Any, w: World) -> Any:
     return found.with_values(v2.argmax(v2.cast(same, v2.int32), 1))
 
 
-LATER_FORMS |= {
-    name: Model(replace(PLAIN, pieces=pieces_), google_encoder, form="v2")
-    for name, pieces_ in {"by-number": by_number, "by-digits": by_digits, "by-comparing": by_comparing}.items()
-}
+LATER_FORMS.update(
+    {
+        name: Model(replace(PLAIN, pieces=pieces_), google_encoder, form="v2")
+        for name, pieces_ in {"by-number": by_number, "by-digits": by_digits, "by-comparing": by_comparing}.items()
+    }
+)
 OTHER_LATER = {
     "mutable-stop-words": Model(replace(PLAIN, split=stop_words), google_encoder, form="v2"),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -11,13 +12,15 @@ import numpy as np
 
 from hub2hf.analysis.affine import with_biases
 from hub2hf.analysis.alike import Shortened, one_mapping, shortened
-from hub2hf.analysis.as_stored import AsStored, FromStored
+from hub2hf.analysis.as_stored import AsStored, FromStored, same_values
 from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.chunks import at_once
+from hub2hf.analysis.decided import Decision, decided, decisions
 from hub2hf.analysis.flow import ADDITIONS, DATA, MULTIPLICATIONS, Flow
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, joined_in, lookups
 from hub2hf.analysis.made import made_in, with_made, without
+from hub2hf.analysis.many import check_many
 from hub2hf.analysis.parts import apart, parts_of, with_variables
 from hub2hf.analysis.places import Asking
 from hub2hf.analysis.read import Read
@@ -64,6 +67,7 @@ class EncoderSide:
     Attributes:
         graph: the graph that is run: constants that hold weights are variables in it.
         ids: the tensor that the word embeddings are looked up by.
+        decisions: between ways of computing the same, of which one is run for all texts.
 
     Raises:
         MappingError: the computation is of no architecture that is known.
@@ -80,13 +84,17 @@ class EncoderSide:
     ) -> None:
         self.model, self.looping = model, looping
         self.as_stored: AsStored
+        self.decisions: Sequence[Decision] = ()
         try:
             self._recognise(graph, output, sample)
         except MappingError:
-            stored, whole = self.as_stored, self._at_once(graph, sample)
-            if whole is graph:
+            stored = self.as_stored
+            for other in self._others(graph, sample):
+                with suppress(MappingError):
+                    self._recognise(other, output, sample)
+                    break
+            else:
                 raise
-            self._recognise(whole, output, sample)
             self.as_stored, self.rewritten = stored, True
 
     def _recognise(self, graph: Graph, output: TensorRef, sample: Sample) -> None:
@@ -116,17 +124,26 @@ class EncoderSide:
         self._thaw()
         self.ids = self.encoder.ids
 
-    def _at_once(self, graph: Graph, sample: Sample) -> Graph:
-        """Return a graph in which what is computed in parts is computed at once, as a run on random variables shows."""
-        run = self.as_stored.run
+    def _others(self, graph: Graph, sample: Sample) -> Iterator[Graph]:
+        """Yield graphs that compute the same, as a run on random variables shows: what is computed in parts is computed at
+        once, or one side of what values choose between is taken for all texts."""
+        stored, output = self.as_stored, self.output
+        order = order_of(graph, [output])
         try:
             feeds, tables = sample()
             substitutes = Substitutes(NO_VARIABLE, EveryPiece(), tables)
-            return at_once(
-                graph, order_of(graph, [self.output]), lambda graph, refs: run(graph, refs, substitutes, feeds)
-            )
+            whole = at_once(graph, order, lambda graph, refs: stored.run(graph, refs, substitutes, feeds))
         except GraphError:
-            return graph  # whoever reads the graph says why
+            return  # whoever reads the graph says why
+        if whole is not graph:
+            yield whole
+        self.decisions = [] if self.looping else decisions(graph, order)
+        given = [ref.node for ref in feeds]
+        for other in decided(graph, output, given, self.decisions) if self.decisions else ():
+            with suppress(GraphError):  # that side may not be for such texts
+                (found,), (expected,) = (stored.run(each, [output], substitutes, feeds) for each in (other, graph))
+                if same_values(found, expected):
+                    yield other
 
     def _leaves(self, nodes: Sequence[Node]) -> Places:
         """Return node → (variable, part of the whole variable) of what may be weights."""
@@ -290,6 +307,12 @@ class EncoderSide:
         self.ids = before
         return True
 
+    def sides(self, feeds: Feeds, substitutes: Substitutes) -> set[tuple[str, int]]:
+        """Return which sides of its `decisions` the graph takes, as it is stored."""
+        by = [decision.by for decision in self.decisions]
+        values = self.as_stored.run(self.as_stored.graph, by, substitutes, feeds) if by else []
+        return {(each.node, each.side(value)) for each, value in zip(self.decisions, values, strict=True)}
+
     def likely(self) -> tuple[Mapped, ...]:
         """Return what the names of the variables say that their keys are, where they say it; nothing is proved of that."""
         if self.frozen or self.joined or self.made or self.parts:
@@ -366,11 +389,11 @@ class EncoderSide:
             prove(again, believed, range(proved.row, proved.row + 1))
             self._check_lookups(again)
             chosen |= again.chosen
-        self._check_chosen(chosen)
-        if self.made or self.rewritten or self.looping:
-            of_node = {node: (self._made_of(leaf), part) for node, (leaf, part) in self.leaves.items()}
-            texts = [more.feeds for more in given] if self.looping else [given[0].feeds]
-            self.as_stored.check((self.graph, self.output), of_node, substitutes, texts)
+        self._check_chosen(chosen.union(*(self.sides(each.feeds, substitutes) for each in given)))
+        if not self.looping and len(run.probe.ids) > 1:
+            before = {node.name for node in order_of(self.graph, [self.ids])}
+            check_many(self.flow, before, run.probe.ids.shape, run.shape_seen)
+        self._check_as_stored([more.feeds for more in given], substitutes)
         mapped = tuple(self._of_whole(self._with_row(item, proved.row)) for item in found.mapped)
         used = {item.variable for item in mapped} | set(elsewhere)
         used |= {shard.variable for joined in self.joined.values() for shard in joined.shards}
@@ -392,6 +415,18 @@ class EncoderSide:
         )
         mapped = tuple(map(self._named, encoder.architecture.finished(mapped, blueprint)))
         return replace(blueprint, mapped=mapped), dict(proved.named)
+
+    def _check_as_stored(self, given: Sequence[Feeds], substitutes: Substitutes) -> None:
+        """See that the graph that is run computes what the stored one does, whichever of its ways that takes."""
+        if not (self.made or self.rewritten or self.looping):
+            return
+        run, stored = (self.graph, self.output), self.as_stored
+        of_node = {node: (self._made_of(leaf), part) for node, (leaf, part) in self.leaves.items()}
+        for feeds in given if self.decisions else ():
+            if not stored.is_same(run, of_node, substitutes, [feeds]):
+                names = ", ".join(f"'{each.node}'" for each in self.decisions)
+                raise GraphError(f"The ways that are chosen between at {names} do not compute the same.", REPORT)
+        stored.check(run, of_node, substitutes, given if self.looping else given[:1])
 
     def _shortened(self) -> Shortened | None:
         """Return the graph without the layers that are like the first, where they are, and no text decides its way."""
@@ -438,12 +473,12 @@ class EncoderSide:
 
     def _check_chosen(self, chosen: Collection[tuple[str, int]]) -> None:
         """Raise where a conditional has a side that no probe has seen: it may compute anything."""
-        for node in self.conditionals:
-            sides = len(node.calls.get("branches", ())) or 2
-            if len([value for name, value in chosen if name == node.name]) < sides:
+        sides = {node.name: (node.op, len(node.calls.get("branches", ())) or 2) for node in self.conditionals}
+        sides |= {each.node: (self.as_stored.graph.node(each.node).op, each.sides) for each in self.decisions}
+        for name, (op, count) in sides.items():
+            if len([value for node, value in chosen if node == name]) < count:
                 raise GraphError(
-                    f"Node '{node.name}' ({node.op}) computes something else for some texts, which no probe has seen.",
-                    REPORT,
+                    f"Node '{name}' ({op}) computes something else for some texts, which no probe has seen.", REPORT
                 )
 
     def _asking(self, run: ObservedRun) -> Asking:
