@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -205,15 +206,16 @@ class Asking:
     def _matrix(self, product: Join, fetches: Fetches, read: NumbersOf) -> Elements:
         first = self._vector(product.leaves, fetches, {product.data: self._unit(product)}, read)
         axes, shape = [], self.shape_of(product.data)
+
+        def step_to(place: int, axis: int) -> int:
+            feeds = {product.data: self._unit(product, axis, place)}
+            steps = np.unique(self._vector(product.leaves, fetches, feeds, read).outputs - first.outputs)
+            if len(steps) != 1:
+                raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
+            return int(steps[0])
+
         for axis in self.flow.contraction(product):
-            step = 0
-            if shape[axis] > 1:
-                feeds = {product.data: self._unit(product, axis)}
-                steps = np.unique(self._vector(product.leaves, fetches, feeds, read).outputs - first.outputs)
-                step = int(steps[0])
-                if len(steps) != 1:
-                    raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
-            axes.append(Axis(shape[axis], step))
+            axes += nested_axes(shape[axis], partial(step_to, axis=axis))
         return Elements(first.leaf, first.outputs, tuple(axes), first.scale)
 
     def _vector(
@@ -250,14 +252,40 @@ class Asking:
     def _zeros(self, product: Join) -> np.ndarray:
         return np.zeros(self.shape_of(product.data))
 
-    def _unit(self, product: Join, along: int | None = None) -> np.ndarray:
-        """Return a hidden state that is 1 at the first place of every token, or at the second along an axis."""
+    def _unit(self, product: Join, along: int | None = None, place: int = 0) -> np.ndarray:
+        """Return a hidden state that is 1 at the first place of every token, or at a place along an axis."""
         data = self._zeros(product)
         index: list[int | slice] = [slice(None)] * data.ndim
         for axis in self.flow.contraction(product):
-            index[axis] = int(axis == along)
+            index[axis] = place if axis == along else 0
         data[tuple(index)] = 1.0
         return data
+
+
+def nested_axes(count: int, step_to: Callable[[int], int]) -> list[Axis]:
+    """Return the axes that `count` places in a row are of, the last of which varies fastest.
+
+    As a rule they are one. Of two, one of them was joined to the other, as heads are to what is in each, or the other way round.
+
+    Args:
+        count: how many places.
+        step_to: how far the element at a place lies from the first.
+
+    Raises:
+        MappingError: they are of no axes.
+    """
+    axes: list[Axis] = []
+    inner = 1  # places of the axes that are found
+    while inner < count:
+        step, size = step_to(inner), count // inner
+        if step_to(count - inner) != step * (size - 1):
+            ends = (some for some in range(2, size) if size % some == 0 and step_to(some * inner) != step * some)
+            size = next(ends, 0)
+            if not size:
+                raise MappingError("The weights of a product are in no regular order.", REPORT)
+        axes.insert(0, Axis(size, step))
+        inner *= size
+    return axes or [Axis(1, 0)]
 
 
 def _whole(scale: float) -> float:

@@ -38,7 +38,9 @@ class Form:
         types: "given" as ids that are gathered, "given_one_hot", or "row", "slice", "one_hot": row 0 for all.
         places: "slice", "gather", "one_hot".
         kernels: "plain", "turned" (stored [outputs, inputs]), "transposed" (the same, by a Transpose node), "apart"
-            (heads apart, by Einsum), "apart_flat" (the same, flattened), "tensordot", "convolved" (over one place).
+            (heads apart, by Einsum), "apart_flat" (the same, flattened), "tensordot", "convolved" (over one place),
+            "sizes_first" (of what is in a head, the first of all heads before the second of all), as TF 1.15 writes the
+            Einsum behind google-research's attention.
         joined: "" for three products; "concat" of three kernels, or "one" variable.
         split: of a joined product: "split", "splitv", "slice", "strided", "unstack", "interleaved".
         norm: "moments", "folded", "reversed", "divided", "fused", "fused_last", "keras".
@@ -154,6 +156,9 @@ def dense(x: Any, get: Store, name: str, outputs: int) -> Any:
     if style == "convolved":
         return tf.nn.bias_add(tf.nn.conv1d(x, kernel[tf.newaxis], 1, "VALID"), bias)
     rows = tf.reshape(x, [-1, inputs])
+    if style == "sizes_first" and name.endswith("attention/output/dense"):
+        apart = tf.reshape(kernel, [get.form.heads, get.form.size, outputs])
+        kernel = tf.reshape(tf.transpose(apart, [1, 0, 2]), [inputs, outputs])
     if style == "transposed":
         kernel = tf.transpose(kernel)
     flat = tf.matmul(rows, kernel, transpose_b=style == "turned")
@@ -229,7 +234,8 @@ def attention(x: Any, bias: Any, get: Store, name: str, *, last: bool) -> Any:
     if form.twist == "relative":
         scores += get(f"{name}/relative", [1, form.heads, 1, 1], 1.0) * tf.cast(tf.shape(x)[1], tf.float32)
     weights = dropped(tf.nn.softmax(scores + bias), form)
-    context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
+    order = [0, 2, 3, 1] if form.kernels == "sizes_first" else [0, 2, 1, 3]
+    context = tf.transpose(tf.matmul(weights, value), order)
     return tf.reshape(context, [tf.shape(x)[0], tf.shape(query)[2], form.hidden])
 
 

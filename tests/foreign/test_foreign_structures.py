@@ -13,10 +13,10 @@ from foreign_structures import Built, Form, build
 from transformers import AutoModel
 
 import hub2hf
-from hub2hf.analysis.places import Asking
+from hub2hf.analysis.places import Asking, nested_axes
 from hub2hf.analysis.read import Read
 from hub2hf.architectures.post_norm import mapping, recognised
-from hub2hf.errors import GraphError, Hub2HFError
+from hub2hf.errors import GraphError, Hub2HFError, MappingError
 from hub2hf.savedmodel import SavedModel
 from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped
 
@@ -40,6 +40,7 @@ GOOD = {
     "kernels transposed": Form(kernels="transposed", norm="folded"),
     "heads apart": Form(kernels="apart", norm="fused"),
     "heads apart, flattened": Form(kernels="apart_flat", norm="reversed"),
+    "what is in a head before the heads": Form(kernels="sizes_first", resource=True),
     "tensordot": Form(kernels="tensordot", norm="fused_last", epsilon=1e-5),
     "heads one by one, norms that divide": Form(scores="one by one", norm="divided"),
     "keys before queries, the first asks alone": Form(scores="turned", asked="first", kernels="convolved"),
@@ -160,6 +161,20 @@ def test_the_proof_sees_a_false_reading(name: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(module, attribute, fault)
     with pytest.raises(GraphError, match=f"the stage '{stage}'"):
         hub2hf.inspect(built.folder, vocab=VOCABULARY)
+
+
+@pytest.mark.parametrize("counts", [(7,), (3, 4), (4, 2, 3), (1,)])
+def test_axes_that_were_joined_are_told_apart(counts: tuple[int, ...]) -> None:
+    numbers = np.arange(np.prod(counts)).reshape(counts).T.ravel()
+    axes = nested_axes(len(numbers), lambda place: int(numbers[place]))
+    grid = np.meshgrid(*(np.arange(axis.count) * axis.step for axis in axes), indexing="ij")
+    np.testing.assert_array_equal(np.ravel(sum(grid)), numbers)
+    assert len(axes) == len(counts)
+
+
+def test_places_of_no_axes_are_refused() -> None:
+    with pytest.raises(MappingError, match="no regular order"):
+        nested_axes(6, [0, 1, 2, 3, 4, 9].__getitem__)
 
 
 def test_what_was_read_of_a_form(tmp_path: Path) -> None:
