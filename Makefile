@@ -141,18 +141,23 @@ garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real ex
 		tf-models-official==2.16.0 $(GARDEN_NEEDS)
 	HUB2HF_GARDEN=$(GARDEN)/bin/python $(BIN)/python -m pytest -m slow tests/test_garden.py
 
-# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today; those before are of Keras 2, and have
-# TensorFlow of their own: a version of the one, of TensorFlow, and of TF.Text, which PyPI has for this Python.
+# Of TensorFlow Model Garden those versions that run beside the TensorFlow of today; those before are of Keras 2, and have a
+# Python, TensorFlow and packages of their own. So has google-research's code of TensorFlow 1.
 GARDENS := 2.16.0 2.18.0 2.20.0
-KERAS2 := tf-models-official==2.15.0/tensorflow-cpu==2.15.1/tensorflow-text==2.15.0
 GARDEN_NEEDS := gin-config==0.5.0 PyYAML==6.0.3 psutil==7.2.2
-exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub and Model Garden save; the table of configs/models/README.md
+OLD_NEEDS := gin-config==0.5.0 PyYAML==6.0.1 psutil==5.9.8 tensorflow-hub==0.12.0 sentencepiece==0.2.0
+TF1_NEEDS := tensorflow==1.15.5 tensorflow-hub==0.12.0 protobuf==3.20.3 numpy==1.18.5 h5py==2.10.0 sentencepiece==0.2.0
+exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub, Model Garden and google-research's code save; the table of configs/models/README.md
 	$(call exporter,transformers,transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 tf-keras==2.21.0)
 	$(call exporter,keras-hub,keras-hub==0.32.0)
 	$(foreach version,$(GARDENS),$(call exporter,garden,tf-models-official==$(version) $(GARDEN_NEEDS))\
 	)
-	$(foreach versions,$(KERAS2),$(call keras2,$(subst /, ,$(versions)))\
-	)
+	$(call older,garden,3.11,tf-models-official==2.15.0,tensorflow-cpu==2.15.1 tensorflow-text==2.15.0 $(GARDEN_NEEDS) \
+		tensorflow-hub==0.16.1 scipy==1.13.1 wrapt==1.14.1 typing_extensions==4.5.0)
+	$(call older,garden,3.10,tf-models-official==2.12.0,tensorflow-cpu==2.12.1 tensorflow-text==2.12.1 $(OLD_NEEDS))
+	$(call older,garden,3.9,tf-models-official==2.7.0,tensorflow-cpu==2.7.4 tensorflow-text==2.7.3 protobuf==3.19.6 numpy==1.21.6 $(OLD_NEEDS))
+	$(call older,garden-2020,3.8,tf-models-official==2.2.0,tensorflow-cpu==2.2.3 protobuf==3.19.6 $(OLD_NEEDS))
+	$(call older,bert bert-again albert,3.7,bert-tensorflow==1.0.4 albert-tensorflow==1.1,$(TF1_NEEDS))
 
 # An environment beside that of the tests with a few packages in place of theirs, and the rows of one exporter.
 define exporter
@@ -164,13 +169,13 @@ $(BIN)/python -m venv --clear $(EXPORTERS)
 
 endef
 
-# An environment of Keras 2: a Model Garden without what it asks for but does not need, and a TensorFlow.
-define keras2
-$(BIN)/python -m venv --clear $(EXPORTERS)
-	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check $(wordlist 2,3,$(1)) $(GARDEN_NEEDS) \
-		tensorflow-hub==0.16.1 scipy==1.13.1 wrapt==1.14.1 typing_extensions==4.5.0
-	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(word 1,$(1))
-	$(BIN)/python scripts/exporters.py garden $(EXPORTERS)/bin/python .cache/exporters
+# An environment of an older Python: code without what it asks for but does not need, and what it runs on; and its rows.
+define older
+python=$$(tests/foreign/find_python.sh $(2)) && "$$python" -m venv --clear $(EXPORTERS)
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check $(4)
+	$(EXPORTERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(3)
+	set -e; for exporter in $(1); do \
+		$(BIN)/python scripts/exporters.py $$exporter $(EXPORTERS)/bin/python .cache/exporters; done
 
 endef
 

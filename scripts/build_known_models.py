@@ -38,6 +38,7 @@ PREPROCESSOR = re.compile(r"tfhub\.dev/([\w./-]+preprocess[\w-]*/\d+)")
 FAMILY_OF = (
     (r"talkheads", "talking-heads"),
     (r"tn_bert", "tn-bert"),
+    (r"mobilebert.*squad", "mobilebert-squad"),
     (r"mobilebert", "mobilebert"),
     (r"albert", "albert"),
     (r"electra", "electra"),

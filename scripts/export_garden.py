@@ -15,11 +15,12 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
+import drawn
 import tensorflow as tf
-from official.legacy.bert import configs
 from official.nlp.configs import encoders
 from official.nlp.tools import export_tfhub_lib as exporter
+
+configs = exporter.configs  # official.nlp.bert before 2.9, official.legacy.bert since
 
 
 def configuration(o: argparse.Namespace, pieces: int) -> dict[str, Any]:
@@ -54,16 +55,6 @@ def configuration(o: argparse.Namespace, pieces: int) -> dict[str, Any]:
     return {"encoder_config": encoders.EncoderConfig(type="bert", bert=bert)}
 
 
-def draw(variables: list[Any]) -> None:
-    """Give every variable a value of the scale that a trained one has."""
-    source = np.random.default_rng(0)
-    for variable in variables:
-        if variable.dtype.is_floating:
-            value = source.standard_normal(variable.shape).astype(np.float32)
-            scale = 0.1 if "kernel" not in variable.name else float(np.prod(variable.shape[:-1])) ** -0.5
-            variable.assign(scale * value + ("gamma" in variable.name))
-
-
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,7 +72,10 @@ def main() -> None:
     o = parser.parse_args()
     kind = configuration(o, len(o.vocabulary.read_bytes().splitlines()))
     _, trained = exporter._create_model(**kind, with_mlm=o.mlm)
-    draw(trained.variables)
+    draw = drawn.source()
+    for variable in trained.variables:
+        if variable.dtype.is_floating:
+            variable.assign(draw(variable.name, variable.shape))
     items = trained.checkpoint_items if o.mlm else {"model": trained, "encoder": trained}
     text = {"vocab_file": str(o.vocabulary), "do_lower_case": o.lower_case}
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,9 +1,9 @@
-"""Let google-research's modelling code of BERT or ALBERT make a TF Hub module of TensorFlow 1, with weights drawn from a seed.
+"""Let google-research's code of BERT or ALBERT make a TF Hub module of TensorFlow 1, with weights drawn from a seed.
 
-The modules of 2019 (`google/bert_…/1`, `google/albert_…/1`) hold two graphs, one for training, and have the signatures `tokens` and
-`tokenization_info`. Run in an environment with TensorFlow 1.15, tensorflow_hub and the code from PyPI (`make exporters`):
-    python scripts/export_tf1.py OUT --vocabulary vocab.txt --model albert
-Nothing of hub2hf is imported.
+Such modules (`google/bert_…/1`, `google/albert_…/1`) hold two graphs, one of them for training, and have the signatures
+`tokens` and `tokenization_info`. Run with TensorFlow 1.15, tensorflow_hub and the code from PyPI (`make exporters`):
+    python scripts/export_tf1.py OUT --vocabulary vocab.txt --model bert [--again]
+writes OUT/encoder. Nothing of hub2hf is imported.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
+import drawn
+import sentencepiece
 import tensorflow.compat.v1 as tf
 import tensorflow_hub as hub
 
@@ -29,7 +28,10 @@ def module(o: argparse.Namespace, training: bool) -> None:
     """Build the graph of the module, and say how it is entered."""
     modeling = importlib.import_module(f"{o.model}.modeling")
     model, config, width = CLASSES[o.model]
-    pieces = len(o.vocabulary.read_bytes().splitlines())
+    if o.model == "albert":
+        pieces = sentencepiece.SentencePieceProcessor(str(o.vocabulary)).get_piece_size()
+    else:
+        pieces = len(o.vocabulary.read_bytes().splitlines())
     configuration = getattr(modeling, config)(
         vocab_size=pieces,
         hidden_size=32,
@@ -38,7 +40,6 @@ def module(o: argparse.Namespace, training: bool) -> None:
         intermediate_size=64,
         max_position_embeddings=64,
         type_vocab_size=2,
-        hidden_act=o.activation,
         **width,
     )
     inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in INPUTS}
@@ -54,26 +55,16 @@ def module(o: argparse.Namespace, training: bool) -> None:
     hub.add_signature("tokens", inputs, outputs)
     vocabulary = tf.constant(str(o.vocabulary), tf.string, name="vocab_file")
     tf.add_to_collection(tf.GraphKeys.ASSET_FILEPATHS, vocabulary)
-    hub.add_signature("tokenization_info", {}, {"vocab_file": vocabulary, "do_lower_case": tf.constant(o.lower_case)})
-
-
-def drawn(variables: Mapping[str, Any]) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield every variable with a value of the scale that a trained one has."""
-    source = np.random.default_rng(0)
-    for name, variable in sorted(variables.items()):
-        shape = variable.shape.as_list()
-        scale = 0.1 if "kernel" not in name else float(np.prod(shape[:-1])) ** -0.5
-        yield variable, (scale * source.standard_normal(shape) + ("gamma" in name)).astype(np.float32)
+    lower = tf.constant(o.model == "albert")  # as those that are published
+    hub.add_signature("tokenization_info", {}, {"vocab_file": vocabulary, "do_lower_case": lower})
 
 
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--vocabulary", type=Path, required=True)
+    parser.add_argument("--vocabulary", type=Path, required=True, help="of an ALBERT, its SentencePiece model")
     parser.add_argument("--model", choices=CLASSES, required=True)
-    parser.add_argument("--activation", default="gelu")
-    parser.add_argument("--lower-case", action="store_true")
     parser.add_argument("--again", action="store_true", help="loaded into a graph and saved from it, as SavedModel")
     o = parser.parse_args()
     spec = hub.create_module_spec(
@@ -84,12 +75,13 @@ def main() -> None:
         if o.again:
             inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in INPUTS}
             outputs = loaded(inputs, signature="tokens", as_dict=True)
-        for variable, value in drawn(loaded.variable_map):
-            variable.load(value, session)
+        draw = drawn.source()
+        for name, variable in sorted(loaded.variable_map.items()):
+            variable.load(draw(name, variable.shape.as_list()), session)
         if o.again:
-            tf.saved_model.simple_save(session, str(o.out), inputs, outputs)
+            tf.saved_model.simple_save(session, str(o.out / "encoder"), inputs, outputs)
         else:
-            loaded.export(str(o.out), session)
+            loaded.export(str(o.out / "encoder"), session)
 
 
 if __name__ == "__main__":

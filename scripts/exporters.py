@@ -1,7 +1,7 @@
 """Let exporters that nobody here wrote make encoders, convert and verify these, and tell it in configs/models/README.md.
 
 Run by `make exporters`, once for each, with the Python of an environment that has it:
-    python scripts/exporters.py {transformers,keras-hub,garden} PYTHON WORK [--families FAMILY …]
+    python scripts/exporters.py EXPORTER PYTHON WORK [--families FAMILY …]
 Rows of the table that are not made stay as they are.
 """
 
@@ -38,14 +38,14 @@ class Exporter:
         package: whose version the table tells.
         script: what runs it.
         kinds: family → options of the script.
-        beside: what stands beside an encoder of ids: "vocabulary" or "preprocessor"; "" where it takes text.
+        needs_vocabulary: whether it makes encoders of ids that bring no vocabulary.
     """
 
     title: str
     package: str
     script: str
     kinds: Mapping[str, tuple[str, ...]]
-    beside: str = ""
+    needs_vocabulary: bool = False
 
 
 EXPORTERS = {
@@ -62,7 +62,7 @@ EXPORTERS = {
             "T5, 2019": ("--model", "t5", "--pooling", "mean", "--dense"),
             "T5, gated": ("--model", "t5", "--pooling", "mean", "--dense", "--projection", "gated-gelu"),
         },
-        "vocabulary",
+        needs_vocabulary=True,
     ),
     "keras-hub": Exporter(
         "keras-hub, from text",
@@ -92,18 +92,44 @@ EXPORTERS = {
             "ALBERT": ("--encoder", "albert"),
             "MobileBERT": ("--encoder", "mobilebert"),
         },
-        "preprocessor",
+    ),
+    "garden-2020": Exporter(
+        "TensorFlow Model Garden",
+        "tf-models-official",
+        "export_garden_2020.py",
+        {"BERT": ("--encoder", "bert"), "ALBERT": ("--encoder", "albert", "--vocabulary", PIECES)},
+    ),
+    "bert": Exporter(
+        "google-research, TensorFlow 1",
+        "bert-tensorflow",
+        "export_tf1.py",
+        {"BERT": ("--model", "bert")},
+    ),
+    "bert-again": Exporter(
+        "google-research, TensorFlow 1",
+        "bert-tensorflow",
+        "export_tf1.py",
+        {"BERT, loaded and saved again": ("--model", "bert", "--again")},
+        needs_vocabulary=True,
+    ),
+    "albert": Exporter(
+        "google-research, TensorFlow 1",
+        "albert-tensorflow",
+        "export_tf1.py",
+        {"ALBERT": ("--model", "albert", "--vocabulary", PIECES)},
     ),
 }
 
 
-def verdict(model: Path, out: Path, beside: str) -> str:
-    """Return what comes of an exported encoder, in words."""
+def verdict(model: Path, out: Path, vocabulary: Path | None) -> str:
+    """Return what comes of an exported encoder, or of one with its preprocessor beside it, in words."""
+    encoder, text = model / "encoder", model / "preprocessor"
     try:
-        if beside == "preprocessor":
-            source = hub2hf.Source.find(model / "encoder", preprocessor=model / "preprocessor")
-        else:
-            source = hub2hf.Source.find(model, vocab=VOCABULARY if beside else None)
+        source = hub2hf.Source.find(
+            encoder if encoder.is_dir() else model,
+            preprocessor=text if text.is_dir() else None,
+            vocab=vocabulary,
+        )
         hub2hf.convert(source, out)
         report = hub2hf.verify(source, out, surfaces=WAYS)
     except Hub2HFError as error:
@@ -115,8 +141,9 @@ def verdict(model: Path, out: Path, beside: str) -> str:
 
 def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -> Iterator[str]:
     """Yield a line of the table for each family, all of them where none is named."""
-    asked = [python, "-c", f"import importlib.metadata as m; print(m.version({exporter.package!r}))"]
-    version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    asked = [python, "-m", "pip", "show", exporter.package]  # Python 3.7 has no importlib.metadata
+    shown = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    version = next(line for line in shown.splitlines() if line.startswith("Version: ")).split()[1]
     for number, (family, options) in enumerate(exporter.kinds.items()):
         if families and family not in families:
             continue
@@ -125,7 +152,10 @@ def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -
         script = str(ROOT / "scripts" / exporter.script)
         command = [python, script, str(model), "--vocabulary", str(VOCABULARY), *given]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
-        told = verdict(model, out, exporter.beside) if done.returncode == 0 else "the exporter fails by itself"
+        if (model / "encoder").is_dir() and PIECES in options:  # no such exporter makes a preprocessor
+            _pieces_side(model / "preprocessor", Path(given[options.index(PIECES)]))
+        vocabulary = VOCABULARY if exporter.needs_vocabulary else None
+        told = verdict(model, out, vocabulary) if done.returncode == 0 else "the exporter fails by itself"
         yield f"| {family} | {exporter.title} | {version} | {told} |"
 
 
@@ -136,6 +166,13 @@ def _pieces(kind: str, work: Path) -> str:
     path = work / f"{kind}.model"
     path.write_bytes(pieces.trained(pieces.Options(kind=kind)))
     return str(path)
+
+
+def _pieces_side(folder: Path, model: Path) -> None:
+    """Write a preprocessor as Model Garden's of ALBERT, which cuts texts by a SentencePiece model, into a folder."""
+    from builders import pieces
+
+    pieces.build_text_side(folder, pieces.Options(kind="albert"), model.read_bytes())
 
 
 def _uncased(work: Path) -> str:

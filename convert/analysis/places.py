@@ -265,7 +265,7 @@ class Asking:
 def nested_axes(count: int, step_to: Callable[[int], int]) -> list[Axis]:
     """Return the axes that `count` places in a row are of, the last of which varies fastest.
 
-    As a rule they are one. Of two, one of them was joined to the other, as heads are to what is in each, or the other way round.
+    As a rule they are one. Of two, the one was joined to the other, as heads are to what is in each, or that to heads.
 
     Args:
         count: how many places.

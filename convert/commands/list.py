@@ -55,9 +55,9 @@ def _every(quiet: bool, as_json: bool) -> None:
 def _print_every(documented: list[Documented]) -> None:
     """Print a line a module, and one for each family, which says what becomes of it."""
     families = Counter((module.family, module.fate) for module in documented)
-    modules = table("module of tfhub.dev", "family")
+    modules = table("module of tfhub.dev", "family", "becomes")
     for module in documented:
-        modules.add_row(escape(module.handle), escape(module.family))
+        modules.add_row(escape(module.handle), escape(module.family), escape(module.becomes or "refused"))
     screen().print(modules)
     fates = table("family", "modules", "what will happen")
     for (family, fate), count in sorted(families.items(), key=lambda entry: (entry[0][1], -entry[1])):

@@ -31,6 +31,9 @@ from hub2hf.savedmodel.variables import Binding, join, joined_parts, restored_va
 SAVED_MODEL_FILE: Final = "saved_model.pb"
 VARIABLES_PREFIX: Final = "variables/variables"
 SERVE_TAG: Final = "serve"
+TOKENIZATION: Final = (
+    "tokenization_info"  # google-research/albert, export_to_tfhub.py; bert, run_classifier_with_tfhub.py
+)
 MAX_BYTES: Final = (1 << 31) - 1  # protobuf messages are no larger
 _GIVE_FOLDER: Final = "Give the folder that holds saved_model.pb and variables/."
 
@@ -183,9 +186,17 @@ class SavedModel:
     def _kept(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="hub2hf-")
 
+    def told(self, name: str) -> TensorRef | None:
+        """Return the tensor that a module of TensorFlow 1 gives as `name` to who makes ids of texts; None for none."""
+        signature = self.signatures.get(TOKENIZATION)
+        return signature.outputs[name].ref if signature is not None and name in signature.outputs else None
+
     def root_asset(self, name: str) -> Path | None:
-        """Return the asset that hangs on the root object as `name`; None when there is none."""
+        """Return the asset that hangs on the root object as `name`, or is told by that name; None when there is none."""
         index = self.objects.asset_index(name)
+        told = self.told(name)
+        if index is None and told is not None:
+            return self.assets.get(str(told))
         if index is None:
             return None
         if not 0 <= index < len(self._asset_files):

@@ -9,5 +9,5 @@ for python in "$(command -v "python$1")" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$
   fi
 done
 python=$(uv python find "$1" 2>/dev/null) && works "$python" "$1" && echo "$python" && exit
-echo "old-tensorflow needs Python $1: install it with \`pyenv install $1\` or \`uv python install $1\`." >&2
+echo "This needs Python $1: install it with \`pyenv install $1\` or \`uv python install $1\`." >&2
 exit 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -416,8 +416,8 @@ def batch(form: Form, pieces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ids * mask, mask, (source.integers(0, 2, ids.shape) * given).astype(np.int32)
 
 
-def build(folder: Path, form: Form) -> Built:
-    """Write `form` into the absent `folder`."""
+def build(folder: Path, form: Form, told: Mapping[str, Any] | None = None) -> Built:
+    """Write `form` into the absent `folder`; `told` is what modules of TensorFlow 1 tell who makes ids of texts."""
     pieces = len(VOCABULARY.read_bytes().splitlines())
     given = batch(form, pieces)
     with _control_flow(form.legacy), tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
@@ -431,14 +431,26 @@ def build(folder: Path, form: Form) -> Built:
             frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["pooled"])
             _save_frozen(folder, frozen, [tensor.name for tensor in used])
         else:
-            _save(folder, session, dict(zip(INPUTS, used, strict=False)), output)
+            _save(folder, session, dict(zip(INPUTS, used, strict=False)), output, told)
     return Built(folder, *given, embedding)
 
 
-def _save(folder: Path, session: Any, inputs: dict[str, Any], output: Any) -> None:
+def _save(
+    folder: Path, session: Any, inputs: dict[str, Any], output: Any, told: Mapping[str, Any] | None = None
+) -> None:
     builder = v1.saved_model.Builder(str(folder))
-    signature = v1.saved_model.predict_signature_def(inputs, {"default": output})
-    builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, strip_default_attrs=True)
+    signatures = {"serving_default": v1.saved_model.predict_signature_def(inputs, {"default": output})}
+    if told is not None:
+        values = {name: tf.constant(value if isinstance(value, bool) else str(value)) for name, value in told.items()}
+        for name, value in told.items():
+            if isinstance(value, Path):
+                v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, values[name])
+        infos = {name: v1.saved_model.build_tensor_info(value) for name, value in values.items()}
+        signatures["tokenization_info"] = v1.saved_model.build_signature_def({}, infos, "tokenization_info")
+    files = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
+    builder.add_meta_graph_and_variables(
+        session, ["serve"], signatures, assets_collection=files, strip_default_attrs=True
+    )
     builder.save()
 
 

@@ -104,6 +104,7 @@ def test_bytes_that_are_joined_are_no_words_between_spaces(tmp_path: Path) -> No
     with pytest.raises(Hub2HFError, match=r"byte-level BPE\), as RoBERTa and GPT-2 have") as refusal:
         hub2hf.inspect(save(tmp_path / "model", Bytes()))
     assert "words between spaces" not in str(refusal.value)
+    assert refusal.value.problem.endswith("RoBERTa and GPT-2 have (node 'hash_table').")
 
 
 def test_padding_is_the_id_that_texts_end_with() -> None:

@@ -61,7 +61,8 @@ def called_what_it_is(error: Hub2HFError, model: SavedModel, output: str = "") -
         return error
     kind = GraphError if isinstance(error, GraphError) else MappingError
     told = "; ".join(map(str, found))
-    return kind(f"This is no {KNOWN} encoder as hub2hf reads them: it has {told}. {error.problem}", ONLY_KNOWN)
+    missed = "" if any(finding.of_text for finding in found) else f" {error.problem}"
+    return kind(f"This is no {KNOWN} encoder as hub2hf reads them: it has {told}.{missed}", ONLY_KNOWN)
 
 
 def findings(model: SavedModel, chosen: Chosen) -> list[Finding]:
@@ -155,12 +156,13 @@ def _cuts(model: SavedModel, chosen: Chosen, nodes: list[Node]) -> Iterator[Find
             yield Finding(
                 "no WordPiece, but bytes that are joined by the ranks of pairs (byte-level BPE), as RoBERTa and GPT-2 have",
                 f"node '{name}'",
+                of_text=True,
             )
             return
     for op, what in CUTS.items():
         node = next((node for node in nodes if node.op == op), None)
         if node is not None:
-            yield Finding(f"no WordPiece, but {what}", f"node '{node.name}', {op}")
+            yield Finding(f"no WordPiece, but {what}", f"node '{node.name}', {op}", of_text=True)
             return
 
 

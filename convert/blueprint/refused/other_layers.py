@@ -21,10 +21,17 @@ TURNING = frozenset({"Cos", "Sin"})
 
 @dataclass(frozen=True)
 class Finding:
-    """What sets a model apart from a BERT encoder: `what`, as the end of "This encoder has", and the node that shows it."""
+    """What sets a model apart from a BERT encoder.
+
+    Attributes:
+        what: as the end of "This encoder has".
+        where: the node that shows it.
+        of_text: whether it is how texts are cut: then nothing of what reading them missed need be said.
+    """
 
     what: str
     where: str
+    of_text: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({self.where})"

@@ -23,7 +23,13 @@ from hub2hf.blueprint.text import (
     WordPiece,
 )
 from hub2hf.blueprint.text_side.full_tokenizer import FULL_TOKENIZER
-from hub2hf.blueprint.text_side.preprocessor import LOWER_CASE, VOCABULARY, check_vocabulary, lower_case_said
+from hub2hf.blueprint.text_side.preprocessor import (
+    VOCABULARY,
+    check_vocabulary,
+    lower_case_said,
+    own_pieces,
+    own_vocabulary,
+)
 from hub2hf.blueprint.text_side.rules import TextRules, Witness
 from hub2hf.blueprint.vocabulary.lines import lines_in, lines_of
 from hub2hf.errors import SourceError, VocabularyError
@@ -116,7 +122,12 @@ def conventional_text(
 
 
 def _vocabulary(encoder: SavedModel, given: Path | None) -> tuple[Path, str]:
-    own = encoder.root_asset(VOCABULARY)
+    own, pieces = own_vocabulary(encoder), own_pieces(encoder)
+    if pieces is not None:
+        raise SourceError(
+            f"{encoder.folder} takes ids of a SentencePiece model, {pieces.name}, and brings no text operations.",
+            "Name its preprocessor with --preprocessor.",
+        )
     if own is None and given is None:
         raise SourceError(
             f"{encoder.folder} takes ids, and brings neither text operations nor a vocabulary.",
@@ -136,7 +147,7 @@ def _lower_case(encoder: SavedModel, path: Path) -> tuple[bool, str, tuple[str, 
     """
     said = lower_case_said(encoder)
     if said is not None:
-        return said.lower, f"variable '{LOWER_CASE}' is {str(said.lower).lower()}", (said.variable,)
+        return said.lower, f"{said.said_by} is {str(said.lower).lower()}", said.variables
     for number, line in enumerate(lines_in(path), 1):
         if any(byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" for byte in line) and not line.startswith(b"["):
             return False, f"line {number} of {path.name}, '{line.decode(errors='replace')}', has capital letters", ()

@@ -22,7 +22,8 @@ from hub2hf.blueprint.vocabulary.numbered import Plainly, as_it_is, numbered_pla
 from hub2hf.blueprint.vocabulary.tables import with_plain_tables
 from hub2hf.errors import GraphError, SourceError, VocabularyError
 from hub2hf.interpreter import Substitutes, no_variable
-from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.model import TOKENIZATION, SavedModel
+from hub2hf.savedmodel.sentencepiece import read_pieces
 
 NO_VARIABLE = no_variable("changes what the preprocessor makes of a text")
 VOCABULARY = "vocab_file"  # Model Garden, official/nlp/tools/export_tfhub_lib.py
@@ -66,7 +67,7 @@ def _read(
         kind, value = ("lower-cased", "true") if said.lower else ("cased", "false")
         does = "folds case: it makes the same ids of 'A' as" if folds else "keeps case: it makes other ids of 'A' than"
         raise VocabularyError(
-            f"The encoder {encoder.folder} was trained on {kind} text (variable '{LOWER_CASE}' is {value}); the "
+            f"The encoder {encoder.folder} was trained on {kind} text ({said.said_by} is {value}); the "
             f"preprocessor {preprocessor.folder} {does} of 'a'.",
             OTHER,
         )
@@ -75,10 +76,11 @@ def _read(
 
 @dataclass(frozen=True)
 class LowerCase:
-    """What an encoder says of its text: whether it is `lower`-cased, and the `variable` of the checkpoint that says so."""
+    """What an encoder says of its text: whether it is `lower`-cased, what says so, and the variables of that."""
 
     lower: bool
-    variable: str
+    said_by: str
+    variables: tuple[str, ...] = ()
 
 
 def lower_case_said(encoder: SavedModel) -> LowerCase | None:
@@ -87,11 +89,41 @@ def lower_case_said(encoder: SavedModel) -> LowerCase | None:
     Raises:
         CheckpointError: the variable that says so is damaged.
     """
-    variable = encoder.root_variable(LOWER_CASE)
-    if variable is None:
+    variable, told = encoder.root_variable(LOWER_CASE), encoder.told(LOWER_CASE)
+    if variable is not None:
+        value = encoder.checkpoint.read(variable.name)
+        return LowerCase(bool(value.any()), f"variable '{LOWER_CASE}'", (variable.name,))
+    node = encoder.graph.node(told.node) if told is not None else None
+    if node is None or node.op != "Const":
         return None
-    value = encoder.checkpoint.read(variable.name)
-    return LowerCase(bool(value.any()), variable.name)
+    return LowerCase(bool(np.any(node.value)), f"output '{LOWER_CASE}' of signature '{TOKENIZATION}'")
+
+
+def own_vocabulary(encoder: SavedModel) -> Path | None:
+    """Return the file of the WordPiece vocabulary that an encoder brings; None when there is none."""
+    path = encoder.root_asset(VOCABULARY)
+    return None if path is None or _holds_pieces(path) else path
+
+
+def own_pieces(encoder: SavedModel) -> Path | None:
+    """Return the file of the SentencePiece model that an encoder brings; None when there is none.
+
+    Modules of TensorFlow 1 call it by the name of a vocabulary (google-research/albert, export_to_tfhub.py).
+    """
+    path, other = encoder.root_asset(PIECES_FILE), encoder.root_asset(VOCABULARY)
+    return path if path is not None or other is None or not _holds_pieces(other) else other
+
+
+def _holds_pieces(path: Path) -> bool:
+    """Whether a file is a SentencePiece model, which begins with a line's end, as no vocabulary does."""
+    with path.open("rb") as file:
+        if file.read(1) != b"\n":
+            return False
+    try:
+        read_pieces(path.read_bytes(), str(path))
+    except VocabularyError:
+        return False
+    return True
 
 
 def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -> None:
@@ -107,7 +139,7 @@ def check_vocabulary(path: Path, whose: str, encoder: SavedModel, pieces: int) -
             "word embeddings.",
             OTHER,
         )
-    own = encoder.root_asset(VOCABULARY)
+    own = own_vocabulary(encoder)
     if own is not None and own != path and any(a != b for a, b in zip(lines_in(own), lines_in(path), strict=False)):
         raise VocabularyError(
             f"The vocabulary of {whose}, {path.name}, has other pieces than the encoder's own, {own}.", OTHER
@@ -127,7 +159,7 @@ def check_pieces(reader: PieceReader, whose: str, encoder: SavedModel, rows: int
             "embeddings.",
             OTHER,
         )
-    own = encoder.root_asset(PIECES_FILE)
+    own = own_pieces(encoder)
     if own is not None and own.read_bytes() != reader.data:
         raise VocabularyError(f"The SentencePiece model of {whose} is not the encoder's own, {own}.", OTHER)
 
