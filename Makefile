@@ -154,7 +154,6 @@ exporters: $(VENV)/dev.installed  ## convert what transformers 4, keras-hub, Mod
 	)
 	$(call older,garden,3.11,tf-models-official==2.15.0,tensorflow-cpu==2.15.1 tensorflow-text==2.15.0 $(GARDEN_NEEDS) \
 		tensorflow-hub==0.16.1 scipy==1.13.1 wrapt==1.14.1 typing_extensions==4.5.0)
-	$(call older,garden,3.10,tf-models-official==2.12.0,tensorflow-cpu==2.12.1 tensorflow-text==2.12.1 $(OLD_NEEDS))
 	$(call older,garden,3.9,tf-models-official==2.7.0,tensorflow-cpu==2.7.4 tensorflow-text==2.7.3 protobuf==3.19.6 numpy==1.21.6 $(OLD_NEEDS))
 	$(call older,garden-2020,3.8,tf-models-official==2.2.0,tensorflow-cpu==2.2.3 protobuf==3.19.6 $(OLD_NEEDS))
 	$(call older,bert bert-again albert,3.7,bert-tensorflow==1.0.4 albert-tensorflow==1.1,$(TF1_NEEDS))

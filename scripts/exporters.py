@@ -133,7 +133,7 @@ def verdict(model: Path, out: Path, vocabulary: Path | None) -> str:
         hub2hf.convert(source, out)
         report = hub2hf.verify(source, out, surfaces=WAYS)
     except Hub2HFError as error:
-        problem = error.problem.partition(": it has ")[2] or error.problem
+        problem = (error.problem.partition(": it has ")[2] or error.problem).replace(str(model), model.name)
         return f"refused: {problem.split(' (node ')[0].split('. ')[0].rstrip('.')}"
     worst = max(row.difference for row in report.rows)
     return f"{'exact' if report.equivalent else 'NOT THE SAME'}, worst {worst:.1e}"
