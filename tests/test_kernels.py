@@ -64,6 +64,10 @@ CASES: dict[str, tuple[Callable[[], tuple[Any, ...]], Any]] = {
     "a slice without a start": (lambda: kernel("StridedSlice", X, [1], [2], [1], begin_mask=1), X.tolist()),
     "a gather along an axis": (lambda: kernel("GatherV2", X, [2, 0], 1), [[2, 0], [5, 3]]),
     "a gather in batches": (lambda: kernel("GatherV2", X, [[2], [0]], 1, batch_dims=1), [[2], [3]]),
+    "a gather in no batch": (
+        lambda: (kernel("GatherV2", X[:0], np.zeros((0, 2), int), 1, batch_dims=1)[0].shape,),
+        [0, 2],
+    ),
     "a gather of entries": (lambda: kernel("GatherNd", X, [[1, 2], [0, 0]]), [5, 0]),
     "open sizes": (lambda: kernel("Reshape", X, [3, -1]), [[0, 1], [2, 3], [4, 5]]),
     "a split by sizes": (lambda: kernel("SplitV", X, [1, -1], 1)[1:], [[1, 2], [4, 5]]),

@@ -195,8 +195,10 @@ def _gather(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     bounded(node, (*np.shape(indices), *np.shape(x)[batched:]))
     axis += np.ndim(x) if axis < 0 else 0
     shape = np.shape(x)[:batched]
-    rows = [np.take(x[at], indices[at], axis=axis - batched) for at in np.ndindex(*shape)]
-    return (np.stack(rows).reshape(*shape, *rows[0].shape),)
+    found = np.empty((*np.shape(x)[:axis], *np.shape(indices)[batched:], *np.shape(x)[axis + 1 :]), np.asarray(x).dtype)
+    for at in np.ndindex(*shape):  # of which there may be none
+        found[at] = np.take(x[at], indices[at], axis=axis - batched)
+    return (found,)
 
 
 @operation("Tile")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import zoo_encoders as z
 from zoo_base import v2
-from zoo_crowd import CROWD, OTHER_CROWD
+from zoo_crowd import CROWD, OTHER_CROWD, keras_lookup
 from zoo_departures import DEPARTURES
 from zoo_encoders import Encoder
 from zoo_fresh import FRESH, OTHER_FRESH
@@ -133,12 +133,12 @@ WRONG: dict[str, Model] = {
     **MIXED_OTHER,
 }
 
-# Objects that own their tables, as Keras's layers do, are made eagerly.
-for name in ("keras-lookup", "nested", "structured"):
+for name in ("nested", "structured"):
     RIGHT["crowd-" + name] = replace(RIGHT["crowd-" + name], form="v2")
 
 if v2.keras.__version__.startswith("3."):
     RIGHT["arrival-keras"] = Model(PLAIN, KERAS, form="v2")
+    RIGHT["crowd-keras-lookup"] = Model(keras_lookup, google_encoder, form="v2")
 
 ALL: dict[str, Model] = {**RIGHT, **WRONG}
 

@@ -91,16 +91,17 @@ def round_robin(texts: Any, w: World) -> Any:
 
 
 def keras_lookup(texts: Any, w: World) -> Any:
-    """Pieces as strings, the specials added as strings, all looked up by Keras's own layer without strangers."""
+    """Pieces as strings, the specials added as strings, all looked up by Keras's own layer, which counts from 1."""
     with tf.init_scope():
-        layer = v2.keras.layers.StringLookup(vocabulary=pieces(), mask_token=None, num_oov_indices=1, oov_token="<oov>")
-        w.tables["keras"] = layer
+        if "keras" not in w.tables:
+            layer = v2.keras.layers.StringLookup(vocabulary=pieces(), mask_token=None, oov_token="<oov>")
+            w.tables["keras"] = layer.lookup_table
     tokenizer = text.WordpieceTokenizer(w.table("file"), token_out_type=v2.string)
     tokens = tokenizer.tokenize(whole_or_cut(words_of(strip(texts)))).merge_dims(-2, -1)[:, :ROOM]
     rows = v2.ones_like(tokens[:, :1].to_tensor("", shape=[None, 1]), v2.bool)
     first, last = v2.where(rows, "[CLS]", ""), v2.where(rows, "[SEP]", "")
     dense = v2.concat([first, tokens, last], 1).to_tensor("[PAD]", shape=[None, LENGTH])
-    return ends(layer.lookup_table.lookup(dense) - 1)
+    return ends(w.tables["keras"].lookup(dense) - 1)
 
 
 # -- 3: strings alone: a separator where the script changes
@@ -704,7 +705,6 @@ def by_position(texts: Any, w: World) -> Any:
 CROWD: dict[str, Side] = {
     "preprocessor": Preprocessor(),
     "round-robin-trimmed": round_robin,
-    "keras-lookup": keras_lookup,
     "by-separator": by_separator,
     "spaced-out": spaced_out,
     "words-until-full": until_full,
