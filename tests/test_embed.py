@@ -429,6 +429,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(folder: Path, corpus: 
         str(folder),
         str(corpus),
         str(out),
+        "--quiet",  # no word of how far it is, where it takes long
     ]  # -B: no cut byte code stays
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "HUB2HF": ""})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

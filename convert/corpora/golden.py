@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from hub2hf.corpora.causes import Causes
 from hub2hf.corpora.encoders import SURFACE_OF, chosen_runtime, load
 from hub2hf.corpora.job import Windows
-from hub2hf.corpora.places import shown
+from hub2hf.corpora.places import located, shown, whole, writable
 from hub2hf.corpora.sentences import LANGUAGES
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
 from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
@@ -139,7 +139,7 @@ def verify_vectors(
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(SURFACE_OF[runtime], UNKNOWN)
     comparison = Comparison(Causes(folder, encoder), allowed.tolerance)
     done, listed = 0, 0
-    with _listing(again) as file:
+    with _listing(again) as listing:
         for chunk, each in corpus.taken(corpus.all_chunks, encoder.prepare):
             path, first = corpus.files[chunk.file].path, chunk.number * window
             if isinstance(each, str):
@@ -152,7 +152,7 @@ def verify_vectors(
             for row, reason in enumerate(why):
                 if reason and reason not in (NO_TEXT, CLOSE_BY):
                     listed += 1
-                    _list(file, {"file": path, "row": first + row, "why": reason, text: texts[row]})
+                    listing({"file": path, "row": first + row, "why": reason, text: texts[row]})
             done += len(texts)
             progress(done, corpus.all_rows)
     total = comparison.total
@@ -204,25 +204,20 @@ def _verdict(total: Tally) -> str:
 
 
 @contextmanager
-def _listing(path: str | Path | None) -> Iterator[TextIO | None]:
-    """Yield the file to list rows in, which is there when all went well."""
+def _listing(path: str | Path | None) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yield what lists a row in the file, which is there when all went well."""
     if path is None:
-        yield None
+        yield lambda row: None
         return
-    target = Path(path)
+    target, step = Path(path), "Name another file."
     if target.exists():
-        raise ExportError(f"{target} exists already.", "Name another file.")
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with work.open("x", encoding="utf-8") as file:
-            yield file
-        work.replace(target)
-    except OSError as error:
-        raise ExportError(f"{target} cannot be written: {error.strerror}.", "Name another file.") from error
-    finally:
-        work.unlink(missing_ok=True)
+        raise ExportError(f"{target} exists already.", step)
+    files, place = located(str(target))
+    work = str(Path(place).with_name(f".{target.name}.{os.getpid()}"))
 
+    def write(row: Mapping[str, Any]) -> None:
+        with writable(str(target), step):
+            stream.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
 
-def _list(file: TextIO | None, row: Mapping[str, Any]) -> None:
-    if file is not None:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with whole(files, place, work, place=str(target), next_step=step) as stream:
+        yield write

@@ -27,6 +27,7 @@ FOREIGN: Final = (
     ".h5",
     ".hdf5",
 )  # not read, nor written
+MADE_OF: Final = b"hub2hf"  # the key of what `embed` says of a file of Parquet in its metadata
 MAGIC: Final = "*?["
 KNOWN: Final = (
     f"Files may end in {', '.join(SUFFIXES)}; text and JSON lines also in {', '.join(COMPRESSED)} after that."
@@ -201,6 +202,34 @@ def writable(place: str, next_step: str) -> Iterator[None]:
         yield
     except (OSError, pyarrow().ArrowException) as error:
         raise ExportError(f"{place} cannot be written: {first_line(error)}.", next_step) from error
+
+
+@contextlib.contextmanager
+def whole(files: Any, path: str, work: str, *, place: str, next_step: str) -> Iterator[Any]:
+    """Yield a stream to a file that has its name once the block ends well; what was written is removed where it does not.
+
+    Args:
+        files: the file system.
+        path: of the file.
+        work: where it is written until then, on the same file system.
+        place, next_step: as for `writable`, of which each write of the block is to be a part.
+
+    Raises:
+        ExportError: it cannot be opened, closed or given its name.
+    """
+    with writable(place, next_step):
+        stream = files.open_output_stream(work)
+    try:
+        yield stream
+        with writable(place, next_step):
+            stream.close()
+            files.move(work, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            stream.close()
+        with contextlib.suppress(OSError):
+            files.delete_file(work)
+        raise
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hub2hf.corpora.places import PARQUET, TEXT, Input, first_line, pyarrow
+from hub2hf.corpora.places import MADE_OF, PARQUET, TEXT, Input, first_line, pyarrow
 from hub2hf.errors import SourceError
 
 NULL, NO_STRING, NO_UTF8 = "null", "not a string", "not valid Unicode"  # why a text has no embedding
@@ -44,11 +44,13 @@ class Scan:
         rows: how many there are.
         schema: their columns.
         offsets: of lines, the byte at which each window begins.
+        made_of: what `embed` keeps in a file of Parquet that it writes, as JSON; empty in all others.
     """
 
     rows: int
     schema: Any
     offsets: tuple[int, ...] = ()
+    made_of: bytes = b""
 
 
 def scan(given: Input, text: str, window: int) -> Scan:
@@ -64,7 +66,8 @@ def scan(given: Input, text: str, window: int) -> Scan:
             file = arrow.parquet.ParquetFile(opened)
             schema = file.schema_arrow.remove_metadata()  # that of a data set would be wrong with one column more
             _check_strings(given, schema, text)
-            return Scan(file.metadata.num_rows, schema)
+            made_of = (file.schema_arrow.metadata or {}).get(MADE_OF, b"")
+            return Scan(file.metadata.num_rows, schema, made_of=made_of)
     rows, schema, offsets = 0, arrow.schema([]), []
     reader = LineReader(given, text)
     while True:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, writable
+from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, whole, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import as_text
@@ -190,12 +190,13 @@ class Work:
                 failed.update(json.loads(table.schema.metadata[b"failed"]))
                 yield table.replace_schema_metadata()
 
-        part = f"{self.target.work}/part"
-        with writable(self._shard(shard), AGAIN):
-            with self.target.files.open_output_stream(part) as stream:
-                write_rows(stream, self.target.form, tables(), embedding, self.identity)
-            self._write(f"{self.target.work}/done-{shard:05}.json", {"rows": rows, "failed": dict(failed)})
-            self.target.files.move(part, self._shard(shard))
+        path, part = self._shard(shard), f"{self.target.work}/part"
+        with (
+            writable(path, AGAIN),
+            whole(self.target.files, path, part, place=path, next_step=AGAIN) as stream,
+        ):
+            write_rows(stream, self.target.form, tables(), embedding, self.identity)
+            self._write(f"{self.target.work}/done-{shard:05}.json", {"rows": rows, "failed": dict(failed)}, AGAIN)
         self._remove(self.plan[shard])
 
     def end(self, *, whole: bool) -> dict[str, Any]:
@@ -239,13 +240,16 @@ class Work:
         return bool(self.target.files.get_file_info(path).type == pyarrow().fs.FileType.File)
 
     def _write_manifest(self, done: Mapping[str, Any] | None) -> None:
-        with writable(self.target.manifest, "Check the disk and the permissions."):
-            self._write(self.target.manifest, {"version": VERSION, **self.identity, "done": done})
+        content = {"version": VERSION, **self.identity, "done": done}
+        self._write(self.target.manifest, content, "Check the disk and the permissions.")
 
-    def _write(self, path: str, content: Any) -> None:
-        with self.target.files.open_output_stream(part := f"{self.target.work}/part.json") as stream:
+    def _write(self, path: str, content: Any, next_step: str) -> None:
+        part = f"{self.target.work}/part.json"
+        with (
+            writable(path, next_step),
+            whole(self.target.files, path, part, place=path, next_step=next_step) as stream,
+        ):
             stream.write(as_text(content).encode())
-        self.target.files.move(part, path)
 
     def _read(self, path: str) -> dict[str, Any] | None:
         """Return a file of JSON; None where it is not there.
@@ -272,13 +276,12 @@ def keep(target: Destination, chunk: Chunk, table: Any, failed: Mapping[str, int
     arrow = pyarrow()
     kept = table.replace_schema_metadata({"failed": json.dumps(failed)})
     path = f"{target.work}/{chunk.name}"
-    with writable(target.path, AGAIN):
-        with (
-            target.files.open_output_stream(f"{path}.part") as stream,
-            arrow.ipc.new_file(stream, kept.schema) as writer,
-        ):
-            writer.write_table(kept)
-        target.files.move(f"{path}.part", path)
+    with (
+        writable(target.path, AGAIN),
+        whole(target.files, path, f"{path}.part", place=target.path, next_step=AGAIN) as stream,
+        arrow.ipc.new_file(stream, kept.schema) as writer,
+    ):
+        writer.write_table(kept)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

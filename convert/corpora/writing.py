@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.corpora.places import LINES, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, writable
+from hub2hf.corpora.places import LINES, MADE_OF, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, whole, writable
 from hub2hf.errors import ExportError, SourceError
 
 DIGITS: Final = {"halffloat": "%.5g", "float": "%.9g"}  # enough to read the same number again (IEEE 754: 1 + p log 2)
@@ -78,7 +78,7 @@ def _write_parquet(stream: Any, tables: Iterable[Any], embedding: str, about: Ma
     arrow, writer = pyarrow(), None
     for table in tables:
         if writer is None:
-            schema = table.schema.with_metadata({"hub2hf": json.dumps(about)})
+            schema = table.schema.with_metadata({MADE_OF: json.dumps(about)})
             names = [name for name in table.column_names if name != embedding]  # no two vectors are the same
             writer = arrow.parquet.ParquetWriter(stream, schema, use_dictionary=names)
         writer.write_table(table.replace_schema_metadata(schema.metadata))
@@ -121,27 +121,19 @@ def written(out: str) -> Iterator[Callable[[Any], None]]:
         if files.get_file_info(path).type != arrow.fs.FileType.NotFound:
             raise ExportError(f"{shown(out)} exists already.", AGAIN)
 
+    def write(table: Any) -> None:
+        with writable(shown(out), AGAIN):
+            if form == PARQUET:
+                arrow.parquet.write_table(table, stream)
+            else:
+                _write_lines(stream, table)
+
     with writable(shown(out), AGAIN):
         check_free()
-        stream = files.open_output_stream(work)
-    try:
-
-        def write(table: Any) -> None:
-            with writable(shown(out), AGAIN), stream:
-                if form == PARQUET:
-                    arrow.parquet.write_table(table, stream)
-                else:
-                    _write_lines(stream, table)
-
+    with whole(files, path, work, place=shown(out), next_step=AGAIN) as stream:
         yield write
         with writable(shown(out), AGAIN):
             check_free()
-            files.move(work, path)
-    finally:
-        with suppress(OSError):
-            stream.close()
-        with suppress(OSError):
-            files.delete_file(work)
 
 
 def _write_lines(stream: Any, table: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from hub2hf.corpora.job import Windows
-from hub2hf.corpora.places import PARQUET, pyarrow, shown
+from hub2hf.corpora.places import pyarrow, shown
 from hub2hf.corpora.stored import NO_TEXT
 from hub2hf.corpora.vectors import check_vectors, read_vectors
 from hub2hf.corpora.writing import written
@@ -184,12 +184,11 @@ def _check_alike(*corpora: Windows) -> None:
         SourceError: they are not.
     """
     said: dict[str, str] = {}
-    for given in (given for corpus in corpora for given in corpus.files.values() if given.form == PARQUET):
-        with given.files.open_input_file(given.path) as opened:
-            about = (pyarrow().parquet.read_schema(opened).metadata or {}).get(b"hub2hf")
-        model = json.loads(about).get("savedmodel") if about else None
-        if model:
-            said.setdefault(model, given.path)
+    for corpus in corpora:
+        for number, scan in corpus.scans.items():
+            model = json.loads(scan.made_of).get("savedmodel") if scan.made_of else None
+            if model:
+                said.setdefault(model, corpus.files[number].path)
     if len(said) > 1:
         one, other, *_ = said.values()
         raise SourceError(f"The vectors of {one} and of {other} are of two models.", "Embed both with one.")
