@@ -119,9 +119,10 @@ mteb: $(MTEB)/torch,onnx.installed  ## [PAIRS=DIR] evaluate finds what mteb's ow
 mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the test that each names must fail
 	$(BIN)/python scripts/mutants.py
 
-bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size
+bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size, and how they grow with it
 	$(BIN)/python scripts/bench.py
 	$(BIN)/python scripts/bench.py --model labse --json .cache/bench-labse.json
+	$(BIN)/python scripts/bench.py --growth --json .cache/bench-growth.json
 	$(BIN)/python scripts/bench_verify.py
 	$(BIN)/python scripts/bench_onnx.py
 	$(BIN)/python scripts/bench_embed.py

@@ -1,8 +1,10 @@
 """Speed and memory on SavedModels of LEALLA-large's or LaBSE's size with the full vocabulary, as ratios within one run.
 
 Run: python scripts/bench.py [--model labse] [--rounds 5] [--json FILE]
+     python scripts/bench.py --growth [--rounds 5] [--json FILE]
 Conversion is timed as whole processes, in turn with its floor (`cp` and `sync` of the data file) and with the usual way
 (scripts/usual_way.py). The exact tokenizer is timed in turn with `BertTokenizerFast` over the same vocabulary.
+With --growth, conversions of all sizes are timed in turn: how seconds and memory grow with the bytes of the weights.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache"
 WORK = CACHE / "bench"
-MEGABYTE = 1_000_000
+MEGABYTE, GIGABYTE = 10**6, 10**9
+FLOAT = 4  # bytes of a parameter
 
 # Name → family and size, as scripts/build.py is given them.
 MODELS = {
+    "lealla-small": ("lealla", "small"),
     "lealla-large": ("lealla", "large"),
     "labse": ("bert-tf2", "labse"),
 }
@@ -83,6 +87,11 @@ def reference_model(name: str = "lealla-large") -> Path:
     return model
 
 
+def shard_of(model: Path) -> Path:
+    """Return the data file of a SavedModel's checkpoint."""
+    return next((model / "variables").glob("*.data-*"))
+
+
 def fresh() -> Path:
     """Return a path where nothing is, on the disk of the cache."""
     shutil.rmtree(WORK, ignore_errors=True)
@@ -92,8 +101,7 @@ def fresh() -> Path:
 
 def conversion(model: Path, rounds: int) -> dict[str, Any]:
     """Time the floor, the conversion and the usual way; the usual way once in three rounds, as it is slow."""
-    shard = next((model / "variables").glob("*.data-*"))
-    hub2hf = Path(sys.executable).with_name("hub2hf")
+    shard, hub2hf = shard_of(model), Path(sys.executable).with_name("hub2hf")
     commands: dict[str, Callable[[Path], Sequence[str | Path]]] = {
         "cp+sync": lambda out: ["sh", "-c", f"cp '{shard}' '{out}' && sync '{out}'"],
         "convert": lambda out: [hub2hf, "convert", model, out],
@@ -112,6 +120,48 @@ def conversion(model: Path, rounds: int) -> dict[str, Any]:
                 memory[name].append(peak)
     shutil.rmtree(WORK, ignore_errors=True)
     return {"bytes": shard.stat().st_size, "seconds": seconds, "memory": memory}
+
+
+def growth(rounds: int) -> dict[str, dict[str, Any]]:
+    """Return the bytes of the weights of each size, and the seconds and the peak memory in bytes of its conversions."""
+    hub2hf = Path(sys.executable).with_name("hub2hf")
+    models = {name: reference_model(name) for name in MODELS}
+    found: dict[str, dict[str, Any]] = {
+        name: {"bytes": shard_of(model).stat().st_size, "seconds": [], "memory": []} for name, model in models.items()
+    }
+    for number in range(rounds + 1):
+        for name, model in models.items():
+            print(f"round {number} of {rounds}: {name}", file=sys.stderr)
+            taken, peak = run([hub2hf, "convert", model, fresh()])
+            if number:  # the first round warms the disk cache
+                found[name]["seconds"].append(taken)
+                found[name]["memory"].append(peak)
+    shutil.rmtree(WORK, ignore_errors=True)
+    return found
+
+
+def show_growth(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print what `growth` found, each size with what a byte more than the one before it takes."""
+    table = Table(
+        "size", "parameters", "weights MB", "median s", "s a GB more", "peak MB", "MB a GB more", box=box.SIMPLE_HEAD
+    )
+    before: tuple[float, float, float] | None = None
+    for name, each in found.items():
+        size, seconds, memory = each["bytes"], median(each["seconds"]), median(each["memory"])
+        more = ["", ""]
+        if before is not None:
+            grown = (size - before[0]) / GIGABYTE
+            more = [f"{(seconds - before[1]) / grown:.2f}", f"{(memory - before[2]) / MEGABYTE / grown:.0f}"]
+        row = (
+            f"{size / FLOAT / 1e6:.0f} M",
+            f"{size / MEGABYTE:.0f}",
+            f"{seconds:.2f}",
+            more[0],
+            f"{memory / MEGABYTE:.0f}",
+        )
+        table.add_row(name, *row, more[1])
+        before = size, seconds, memory
+    Console().print(table)
 
 
 PHASES = {
@@ -246,7 +296,13 @@ def main() -> int:
     parser.add_argument(
         "--only-build", action="store_true", help="build the SavedModel to convert, and measure nothing"
     )
+    parser.add_argument("--growth", action="store_true", help="time conversions of all sizes, and nothing else")
     arguments = parser.parse_args()
+    if arguments.growth:
+        found = growth(arguments.rounds)
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        show_growth(found)
+        return 0
     model = reference_model(arguments.model)
     if arguments.only_build:
         return 0
