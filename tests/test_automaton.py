@@ -48,3 +48,12 @@ def test_every_pattern_is_written_as_what_it_matches(seed: int) -> None:
         assert (again.fullmatch(word) is not None) == wanted, word
         assert automaton.accepts(word) == wanted, word
         assert (len(split.pre_tokenize_str(word)) > 1) == wanted, word
+        assert not wanted or any(ord(character) in automaton.needed for character in word), word
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needed"), [("[ab]+", "ab"), (".*x.*", "x"), ("a*", "a"), ("a.*b|c", "bc"), ("(?:ab)?c*", "bc")]
+)
+def test_what_every_accepted_word_has(pattern: str, needed: str) -> None:
+    automaton = full_match((parse(pattern, "test"),), ~whitespace())
+    assert {chr(code) for low, high in automaton.needed.ranges for code in range(low, high + 1)} == set(needed)

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, processors
 
 from hub2hf.architectures.base import INPUTS
 from hub2hf.blueprint.text import CaseFold, FoldWords, LowerCase, Normalize, Pack, TextBlueprint
-from hub2hf.errors import REPORT, GraphError, VocabularyError
+from hub2hf.errors import GraphError, VocabularyError
 from hub2hf.unicode.codepoints import LAST
 
 from .config import common_config, write_json
@@ -23,7 +23,9 @@ from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
 PLACEHOLDER = "placeholder-of-the-vocabulary"
-INDENT = " " * 6  # of a piece in `tokenizer.json`
+INDENT = b" " * 6  # of a piece in `tokenizer.json`
+# How JSON writes the bytes of a piece that it does not write as they are; the first is what the others are written with.
+ESCAPES = [(c.encode(), encode_basestring(c)[1:-1].encode()) for c in ("\\", '"', *map(chr, range(32))) if c != "\n"]
 
 
 def tokenizer_files(
@@ -107,17 +109,25 @@ def write_javascript_files(
 
 
 def _write_around(vocabulary: Vocabulary, frame: str, path: Path) -> None:
-    before, found, after = frame.partition(f'{INDENT}"{PLACEHOLDER}": 0\n')
-    if not found or PLACEHOLDER in before + after:
+    before, found, after = frame.encode().partition(b'%b"%b": 0\n' % (INDENT, PLACEHOLDER.encode()))
+    if not found or PLACEHOLDER.encode() in before + after:
         raise AssertionError("tokenizers writes a vocabulary in a new way")
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("wb") as file:
         file.write(before)
         start = 0
         for run in vocabulary.runs():
-            file.write(",\n" if start else "")
-            file.write(",\n".join([f"{INDENT}{encode_basestring(p)}: {i}" for i, p in enumerate(run, start)]))
-            start += len(run)
-        file.write(f"\n{after}")
+            file.write(b",\n" if start else b"")
+            file.write(_numbered(run, start))
+            start += run.count(b"\n")
+        file.write(b"\n" + after)
+
+
+def _numbered(lines: bytes, first: int) -> bytes:
+    """Return pieces, a line each, as members of a JSON object with their numbers from `first` on, written all at once."""
+    for plain, escaped in ESCAPES:
+        lines = lines.replace(plain, escaped)
+    members = lines[:-1].replace(b"%", b"%%").replace(b"\n", b'": %d,\n' + INDENT + b'"')
+    return (INDENT + b'"' + members + b'": %d') % tuple(range(first, first + lines.count(b"\n")))
 
 
 def write_vocab_txt(vocabulary: Vocabulary, path: Path) -> None:
@@ -158,22 +168,15 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], ends: tuple[str,
 def _add_rules(tokenizer: Tokenizer, text: TextBlueprint, never_a_piece: str) -> None:
     pipeline = build_pipeline(text, never_a_piece, Oniguruma())
     tokenizer.normalizer = normalizers.Sequence([normalizer(step) for step in pipeline.steps])
-    tokenizer.pre_tokenizer = pre_tokenizer(pipeline.cut, pipeline.only_spaces)
+    tokenizer.pre_tokenizer = pre_tokenizer(pipeline)
 
 
 def _pack(tokenizer: Tokenizer, pack: Pack, ends: tuple[str, str]) -> None:
     """[CLS] … [SEP] around the pieces that fit. Padding is left to the caller, as usual in transformers."""
     if pack.max_length < 2:
         raise GraphError(f"{pack.evidence} packs to {pack.max_length}.", "The two ends need 2.")
-    for token in ends:
-        if any(char in token for char in " :$"):
-            raise VocabularyError(f"The special token {token!r} cannot stand in a template.", REPORT)
     start, end = ends
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start}:0 $A:0 {end}:0",
-        pair=f"{start}:0 $A:0 {end}:0 $B:1 {end}:1",
-        special_tokens=list({start: pack.start_id, end: pack.end_id}.items()),
-    )
+    tokenizer.post_processor = processors.BertProcessing((end, pack.end_id), (start, pack.start_id))
     tokenizer.enable_truncation(pack.max_length)
 
 

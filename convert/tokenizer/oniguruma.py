@@ -22,6 +22,7 @@ from hub2hf.unicode.tables import re2_class
 
 from .charsmap import charsmap
 from .engine import LONGEST_UTF8, NFD, SEPARATOR, CharacterMap, Prepend, TextStep
+from .pipeline import END_OF_WORD, Pipeline
 
 # Categories that begin a cluster and never go on with one (Unicode Standard Annex 29, table 2), but for these: the emoji
 # modifiers, the half-width kana marks, Thai and Lao AM. Whatever is unassigned here may be a mark in newer tables.
@@ -85,8 +86,12 @@ def normalizer(step: TextStep) -> normalizers.Normalizer:
     return normalizers.NFD() if step == NFD else normalizers.NFC()
 
 
-def pre_tokenizer(cut: str | None, only_spaces: bool) -> pre_tokenizers.PreTokenizer:
-    """Return the part that takes words, which stand behind spaces, and the characters of those that `cut` matches."""
-    if cut is not None:
-        return pre_tokenizers.Split(Regex(rf" \K(?!{cut})[^ ]++|[^ ]"), "removed", invert=True)
-    return pre_tokenizers.Split(" ", "removed") if only_spaces else pre_tokenizers.WhitespaceSplit()
+def pre_tokenizer(pipeline: Pipeline) -> pre_tokenizers.PreTokenizer:
+    """Return the part that takes words, which stand behind spaces, and the characters of those that are cut.
+
+    Most words are seen to be none of these by their characters alone.
+    """
+    if pipeline.cut is not None:
+        whole = f"{ONIGURUMA.at_least_one(pipeline.whole)}{END_OF_WORD}"
+        return pre_tokenizers.Split(Regex(rf" \K(?:{whole}|(?!{pipeline.cut})[^ ]++)|[^ ]"), "removed", invert=True)
+    return pre_tokenizers.Split(" ", "removed") if pipeline.only_spaces else pre_tokenizers.WhitespaceSplit()

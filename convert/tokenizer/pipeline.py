@@ -5,7 +5,7 @@ The normalizer leaves a text in which words are cut apart by spaces and no other
 1. the graph's own changes of characters (`characters`);
 2. for words split at delimiters: those that go become a space, and a space comes before and after each that stays;
    for words split by script: white space between two characters of its own script goes, `n. 286` has the words `n` and
-   `.286`, and a space comes after each run of one script;
+   `.286`, and with it what the graph deletes last; and a space comes after each run of one script;
 3. one space in front of the text;
 4. words whose case is folded by themselves are (`fold_words`);
 5. words over the byte limit become one character that is no piece. Tabs are free to count bytes with: step 2 has
@@ -16,7 +16,7 @@ What comes after the normalizer splits at the spaces, and cuts the words that th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hub2hf.blueprint.text import (
@@ -37,19 +37,21 @@ from hub2hf.blueprint.text import (
 )
 from hub2hf.errors import GraphError
 from hub2hf.unicode.automaton import TooComplexError, to_regex, words_matching
-from hub2hf.unicode.codepoints import CodePoints
+from hub2hf.unicode.codepoints import NOTHING, CodePoints
 from hub2hf.unicode.delimiters import read_delimiters
 from hub2hf.unicode.dialect import Dialect
 from hub2hf.unicode.re2 import Chars, parse, unsupported
 from hub2hf.unicode.tables import scripts, whitespace
 
-from .characters import character_steps, fold_words
+from .characters import character_steps, characters_of, fold_words
 from .engine import LONGEST_UTF8, Engine, Prepend, TextStep
 
 # Engines try alternatives in order, so the scripts most text is in come first. Only speed depends on it.
 FREQUENT_SCRIPTS = (
     *("Latin", "Common", "Cyrillic", "Arabic", "Han", "Hiragana", "Katakana"),
     *("Devanagari", "Hangul", "Inherited", "Greek", "Hebrew", "Thai", "Bengali"),
+    *("Tamil", "Telugu", "Kannada", "Malayalam", "Gujarati", "Gurmukhi", "Oriya", "Sinhala"),
+    *("Georgian", "Armenian", "Ethiopic", "Khmer", "Lao", "Myanmar", "Tibetan"),
 )
 MOST_BYTES = 100_000  # ONIG_MAX_REPEAT_NUM in Oniguruma's regint.h: the largest n in {n}
 END_OF_WORD = "(?![^ ])"
@@ -62,11 +64,13 @@ class Pipeline:
     Attributes:
         steps: of the normalizer, in order.
         cut: a regex that matches at the start of a word exactly when it is to be cut, or None.
+        whole: a set of characters, as a regex; a word that has no others is not cut.
         only_spaces: whether U+0020 alone parts words; other white space may then be in them.
     """
 
     steps: tuple[TextStep, ...]
     cut: str | None
+    whole: str
     only_spaces: bool
 
 
@@ -83,11 +87,15 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
     """
     check_order(text.operations)
     own = [op for op in text.operations if isinstance(op, CaseFold | LowerCase | Normalize | ReplacePattern)]
-    cut = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)], engine.dialect)
+    cut, whole = cut_condition([op for op in text.operations if isinstance(op, SplitCharacters)], engine.dialect)
     split = next(op for op in text.operations if isinstance(op, SplitDelimiters | SplitScripts))
+    if isinstance(split, SplitDelimiters):
+        words = [*character_steps(own, engine), *delimiter_steps(split, engine)]
+    else:
+        gone = _deleted_last(own)
+        words = [*character_steps(own[:-1] if gone else own, engine), *script_steps(split.table, gone, engine)]
     steps = [
-        *character_steps(own, engine),
-        *(delimiter_steps(split, engine) if isinstance(split, SplitDelimiters) else script_steps(split.table, engine)),
+        *words,
         *(around_step(op, engine) for op in text.operations if isinstance(op, SplitAround)),
         *(
             step
@@ -97,7 +105,7 @@ def build_pipeline(text: TextBlueprint, never_a_piece: str, engine: Engine) -> P
         ),
         *byte_limit_steps(text.wordpiece, cut, never_a_piece, engine),
     ]
-    return Pipeline(tuple(steps), cut, only_spaces=isinstance(split, SplitDelimiters))
+    return Pipeline(tuple(steps), cut, whole, only_spaces=isinstance(split, SplitDelimiters))
 
 
 # The operations that are understood, in stages. Of those marked there is one.
@@ -129,32 +137,47 @@ def check_order(operations: tuple[TextOperation, ...]) -> None:
             )
 
 
-def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> str | None:
-    """A regex that holds at the start of a word exactly when some full-match pattern matches it."""
+def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> tuple[str | None, str]:
+    """Return `cut` and `whole` of a `Pipeline`: a word is cut where some full-match pattern matches it."""
     if not operations:
-        return None
+        return None, ""
     patterns = tuple(pattern for op in operations for pattern in op.patterns)
     evidence = operations[0].evidence
     try:
-        return to_regex(words_matching(patterns, evidence), END_OF_WORD, dialect)
+        found = words_matching(patterns, evidence)
+        return to_regex(found, END_OF_WORD, dialect), dialect.one_of(~whitespace() - found.needed)
     except TooComplexError as error:
         raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 
 
-def script_steps(of: str, engine: Engine) -> Iterator[TextStep]:
+def _deleted_last(operations: Sequence[TextOperation]) -> CodePoints:
+    """The characters that the last of the graph's own changes deletes; none where it does more, or others fold case."""
+    if not operations or not all(isinstance(operation, ReplacePattern) for operation in operations):
+        return NOTHING
+    last = operations[-1]
+    assert isinstance(last, ReplacePattern)
+    return (characters_of(parse(last.pattern, last.evidence)) or NOTHING) if not last.rewrite else NOTHING
+
+
+def script_steps(of: str, gone: CodePoints, engine: Engine) -> Iterator[TextStep]:
     """White space inside a script goes; one space comes in front of the text and after each run of a script.
 
-    `of` is the table of scripts. The first space comes in a step of its own: an empty match at the start would be found
-    twice and make the library skip a character.
+    The first space comes in a step of its own: an empty match at the start would be found twice and make the library skip a
+    character.
+
+    Args:
+        of: the table of scripts.
+        gone: characters that are deleted before; in the same step, as each goes through the whole text.
+        engine: what is to read it.
     """
     table, blank, dialect = scripts(of), whitespace(), engine.dialect
     inside = []
     for codes in table.values():
         if codes & blank:
-            word = dialect.one_of(codes - blank)
-            gap = dialect.one_of(codes & blank)
-            inside.append(f"{gap}(?<={word}{gap}){dialect.any_number(gap)}(?={word})")
-    yield "|".join(inside), ""
+            word = dialect.one_of(codes - blank - gone)
+            between = dialect.at_least_one(dialect.one_of(codes & blank | gone))
+            inside.append(dialect.after(word, f"{between}(?={word})"))
+    yield "|".join([*inside, *([dialect.one_of(gone)] if gone else [])]), ""
     yield Prepend(" ")
     names = [*FREQUENT_SCRIPTS, *sorted(table.keys() - set(FREQUENT_SCRIPTS))]
     yield engine.spaces_after([table[name] - blank for name in names], blank)

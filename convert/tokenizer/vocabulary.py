@@ -18,7 +18,7 @@ from hub2hf.savedmodel.assets import check_vocabulary
 from .characters import never_in_pieces
 
 MASK = "[MASK]"
-AT_A_TIME = 1 << 17  # bytes of pieces that are decoded together
+AT_A_TIME = 1 << 17  # bytes of lines that are decoded or written together
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,13 @@ class Vocabulary:
         """The id of each piece."""
         return {piece: index for index, piece in enumerate(self.pieces)}
 
-    def runs(self) -> Iterator[list[str]]:
-        """Yield the pieces, some of them at a time."""
-        for start, end in self._spans():
-            yield self.lines[start:end].decode().split("\n")[:-1]
+    def runs(self) -> Iterator[bytes]:
+        """Yield the lines, about `AT_A_TIME` bytes of them at a time."""
+        start = 0
+        while start < len(self.lines):
+            end = 1 + max(self.lines.rfind(b"\n", start, start + AT_A_TIME), self.lines.index(b"\n", start))
+            yield self.lines[start:end]
+            start = end
 
     def check_utf8(self) -> None:
         """See that all pieces are UTF-8.
@@ -63,20 +66,14 @@ class Vocabulary:
         Raises:
             VocabularyError: one is not; names the first.
         """
-        for start, end in self._spans():
+        number = 0
+        for run in self.runs():
             try:
-                self.lines[start:end].decode()
+                run.decode()
             except UnicodeDecodeError as error:
-                number = self.lines.count(b"\n", 0, start + error.start)
+                number += run.count(b"\n", 0, error.start)
                 raise _bad_line(self.path, number, "is not UTF-8") from error
-
-    def _spans(self) -> Iterator[tuple[int, int]]:
-        """Yield where whole lines of about `AT_A_TIME` bytes begin and end."""
-        start = 0
-        while start < len(self.lines):
-            end = 1 + max(self.lines.rfind(b"\n", start, start + AT_A_TIME), self.lines.index(b"\n", start))
-            yield start, end
-            start = end
+            number += run.count(b"\n")
 
     @cached_property
     def _size(self) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hub2hf.limits import tick
 
-from .codepoints import CodePoints
+from .codepoints import CodePoints, union
 from .dialect import ONIGURUMA, Dialect
 from .re2 import Alternate, Anchor, Chars, Concat, Regex, Repeat, parse, unsupported
 from .tables import whitespace
@@ -107,6 +107,16 @@ class Automaton:
     start: int
     accepting: frozenset[int]
     edges: tuple[dict[int, CodePoints], ...]
+
+    @property
+    def needed(self) -> CodePoints:
+        """Characters of which every word that it accepts has one, but for the empty one."""
+        return union(
+            codes
+            for state, targets in enumerate(self.edges)
+            for target, codes in targets.items()
+            if target in self.accepting and (state == self.start or state not in self.accepting)
+        )
 
     @cached_property
     def _letters(self) -> tuple[list[int], list[int], list[list[int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,14 @@ def test_other_operations(name: str, small_vocabulary: Path, tmp_path: Path) -> 
     for family, texts in families(text, read_vocabulary(small_vocabulary).pieces, SMALL_SAMPLE, TURN):
         _, different = compare(texts(), oracle, compiled)
         assert not different, (family, TURN)
+
+
+def test_what_is_deleted_between_characters_of_one_script(tmp_path: Path) -> None:
+    text = replace(standard_operations(), vocabulary=alphabet_vocabulary(tmp_path))
+    some = ("n", ".", "2", " ", "\u200d", "\x01", "\u1681", "\u1680")
+    texts = ["".join(chosen) for length in (3, 5) for chosen in product(some, repeat=length)]
+    _, different = compare(texts, TensorFlowSide(text), CompiledSide(text, tmp_path))
+    assert not different
 
 
 @pytest.mark.parametrize("limit", [5, 102])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,3 +96,29 @@ def test_vocabulary_of_another_model(tmp_path: Path, small_vocabulary: Path) -> 
     with pytest.raises(VocabularyError, match=r"no '\[UNK\]'"):
         tokenizer_files(ended, 2, tmp_path)
     assert not (tmp_path / "tokenizer.json").exists()
+
+
+def test_the_file_has_each_piece_as_json_has_it_under_its_number(tmp_path: Path, small_vocabulary: Path) -> None:
+    odd = [
+        "%d",
+        "100%",
+        "%%s",
+        '""',
+        "\\\\",
+        "\\n",
+        '\\"',
+        "a\tb",
+        "x\x00",
+        "\x1f\x7f",
+        "\u2028x",
+        "\u00a0x",
+        "日\x08\x0c",
+    ]
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(small_vocabulary.read_bytes() + "".join(f"{piece}\n" for piece in odd).encode())
+    vocabulary = read_vocabulary(path)
+    tokenizer_files(replace(standard_operations(), vocabulary=path), len(vocabulary), tmp_path)
+    written = (tmp_path / "tokenizer.json").read_text(encoding="utf-8")
+    for number, piece in enumerate(vocabulary.pieces):
+        assert f"{json.dumps(piece, ensure_ascii=False)}: {number}" in written
+    assert json.loads(written)["model"]["vocab"] == vocabulary.ids
