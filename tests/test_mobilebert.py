@@ -16,7 +16,7 @@ from references import VOCABULARY, Pair
 import hub2hf
 from hub2hf.errors import Hub2HFError
 
-WAYS = ("automodel", "sentence-transformers", "onnx")
+WAYS = ("automodel", "sentence-transformers", "onnx-runtime")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ KIN: dict[str, dict[str, Any]] = {
     "distilbert": {"types": 0, "default": "mean", "max_length": 32, "lower_case": True, "layer_norm": "plain"},
     "albert": {"embedded": 48, "shared": True, "activation": "gelu_erf", "max_length": 48, "layers": 4},
 }
-WAYS = ("automodel", "sentence-transformers", "onnx")
+WAYS = ("automodel", "sentence-transformers", "onnx-runtime")
 
 
 @pytest.fixture(scope="module", params=KIN)

@@ -15,7 +15,7 @@ from references import VOCABULARY, Pair
 import hub2hf
 from hub2hf.errors import Hub2HFError
 
-WAYS = ("automodel", "sentence-transformers", "onnx")
+WAYS = ("automodel", "sentence-transformers", "onnx-runtime")
 FORMS: dict[str, dict[str, Any]] = {
     "first": {},  # T5 of 2019, of which sentence-T5 is made
     "gated": {
