@@ -92,6 +92,6 @@ def pre_tokenizer(pipeline: Pipeline) -> pre_tokenizers.PreTokenizer:
     Most words are seen to be none of these by their characters alone.
     """
     if pipeline.cut is not None:
-        whole = f"{ONIGURUMA.at_least_one(pipeline.whole)}{END_OF_WORD}"
-        return pre_tokenizers.Split(Regex(rf" \K(?:{whole}|(?!{pipeline.cut})[^ ]++)|[^ ]"), "removed", invert=True)
+        whole = f"{ONIGURUMA.at_least_one(pipeline.whole)}{END_OF_WORD}|" if pipeline.whole else ""
+        return pre_tokenizers.Split(Regex(rf" \K(?:{whole}(?!{pipeline.cut})[^ ]++)|[^ ]"), "removed", invert=True)
     return pre_tokenizers.Split(" ", "removed") if pipeline.only_spaces else pre_tokenizers.WhitespaceSplit()

@@ -64,7 +64,7 @@ class Pipeline:
     Attributes:
         steps: of the normalizer, in order.
         cut: a regex that matches at the start of a word exactly when it is to be cut, or None.
-        whole: a set of characters, as a regex; a word that has no others is not cut.
+        whole: a set of characters, as a regex; a word that has no others is not cut. Empty where every character may cut.
         only_spaces: whether U+0020 alone parts words; other white space may then be in them.
     """
 
@@ -145,7 +145,8 @@ def cut_condition(operations: list[SplitCharacters], dialect: Dialect) -> tuple[
     evidence = operations[0].evidence
     try:
         found = words_matching(patterns, evidence)
-        return to_regex(found, END_OF_WORD, dialect), dialect.one_of(~whitespace() - found.needed)
+        harmless = ~whitespace() - found.needed
+        return to_regex(found, END_OF_WORD, dialect), dialect.one_of(harmless) if harmless else ""
     except TooComplexError as error:
         raise unsupported(" | ".join(patterns), evidence, str(error)) from error
 

@@ -78,6 +78,7 @@ OTHERS: dict[str, tuple[TextOperation, ...]] = {
         SplitCharacters((r"\p{Han}+|.*\d",), "c"),
         *(WORDS, PACK),
     ),
+    "all words cut": (SCRIPTS, SplitCharacters((r".*",), "c"), WORDS, PACK),
     "cut twice": (SCRIPTS, SplitCharacters((r"\d+",), "c"), SplitCharacters((r"\p{Thai}*",), "d"), WORDS, PACK),
     "no suffix indicator": (SCRIPTS, WordPiece("", "[UNK]", 100, "w"), PACK),
     "small limit": (*standard_operations(10).operations[:-1], Pack(101, 102, 0, 7, "p")),
