@@ -6,13 +6,15 @@ Run: python scripts/demo.py [OUT]
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import hub2hf
 from hub2hf.commands.bars import screen
-from hub2hf.commands.printed import print_conversion, print_next
+from hub2hf.commands.printed import print_conversion
 from hub2hf.equivalence.reports import print_report
+from hub2hf.errors import pasted
 from hub2hf.sources import recording_of
 
 SOURCE = "lealla-mini"
@@ -28,8 +30,10 @@ def main() -> int:
     print("\nembedding the sentences of 109 languages as people load the folder, against TensorFlow's …\n", flush=True)
     report = hub2hf.verify(None, out, golden=recording_of(SOURCE))
     print_report(report, screen())
+    programs = Path(os.path.relpath(Path(sys.executable).parent))  # of the environment, which need not be active
+    install = pasted(programs / "pip", "install", ".[torch,tensorflow]")
     print("\nIt was compared with a recording of TensorFlow. To run TensorFlow itself:")
-    print_next(SOURCE, out, [])
+    print(f"{install} && {pasted(programs / 'hub2hf', 'verify', SOURCE, out)}")
     return 0 if report.equivalent else 1
 
 

@@ -22,7 +22,8 @@ import hub2hf
 from hub2hf.equivalence.reports import print_report, summary
 from hub2hf.equivalence.reports.scale import STEPS, WITHIN, step
 from hub2hf.proof import Report
-from hub2hf.proof.summary import grid
+from hub2hf.proof.summary import grid, limit
+from hub2hf.proof.text import tolerance
 from hub2hf.sources import recording_of
 from hub2hf.surfaces import title
 
@@ -37,11 +38,12 @@ CELL, LABEL, LINE, TOP = 9, 210, 24, 34  # pixels: a language's width, the room 
 
 
 def table(report: Report, page: str) -> str:
-    """Return the SVG of a terminal after `hub2hf verify`."""
+    """Return the SVG of a terminal after the command that `main` runs, as a checkout has its files."""
     terminal = partial(Console, width=COLUMNS, force_terminal=True, color_system="truecolor")
     console, said = terminal(file=io.StringIO(), record=True), io.StringIO()
     print_report(report, terminal(file=said))
-    console.print(f"[bold]$ hub2hf verify {MODEL} out[/bold]\n", highlight=False)
+    recording = f"convert/models/{recording_of(MODEL).name}"
+    console.print(f"[bold]$ hub2hf verify --golden {recording} out[/bold]\n", highlight=False)
     console.print(Text.from_ansi(said.getvalue()))  # wraps the verdict, as a terminal does with a line that is too long
     return console.export_svg(title="hub2hf", theme=THEMES[page], unique_id="hub2hf")
 
@@ -57,6 +59,8 @@ def heat_map(report: Report, page: str) -> str:
         f'<rect width="{width}" height="{height}" fill="{background}"/>',
         f'<text x="8" y="22" font-size="15" font-weight="600">Largest difference of unit embeddings from TensorFlow\'s, '
         f"in {len(names) - 1} languages and on texts that ports get wrong, the worst first</text>",
+        f'<text x="{width - 8}" y="{height - 14}" font-size="12" text-anchor="end">'
+        f"exact: identical token ids, and off by at most {tolerance(limit(found.cells.values()))}</text>",
     ]
     used = set()
     for at, way in enumerate(found.ways):

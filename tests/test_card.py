@@ -113,7 +113,10 @@ class TestText:
         text = text_of(verified)
         exact = "loaded with AutoModel (`trust_remote_code=True`) and sentence-transformers, no entry"
         assert f"✅ **Exactly the original**: {exact}" in text
-        assert "- BertModel: cosine to the true embedding down to 0." in text
+        assert re.search(
+            r"sentences\)\.\n>\n> Exact means: identical token ids, and no entry .* off by more than 2e-06\.\n", text
+        )
+        assert "- BertModel: cosine to the true embedding as low as 0." in text
         assert "109 languages and a set of texts that ports get wrong" in text
         assert "![Largest difference" in text
         assert text.count("| exact |") == 2
@@ -163,6 +166,21 @@ class TestText:
         assert "Divide embeddings by their L2 norm before you compare them" in text
         monkeypatch.setattr(card, "home", lambda: "https://example.org/hub2hf")
         assert "| Conversion | [hub2hf](https://example.org/hub2hf) " in render_card(manifest, None)
+
+    def test_says_that_modules_compute_a_sum_where_the_pooler_is_a_tanh_gelu(self, verified: Path) -> None:
+        manifest = read_manifest(verified)
+        said = "a sum of erf GELUs, at most 9e-07 from it before the L2 norm."
+        assert said in render_card(manifest, None)
+        (layer,) = manifest.blueprint["encoder"]["dense"]
+        plain = {**manifest.blueprint["encoder"], "dense": [{**layer, "activation": "relu"}]}
+        other = replace(manifest, blueprint={**manifest.blueprint, "encoder": plain})
+        assert "compute what that\npooler does.\n" in render_card(other, None)
+
+    def test_of_a_plain_class_takes_the_tokenizer_that_is_exact(self, verified: Path) -> None:
+        snippet = snippets(text_of(verified))[-1]
+        assert "AutoTokenizer.from_pretrained" in snippet
+        assert "BertTokenizerFast" not in snippet
+        assert "The token ids and `last_hidden_state` are the original's, but `pooler_output`" in text_of(verified)
 
     def test_moves_a_pipeline_by_two_lines(self, verified: Path) -> None:
         diff = text_of(verified).partition("```diff\n")[2].partition("```")[0].splitlines()

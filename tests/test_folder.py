@@ -26,7 +26,7 @@ from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.commands.ending import Stopped
 from hub2hf.errors import CheckpointError, ExportError, MappingError
-from hub2hf.folder.sentence_transformers import COEFFICIENTS, SCALES
+from hub2hf.folder.sentence_transformers import COEFFICIENTS, GELU_APART, SCALES
 from hub2hf.folder.weights import write_arrays, write_safetensors
 from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.values import Stored, Values
@@ -150,7 +150,8 @@ def test_write_arrays_is_what_safetensors_reads(tmp_path: Path) -> None:
 def test_the_sum_of_erf_gelus_is_the_tanh_gelu() -> None:
     x = np.linspace(-50.0, 50.0, 200_001)
     fitted = sum(c * ACTIVATIONS["gelu_erf"].function(a * x) for a, c in zip(SCALES, COEFFICIENTS, strict=True))
-    assert 1e-7 < np.abs(fitted - ACTIVATIONS["gelu_tanh"].function(x)).max() < 1e-6
+    apart = np.abs(fitted - ACTIVATIONS["gelu_tanh"].function(x)).max()
+    assert 0.9 * GELU_APART < apart <= GELU_APART
 
 
 @pytest.mark.parametrize("name", ["gelu_tanh", "gelu_erf", "relu", "tanh"])

@@ -230,7 +230,7 @@ def test_a_folder_that_loses_more_than_it_may_is_not_written(
     exact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slimming, "COARSE", Limits(pairs=1, share=0, cosine=0.9999999))
-    with pytest.raises(ExportError, match=r"loses more than it may: in af cosine down to") as refused:
+    with pytest.raises(ExportError, match=r"loses more than it may: in af cosine as low as") as refused:
         hub2hf.slim(exact, tmp_path / "out", embeddings="int8")
     assert "--beyond-limits" in refused.value.next_step
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,9 @@ from typer.main import get_command
 
 from hub2hf.commands import VERBS
 from hub2hf.commands.app import app
+from hub2hf.folder.sentence_transformers import GELU_APART
 from hub2hf.known_models import find_model
+from hub2hf.proof import EXACT
 from hub2hf.surfaces import SURFACES
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -126,3 +128,11 @@ def test_the_model_that_configs_shows_is_one(tmp_path: Path) -> None:
     file.write_text(block, encoding="utf-8")
     found = find_model(file)
     assert (found.title, found.card.languages, found.must_be["hidden_size"]) == ("My encoder", ("de", "ja"), 768)
+
+
+def test_where_an_exact_way_is_not_exact_is_said() -> None:
+    said = {f"of {way.title} except in {way.except_in}" for way in SURFACES.values() if way.except_in}
+    assert said
+    assert {each for each in said if each not in section("Load it")} == set()
+    assert "more than 2e-06" in section("Load it")
+    assert (f"at most {GELU_APART} from it" in section("Load it"), EXACT) == (True, 2e-6)

@@ -53,6 +53,10 @@ def test_one_that_is_known_to_differ_says_so_where_it_was_not_measured(found: tu
     assert "give OpenVINO the ids of tokenizers" in text
 
 
+def test_one_that_is_exact_but_for_some_texts_names_them(found: tuple[Manifest, Proof]) -> None:
+    assert 'LangChain (`HuggingFaceEmbeddings(model_name=".")`, except in texts with line breaks)' in ways_table(*found)
+
+
 def test_one_that_differs_elsewhere_says_so_where_it_was_exact(found: tuple[Manifest, Proof]) -> None:
     manifest, proof = found
     name = "sentence-transformers-openvino-default"

@@ -292,9 +292,13 @@ def _told(entries: Sequence[Entry], output: str) -> Chosen | None:
 
 def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
     told = "; ".join(map(described, entries)) or "nothing"
+    fitting = [entry for entry in entries if takes_text(entry) or takes_ids(entry)]
+    fitting = [entry for entry in fitting if entry.name != CALL] or fitting
+    names = dict.fromkeys(_quoted(entry, name, fitting) for entry in fitting for name in embeddings(entry))
+    choice = " or ".join(f"--output {name}" for name in names)
     return SourceError(
         f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}'. There is: {told}.",
-        "Name one of the outputs [batch, hidden], or drop --output.",
+        f"Write {choice}, or leave it out." if names else "Leave out --output.",
     )
 
 

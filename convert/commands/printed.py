@@ -216,7 +216,8 @@ def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None
         f"[bold]{escape(source.name)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes"
     )
     console.print(
-        f"{len(encoder.mapped)} tensors mapped; unused: {', '.join(map(escape, encoder.unused)) or 'none'}; "
+        f"{len(encoder.mapped)} tensors mapped; "
+        f"unused (reaches no output): {', '.join(map(escape, encoder.unused)) or 'none'}; "
         f"pooler: {words_of(encoder).head}; {encoder.layers.value} layers, {encoder.heads.value} heads"
     )
     trust = ", trust_remote_code=True" if architecture_of(encoder).needs_model_class(encoder) else ""

@@ -79,7 +79,10 @@ def run(
         _integrity(integrity, as_json, quiet)
         return
     if not source or bool(golden) == bool(candidate):
-        raise SourceError("verify takes SOURCE and FOLDER, or --golden FILE and FOLDER.", "See hub2hf verify --help.")
+        raise SourceError(
+            "verify takes SOURCE and FOLDER, or --golden FILE and FOLDER, or --integrity FOLDER alone.",
+            "See hub2hf verify --help.",
+        )
     stored = bool(golden and is_corpus(golden))
     whole: dict[str, Any] = {
         "--languages": languages,

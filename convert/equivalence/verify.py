@@ -91,7 +91,7 @@ def _exceeds(a: float, b: float) -> bool:
 
 
 def other_neighbours(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return which of some sentences have another nearest neighbour among the rest: bool [sentences].
+    """Return which of some sentences have a different nearest neighbour among the rest: bool [sentences].
 
     One that is as near in truth, up to round-off, is no other; with fewer than two others there is nothing to change.
 

@@ -8,16 +8,17 @@ from importlib import metadata
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE, NOTICE, architecture_of_facts
-from hub2hf.architectures.words import words_of_facts
+from hub2hf.architectures.words import head_of_facts, words_of_facts
 from hub2hf.errors import ExportError
 from hub2hf.folder.evaluated import evaluated_tables, evaluation_results
 from hub2hf.folder.lossy import lossy_table, lossy_words
 from hub2hf.folder.manifest import MANIFEST, PICTURE, PROOF, Manifest
+from hub2hf.folder.sentence_transformers import GELU_APART
 from hub2hf.folder.ways import places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
-from hub2hf.proof.summary import called, differing, explanation, grid, verdict
-from hub2hf.proof.text import join, number
+from hub2hf.proof.summary import called, differing, explanation, grid, limit, verdict
+from hub2hf.proof.text import join, number, tolerance
 from hub2hf.surfaces import SURFACES, title
 from hub2hf.surfaces.base import has_weights
 
@@ -131,6 +132,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "notice": NOTICE,
         "inputs": architecture_of_facts(blueprint["encoder"]).inputs,
         "words": words_of_facts(blueprint["encoder"]),
+        "gelu_apart": GELU_APART if "gelu_tanh" in head_of_facts(blueprint["encoder"])[1] else 0,
         "proof": proof,
         "proved": bool(proof and proof.equivalent and not manifest.changed and not manifest.lossy),
         "ways_table": ways_table(manifest, proof),
@@ -161,12 +163,14 @@ def _status(proof: Proof | None, manifest: Manifest) -> str:
     if not proof.equivalent:
         return f"> ❌ **Not the same as the original.** {plain(explanation(proof))}."
     same = [way for way in proof.worth.ways if way.same]
-    worst = max(row.difference for way in same for row in way.rows if row.exact)
+    exact = [row for way in same for row in way.rows if row.exact]
+    worst = max(row.difference for row in exact)
     but = "".join(f" But {plain(differing(way))}." for way in same if way.allowed)
     names = join([_exact_with(way, manifest) for way in same])
     return (
         f"> ✅ **Exactly the original**: loaded with {names}, no entry of a unit embedding differs by more than "
-        f"{number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}"
+        f"{number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}\n>\n"
+        f"> Exact means: identical token ids, and no entry of a unit embedding off by more than {tolerance(limit(exact))}."
     )
 
 

@@ -23,12 +23,13 @@ from hub2hf.folder.weights import WEIGHTS, write_arrays
 from hub2hf.savedmodel.values import Values
 from hub2hf.state_dict import tensor_of
 
-# gelu_tanh(x) = sum of coefficient * gelu_erf(scale * x), to 9e-7 for every x: printed by scripts/fit_gelu.py.
+# gelu_tanh(x) = sum of coefficient * gelu_erf(scale * x), to GELU_APART for every x: printed by scripts/fit_gelu.py.
 SCALES = (1.0, 0.6, 0.707401, 0.834028, 0.983321, 1.159337, 1.366861, 1.611532, 1.9)
 COEFFICIENTS = (
     *(0.907759004, -0.003269063, 0.032620544, -0.192925768, 0.49052913),
     *(-0.377605575, 0.179405921, -0.041117395, 0.004471411),
 )
+GELU_APART = 9e-7
 # What `sentence_transformers.models.Pooling` can do.
 MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 IDENTITY = "torch.nn.modules.linear.Identity"

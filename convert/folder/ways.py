@@ -69,7 +69,8 @@ def _names(surfaces: list[Surface], manifest: Manifest) -> str:
 
 
 def _line(surface: Surface, manifest: Manifest) -> str:
-    return f"{surface.title} ({code(surface.name, manifest)})"
+    but = f", except in {surface.except_in}" if surface.except_in else ""
+    return f"{surface.title} ({code(surface.name, manifest)}{but})"
 
 
 def described(way: Way, manifest: Manifest, proof: Proof | None) -> dict[str, Any]:

@@ -25,14 +25,14 @@ class Row:
         surface: a name of `hub2hf.surfaces.SURFACES`.
         language: ISO 639 code, "traps", or "und" where a person's file does not say.
         sentences: how many were compared.
-        other_ids: how many have other token ids than the graph's.
+        other_ids: how many have different token ids from the graph's.
         difference: largest absolute difference of an entry of the unit embeddings.
         similarity: largest absolute difference of a cosine similarity with another sentence of the same chunk.
         tolerance: the largest `difference` that passes.
         reason: why the tolerance is what it is; of a way that is known not to be exact, why it is not.
         worst: the sentence with the largest difference.
         cosine: smallest cosine of an embedding and the graph's; None in proofs that did not measure it.
-        neighbours: how many sentences have another nearest neighbour among those of the same chunk; None as `cosine`.
+        neighbours: how many sentences have a different nearest neighbour among those of the same chunk; None as `cosine`.
         hits, true_hits: how many find a translation nearest, of all sentences in other languages, and how many do with the
             graph's embeddings; None where that was not measured: of a lossy folder it is, on the project's own sentences.
         may_lose: of a lossy folder, the most that `hits` may be below `true_hits`; None of others.
@@ -207,7 +207,7 @@ class Way:
 
     @property
     def other_ids(self) -> int:
-        """Sentences with other token ids than the graph's."""
+        """Sentences with different token ids from the graph's."""
         return sum(row.other_ids for row in self.rows)
 
     @property
@@ -218,7 +218,7 @@ class Way:
 
     @property
     def neighbours(self) -> int | None:
-        """How many sentences have another nearest neighbour; None where that was not counted."""
+        """How many sentences have a different nearest neighbour; None where that was not counted."""
         known = [row.neighbours for row in self.rows if row.neighbours is not None]
         return sum(known) if known else None
 

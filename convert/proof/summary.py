@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hub2hf.proof.record import Failure, Proof, Row, Way
+from hub2hf.proof.record import EXACT, Failure, Proof, Row, Way
 from hub2hf.proof.text import cosine, count, join, number, printable, share, tolerance, where
 from hub2hf.surfaces import title
 
@@ -22,6 +22,11 @@ def _rank(row: Row) -> tuple[bool, float, bool, float]:
     """Return a key that is smallest for the worst row; NaN before everything."""
     no_number = math.isnan(row.difference)
     return bool(row.passed), -ratio(row), not no_number, 0.0 if no_number else -row.difference
+
+
+def limit(rows: Iterable[Row]) -> float:
+    """Return up to which difference `rows` count as exact, where their token ids are the source's."""
+    return max(min(row.tolerance, EXACT) for row in rows)
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
@@ -137,7 +142,7 @@ def losses(rows: Sequence[Row]) -> str:
     least = min(rows, key=lambda row: -1.0 if row.cosine is None or math.isnan(row.cosine) else row.cosine)
     told = [f"differs by {number(far.difference)} in {printable(far.language)}"]
     if least.cosine is not None:
-        told.append(f"cosine down to {cosine(least.cosine)} in {printable(least.language)}")
+        told.append(f"cosine as low as {cosine(least.cosine)} in {printable(least.language)}")
     measured = [row for row in rows if row.true_hits is not None]
     if measured:
         most = max(measured, key=lambda row: row.lost)
@@ -180,11 +185,11 @@ def felt(way: Way) -> str:
     """Return in words what a reader can feel of a way that is not exact; "" where it was not measured."""
     told = []
     if way.cosine is not None:
-        told.append(f"cosine to the true embedding down to {cosine(way.cosine)}")
+        told.append(f"cosine to the true embedding as low as {cosine(way.cosine)}")
     if way.neighbours is not None:
-        told.append(f"another nearest neighbour for {way.neighbours:,} of {count(way.sentences, 'sentence')}")
+        told.append(f"a different nearest neighbour for {way.neighbours:,} of {count(way.sentences, 'sentence')}")
     if way.other_ids:
-        told.append(f"other token ids in {way.other_ids:,}")
+        told.append(f"different token ids in {way.other_ids:,}")
     return "; ".join(told)
 
 

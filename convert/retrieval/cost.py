@@ -85,7 +85,7 @@ def _rows_beyond(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if not row.passed:
             lost = f"{count(row.lost, 'translation')} of {row.true_hits} lost, " if row.lost > 0 else ""
-            yield f"in {row.language} {lost}cosine down to {cosine(row.cosine)}"
+            yield f"in {row.language} {lost}cosine as low as {cosine(row.cosine)}"
 
 
 def _pairs_beyond(languages: Sequence[Language], limits: Limits) -> Iterator[str]:

@@ -90,6 +90,7 @@ class Surface:
         applies: whether it can load a folder of these files, given as paths inside it.
         by_name: whether it is taken only where somebody names it: it needs releases that do not go together with the rest.
         own: folders, as "onnx/", that no way reads but those that name them.
+        except_in: the texts in which an exact way gives another embedding, by the reason that `configs/tolerances.toml` has.
         differs: why it may give another embedding than the graph's, where it is not exact.
         stock_head: whether it takes the embedding from the pooler of `BertModel`, for which not every folder has weights.
         device: where it computes, as PyTorch names it.
@@ -104,6 +105,7 @@ class Surface:
     applies: Callable[[Collection[str]], bool] = has_weights
     by_name: bool = False
     own: tuple[str, ...] = ()
+    except_in: str = ""
     differs: str = ""
     stock_head: bool = False
     device: str = CPU

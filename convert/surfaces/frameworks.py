@@ -57,6 +57,7 @@ SURFACES = (
         title="LangChain",
         code='HuggingFaceEmbeddings(model_name="{id}")',
         load=langchain,
+        except_in="texts with line breaks",
         libraries=("langchain-huggingface", *BELOW),
     ),
     _of_frameworks(

@@ -108,7 +108,8 @@ SURFACES = (
     ),
     _of_onnx(
         title="OpenVINO Tokenizers",
-        differs="OpenVINO Tokenizers gives other ids than tokenizer.json in silence: give OpenVINO the ids of tokenizers",
+        differs="OpenVINO Tokenizers silently gives different token ids from tokenizer.json's: give OpenVINO the ids of "
+        "tokenizers",
         code='convert_tokenizer(AutoTokenizer.from_pretrained("{id}"), truncation=True, max_length=128)',
         load=own_tokenizer,
         exact=False,

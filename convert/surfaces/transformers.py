@@ -193,7 +193,8 @@ SURFACES = (
     ),
     _of_transformers(
         title="BertTokenizerFast",
-        differs="as BertModel; and in transformers 5 BertTokenizerFast replaces the text rules of tokenizer.json by its own",
+        differs="BertModel's pooler and, in transformers 5, different token ids: BertTokenizerFast replaces the text rules "
+        "of tokenizer.json by its own",
         code='BertTokenizerFast.from_pretrained("{id}")',
         load=snippet,
         applies=of_words,

@@ -133,8 +133,8 @@ def _provenance(report: Report) -> str:
         f"- candidate: {_code(report.candidate)}" + (f", loaded by {versions}" if versions else ""),
         f"- {count(table.sentences(), 'sentence')} compared in {report.seconds:,.1f} seconds",
         "- difference: largest absolute difference of an entry of the unit embeddings; similarity: largest absolute "
-        "difference of a cosine similarity between two sentences; other ids: sentences with other token ids than the "
-        "source; cosine: smallest to the embedding of the source; other neighbours: sentences whose nearest other "
+        "difference of a cosine similarity between two sentences; other ids: sentences with different token ids from the "
+        "source's; cosine: smallest to the embedding of the source; other neighbours: sentences whose nearest other "
         "sentence changes",
     ]
     return "\n".join(["### What was compared\n", *lines])

@@ -37,9 +37,9 @@ STEPS = (
     Shade(1.0, "up to the tolerance", ("#79b4e0", "#06182a"), ("#2a6ca3", "#ffffff")),
     Shade(10.0, "≠ up to 10 times the tolerance", ("#fdd9a6", "#3b1d00"), ("#7a3d06", "#ffffff")),
     Shade(1000.0, "≠ up to 1000 times", ("#f59331", "#2b1300"), ("#e07f1f", "#1c0c00")),
-    Shade(math.inf, "≠ more", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
+    Shade(math.inf, "≠ more than 1000 times the tolerance", ("#9c3300", "#ffffff"), ("#ffc98c", "#2b1300")),
     Shade(math.nan, "≠ not a number", ("#1c1c1c", "#ffffff"), ("#f2f2f2", "#111111")),
-    Shade(math.nan, "≠ as limits or a tolerance of its own allow", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
+    Shade(math.nan, "≠ not exact, but allowed", ("#d9d9d9", "#1c1c1c"), ("#4a4a4a", "#f2f2f2")),
 )
 WITHIN, BEYOND, NO_NUMBER, ALLOWED = range(3), range(3, 6), 6, 7
 

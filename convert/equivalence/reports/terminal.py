@@ -10,8 +10,8 @@ from rich.text import Text
 
 from hub2hf.equivalence.reports.scale import DIFFERS
 from hub2hf.proof import Cause, Failure, Report, Row, Way
-from hub2hf.proof.summary import Grid, called, differing, failures_by_turns, felt, grid, summary
-from hub2hf.proof.text import ASCII, count, more, number, printable, share, stage
+from hub2hf.proof.summary import Grid, called, differing, failures_by_turns, felt, grid, limit, summary
+from hub2hf.proof.text import ASCII, count, more, number, printable, share, stage, tolerance
 from hub2hf.surfaces import title
 
 WORST = 12  # languages shown although they pass
@@ -85,9 +85,11 @@ def shown(table: Grid, *, every: bool) -> list[str]:
 
 def _print_table(page: _Page, table: Grid, *, every: bool) -> None:
     languages = shown(table, every=every)
-    page.line(f"largest difference of unit embeddings, worst first; {DIFFERS} = not exact", "bold")
+    page.line("largest difference of unit embeddings, worst first", "bold")
+    exact = tolerance(limit(table.cells.values()))
+    page.line(f"{DIFFERS} = not exact: off by more than {exact}, or different token ids")
     if any(row.other_ids for language in languages for row in table.language(language)):
-        page.line("3 ids = 3 sentences have other token ids than the source")
+        page.line("3 ids = 3 sentences have different token ids from the source's")
     page.line()
     layouts = [_table(page, table, languages, **layout) for layout in LAYOUTS]
     unbounded = page.console.options.update(width=10_000)
