@@ -12,11 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from hub2hf.analysis.parts import PASSING
-from hub2hf.analysis.settle import constant
+from hub2hf.analysis.settle import IFS, constant
 from hub2hf.savedmodel.graph import Function, Graph
 from hub2hf.savedmodel.node import Node, TensorRef
-
-IFS = frozenset({"If", "StatelessIf"})
 
 
 def grown(graph: Graph) -> Graph:

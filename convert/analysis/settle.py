@@ -28,7 +28,8 @@ NO_VARIABLE = no_variable("is not a constant")
 # A Conv2D is understood where it is over one place: it multiplies the last axis as a MatMul does.
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"})
 DEFAULTS = frozenset({"PlaceholderWithDefault", "PlaceholderWithDefaultV2"})
-CONDITIONALS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+IFS = frozenset({"If", "StatelessIf"})
+CONDITIONALS = IFS | {"Case", "StatelessCase"}
 LOOPS = frozenset({"While", "StatelessWhile"})
 SCATTERED = {"TensorScatterAdd": "AddV2", "ScatterNdNonAliasingAdd": "AddV2", "TensorScatterSub": "Sub"}
 CASTS = frozenset({"Identity", "Cast", "StopGradient"})

@@ -188,10 +188,12 @@ class _Reading:
             given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
+        seen = {side for each in given for side in self.encoder.sides(each.feeds, substitutes)}
         for text in texts if self.encoder.decisions else ():
             more = Feeding(self._feed([text]), pad_id, whole=False)
-            seen = {side for each in given for side in self.encoder.sides(each.feeds, substitutes)}
-            given += [more] if self.encoder.sides(more.feeds, substitutes) - seen else []
+            sides = self.encoder.sides(more.feeds, substitutes)
+            given += [more] if sides - seen else []
+            seen |= sides
         rivals = within(self.encoder.graph, self.chosen.rivals(), self.encoder.keys)
         encoder, proved = self.encoder.blueprint(given, substitutes, rows, others=rivals)
         self.chosen.settle(proved)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hub2hf.analysis.settle import CONDITIONALS, IFS
 from hub2hf.blueprint.text import (
     CaseFold,
     FoldWords,
@@ -71,10 +72,7 @@ MOVES = _ops(
     TensorListConcat TensorListConcatV2 TensorArrayV3 TensorArrayScatterV3 TensorArrayReadV3 TensorArrayWriteV3
     TensorArrayGatherV3 TensorScatterUpdate"""
 )
-IFS = frozenset({"If", "StatelessIf"})
-BRANCHES = IFS | {"Case", "StatelessCase"}
-
-CONDITIONALS = BRANCHES | {"Switch"}
+CHOOSING = CONDITIONALS | {"Switch"}
 MOST_SIZES = 4  # elements of a constant that a length may be compared with
 MOST_CONSTANTS = 20_000  # elements of one that is looked into
 
@@ -149,7 +147,7 @@ class TextTrace:
         elif node.op in TEXT_OPS:
             self._operation(node, inputs)
         derived = any(id(value) in self._derived for value in inputs)
-        if node.op in CONDITIONALS:
+        if node.op in CHOOSING:
             self._conditional(node, inputs)
         if not derived:
             return

@@ -422,11 +422,11 @@ class EncoderSide:
             return
         run, stored = (self.graph, self.output), self.as_stored
         of_node = {node: (self._made_of(leaf), part) for node, (leaf, part) in self.leaves.items()}
-        for feeds in given if self.decisions else ():
-            if not stored.is_same(run, of_node, substitutes, [feeds]):
-                names = ", ".join(f"'{each.node}'" for each in self.decisions)
-                raise GraphError(f"The ways that are chosen between at {names} do not compute the same.", REPORT)
-        stored.check(run, of_node, substitutes, given if self.looping else given[:1])
+        if not self.decisions:
+            stored.check(run, of_node, substitutes, given if self.looping else given[:1])
+        elif not all(stored.is_same(run, of_node, substitutes, [feeds]) for feeds in given):
+            names = ", ".join(f"'{each.node}'" for each in self.decisions)
+            raise GraphError(f"The ways that are chosen between at {names} do not compute the same.", REPORT)
 
     def _shortened(self) -> Shortened | None:
         """Return the graph without the layers that are like the first, where they are, and no text decides its way."""
