@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,6 +159,33 @@ def test_observers_see_steps_in_functions_too() -> None:
     inside = [function for op, function in seen if op == "Square"]
     assert len(inside) == 2
     assert all(inside)
+
+
+def test_an_interpreter_that_nobody_holds_is_freed_at_once() -> None:
+    """Reading a graph makes many, each with its constants: none may wait for the garbage collector."""
+    with tf.Graph().as_default() as graph:
+        table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([b"a"], [1]), 0)
+        variable = v1.get_variable("v", [], use_resource=True)
+        result = variable.read_value() + tf.cast(table.lookup(tf.constant(b"a")), tf.float32) + tf.constant(1.0)
+    runner = Interpreter(read(graph), Substitutes(lambda name: np.ones(()), {b"a": 1}))
+    assert runner.run([TensorRef(result.op.name)], {}) == [3.0]
+    gone = weakref.ref(runner)
+    gc.disable()
+    try:
+        del runner
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_one_that_may_hold_no_more_gives_its_constants_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub2hf.limits.MEMORY", 100)
+    with tf.Graph().as_default() as graph:
+        result = tf.constant([1.0] * 10) + tf.constant([2.0] * 10)
+    runner = interpreter(read(graph))
+    with pytest.raises(GraphError, match="would take more than") as refusal:
+        runner.run([TensorRef(result.op.name)], {})
+    assert not runner._constants, refusal
 
 
 def test_older_names_have_the_same_kernel() -> None:

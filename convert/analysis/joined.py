@@ -119,28 +119,36 @@ class Lookup:
         return _Asking(self.graph, dict(zip(self.nodes, self.forms, strict=True)), self.ids, self.found)
 
 
+class _Numbered:
+    """Variables whose values are the numbers of their rows, in every column, or those of their columns, in every row."""
+
+    def __init__(self, forms: Mapping[str, tuple[int, ...]]) -> None:
+        self.forms, self.width, self.columns = forms, 0, False
+        starts = np.cumsum([0, *map(prod, forms.values())])
+        self.first = dict(zip(forms, starts.tolist(), strict=False))
+        self.total = int(starts[-1])
+
+    def variable(self, name: str) -> np.ndarray:
+        if name not in self.forms:
+            raise GraphError(f"Variable '{name}' takes part in a lookup in others.", REPORT)
+        form = self.forms[name]
+        if self.columns:
+            return np.broadcast_to(np.arange(float(self.width)), (*form, self.width))
+        numbers = np.arange(float(prod(form))).reshape(form) + self.first[name]
+        return np.broadcast_to(numbers[..., np.newaxis], (*form, self.width))
+
+
 class _Asking:
     """Runs the part of a graph between ids and the rows that they are looked up in."""
 
     def __init__(self, graph: Graph, forms: Mapping[str, tuple[int, ...]], ids: TensorRef, found: TensorRef) -> None:
-        self.ids, self.found, self.forms = ids, found, forms
-        starts = np.cumsum([0, *map(prod, forms.values())])
-        self.first = dict(zip(forms, starts.tolist(), strict=False))
-        self.total = int(starts[-1])
-        self._width, self._columns = 0, False
-        self._interpreter = Interpreter(graph, Substitutes(self._variable, {}))
-
-    def _variable(self, name: str) -> np.ndarray:
-        if name not in self.forms:
-            raise GraphError(f"Variable '{name}' takes part in a lookup in others.", REPORT)
-        form = self.forms[name]
-        if self._columns:
-            return np.broadcast_to(np.arange(float(self._width)), (*form, self._width))
-        numbers = np.arange(float(prod(form))).reshape(form) + self.first[name]
-        return np.broadcast_to(numbers[..., np.newaxis], (*form, self._width))
+        self.ids, self.found = ids, found
+        self._numbered = _Numbered(forms)
+        self.total = self._numbered.total
+        self._interpreter = Interpreter(graph, Substitutes(self._numbered.variable, {}))
 
     def _run(self, ids: np.ndarray, width: int, *, columns: bool) -> np.ndarray:
-        self._width, self._columns = width, columns
+        self._numbered.width, self._numbered.columns = width, columns
         (value,) = self._interpreter.run([self.found], {self.ids: ids})
         return np.asarray(value)
 

@@ -202,12 +202,13 @@ class Interpreter:
     def _known(self, node: Node) -> Operation | None:
         """Return what computes a node: something in its place, what the interpreter itself knows, or its op's kernel."""
         if node.op in VARIABLE_OPS:
-            return Operation(lambda node, inputs, run: (as_float64(self.substitutes.variable(node.name)),))
+            variable = self.substitutes.variable  # not self: what a plan holds must not hold who holds the plan
+            return Operation(lambda node, inputs, run: (as_float64(variable(node.name)),))
         if node.op == "ReadVariableOp":
             return Operation(lambda node, inputs, run: (inputs[0],))
         if node.op in TABLE_OPS:
-            tables = self.substitutes.tables
-            return Operation(lambda node, inputs, run: (tables.get(node.name, self.substitutes.vocabulary),))
+            tables, vocabulary = self.substitutes.tables, self.substitutes.vocabulary
+            return Operation(lambda node, inputs, run: (tables.get(node.name, vocabulary),))
         known = find(node.op)
         kernel = self._instead.get(node.op)
         return Operation(kernel, known.cost if known else None) if kernel else known
@@ -218,6 +219,7 @@ class Interpreter:
             value = node.value
             self._kept += 8 * value.size
             if self._kept > limits.memory():
+                self._constants.clear()  # who is told of it may keep this interpreter alive, and asks another one
                 raise bounds.too_large(node)
             self._constants[key] = as_float64(value)
         return self._constants[key]

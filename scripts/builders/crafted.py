@@ -274,7 +274,8 @@ CRAFTED: dict[str, Change] = {
         lambda g: g.add("StringLength", [g.add("UnicodeEncode", [g.constant([97], 3, (60_000,)), g.constant(SPLITS)])])
     ),
     "many values held": graph_case(held),
-    "many constants": graph_case(constants),
+    "many constants": graph_case(constants(200)),
+    "as many constants as a run may hold": graph_case(constants(4)),
     "a constant of 2**28": graph_case(lambda g: g.constant([1.0], FLOAT, (1 << 28,))),
     "a constant that repeats to 2**28": graph_case(lambda g: g.constant([1.0, 2.0], FLOAT, (1 << 28,))),
     "a constant of sizes below zero": graph_case(lambda g: g.constant([1.0], FLOAT, (-5,))),

@@ -124,10 +124,14 @@ def held(g: Crafted) -> str:
     return g.add("AddN", names)
 
 
-def constants(g: Crafted) -> str:
-    """Many constants of which each repeats two values to fill 16 MB."""
-    names = [g.constant([1.0, 2.0], FLOAT, (1 << 22,)) for _ in range(200)]
-    return g.add("AddN", [g.add("Sum", [name, g.constant([0])]) for name in names])
+def constants(count: int) -> Callable[[Crafted], str]:
+    """`count` constants of which each repeats two values to fill 16 MB; four are as many as a run may hold."""
+
+    def build(g: Crafted) -> str:
+        names = [g.constant([1.0, 2.0], FLOAT, (1 << 22,)) for _ in range(count)]
+        return g.add("AddN", [g.add("Sum", [name, g.constant([0])]) for name in names])
+
+    return build
 
 
 def function(
