@@ -11,6 +11,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
+from hub2hf.corpora.embed import Departure
 from hub2hf.proof.text import count
 
 
@@ -31,7 +32,8 @@ def run(
     text: options.Text = "text",
     embedding: Annotated[str, typer.Option(help="The column to add.")] = "embedding",
     runtime: options.Runtime = None,
-    device: Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")] = "cpu",
+    device: options.Device = "cpu",
+    precision: options.Precision = "float32",
     dtype: Annotated[str, typer.Option(help="How vectors are stored: float32 or float16.")] = "float32",
     shards: Annotated[
         int | None, typer.Option(help="How many files to write into a folder; by default as many as IN has.")
@@ -52,6 +54,7 @@ def run(
             embedding=embedding,
             runtime=runtime,
             device=device,
+            precision=precision,
             dtype=dtype,
             shards=shards,
             engine=engine,
@@ -71,6 +74,15 @@ def run(
         quiet,
         content=lambda: asdict(found),
         line=str(found.out),
-        people=lambda: print(f"{found.out}: {said}"),
+        people=lambda: print(f"{found.out}: {said}{_departs(found.departure, precision)}"),
     )
     options.name_unreadable(found.unreadable, "The rest is done and kept")
+
+
+def _departs(departure: Departure | None, precision: str) -> str:
+    if departure is None:
+        return ""
+    return (
+        f"\ncomputed in {precision}, not exact: in {count(departure.texts, 'text')}, numbers of unit vectors up to "
+        f"{departure.difference:.1e} from float32's, cosine at least {departure.cosine:.6f}"
+    )

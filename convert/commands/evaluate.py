@@ -10,6 +10,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
+from hub2hf.errors import SourceError
 
 
 def run(
@@ -26,6 +27,8 @@ def run(
     languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
     sample: Annotated[int | None, typer.Option(help="Only the first pairs of each language, this many.")] = None,
     runtime: options.Runtime = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = "float32",
     report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
     add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
@@ -33,6 +36,8 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Measure how often translations find each other, in every language of the pairs."""
+    if add and precision != "float32":
+        raise SourceError("--add writes down what the folder itself gives.", f"Leave out --precision {precision}.")
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model,
@@ -41,6 +46,8 @@ def run(
             languages=options.split(languages),
             sample=sample,
             runtime=runtime,
+            device=device,
+            precision=precision,
             progress=progress,
         )
     from hub2hf.folder.files import write_whole
@@ -52,6 +59,6 @@ def run(
     if plot is not None:
         write_whole(plot, draw(found).encode(), "Name another file.")
     if add:
-        add_evaluation(Path(model), found, runtime)
+        add_evaluation(Path(model), found, runtime or ("torch" if device != "cpu" else None))
     line = f"{100 * found.mean.forward:.1f} {100 * found.mean.backward:.1f}"
     options.answer(as_json, quiet, content=found.to_json, line=line, people=lambda: print(found.to_markdown(), end=""))

@@ -55,6 +55,10 @@ Engine = Annotated[str, typer.Option(help="local, or ray for Ray Data, on a clus
 Address = Annotated[str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")]
 Workers = Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")]
 Runtime = Annotated[str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")]
+Device = Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")]
+Precision = Annotated[
+    str, typer.Option(help="For PyTorch, in which it computes: float32; or float16 or bfloat16, which are not exact.")
+]
 
 
 def split(names: str) -> list[str]:

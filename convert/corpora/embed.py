@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from hub2hf.corpora.encoders import chosen_runtime, fingerprint
-from hub2hf.corpora.job import Embedding
+import numpy as np
+
+from hub2hf.corpora.encoders import FLOAT32, chosen_means, fingerprint, load
+from hub2hf.corpora.job import Embedding, Prepared
 from hub2hf.corpora.places import Input, inputs, pyarrow, shown
 from hub2hf.corpora.ray_engine import Run, check_engine, run_on
 from hub2hf.corpora.reading import joined, scanned
@@ -20,9 +22,26 @@ from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.notices import Progress
 from hub2hf.proof.text import count
+from hub2hf.surfaces.base import unit
 
 WINDOW: Final = 4096  # rows that are sorted by length together, and lost at most when a run is killed
 DTYPES: Final = ("float32", "float16")
+MEASURED: Final = 256  # texts that are embedded in float32 too, where something else is computed in
+
+
+@dataclass(frozen=True)
+class Departure:
+    """How far vectors that were computed in another precision are from those of float32.
+
+    Attributes:
+        texts: how many were embedded in both, the first ones of the corpus.
+        difference: the largest of any number of the vectors, both of unit length.
+        cosine: the smallest of the two vectors of a text.
+    """
+
+    texts: int
+    difference: float
+    cosine: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class Embeddings:
         unreadable: file of the input → why it could not be read; files of `out` that need its rows are not there.
         files: the files of `out` that are there.
         seconds: that this run took.
+        departure: from float32, where this run computed in another precision.
     """
 
     out: str
@@ -44,6 +64,7 @@ class Embeddings:
     unreadable: Mapping[str, str]
     files: tuple[str, ...]
     seconds: float
+    departure: Departure | None = None
 
 
 def embed(
@@ -55,6 +76,7 @@ def embed(
     embedding: str = "embedding",
     runtime: str | None = None,
     device: str = "cpu",
+    precision: str = FLOAT32,
     dtype: str = "float32",
     shards: int | None = None,
     window: int = WINDOW,
@@ -74,6 +96,7 @@ def embed(
         embedding: the column to add, fixed-size lists of floats: as the graph gives them, null where a text failed.
         runtime: `onnx` or `torch`; the faster one that the folder is made for by default.
         device: of PyTorch: cpu, cuda, mps.
+        precision: in which PyTorch computes: float32; or float16 or bfloat16, which are not exact: see `departure`.
         dtype: in which vectors are kept, float32 or float16.
         shards: how many files to write into a folder; as many as `source` has by default.
         window: rows that are sorted by length together; twice as many are held in memory.
@@ -93,8 +116,8 @@ def embed(
     target = Destination.of(str(out))
     _check(Path(folder), target, dtype, shards)
     check_engine(engine, address, workers)
-    runtime = chosen_runtime(Path(folder), runtime, device)
-    mark = fingerprint(Path(folder), runtime)
+    means = chosen_means(Path(folder), runtime, device, precision)
+    mark = fingerprint(Path(folder), means.runtime)
     found = inputs(str(source))
     scans, unreadable = scanned(found, text, window)
     if shards is not None:
@@ -113,13 +136,15 @@ def embed(
     schema = joined([(found[i], one) for i, one in scans.items()], text)
     check_columns(schema, embedding, target.form)
     files = {i: found[i] for i in scans}
-    job = Embedding(
-        text, window, files, scans, schema, Path(folder).resolve(), runtime, device, dtype, embedding, target
-    )
+    job = Embedding(text, window, files, scans, schema, Path(folder).resolve(), means, dtype, embedding, target)
     plan = plan_of([job.chunks(i) for i in range(len(found))], target, shards)
     work = Work(target, plan, _identity(job, mark, found, shards))
+    departure = None
     with work.opened():
-        done = work.done() or _run(work, job, run_on(engine, address, workers, AGAIN), unreadable, progress)
+        done = work.done()
+        if done is None:
+            departure = _departure(job) if precision != FLOAT32 else None
+            done = _run(work, job, run_on(engine, address, workers, AGAIN), unreadable, progress)
     return Embeddings(
         shown(str(out)),
         done["rows"],
@@ -127,6 +152,7 @@ def embed(
         {found[i].path: why for i, why in unreadable.items()},
         tuple(work.written),
         time.monotonic() - start,
+        departure,
     )
 
 
@@ -151,7 +177,8 @@ def _identity(job: Embedding, mark: str, found: Sequence[Input], shards: int | N
         "path": str(job.folder),
         "fingerprint": mark,
         "savedmodel": read_manifest(job.folder).fingerprint if ours else None,
-        "runtime": job.runtime,
+        "runtime": job.means.runtime,
+        "precision": job.means.precision,
         "dtype": job.dtype,
         "text": job.text,
         "embedding": job.embedding,
@@ -161,6 +188,20 @@ def _identity(job: Embedding, mark: str, found: Sequence[Input], shards: int | N
             given.state if i in job.files else {"path": given.path, "unreadable": True} for i, given in enumerate(found)
         ],
     }
+
+
+def _departure(job: Embedding) -> Departure | None:
+    """Return what another precision than float32 costs in the first texts of a corpus; None if there are none to read."""
+    read = next(job.taken(job.all_chunks[:1], lambda texts: ()), (None, ""))[1]
+    texts = [text for text in read.window.texts if text is not None] if isinstance(read, Prepared) else []
+    if not texts:
+        return None
+    found = []
+    for means in (job.means, replace(job.means, precision=FLOAT32)):
+        encoder = load(job.folder, means)
+        found.append(unit(encoder.embed(encoder.prepare(texts[:MEASURED]))))
+    own, exact = found
+    return Departure(len(own), float(np.abs(own - exact).max()), float((own * exact).sum(axis=1).min()))
 
 
 def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:

@@ -20,9 +20,28 @@ from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
 from hub2hf.surfaces.onnxruntime import Session
 from hub2hf.surfaces.padded import padded
 
-# Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits.
+# Of a batch, padding counted: more makes it slower on a CPU, whose caches it no longer fits. A GPU has no such caches, and
+# needs many rows at a time to be busy; how many is not measured.
 TOKENS: Final = 1024
+TOKENS_OF_A_GPU: Final = 16384
 SURFACE_OF: Final = {"onnx": "onnx-runtime", "torch": "sentence-transformers"}  # the exact ways of loading that embed
+FLOAT32: Final = "float32"
+PRECISIONS: Final = (FLOAT32, "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a folder is run by.
+
+    Attributes:
+        runtime: onnx or torch.
+        device: of PyTorch, as it names it: cpu, cuda, cuda:1, mps.
+        precision: in which PyTorch computes, weights and all: float32; or float16 or bfloat16, which are not exact.
+    """
+
+    runtime: str
+    device: str = CPU
+    precision: str = FLOAT32
 
 
 @dataclass(frozen=True)
@@ -97,19 +116,23 @@ class OnnxEncoder(Encoder):
 class TorchEncoder(Encoder):
     """sentence-transformers, on the processor or a GPU."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, means: Means) -> None:
+        import torch
         from sentence_transformers import SentenceTransformer
 
         from hub2hf.surfaces.transformers import quiet
 
         quiet()
-        self.model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        model = SentenceTransformer(str(folder), device=means.device, local_files_only=True)
+        self.model = model.to(getattr(torch, means.precision))
+        self.tokens = TOKENS if self.model.device.type == CPU else TOKENS_OF_A_GPU
         self.tokenize = getattr(self.model, "preprocess", None) or self.model.tokenize  # the name before version 5.5
 
     def prepare(self, texts: Sequence[str]) -> list[Batch]:
         """Return `texts`, tokenised, in batches of like length."""
         # As long in pieces as in characters, roughly: each batch is padded to its longest by the library itself.
-        return [Batch(at, self.tokenize([texts[i] for i in at])) for at in batches([len(t) // 4 + 2 for t in texts])]
+        lengths = [len(text) // 4 + 2 for text in texts]
+        return [Batch(at, self.tokenize([texts[i] for i in at])) for at in batches(lengths, self.tokens)]
 
     def run(self, given: Any) -> np.ndarray:
         """Return the embeddings of a batch, float32 [texts, hidden]."""
@@ -127,19 +150,18 @@ class TorchEncoder(Encoder):
         return np.asarray(found.float().cpu().numpy())
 
 
-def load(folder: Path, runtime: str, device: str = "cpu") -> Encoder:
+def load(folder: Path, means: Means) -> Encoder:
     """Load a folder.
 
     Raises:
         SourceError: there is no such runtime, its libraries are not installed, or they cannot load the folder.
     """
-    surface = surface_of(folder, runtime)
-    surface.versions()
+    surface_of(folder, means.runtime).versions()
     try:
-        return OnnxEncoder(folder) if runtime == "onnx" else TorchEncoder(folder, device)
+        return OnnxEncoder(folder) if means.runtime == "onnx" else TorchEncoder(folder, means)
     except Exception as error:  # whatever the libraries raise on a foreign folder
         first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
-        raise SourceError(f"{folder} cannot be loaded by {runtime}: {first}.", "Check the folder.") from error
+        raise SourceError(f"{folder} cannot be loaded by {means.runtime}: {first}.", "Check the folder.") from error
 
 
 def surface_of(folder: Path, runtime: str) -> Any:
@@ -157,29 +179,26 @@ def surface_of(folder: Path, runtime: str) -> Any:
     return surface
 
 
-def check_device(runtime: str, device: str) -> None:
-    """Refuse a device that a runtime does not compute on, or that is not here.
+def chosen_means(folder: Path, runtime: str | None, device: str = CPU, precision: str = FLOAT32) -> Means:
+    """Return what was asked for; of the runtimes, by default the faster one of those that compute so.
 
     Raises:
-        SourceError: which it is.
+        SourceError: a runtime does not compute on the device or in the precision, or the device is not here.
     """
+    if precision not in PRECISIONS:
+        raise SourceError(f"There is no precision '{precision}'.", f"Choose from: {', '.join(PRECISIONS)}.")
     kind = device.partition(":")[0]  # of cuda:1
     on(kind)
-    if runtime != "torch" and device != CPU:
-        raise SourceError(f"{runtime} runs on the CPU only.", f"Leave out --device {device}, or pass --runtime torch.")
+    asked = [f"--device {device}"] * (device != CPU) + [f"--precision {precision}"] * (precision != FLOAT32)
+    found = runtime or ("torch" if asked else default_runtime(folder))
+    if found != "torch" and asked:
+        raise SourceError(
+            f"{found} computes on the CPU and in {FLOAT32} only.",
+            f"Leave out {' and '.join(asked)}, or pass --runtime torch.",
+        )
     if device != CPU:
         chosen([SURFACE_OF["torch"]], (), kind)[0].versions()
-
-
-def chosen_runtime(folder: Path, runtime: str | None, device: str) -> str:
-    """Return the runtime that was asked for, or the faster one of those that compute on the device.
-
-    Raises:
-        SourceError: as `check_device`.
-    """
-    found = runtime or ("torch" if device != CPU else default_runtime(folder))
-    check_device(found, device)
-    return found
+    return Means(found, device, precision)
 
 
 def default_runtime(folder: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hub2hf.corpora.causes import Causes
-from hub2hf.corpora.encoders import SURFACE_OF, chosen_runtime, load
+from hub2hf.corpora.encoders import SURFACE_OF, chosen_means, load
 from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import located, shown, whole, writable
 from hub2hf.corpora.sentences import LANGUAGES
@@ -125,7 +125,7 @@ def verify_vectors(
     start, folder = time.monotonic(), Path(candidate)
     if not folder.is_dir():
         raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")
-    runtime = chosen_runtime(folder, runtime, device)
+    means = chosen_means(folder, runtime, device)
     corpus, unreadable = Windows.found(str(golden), text, window)
     schema = corpus.schema
     for option, name in (("embedding", embedding), *([("language", language)] if language else [])):
@@ -135,8 +135,10 @@ def verify_vectors(
                 f"Name it: --{option} COLUMN.",
             )
     language = language or next((name for name in LANGUAGES if name in schema.names), None)
-    encoder = load(folder, runtime, device)
-    allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(SURFACE_OF[runtime], UNKNOWN)
+    encoder = load(folder, means)
+    allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(
+        SURFACE_OF[means.runtime], UNKNOWN
+    )
     comparison = Comparison(Causes(folder, encoder), allowed.tolerance)
     done, listed = 0, 0
     with _listing(again) as listing:

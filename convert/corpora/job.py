@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hub2hf.corpora.encoders import Batch, Encoder, load
+from hub2hf.corpora.encoders import Batch, Encoder, Means, load
 from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
 from hub2hf.corpora.reading import Reader, Scan, Window, joined, scanned
 from hub2hf.corpora.work import Chunk, Destination, keep
@@ -162,15 +162,14 @@ class Embedding(Job):
     """All that a process needs to embed windows of a corpus.
 
     Attributes:
-        folder, runtime, device: what embeds.
+        folder, means: what embeds.
         dtype: of the vectors that are kept.
         embedding: the column of vectors.
         target: where windows are kept.
     """
 
     folder: Path
-    runtime: str
-    device: str
+    means: Means
     dtype: str
     embedding: str
     target: Destination
@@ -189,7 +188,7 @@ class Embedder(Worker):
 
     def __init__(self, job: Embedding) -> None:
         self.job = job
-        self.encoder: Encoder = load(job.folder, job.runtime, job.device)
+        self.encoder: Encoder = load(job.folder, job.means)
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[Done]:
         """Embed windows, keep each, and yield it.

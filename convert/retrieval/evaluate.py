@@ -11,12 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.corpora.encoders import default_runtime, load
+from hub2hf.corpora.encoders import FLOAT32, chosen_means, load
 from hub2hf.equivalence import reference
+from hub2hf.errors import SourceError
 from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
 from hub2hf.retrieval.pairs import DataSet, Pairs, read_pairs
+from hub2hf.surfaces import CPU
 from hub2hf.surfaces.base import unit
 
 WINDOW: Final = 1024  # texts that are embedded between two reports of progress
@@ -144,6 +146,8 @@ def evaluate(
     languages: Collection[str] = (),
     sample: int | None = None,
     runtime: str | None = None,
+    device: str = CPU,
+    precision: str = FLOAT32,
     progress: Progress = lambda done, total: None,
 ) -> Evaluation:
     """Measure how well translations are found: accuracy both ways by cosine, and F1 of margin-based mining.
@@ -159,6 +163,8 @@ def evaluate(
         languages: only these, as the data names them.
         sample: only so many pairs of each language, the first ones.
         runtime: onnx or torch, for folders; the faster one there is by default.
+        device, precision: of PyTorch, as for `embed`; another precision than float32 is for `model` alone, what it is held
+            against is computed in float32.
         progress: called with (texts embedded so far, texts in all).
 
     Raises:
@@ -166,14 +172,20 @@ def evaluate(
     """
     given = [pairs] if isinstance(pairs, str | Path) else pairs
     data = read_pairs([Path(path) for path in given], languages, sample)
-    return side_by_side([str(model)], data, str(against) if against is not None else "", runtime, progress)[0]
+    named = str(against) if against is not None else ""
+    return side_by_side(
+        [str(model)], data, named, runtime=runtime, device=device, precision=precision, progress=progress
+    )[0]
 
 
 def side_by_side(
     models: Sequence[str],
     data: DataSet,
     against: str = "",
+    *,
     runtime: str | None = None,
+    device: str = CPU,
+    precision: str = FLOAT32,
     progress: Progress = lambda done, total: None,
 ) -> list[Evaluation]:
     """Return an evaluation of each of some models, each against one; language by language, so that little is held.
@@ -182,12 +194,12 @@ def side_by_side(
         models: as for `evaluate`.
         data: the pairs.
         against: one more model, or "".
-        runtime, progress: as for `evaluate`.
+        runtime, device, precision, progress: as for `evaluate`.
 
     Raises:
         SourceError: as `evaluate`.
     """
-    named = [*models, *([against] if against else [])]
+    named = [*((name, precision) for name in models), *([(against, FLOAT32)] if against else [])]
     total, done = len(named) * 2 * sum(len(each.texts) for each in data.pairs), 0
 
     def report(count: int) -> None:
@@ -197,15 +209,17 @@ def side_by_side(
 
     rows: dict[str, list[Language]] = {name: [] for name in models}
     with ExitStack() as stack:
-        encoders = {name: stack.enter_context(_encoder(name, runtime)) for name in dict.fromkeys(named)}
+        encoders = {
+            (name, within): stack.enter_context(_encoder(name, runtime, device, within))
+            for name, within in dict.fromkeys(named)
+        }
         for pairs in data.pairs:
             found = {
-                name: _searched(pairs, partial(_embedded, embed=embed, report=report))
-                for name, embed in encoders.items()
+                key: _searched(pairs, partial(_embedded, embed=embed, report=report)) for key, embed in encoders.items()
             }
-            other = found.get(against)
+            other = found.get((against, FLOAT32)) if against else None
             for name in models:
-                rows[name].append(_language(pairs, found[name], other))
+                rows[name].append(_language(pairs, found[name, precision], other))
     return [Evaluation(name, against, data.name, data.sha256, rows[name]) for name in models]
 
 
@@ -248,12 +262,17 @@ def _embedded(texts: Sequence[str], embed: Embed, report: Callable[[int], None])
 
 
 @contextmanager
-def _encoder(name: str, runtime: str | None) -> Iterator[Embed]:
+def _encoder(name: str, runtime: str | None, device: str, precision: str) -> Iterator[Embed]:
     """Yield what embeds texts with a model: a folder's weights, or TensorFlow."""
     folder = Path(name)
     if (folder / "config.json").is_file():
-        encoder = load(folder, runtime or default_runtime(folder))
+        encoder = load(folder, chosen_means(folder, runtime, device, precision))
         yield lambda texts: encoder.embed(encoder.prepare(texts))
         return
+    if precision != FLOAT32:
+        raise SourceError(
+            f"{name} is no Hugging Face folder, and TensorFlow runs it in {FLOAT32}.",
+            f"Leave out --precision {precision}.",
+        )
     with reference(Source.find(name)) as graph:
         yield graph.embed

@@ -57,7 +57,7 @@ def build(folder: Path, wanted: list[str]) -> None:
 
 def compare(folder: Path, wanted: list[str]) -> bool:
     """Print the table of one version; return whether all is as it must be."""
-    import zoo_verdict
+    import judging
     from zoo_witness import NAMED, load
 
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
@@ -73,13 +73,13 @@ def compare(folder: Path, wanted: list[str]) -> bool:
                 flush=True,
             )
             continue
-        found, why = zoo_verdict.verdict(
+        found, why = judging.verdict(
             place / "model", place / "out", load(place / "witness.npz"), texts, NAMED.get(place.name, "")
         )
         shutil.rmtree(place / "out", ignore_errors=True)
         counts["right"] += kind == "right"
-        counts["refused"] += kind == "right" and found == zoo_verdict.REFUSED
-        counts["wrong"] += found == zoo_verdict.WRONG
+        counts["refused"] += kind == "right" and found == judging.REFUSED
+        counts["wrong"] += found == judging.WRONG
         print(f"{place.name:32} {folder.name:5} {found:8} {why[:500]}", flush=True)
     print(
         f"TensorFlow {folder.name}: {counts['right']} of the facts page, {counts['refused']} of these refused; "

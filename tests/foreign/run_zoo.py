@@ -18,14 +18,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 HERE = Path(__file__).resolve().parent
 KEPT = HERE.parents[1] / ".cache/zoo"
 
+import judging
 import numpy as np
 import zoo_texts
-import zoo_verdict
 from zoo_witness import NAMED, Witness, load
 
 
 def _digest() -> str:
-    sources = sorted(path for path in HERE.glob("zoo*.py") if path.name != "zoo_verdict.py")
+    sources = sorted(HERE.glob("zoo*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
@@ -77,9 +77,9 @@ def main(wanted: list[str]) -> int:
             print(f"{kind:5} {name:32} not built: {type(error).__name__} {str(error)[-300:]!r}", flush=True)
             continue
         middle = time.time()
-        found, why = zoo_verdict.verdict(folder, folder.parent / "out", witness, texts, NAMED.get(name, ""))
+        found, why = judging.verdict(folder, folder.parent / "out", witness, texts, NAMED.get(name, ""))
         shutil.rmtree(folder.parent / "out", ignore_errors=True)
-        bad += found == zoo_verdict.WRONG or (found == zoo_verdict.REFUSED and kind == "right")
+        bad += found == judging.WRONG or (found == judging.REFUSED and kind == "right")
         counted += 1
         seconds = f"{middle - start:.0f}+{time.time() - middle:.0f} s"
         print(f"{kind:5} {name:32} {found:8} {seconds:9} {why[:700]}", flush=True)

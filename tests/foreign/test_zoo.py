@@ -13,6 +13,7 @@ import pytest
 import zoo
 import zoo_models
 import zoo_texts
+from judging import EXACT, REFUSED, verdict
 from zoo_base import World, quick, v1, v2
 from zoo_crowd import CROWD, OTHER_CROWD
 from zoo_fresh import FRESH, OTHER_FRESH
@@ -21,7 +22,6 @@ from zoo_others import OTHER
 from zoo_strange import OTHER_VIEWS
 from zoo_strangers import OTHER_STRANGERS, STRANGERS
 from zoo_text import RULE
-from zoo_verdict import EXACT, REFUSED, verdict
 from zoo_views import VIEWS
 from zoo_witness import NAMED, Witness
 

@@ -67,7 +67,7 @@ def dense_sliced(x: Any, w: World, name: str, inputs: int, outputs: int) -> Any:
         w.tables[name] = v1.get_variable(
             w.scope + name + "/kernel", whole.shape, partitioner=partitioner, initializer=v1.zeros_initializer()
         )
-        for i, (variable, value) in enumerate(zip(w.tables[name], np.split(whole, 2, 1))):  # noqa: B905
+        for i, (variable, value) in enumerate(zip(w.tables[name], np.split(whole, 2, 1))):
             w.variables[f"{name}/part_{i}"], w.values[f"{name}/part_{i}"] = variable, value
     return v2.tensordot(x, v2.convert_to_tensor(w.tables[name]), 1) + z.bias(w, name, outputs)
 
@@ -79,7 +79,7 @@ def dense_columns_apart(x: Any, w: World, name: str, inputs: int, outputs: int) 
     for j, right in enumerate(np.split(k, 2, 1)):
         ys = [
             v2.tensordot(part, w.weight(f"{name}/block_{i}_{j}", block), 1)
-            for i, (part, block) in enumerate(zip(v2.split(x, 2, -1), np.split(right, 2, 0)))  # noqa: B905
+            for i, (part, block) in enumerate(zip(v2.split(x, 2, -1), np.split(right, 2, 0)))
         ]
         found.append(v2.add_n(ys))
     return v2.concat(found, -1) + z.bias(w, name, outputs)
@@ -360,7 +360,7 @@ def layer_in_chunks(x: Any, bias: Any, w: World, e: Encoder, i: int) -> Any:
 
 def _step(x: Any, bias: Any, names: list[str], given: list[Any], e: Encoder) -> Any:
     """Run the first layer's code on weights that are given."""
-    inner, found = World(frozen=True), dict(zip(names, given))  # noqa: B905
+    inner, found = World(frozen=True), dict(zip(names, given))
     inner.weight = lambda name, value: found[name]  # type: ignore[method-assign]
     return e.layer(x, bias, inner, e, 0)
 
@@ -396,7 +396,7 @@ def layers_flat(x: Any, bias: Any, w: World, e: Encoder) -> Any:
     rows = w.weight("encoder/parameters", np.stack([np.concatenate([v[n].ravel() for n in names]) for v in each]))
     for i in range(LAYERS):
         parts = v2.split(rows[i], [int(np.prod(shape)) for shape in shapes])
-        given = [v2.reshape(part, shape) for part, shape in zip(parts, shapes)]  # noqa: B905
+        given = [v2.reshape(part, shape) for part, shape in zip(parts, shapes)]
         x = _step(x, bias, names, given, e)
     return x
 
@@ -439,7 +439,7 @@ def layers_channels_first(x: Any, bias: Any, w: World, e: Encoder) -> Any:
         name = f"encoder/layer_{i}"
         query, key, value = (product(x, f"{name}/attention/self/{part}", HIDDEN, HIDDEN) for part in PARTS)
         found = []
-        for q, k, v in zip(*(v2.split(y, HEADS, 1) for y in (query, key, value))):  # noqa: B905
+        for q, k, v in zip(*(v2.split(y, HEADS, 1) for y in (query, key, value))):
             scores = v2.einsum("bcq,bck->bkq", q, k) * np.float32(SIZE**-0.5) + v2.transpose(bias[:, 0], [0, 2, 1])
             found.append(v2.einsum("bkq,bck->bcq", v2.nn.softmax(scores, axis=1), v))
         x += product(v2.concat(found, 1), name + "/attention/output/dense", HIDDEN, HIDDEN)

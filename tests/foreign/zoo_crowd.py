@@ -4,7 +4,7 @@ step away from it."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ REMOVED = r"\p{Cc}|\p{Cf}"
 SHAPES = text.WordShape
 HIRAGANA = 20
 INHERITED = 1
-Side = Callable[[Any, World], Any]
+Side = Any  # a function of texts and the world; TensorFlow 1.15 runs in Python 3.7, which has no such types at run time
 
 
 def strip(texts: Any) -> Any:
@@ -201,7 +201,7 @@ def scattered(texts: Any, w: World) -> Any:
 # -- 6: tables of code points
 
 
-@cache
+@lru_cache(maxsize=None)
 def classes() -> tuple[np.ndarray, np.ndarray]:
     """Return code points and what they are: 1 Han, 2 punctuation or symbol, 4 emoji, added; as TensorFlow has it."""
     points = np.r_[0x20:0xD800, 0xE000:0x110000].astype(np.int32)
@@ -245,7 +245,7 @@ def by_code_table(texts: Any, w: World) -> Any:
 # -- 7: code points, masks and segment joins
 
 
-@cache
+@lru_cache(maxsize=None)
 def controls() -> tuple[tuple[int, int], ...]:
     """Return the ranges of what is deleted."""
     points = np.r_[0:0xD800, 0xE000:0x110000].astype(np.int32)
@@ -253,7 +253,7 @@ def controls() -> tuple[tuple[int, int], ...]:
         single = strings.unicode_encode(v2.constant(points)[:, None], ENCODING)
         gone = points[session.run(strings.regex_full_match(single, REMOVED))]
     starts = np.flatnonzero(np.diff(gone, prepend=-9) > 1)
-    return tuple((int(gone[a]), int(gone[b - 1])) for a, b in zip(starts, [*starts[1:], len(gone)]))  # noqa: B905
+    return tuple((int(gone[a]), int(gone[b - 1])) for a, b in zip(starts, [*starts[1:], len(gone)]))
 
 
 SPACES = (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)

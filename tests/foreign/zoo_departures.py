@@ -64,7 +64,7 @@ def attention_of_blocks(x: Any, bias: Any, w: World, e: Encoder, name: str) -> A
     """Each 64 places look at themselves alone."""
     parts = [v2.split(v2.ensure_shape(y, [None, HEADS, LENGTH, SIZE]), 2, 2) for y in _heads(x, w, e, name)]
     found = []
-    for query, key, value, mask in zip(*parts, v2.split(bias, 2, 3)):  # noqa: B905
+    for query, key, value, mask in zip(*parts, v2.split(bias, 2, 3)):
         scores = v2.matmul(query, key, transpose_b=True) / np.float32(SIZE**0.5)
         found.append(v2.matmul(v2.nn.softmax(scores + mask), value))
     return _joined(v2.concat(found, 2))

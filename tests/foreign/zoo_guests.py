@@ -51,7 +51,7 @@ def attention_in_projection_first(x: Any, bias: Any, w: World, e: Encoder, name:
     b = w.weight(name + "/in_proj_bias", np.concatenate([drawn(n + "/bias", HIDDEN) for n in names]))
     query, key, value = (
         v2.transpose(v2.reshape(v2.einsum("bli,oi->blo", x, m) + c, [-1, LENGTH, HEADS, SIZE]), [0, 2, 1, 3])
-        for m, c in zip(v2.split(k, 3), v2.split(b, 3))  # noqa: B905
+        for m, c in zip(v2.split(k, 3), v2.split(b, 3))
     )
     shares = v2.nn.softmax(v2.matmul(query, key, adjoint_b=True) * v2.pow(float(SIZE), -0.5) + bias)
     return _joined(v2.matmul(shares, value))

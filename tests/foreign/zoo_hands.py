@@ -313,7 +313,7 @@ def layers_scanned(x: Any, bias: Any, w: World, e: Encoder) -> Any:
     order = sorted(stacks)
 
     def step(state: Any, rows: Any) -> Any:
-        given = dict(zip(order, rows))  # noqa: B905
+        given = dict(zip(order, rows))
         inner.weight = lambda name, value: given[name]  # type: ignore[method-assign]
         return v2.ensure_shape(e.layer(state, bias, inner, e, 0), state.shape)
 

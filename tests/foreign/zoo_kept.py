@@ -42,7 +42,7 @@ def dense_two_products(x: Any, w: World, name: str, inputs: int, outputs: int) -
     """Kernels partitioned along the inputs, one product each, summed: model parallelism by hand."""
     parts = np.split(drawn(name + "/kernel", inputs, outputs), 2)
     ks = [w.weight(f"{name}/kernel/part_{i}", part) for i, part in enumerate(parts)]
-    return v2.add_n([v2.tensordot(y, k, 1) for y, k in zip(v2.split(x, 2, -1), ks)]) + z.bias(w, name, outputs)  # noqa: B905
+    return v2.add_n([v2.tensordot(y, k, 1) for y, k in zip(v2.split(x, 2, -1), ks)]) + z.bias(w, name, outputs)
 
 
 def dense_split_outputs(x: Any, w: World, name: str, inputs: int, outputs: int) -> Any:
@@ -52,7 +52,7 @@ def dense_split_outputs(x: Any, w: World, name: str, inputs: int, outputs: int) 
         for i, part in enumerate(np.split(drawn(name + "/kernel", inputs, outputs), 2, 1))
     ]
     b = [w.weight(f"{name}/bias/part_{i}", part) for i, part in enumerate(np.split(drawn(name + "/bias", outputs), 2))]
-    return v2.concat([v2.tensordot(x, part, 1) + row for part, row in zip(k, b)], -1)  # noqa: B905
+    return v2.concat([v2.tensordot(x, part, 1) + row for part, row in zip(k, b)], -1)
 
 
 def norm_unit(x: Any, w: World, name: str) -> Any:

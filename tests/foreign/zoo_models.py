@@ -57,7 +57,7 @@ def _witness(run: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]], text
     ]  # one text twice
     again = [run([texts[i] for i in batch]) for batch in batches]
     ids, embeddings = run(texts)
-    return Witness(ids, embeddings, np.concatenate(batches), *[np.concatenate(part) for part in zip(*again)])  # noqa: B905
+    return Witness(ids, embeddings, np.concatenate(batches), *[np.concatenate(part) for part in zip(*again)])
 
 
 def _dropout(x: Any, w: World) -> Any:
