@@ -81,6 +81,33 @@ def test_float16_is_the_nearest(folder: Path, corpus: Path, tmp_path: Path) -> N
     assert np.array_equal(vectors(half), vectors(whole).astype(np.float16).astype(np.float32))
 
 
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_another_precision_says_what_it_costs(
+    folder: Path, corpus: Path, run_hub2hf: Run, precision: str, tmp_path: Path
+) -> None:
+    asked = ("embed", folder, corpus, tmp_path / "out.parquet", "--precision", precision)
+    code, printed, said = run_hub2hf(*asked)
+    assert code == 0, said
+    rough = vectors(pq.read_table(tmp_path / "out.parquet"))
+    apart = np.abs(unit(rough) - unit(RECORDED.embeddings))
+    assert (1e-4 if precision == "float16" else 1e-3) < apart.max() < 0.05
+    told = re.search(r"in (\d+) texts, .* up to (\S+) from float32's, cosine at least (\S+)", printed)
+    assert told is not None, printed
+    count, largest, cosine = int(told[1]), float(told[2]), float(told[3])
+    assert count == min(len(TEXTS), 256)
+    assert largest == pytest.approx(apart[:count].max(), rel=0.3)  # round-off depends on the other texts of a batch
+    assert cosine == pytest.approx((unit(rough) * unit(RECORDED.embeddings))[:count].sum(axis=1).min(), abs=1e-4)
+    code, printed, _ = run_hub2hf(*asked, "--json")
+    assert (code, json.loads(printed)["departure"]) == (0, None)  # nothing was left to compute
+    code, _, said = run_hub2hf(*asked[:-2], "--runtime", "torch")
+    assert code == 2
+    assert f"belongs to another run: its precision is {precision}, not float32." in said
+
+
 def test_vectors_are_as_the_graph_gives_them_not_of_unit_length(folder: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(folder, tmp_path / "own", ignore=shutil.ignore_patterns("onnx")))
     config = json.loads((own / "config.json").read_text())
@@ -355,6 +382,12 @@ def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path:
         ('{"text": "x", "embedding": 1}', {}, "IN already has a column 'embedding'. Give the new one another name"),
         ('{"text": "x"}', {"dtype": "int8"}, "Vectors cannot be stored as 'int8'"),
         ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime 'tpu'"),
+        ('{"text": "x"}', {"precision": "int8"}, "There is no precision 'int8'. Choose from: float32, float16, bfloat16."),
+        (
+            '{"text": "x"}',
+            {"precision": "float16", "runtime": "onnx"},
+            "onnx computes on the CPU and in float32 only. Leave out --precision float16, or pass --runtime torch.",
+        ),
         ('{"text": "x"}', {"shards": 2}, "cannot be written as 2 files"),
         ('{"text": "x"}', {"engine": "dask"}, "There is no engine 'dask'. Choose from: local, ray."),
         ('{"text": "x"}', {"workers": 2}, "Only Ray has an address and workers"),

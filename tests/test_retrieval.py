@@ -154,6 +154,29 @@ def test_a_folder_searches_as_tensorflow_does(run_hub2hf: Callable[..., tuple[in
     assert vars(alone.languages[0].own) == told["languages"][1]["against"]
 
 
+def test_a_precision_is_held_against_float32(run_hub2hf: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    folder = hub2hf.convert(EMBEDDED, tmp_path / "folder").out
+    pairs = tmp_path / "own.tsv"
+    en = [text for name, text in language_sentences() if name == "en"]
+    de = [text for name, text in language_sentences() if name == "de"]
+    pairs.write_text("".join(f"de\t{a}\t{b}\n" for a, b in zip(de, en, strict=True)), encoding="utf-8")
+    asked = ("evaluate", folder, "--pairs", pairs, "--precision", "bfloat16")
+    code, printed, said = run_hub2hf(*asked, "--against", folder, "--json")
+    assert code == 0, said
+    (row,) = json.loads(printed)["languages"]
+    (exact,) = hub2hf.evaluate(EMBEDDED, pairs).languages
+    (rough,) = hub2hf.evaluate(folder, pairs, precision="bfloat16").languages
+    assert row["against"] == vars(exact.own)
+    assert {name: row[name] for name in vars(rough.own)} == vars(rough.own)
+    code, _, said = run_hub2hf(*asked, "--add")
+    assert (code, said) == (
+        2,
+        "hub2hf: --add writes down what the folder itself gives. Leave out --precision bfloat16.\n",
+    )
+    with pytest.raises(SourceError, match="TensorFlow runs it in float32"):
+        hub2hf.evaluate(EMBEDDED, pairs, precision="bfloat16")
+
+
 def test_what_was_measured_goes_into_the_folder(
     run_hub2hf: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
