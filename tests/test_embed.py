@@ -382,7 +382,11 @@ def test_a_file_that_cannot_be_read_to_its_end(folder: Path, out: str, tmp_path:
         ('{"text": "x", "embedding": 1}', {}, "IN already has a column 'embedding'. Give the new one another name"),
         ('{"text": "x"}', {"dtype": "int8"}, "Vectors cannot be stored as 'int8'"),
         ('{"text": "x"}', {"runtime": "tpu"}, "There is no runtime 'tpu'"),
-        ('{"text": "x"}', {"precision": "int8"}, "There is no precision 'int8'. Choose from: float32, float16, bfloat16."),
+        (
+            '{"text": "x"}',
+            {"precision": "int8"},
+            "There is no precision 'int8'. Choose from: float32, float16, bfloat16.",
+        ),
         (
             '{"text": "x"}',
             {"precision": "float16", "runtime": "onnx"},

@@ -164,20 +164,26 @@ class Asking:
     def context_order(self, attention: Attention, values: Elements) -> tuple[np.ndarray, float]:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden], and their scale.
 
-        With attention to the first token alone, which is no padding, every context is the value that it has.
+        With attention to the first token alone, which is no padding, every context is the value that it has. Where shares
+        are taken in two steps, powers and the division by their sum, scores are fed in place of them: all are alike, and so
+        are the values of all tokens, so that each context is the value again.
         """
         operand, product = attention.value, attention.out.product
         axes = self.flow.contraction(product)
-        feeds = {operand.product.data: self._unit(operand.product)}
-        for node, position in operand.places:
-            weights = node.input(1 - position)
-            feeds[weights] = _at_first(self.shape_of(weights), contracted(node, 1 - position))
+        data = {operand.product.data: self._unit(operand.product)}
+        attended = [(node.input(1 - position), contracted(node, 1 - position)) for node, position in operand.places]
+        at_first = {ref: _at_first(self.shape_of(ref), along) for ref, along in attended}
+        scores = [TensorRef(node.name) for node, _ in attention.key.places]
+        alike = {ref: np.zeros(self.shape_of(ref)) for ref in scores}
 
         def read(values: list[np.ndarray]) -> np.ndarray:
             value = values[0]
             return np.asarray(_last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))[0])
 
-        found = self._vector(operand.product.leaves, [product.data], feeds, read)
+        try:
+            found = self._vector(operand.product.leaves, [product.data], data | at_first, read)
+        except GraphError:  # something else of the scores comes in
+            found = self._vector(operand.product.leaves, [product.data], data | alike, read)
         order = {int(number): at for at, number in enumerate(found.outputs)}
         if sorted(order) != sorted(values.outputs.tolist()):
             raise MappingError(f"Node '{product.node.name}' does not take each of the values once.", REPORT)

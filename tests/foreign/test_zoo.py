@@ -48,7 +48,7 @@ SHOWN_RIGHT = (
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
     *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
-    *("newcomer-shorter", "arrival-pages", "house-scattered"),
+    *("newcomer-shorter", "arrival-pages", "house-scattered", "house-divided-last"),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),

@@ -341,6 +341,14 @@ def einsum_attention(x: Any, kept: Any, w: World, e: Encoder, name: str) -> Any:
     return v2.reshape(v2.einsum("nbqk,nbkd,nbq->bqnd", powers, value, 1.0 / total), [-1, LENGTH, HIDDEN])
 
 
+def attention_divided_last(x: Any, kept: Any, w: World, e: Encoder, name: str) -> Any:
+    """Powers, not shares, mix the values, keys first; what comes out is divided by their sum."""
+    query, key, value = (_split(e.dense(x, w, f"{name}/self/{part}", HIDDEN, HIDDEN)) for part in PARTS)
+    powers = v2.exp(v2.matmul(query, key, transpose_b=True) / ROOT) * kept[:, None, None]
+    total = v2.reduce_sum(powers, -1, keepdims=True)
+    return _joined(v2.matmul(v2.transpose(powers, [0, 1, 3, 2]), value, transpose_a=True) / total)
+
+
 def einsum_first(x: Any) -> Any:
     return v2.einsum("blh,l->bh", x, v2.one_hot(0, LENGTH))
 
@@ -646,6 +654,7 @@ HOUSES: dict[str, Encoder] = {
         first=einsum_first,
         unit=einsum_unit,
     ),
+    "divided-last": Encoder(mask=_kept, attention=attention_divided_last),
     "tensor2tensor": Encoder(mask=t2t_mask, attention=t2t_attention, dense=t2t_conv),
     "face": Encoder(
         embeddings=face_embeddings,
