@@ -180,7 +180,6 @@ def test_force_replaces_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
     out.mkdir()
     whole = contents(hub2hf.convert(EMBEDDED, out).out)
     (out / "tokenizer.json").unlink()
-    (out / "config.json").write_text("{}")
     (out / ".hub2hf.json.4711").write_text("of a run that was killed")
     assert contents(hub2hf.convert(EMBEDDED, out, force=True).out) == whole
     assert os.listdir(tmp_path) == ["out"]
@@ -210,6 +209,25 @@ def test_force_replaces_nothing_but_what_hub2hf_wrote(tmp_path: Path) -> None:
             hub2hf.convert(EMBEDDED, folder, force=True)
         assert named in str(refusal.value)
         assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "model.safetensors"])
+def test_force_replaces_nothing_that_a_person_changed(tmp_path: Path, name: str) -> None:
+    """A card with words of one's own, weights that were trained on: of the same length, for what it is worth."""
+    out = hub2hf.convert(EMBEDDED, tmp_path / "out").out
+    path = out / name
+    path.write_bytes(path.read_bytes()[:-2] + b"!\n")
+    before = contents(out)
+    for command in (
+        lambda: hub2hf.convert(EMBEDDED, out, force=True),
+        lambda: hub2hf.slim(hub2hf.convert(EMBEDDED, tmp_path / "whole").out, out, languages=["de"], force=True),
+    ):
+        with pytest.raises(ExportError, match=rf"{name} was changed since hub2hf wrote it\. Nothing was touched\."):
+            command()
+    assert contents(out) == before
+    path.rename(tmp_path / "mine")
+    hub2hf.convert(EMBEDDED, out, force=True)
+    assert hub2hf.integrity(out) == {}
 
 
 def test_out_inside_the_source_is_refused(tmp_path: Path) -> None:

@@ -15,15 +15,17 @@ from hub2hf.folder.manifest import (
     ABOUT,
     CARD,
     MANIFEST,
+    MISSING,
     PICTURE,
     PROOF,
     UNREADABLE,
     Manifest,
     links,
+    problems,
     read_manifest,
     what_is_wrong,
 )
-from hub2hf.folder.staging import alone
+from hub2hf.folder.staging import alone, half_added
 from hub2hf.folder.ways import files_read
 from hub2hf.known_models import KnownModel
 from hub2hf.proof import Proof
@@ -171,6 +173,25 @@ def changeable(folder: Path, *, force: bool = False) -> Manifest:
         step = f"Keep a copy of it; {pasted('hub2hf', 'card', folder, '--force')} writes it again."
         raise ExportError(f"{folder / CARD} was edited by hand.", step)
     return manifest
+
+
+def check_unedited(out: Path) -> None:
+    """Refuse to replace a folder of which a person has changed a file; what is missing, or ours to write again, is no such.
+
+    Raises:
+        ExportError: names the file.
+    """
+    if not (out / MANIFEST).is_file():
+        return
+    manifest = read_manifest(out)
+    own = {name: entry for name, entry in manifest.files.items() if name not in ABOUT and not half_added(out, name)}
+    wrong = problems(out, replace(manifest, files=own))
+    changed = [CARD] * edited_by_hand(out, manifest) + [name for name, what in wrong.items() if what != MISSING]
+    if changed:
+        raise ExportError(
+            f"{out / changed[0]} was changed since hub2hf wrote it. Nothing was touched.",
+            "Move the file elsewhere and run this again, or name another folder.",
+        )
 
 
 def edited_by_hand(folder: Path, manifest: Manifest) -> bool:

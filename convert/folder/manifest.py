@@ -20,6 +20,7 @@ VERSION = 2  # 1 was that of hub2hf 0.1.0; it is read, and becomes 2 when card o
 CARD, PROOF, PICTURE = "README.md", "equivalence.json", "equivalence.png"
 # What is said about a model may change after the conversion; a proof is of all the other files.
 ABOUT = frozenset({CARD, PROOF, PICTURE})
+MISSING = "is missing"
 MAX_BYTES = 1 << 62  # of a file
 SHA256 = re.compile("[0-9a-f]{64}")
 PARTS = {"source": dict, "blueprint": dict, "files": dict, "converter": dict, "identity": dict}
@@ -268,7 +269,7 @@ def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
         path = folder / name
         try:
             if not path.is_file():
-                found[name] = "is missing"
+                found[name] = MISSING
             elif path.stat().st_size != entry["bytes"]:
                 found[name] = f"has {path.stat().st_size:,} bytes, not {entry['bytes']:,}"
             elif hash_file(path) != entry:

@@ -61,10 +61,9 @@ def _not_ours(out: Path) -> Iterator[str]:
     """Yield the files that the manifest does not list, and that no killed run of ours left; all where there is none."""
     manifest = read_manifest(out) if (out / MANIFEST).is_file() else None
     ours = {MANIFEST, *ABOUT, *manifest.files} if manifest else set()
-    killed = manifest is not None and (out / ADDING).is_file()
 
     def written(name: str) -> bool:
-        return name in ours or (killed and (name == ADDING or ADDED.fullmatch(name) is not None))
+        return name in ours or (manifest is not None and (name == ADDING or half_added(out, name)))
 
     for above, folders, files in os.walk(out):
         links = [name for name in folders if Path(above, name).is_symlink()]
@@ -73,6 +72,11 @@ def _not_ours(out: Path) -> Iterator[str]:
             half = HALF_WRITTEN.fullmatch(path)
             if not written(path) and not (half and written(f"{half[1] or ''}{half[2]}")):
                 yield path
+
+
+def half_added(out: Path, name: str) -> bool:
+    """Whether a file is one that a run, killed since, was adding to a folder: its manifest does not tell of it yet."""
+    return ADDED.fullmatch(name) is not None and (out / ADDING).is_file()
 
 
 def _in_use(source: Path | None) -> Iterator[Path]:

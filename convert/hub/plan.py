@@ -12,7 +12,7 @@ from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, HubError, pasted
 from hub2hf.folder.about import about_files, read_proof
 from hub2hf.folder.files import hash_bytes, hash_file
-from hub2hf.folder.manifest import ABOUT, CARD, MANIFEST, Manifest, links, listed, problems, read_manifest
+from hub2hf.folder.manifest import ABOUT, CARD, MANIFEST, MISSING, Manifest, links, listed, problems, read_manifest
 from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, text_of
 from hub2hf.hub.result import FileChange
@@ -92,7 +92,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
         raise ExportError(f"{folder / linked[0]} is a link.", "Copy the files to a folder of their own, and push that.")
     wrong = problems(folder, manifest)
     for name, what in wrong.items():
-        if what == "is missing" or name in ABOUT or not allow_unverified:
+        if what == MISSING or name in ABOUT or not allow_unverified:
             raise ExportError(f"{folder / name} {what}, by {MANIFEST}.", _repair(folder, name))
     if wrong:  # and published all the same, deliberately
         manifest = replace(
@@ -117,7 +117,10 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
 
 def _repair(folder: Path, name: str) -> str:
     if name == CARD:
-        return f"Write it again: {pasted('hub2hf', 'card', folder, '--force')}."
+        return (
+            f"push publishes the card that hub2hf wrote: keep a copy of yours, write it again by "
+            f"{pasted('hub2hf', 'card', folder, '--force')}, and edit it on the Hub after the push."
+        )
     return "Verify the folder again." if name in ABOUT else "Convert the model again."
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
-from hub2hf.folder.about import write_about
+from hub2hf.folder.about import check_unedited, write_about
 from hub2hf.folder.files import hash_file, hash_files
 from hub2hf.folder.manifest import Manifest, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
@@ -130,6 +130,7 @@ def slim(
             f"{folder} is lossy already: {manifest.lossy['said']}.", "Start from the folder that it was made from."
         )
     check_free(out, force, folder)
+    check_unedited(out)
     with worker() as pool, staged(out, force) as work:
         # Hashing takes as long as all the rest: it goes on beside it, and has its say before anything takes its place.
         unchanged = pool.submit(check_unchanged, folder, manifest)

@@ -68,6 +68,10 @@ def convert(
     )
     for folder in found.original.folders:
         check_free(target, force, folder)
+    if force:
+        from hub2hf.folder.about import check_unedited
+
+        check_unedited(target)
     found.whole()
     also = []
     with worker() as beside:

@@ -22,6 +22,7 @@ from hub2hf.blueprint.asked.generated import characters, joined, mixed_texts
 from hub2hf.blueprint.probe import probe_texts
 from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted
+from hub2hf.folder.about import check_unedited
 from hub2hf.folder.files import hash_files, write_json
 from hub2hf.folder.manifest import MANIFEST, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
@@ -51,6 +52,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     """
     manifest = read_manifest(folder)
     check_free(out, force, folder)
+    check_unedited(out)
     check_unchanged(folder, manifest)
     check_by_words(folder, manifest.blueprint)
     onnx = [name for name in manifest.files if name.startswith(FOLDER)]
