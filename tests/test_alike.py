@@ -155,7 +155,7 @@ def test_pairs_of_alike_layers_are_alike(side: EncoderSide) -> None:
     mapped, spans = blueprint.encoder.mapped, side.encoder.spans()
     short = shortened(side.graph, side.output, spans, side.keys)
     assert short is not None
-    twins = {side.leaves[two][0]: side.leaves[one][0] for two, one in short.twins.items() if two in side.keys}
+    twins = {side.leaves.of[two][0]: side.leaves.of[one][0] for two, one in short.twins.items() if two in side.keys}
     assert len(twins) == sum(item.key.startswith(spans[0].key) for item in mapped) > 10
     assert one_mapping(mapped, spans, twins)
     at = next(i for i, item in enumerate(mapped) if item.key == f"{spans[1].key}output.dense.weight")

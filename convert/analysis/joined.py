@@ -17,7 +17,7 @@ from math import prod
 import numpy as np
 
 from hub2hf.analysis.flow import GATHERS, SHAPES, SLICES
-from hub2hf.analysis.parts import PASSING
+from hub2hf.analysis.parts import PASSING, Places
 from hub2hf.analysis.settle import PRODUCTS
 from hub2hf.errors import REPORT, GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes
@@ -38,8 +38,6 @@ FIRST = 128  # ids that are asked before all are
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the parts so
 MAX_SOURCES = 4  # tensors that may be the ids of a lookup
 NARROW = 2  # columns are enough to tell rows by
-
-Leaves = Mapping[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Lookup:
         """The name of the node of the joined variable."""
         return f"{self.found.node}/hub2hf/joined"
 
-    def joined(self, leaves: Leaves) -> Joined:
+    def joined(self, leaves: Places) -> Joined:
         """Return how the rows make one table.
 
         Raises:
@@ -96,7 +94,7 @@ class Lookup:
         names = ", ".join(f"'{shard.variable}'" for shard in shards)
         raise MappingError(f"Node '{self.found.node}' looks ids up in {names}, in no regular order.", REPORT)
 
-    def _shard(self, leaves: Leaves, i: int) -> Shard:
+    def _shard(self, leaves: Places, i: int) -> Shard:
         variable, part = leaves[self.nodes[i]]
         return Shard(variable, part[0].start if part else 0, self.rows[i])
 
@@ -187,7 +185,7 @@ class _Asking:
         return found[..., 0].ravel()[: len(ids)]
 
 
-def lookups(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping[str, tuple[int, ...]]) -> list[Lookup]:
+def lookups(graph: Graph, order: Sequence[Node], leaves: Places, shapes: Mapping[str, tuple[int, ...]]) -> list[Lookup]:
     """Return the lookups in several variables, of rows of one width, or in several steps; each variable is in one at most.
 
     Args:
@@ -227,7 +225,7 @@ class _Searching:
     """
 
     def __init__(
-        self, graph: Graph, order: Sequence[Node], leaves: Leaves, sizes: Mapping[str, tuple[tuple[int, ...], int]]
+        self, graph: Graph, order: Sequence[Node], leaves: Places, sizes: Mapping[str, tuple[tuple[int, ...], int]]
     ) -> None:
         # Constants that hold weights are asked as variables are.
         asked = {name: Node.made(name, "VariableV2") for name in sizes}

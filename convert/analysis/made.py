@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from hub2hf.analysis.flow import ADDITIONS, GATHERS, MULTIPLICATIONS
-from hub2hf.analysis.parts import PASSING, PICKING, view_of, with_variables
+from hub2hf.analysis.parts import PASSING, PICKING, Places, view_of, with_variables
 from hub2hf.errors import GraphError, MappingError
 from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.limits import tick
@@ -25,7 +25,6 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS
 from hub2hf.state_dict import COPY, TRANSPOSE, Mapped, tensor_of
 
 NO_VARIABLE = no_variable("takes part in a weight that is made of others")
-Leaves = Mapping[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
 
 # What leaves every number of a variable as it is; the rest of the encoder is asked which of them go where.
 MOVING = PASSING | {*PICKING, "Cast", "Reshape", "Transpose", "ExpandDims", "Squeeze", "BroadcastTo", "Tile"}
@@ -49,7 +48,7 @@ class Made:
 
     graph: Graph
     tensor: TensorRef
-    leaves: Leaves
+    leaves: Places
     shapes: Mapping[str, tuple[int, ...]]
     shape: tuple[int, ...]
     numbers: np.ndarray | None
@@ -109,7 +108,7 @@ class Made:
         return _run(self.graph, self.tensor, {node: value.astype(np.float64) for node, value in values.items()})
 
 
-def made_in(graph: Graph, order: Sequence[Node], leaves: Leaves, shapes: Mapping[str, tuple[int, ...]]) -> list[Made]:
+def made_in(graph: Graph, order: Sequence[Node], leaves: Places, shapes: Mapping[str, tuple[int, ...]]) -> list[Made]:
     """Return the weights that are more than elements of one variable, and tables that are looked up in and stored turned.
 
     Args:
@@ -180,7 +179,7 @@ def _turns(node: Node, graph: Graph, turned: Mapping[str, int]) -> int:
 
 
 def _made(
-    graph: Graph, ref: TensorRef, leaves: Leaves, sizes: Mapping[str, tuple[int, ...]], table: bool
+    graph: Graph, ref: TensorRef, leaves: Places, sizes: Mapping[str, tuple[int, ...]], table: bool
 ) -> Made | None:
     """Return a weight; None where it cannot be made."""
     shapes = {node: sizes[node] for node in leaves}

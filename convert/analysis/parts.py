@@ -26,6 +26,7 @@ PICKING = {
     **dict.fromkeys(("Gather", "GatherV2", "ResourceGather", "StridedSlice", "Slice", "Unpack", "SplitV"), 0),
     "Split": 1,
 }
+Places = dict[str, tuple[str, tuple[slice, ...]]]  # node → the variable that it is, and which part of it
 MOVES = PASSING | {"Reshape", "Transpose", "ExpandDims", "Squeeze"}
 
 
