@@ -89,9 +89,10 @@ class _Many:
             for i, taken in enumerate(node.inputs):
                 if node.op in SHAPES:
                     shape = self._shape(taken, count)
-                    if shape is None:
+                    told = None if shape is None else _told(node, shape)
+                    if told is None:
                         return False
-                    found[TensorRef(node.name, i)] = _told(node, shape)
+                    found[TensorRef(node.name, i)] = told
                 elif taken.node not in seen:
                     seen.add(taken.node)
                     stack.append(taken.node)
@@ -105,10 +106,11 @@ class _Many:
         return (shape[0] // self._texts * count, *shape[1:])
 
 
-def _told(node: Node, shape: Shape) -> np.ndarray:
-    """Return what a node makes of a tensor of a shape."""
+def _told(node: Node, shape: Shape) -> np.ndarray | None:
+    """Return what a node makes of a tensor of a shape; None where these are no numbers."""
     if node.op in ("ZerosLike", "OnesLike"):
-        return np.broadcast_to(np.asarray(node.op == "OnesLike", str(node.attr("T"))), shape)
+        dtype = node.attr("T")
+        return None if isinstance(dtype, str) else np.broadcast_to(np.asarray(node.op == "OnesLike", dtype), shape)
     value = {"Size": prod(shape), "Rank": len(shape)}.get(node.op, shape)
     return np.asarray(value, str(node.attr("out_type", "int32")))
 
