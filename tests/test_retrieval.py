@@ -173,8 +173,8 @@ def test_a_precision_is_held_against_float32(run_hub2hf: Callable[..., tuple[int
         2,
         "hub2hf: --add writes down what the folder itself gives. Leave out --precision bfloat16.\n",
     )
-    with pytest.raises(SourceError, match="TensorFlow runs it in float32"):
-        hub2hf.evaluate(EMBEDDED, pairs, precision="bfloat16")
+    with pytest.raises(SourceError, match=r"TensorFlow runs it\. Leave out --device cuda and --precision bfloat16\."):
+        hub2hf.evaluate(EMBEDDED, pairs, device="cuda", precision="bfloat16")
 
 
 def test_what_was_measured_goes_into_the_folder(

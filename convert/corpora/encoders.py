@@ -179,6 +179,11 @@ def surface_of(folder: Path, runtime: str) -> Any:
     return surface
 
 
+def options_of(device: str, precision: str) -> list[str]:
+    """Return the options by which PyTorch was asked for, as a person writes them."""
+    return [f"--device {device}"] * (device != CPU) + [f"--precision {precision}"] * (precision != FLOAT32)
+
+
 def chosen_means(folder: Path, runtime: str | None, device: str = CPU, precision: str = FLOAT32) -> Means:
     """Return what was asked for; of the runtimes, by default the faster one of those that compute so.
 
@@ -189,7 +194,7 @@ def chosen_means(folder: Path, runtime: str | None, device: str = CPU, precision
         raise SourceError(f"There is no precision '{precision}'.", f"Choose from: {', '.join(PRECISIONS)}.")
     kind = device.partition(":")[0]  # of cuda:1
     on(kind)
-    asked = [f"--device {device}"] * (device != CPU) + [f"--precision {precision}"] * (precision != FLOAT32)
+    asked = options_of(device, precision)
     found = runtime or ("torch" if asked else default_runtime(folder))
     if found != "torch" and asked:
         raise SourceError(

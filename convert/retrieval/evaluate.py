@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.corpora.encoders import FLOAT32, chosen_means, load
+from hub2hf.corpora.encoders import FLOAT32, chosen_means, load, options_of
 from hub2hf.equivalence import reference
 from hub2hf.errors import SourceError
 from hub2hf.notices import Progress
@@ -173,6 +173,10 @@ def evaluate(
     given = [pairs] if isinstance(pairs, str | Path) else pairs
     data = read_pairs([Path(path) for path in given], languages, sample)
     named = str(against) if against is not None else ""
+    if not _is_folder(str(model)) and (asked := options_of(device, precision)):
+        raise SourceError(
+            f"{model} is no Hugging Face folder: TensorFlow runs it.", f"Leave out {' and '.join(asked)}."
+        )
     return side_by_side(
         [str(model)], data, named, runtime=runtime, device=device, precision=precision, progress=progress
     )[0]
@@ -261,18 +265,17 @@ def _embedded(texts: Sequence[str], embed: Embed, report: Callable[[int], None])
     return np.concatenate(parts)
 
 
+def _is_folder(name: str) -> bool:
+    return (Path(name) / "config.json").is_file()
+
+
 @contextmanager
 def _encoder(name: str, runtime: str | None, device: str, precision: str) -> Iterator[Embed]:
     """Yield what embeds texts with a model: a folder's weights, or TensorFlow."""
     folder = Path(name)
-    if (folder / "config.json").is_file():
+    if _is_folder(name):
         encoder = load(folder, chosen_means(folder, runtime, device, precision))
         yield lambda texts: encoder.embed(encoder.prepare(texts))
         return
-    if precision != FLOAT32:
-        raise SourceError(
-            f"{name} is no Hugging Face folder, and TensorFlow runs it in {FLOAT32}.",
-            f"Leave out --precision {precision}.",
-        )
     with reference(Source.find(name)) as graph:
         yield graph.embed
