@@ -69,7 +69,7 @@ def test_gets_a_new_card_and_is_of_this_version_then(folder: Path) -> None:
     assert "✅ **Exactly the original**" in text
     assert "NOT THE SAME: BertModel, BertTokenizerFast (off by up to 0." in text
     assert "run by TensorFlow 2.21.0 when it was recorded, and this folder" in text
-    assert text.count("| exact |") == 2
+    assert text.count("e-07 | exact | ") == 2
     manifest, proof = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (MANIFEST, PROOF))
     assert (manifest["version"], proof["format"]) == (VERSION, FORMAT)
     assert hub2hf.integrity(folder) == {}

@@ -185,8 +185,8 @@ def test_what_is_not_exact_says_why() -> None:
 
 def test_the_line_of_code_is_one_of_python() -> None:
     for way in SURFACES.values():
-        ast.parse(way.code.format(id="me/model", trust=", trust_remote_code=True"))
-        assert "{" not in way.code.format(id="me/model", trust="")
+        ast.parse(way.code.format(id="me/model", trust=", trust_remote_code=True", dim=32, length=128))
+        assert "{" not in way.code.format(id="me/model", trust="", dim=32, length=128)
 
 
 def test_no_other_room_names_a_way_of_its_own() -> None:

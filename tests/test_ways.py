@@ -30,11 +30,7 @@ def test_every_way_is_in_it_measured_or_not(found: tuple[Manifest, Proof]) -> No
     manifest, proof = found
     for text in (ways_table(manifest, proof), ways_table(manifest, None)):
         # What nobody measured on a GPU is nothing to tell, and not that it differs.
-        assert [
-            name
-            for name, way in SURFACES.items()
-            if (f"{way.title} (`" in text or f"| {way.title} | `" in text) != (way.device == CPU)
-        ] == []
+        assert [name for name, way in SURFACES.items() if (f"| {way.title} | `" in text) != (way.device == CPU)] == []
         assert [server.name for server in SERVERS if f"- {server.name} {server.version}: " not in text] == []
 
 
@@ -49,12 +45,43 @@ def test_a_row_has_the_libraries_that_it_was_measured_with(found: tuple[Manifest
 def test_one_that_is_known_to_differ_says_so_where_it_was_not_measured(found: tuple[Manifest, Proof]) -> None:
     manifest, proof = found
     text = ways_table(manifest, proof)
-    assert "- **Not the same**: OpenVINO Tokenizers (`convert_tokenizer(" in text
-    assert "give OpenVINO the ids of tokenizers" in text
+    assert re.search(
+        r"^\| OpenVINO Tokenizers \| `convert_tokenizer\(.*max_length=128\)` \| \*\*not the same\*\*: OpenVINO .* "
+        r"give OpenVINO the ids of tokenizers \|$",
+        text,
+        re.MULTILINE,
+    )
 
 
 def test_one_that_is_exact_but_for_some_texts_names_them(found: tuple[Manifest, Proof]) -> None:
-    assert 'LangChain (`HuggingFaceEmbeddings(model_name=".")`, except in texts with line breaks)' in ways_table(*found)
+    told = '| LangChain | `HuggingFaceEmbeddings(model_name=".")` | exact, except in texts with line breaks |'
+    assert told in ways_table(*found)
+
+
+def test_code_leads_to_the_embedding(found: tuple[Manifest, Proof]) -> None:
+    manifest, proof = found
+    (layer,) = manifest.blueprint["encoder"]["dense"]
+    wider = {**manifest.blueprint["encoder"], "dense": [{**layer, "outputs": 48}]}
+    text = ways_table(manifest, proof)
+    assert "dim=32);" in text
+    assert "dim=48);" in ways_table(replace(manifest, blueprint={**manifest.blueprint, "encoder": wider}), proof)
+    assert '`AutoModel.from_pretrained(".", trust_remote_code=True)(**inputs).pooler_output`' in text
+    assert '`InferenceSession("onnx/model.onnx").run(["sentence_embedding"], inputs)`' in text
+    assert '`BertTokenizerFast.from_pretrained("."), BertModel.from_pretrained(".")`' in text
+    assert "loaded with BertModel, whose pooler is another" in text
+
+
+def test_what_was_not_measured_is_a_table_of_its_own(found: tuple[Manifest, Proof]) -> None:
+    manifest, proof = found
+    for text in (ways_table(manifest, proof), ways_table(manifest, None)):
+        before, _, after = text.partition(
+            "\n\nNot measured for this folder:\n\n| loaded with | as | for others that hub2hf made |\n|:--|:--|:--|\n| "
+        )
+        assert before.splitlines()[-1].strip()
+        assert "\n\nNot run, but judged by their source code:\n\n- " in after
+    coarse = ways_table(replace(manifest, lossy={"kind": "float16"}), None)
+    assert '\n| LangChain | `HuggingFaceEmbeddings(model_name=".")` |  |\n' in coarse
+    assert "fastembed" not in coarse
 
 
 def test_one_that_differs_elsewhere_says_so_where_it_was_exact(found: tuple[Manifest, Proof]) -> None:
@@ -75,9 +102,9 @@ def test_the_file_that_a_way_needs_is_named(found: tuple[Manifest, Proof]) -> No
     manifest, proof = found
     files = {name: entry for name, entry in manifest.files.items() if not name.startswith("onnx/")}
     without = ways_table(replace(manifest, files=files), proof)
-    assert "once `hub2hf export FOLDER onnx` has added the file that they run: fastembed" in without
+    assert re.search(r"^\| fastembed \| .* \| exact; first run `hub2hf export FOLDER onnx` \|$", without, re.MULTILINE)
     given = replace(manifest, files={**files, "onnx/model.onnx": {}})
-    assert "has added the file" not in ways_table(given, proof)
+    assert "first run" not in ways_table(given, proof)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from hub2hf.folder.evaluated import evaluated_tables, evaluation_results
 from hub2hf.folder.lossy import lossy_table, lossy_words
 from hub2hf.folder.manifest import MANIFEST, PICTURE, PROOF, Manifest
 from hub2hf.folder.sentence_transformers import GELU_APART
-from hub2hf.folder.ways import places, plain, template, ways_table
+from hub2hf.folder.ways import longest, places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
 from hub2hf.proof import TRAPS, Conditions, Proof, Way
-from hub2hf.proof.summary import called, differing, explanation, grid, limit, verdict
+from hub2hf.proof.summary import called, differing, explanation, limit, verdict
 from hub2hf.proof.text import join, number, tolerance
 from hub2hf.surfaces import SURFACES, title
 from hub2hf.surfaces.base import has_weights
@@ -120,7 +120,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
         "text_origin": blueprint.get("text_origin", ""),
         "encoder": {name: entry["value"] for name, entry in blueprint["encoder"].items() if isinstance(entry, dict)},
         "parameters": sum(math.prod(item["shape"]) for item in blueprint["mapping"]),
-        "max_length": operations["Pack"]["max_length"],
+        "max_length": longest(manifest),
         "word_bytes": operations.get("WordPiece", {}).get("max_bytes_per_word", 0),
         "word_characters": operations.get("WordPieceOfCharacters", {}).get("max_bytes_per_word", 0),
         "by_pieces": "SentencePiece" in operations,
@@ -169,7 +169,7 @@ def _status(proof: Proof | None, manifest: Manifest) -> str:
     names = join([_exact_with(way, manifest) for way in same])
     return (
         f"> ✅ **Exactly the original**: loaded with {names}, no entry of a unit embedding differs by more than "
-        f"{number(worst)} in {places(proof)} ({grid(proof).sentences():,} sentences).{but}\n>\n"
+        f"{number(worst)} ({places(proof)}).{but}\n>\n"
         f"> Exact means: identical token ids, and no entry of a unit embedding off by more than {tolerance(limit(exact))}."
     )
 
@@ -182,10 +182,9 @@ def _exact_with(way: Way, manifest: Manifest) -> str:
 
 def _found(proof: Proof) -> str:
     witnesses = join(list(dict.fromkeys(plain(_witness(one)) for one in proof.conditions.values())))
-    count = grid(proof).sentences()
     return (
-        f"The original graph, run by {witnesses}, and this folder embedded the same {count:,} sentences in "
-        f"{places(proof)}. **{verdict(proof)}**: {plain(explanation(proof))}."
+        f"The original graph, run by {witnesses}, and this folder embedded the same texts ({places(proof)}). "
+        f"**{verdict(proof)}**: {plain(explanation(proof))}."
     )
 
 

@@ -7,11 +7,11 @@ from importlib import resources
 from typing import Any
 
 from hub2hf.architectures import MODEL_FILE
-from hub2hf.architectures.words import head_of_facts
+from hub2hf.architectures.words import head_of_facts, words_of_facts
 from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.proof import TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
-from hub2hf.proof.text import join, number
+from hub2hf.proof.text import count, number
 from hub2hf.surfaces import CPU, SURFACES, Surface, reads, title
 from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.servers import SERVERS, Facts
@@ -36,7 +36,6 @@ def ways_table(manifest: Manifest, proof: Proof | None) -> str:
     facts = Facts(manifest.files, pooling, encoder["hidden_activation"]["value"], activations)
     text: str = template(TEMPLATE).render(
         ways=[described(way, manifest, proof) for way in ways],
-        sentences=grid(proof).sentences() if proof else 0,
         places=places(proof) if proof else "",
         unmeasured=list(_unmeasured({way.surface for way in ways}, manifest)),
         servers=[]
@@ -46,31 +45,21 @@ def ways_table(manifest: Manifest, proof: Proof | None) -> str:
     return text
 
 
-def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[str]:
-    """Yield what is known of the ways that were not measured of this folder, Markdown."""
+def _unmeasured(measured: set[str], manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    """Yield the title, the code and what is known of each way that was not measured for this folder, Markdown."""
     rest = [surface for surface in SURFACES.values() if surface.name not in measured and surface.device == CPU]
-    exact = [surface for surface in rest if surface.exact]
-    here = [surface for surface in exact if surface.applies(manifest.files)]
-    if manifest.lossy:
-        if here:
-            yield f"Not measured for this folder: {_names(here, manifest)}."
-        return
-    if here:
-        yield f"Exact for folders that hub2hf makes, but not measured for this one: {_names(here, manifest)}."
-    if later := [surface for surface in exact if surface not in here]:
-        yield f"Likewise, once `hub2hf export FOLDER onnx` has added the file that they run: {_names(later, manifest)}."
+    files = {*manifest.files, *([] if manifest.lossy else [MODEL])}  # as it may be yet
     for surface in rest:
-        if not surface.exact and surface.applies({*manifest.files, MODEL}):  # as it may be yet
-            yield f"**Not the same**: {_line(surface, manifest)}: {plain(surface.differs)}."
+        if surface.applies(files) and (surface.exact or not manifest.lossy):
+            yield surface.title, code(surface.name, manifest), "" if manifest.lossy else _elsewhere(surface, manifest)
 
 
-def _names(surfaces: list[Surface], manifest: Manifest) -> str:
-    return join([_line(surface, manifest) for surface in surfaces])
-
-
-def _line(surface: Surface, manifest: Manifest) -> str:
+def _elsewhere(surface: Surface, manifest: Manifest) -> str:
+    """Return what a way was for other folders, Markdown."""
+    if not surface.exact:
+        return f"**not the same**: {plain(surface.differs)}"
     but = f", except in {surface.except_in}" if surface.except_in else ""
-    return f"{surface.title} ({code(surface.name, manifest)}{but})"
+    return f"exact{but}" + ("" if surface.applies(manifest.files) else "; first run `hub2hf export FOLDER onnx`")
 
 
 def described(way: Way, manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
@@ -106,7 +95,15 @@ def code(surface: str, manifest: Manifest) -> str:
     """Return the line of Python that loads the folder so, Markdown; "" for a way that is not known here."""
     known = SURFACES.get(surface)
     trust = ", trust_remote_code=True" if MODEL_FILE in manifest.files else ""
-    return f"`{known.code.format(id=manifest.repository or '.', trust=trust)}`" if known else ""
+    if known is None:
+        return ""
+    dim = words_of_facts(manifest.blueprint["encoder"]).embedding_size
+    return f"`{known.code.format(id=manifest.repository or '.', trust=trust, dim=dim, length=longest(manifest))}`"
+
+
+def longest(manifest: Manifest) -> int:
+    """Return how many ids a text has at most."""
+    return int(next(step["max_length"] for step in manifest.blueprint["text"] if step["operation"] == "Pack"))
 
 
 def plain(text: str) -> str:
@@ -115,10 +112,10 @@ def plain(text: str) -> str:
 
 
 def places(proof: Proof) -> str:
-    """Return in words in which languages was measured."""
-    count = len(proof.languages - {TRAPS})
-    traps = " and a set of texts that ports get wrong" if TRAPS in proof.languages else ""
-    return f"{count} language{'s' if count != 1 else ''}{traps}"
+    """Return in words on what was measured."""
+    traps = ", and texts that ports often get wrong" if TRAPS in proof.languages else ""
+    sentences, languages = count(grid(proof).sentences(), "sentence"), count(len(proof.languages - {TRAPS}), "language")
+    return f"{sentences} in all: {languages}{traps}"
 
 
 def files_read(manifest: Manifest, surface: str) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Surface:
     Attributes:
         title: what everything calls it: verdict, reports, card, and, in small letters, `name`.
         code: how it is loaded, a line of Python; `{id}` is the folder or repository, `{trust}` the argument that the
-            folder's own model class needs, or "".
+            folder's own model class needs, or "", `{dim}` how many numbers an embedding has, `{length}` how many ids a text.
         load: loads a folder; the bool is whether the code that the folder brings may be run. Imports the libraries.
         exact: whether it gives the embedding of the graph of every folder that hub2hf makes, so that one is published only
             when that is proved; `configs/tolerances.toml` says how much round-off there is.

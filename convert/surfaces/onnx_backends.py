@@ -69,7 +69,7 @@ SURFACES = (
         code="from fastembed import TextEmbedding; "
         "from fastembed.common.model_description import ModelSource, PoolingType; "
         'TextEmbedding.add_custom_model("{id}", pooling=PoolingType.DISABLED, normalization=False, '
-        'sources=ModelSource(hf="{id}"), dim=1); model = TextEmbedding("{id}", specific_model_path="."); '
+        'sources=ModelSource(hf="{id}"), dim={dim}); model = TextEmbedding("{id}", specific_model_path="."); '
         "model.model.tokenizer.encode_special_tokens = True",
         load=fastembed,
         exact=True,

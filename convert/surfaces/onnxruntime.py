@@ -43,7 +43,7 @@ def load(folder: Path, trusted: bool) -> Session:
 SURFACES = (
     Surface(
         title="ONNX Runtime",
-        code='InferenceSession("onnx/model.onnx")',
+        code='InferenceSession("onnx/model.onnx").run(["sentence_embedding"], inputs)',
         load=load,
         exact=True,
         libraries=("onnxruntime", "tokenizers"),

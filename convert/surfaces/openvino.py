@@ -110,7 +110,7 @@ SURFACES = (
         title="OpenVINO Tokenizers",
         differs="OpenVINO Tokenizers silently gives different token ids from tokenizer.json's: give OpenVINO the ids of "
         "tokenizers",
-        code='convert_tokenizer(AutoTokenizer.from_pretrained("{id}"), truncation=True, max_length=128)',
+        code='convert_tokenizer(AutoTokenizer.from_pretrained("{id}"), truncation=True, max_length={length})',
         load=own_tokenizer,
         exact=False,
         libraries=("openvino", "openvino-tokenizers", "transformers", "tokenizers"),

@@ -179,7 +179,7 @@ _of_transformers = partial(Surface, libraries=LIBRARIES, extra="torch")
 SURFACES = (
     _of_transformers(
         title="AutoModel",
-        code='AutoModel.from_pretrained("{id}"{trust})',
+        code='AutoModel.from_pretrained("{id}"{trust})(**inputs).pooler_output',
         load=automodel,
         exact=True,
     ),
@@ -193,9 +193,9 @@ SURFACES = (
     ),
     _of_transformers(
         title="BertTokenizerFast",
-        differs="BertModel's pooler and, in transformers 5, different token ids: BertTokenizerFast replaces the text rules "
-        "of tokenizer.json by its own",
-        code='BertTokenizerFast.from_pretrained("{id}")',
+        differs="it is loaded with BertModel, whose pooler is another, and in transformers 5 it gives different token ids: "
+        "BertTokenizerFast replaces the text rules of tokenizer.json by its own",
+        code='BertTokenizerFast.from_pretrained("{id}"), BertModel.from_pretrained("{id}")',
         load=snippet,
         applies=of_words,
         exact=False,
