@@ -80,11 +80,14 @@ def test_every_documented_module_has_a_family_and_a_fate(
     assert classes == {found.model_class for found in ARCHITECTURES.values()}
     status, shown, _ = run_hub2hf("list", "--all")
     assert status == 0
+    assert shown.splitlines()[1].split("  ")[-1].strip() == "expected to become"
+    assert shown.endswith("page on tfhub.dev; `hub2hf inspect ADDRESS` reads the module itself.\n")
     lines = {line.split()[0]: line.split()[-1] for line in shown.splitlines() if line.strip()}
     assert {module.handle: lines.get(module.handle) for module in modules} == {
         module.handle: module.becomes or "refused" for module in modules
     }
     told = json.loads(run_hub2hf("list", "--all", "--json")[1])
+    assert {m["fate"] for m in told if m["becomes"]} == {f"expected to become {name}" for name in classes}
     (talking,) = {m["fate"] for m in told if "talkheads" in m["handle"]}
     assert talking.startswith("refused: its attention mixes the heads")
     fates = {m["handle"]: m["fate"] for m in told}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def run(
     every: Annotated[
-        bool, typer.Option("--all", help="Instead: every text module that tfhub.dev documents, and what becomes of it.")
+        bool,
+        typer.Option("--all", help="Instead: every text module that tfhub.dev documents, and what is expected of it."),
     ] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -53,16 +54,17 @@ def _every(quiet: bool, as_json: bool) -> None:
 
 
 def _print_every(documented: list[Documented]) -> None:
-    """Print a line a module, and one for each family, which says what becomes of it."""
+    """Print a line a module, and one for each family, which says what to expect of it."""
     families = Counter((module.family, module.fate) for module in documented)
-    modules = table("module of tfhub.dev", "family", "becomes")
+    modules = table("module of tfhub.dev", "family", "expected to become")
     for module in documented:
         modules.add_row(escape(module.handle), escape(module.family), escape(module.becomes or "refused"))
     screen().print(modules)
-    fates = table("family", "modules", "what will happen")
+    fates = table("family", "modules", "what to expect")
     for (family, fate), count in sorted(families.items(), key=lambda entry: (entry[0][1], -entry[1])):
         fates.add_row(escape(family), str(count), escape(fate))
     screen().print(fates)
+    screen().print("Expected by each module's page on tfhub.dev; `hub2hf inspect ADDRESS` reads the module itself.")
 
 
 def _print(sources: list[Listed]) -> None:

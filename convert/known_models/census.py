@@ -1,4 +1,4 @@
-"""The text modules that tfhub.dev documents, and what becomes of each: `configs/census.tsv` and `configs/families.toml`."""
+"""The text modules that tfhub.dev documents, and what to expect of each: configs/census.tsv and configs/families.toml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Documented:
         family: what it is an instance of.
         layers, hidden_size, heads: as its handle states them; 0 where it does not.
         preprocessor: the handle of the module that makes ids of text for it, as its page names it; "" where it names none.
-        becomes: the class of transformers that holds such a graph exactly; "" where there is none.
+        becomes: the class of transformers that is expected to hold its graph exactly; "" where there is none.
         missing: why there is none.
     """
 
@@ -37,8 +37,8 @@ class Documented:
 
     @property
     def fate(self) -> str:
-        """What will happen, in words."""
-        return f"becomes {self.becomes}" if self.becomes else f"refused: {self.missing}"
+        """What to expect, in words: it is told of the module's page, and not of the module itself."""
+        return f"expected to become {self.becomes}" if self.becomes else f"refused: {self.missing}"
 
     @property
     def model(self) -> KnownModel:
