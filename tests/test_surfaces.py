@@ -16,6 +16,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from references import ROOT
 
+from hub2hf.commands import options
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
 from hub2hf.extras import known_versions
@@ -181,6 +182,10 @@ def test_what_is_not_exact_says_why() -> None:
     assert [name for name, way in SURFACES.items() if way.differs] == [
         n for n, way in SURFACES.items() if not way.exact
     ]
+
+
+def test_a_name_stands_whole_in_a_list_with_commas() -> None:
+    assert [way.title for way in SURFACES.values() if options.split(way.title) != [way.title]] == []
 
 
 def test_the_line_of_code_is_one_of_python() -> None:

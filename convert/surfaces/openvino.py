@@ -100,7 +100,7 @@ SURFACES = (
         exact=True,
     ),
     _of_sentence_transformers(
-        title="sentence-transformers (OpenVINO, default)",
+        title="sentence-transformers (OpenVINO default)",
         differs="on a processor with bfloat16 units OpenVINO computes in bfloat16 unless it is told otherwise: 5e-3 there",
         code='SentenceTransformer("{id}", backend="openvino")',
         load=backend_untold,
