@@ -70,7 +70,7 @@ class Source:
         if preprocessor is None and vocab is None and not text_rules and known is not None:
             preprocessor = known.preprocessor or None
         beside = resolve(preprocessor, progress=progress) if preprocessor is not None else None
-        original = Original(folder, beside, Path(vocab) if vocab is not None else None, text_rules)
+        original = Original(folder, beside, Path(vocab) if vocab is not None else None, text_rules, str(name))
         return cls(str(name), original, known, address_of(name), output, thorough)
 
     @classmethod

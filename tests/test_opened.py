@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from collections import Counter
@@ -154,3 +155,10 @@ def test_a_changed_file_gives_another_fingerprint(tmp_path: Path) -> None:
         file.write("more\n")
     changed = Original(folder).fingerprint
     assert len({each["fingerprint"] for each in (plain, alone, beside, changed)}) == 4
+
+
+def test_an_error_calls_a_source_as_the_person_did() -> None:
+    with pytest.raises(SourceError, match=r"^lealla-mini takes text"):
+        hub2hf.inspect("lealla-mini", vocab="absent.txt")
+    with pytest.raises(SourceError, match=f"^{re.escape(str(EMBEDDED))} takes text"):
+        hub2hf.inspect(EMBEDDED, vocab="absent.txt")

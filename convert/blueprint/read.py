@@ -67,7 +67,7 @@ def read_blueprint(
             blueprint = read_beside(original, output, thorough=thorough, recognised=recognised)
         elif original.preprocessor is not None or original.vocabulary is not None or original.text_rules:
             raise SourceError(
-                f"{original.folder} takes text (signature '{found.entry.name}'): it needs no preprocessor, no "
+                f"{original.name} takes text (signature '{found.entry.name}'): it needs no preprocessor, no "
                 "vocabulary and no text rules.",
                 "Leave them out.",
             )

@@ -23,12 +23,18 @@ class Original:
         preprocessor: the folder of the SavedModel that makes ids of text, for an encoder of ids.
         vocabulary: the file of pieces, for an encoder of ids that brings none and has no preprocessor.
         text_rules: by which convention text becomes ids, for an encoder of ids without preprocessor; "" for the usual.
+        name: what a person calls it, for errors; by default its folder.
     """
 
     def __init__(
-        self, folder: Path, preprocessor: Path | None = None, vocabulary: Path | None = None, text_rules: str = ""
+        self,
+        folder: Path,
+        preprocessor: Path | None = None,
+        vocabulary: Path | None = None,
+        text_rules: str = "",
+        name: str = "",
     ) -> None:
-        self.folder, self.text_rules = folder, text_rules
+        self.folder, self.text_rules, self.name = folder, text_rules, name or str(folder)
         self._preprocessor, self._vocabulary = preprocessor, vocabulary
         self._hashing = threading.Lock()
 

@@ -6,7 +6,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from hub2hf.errors import SourceError
+from hub2hf.errors import SourceError, pasted
 from hub2hf.known_models import SUFFIX, TFHUB, KnownModel, documented, find_model, known_models, named, similar
 from hub2hf.notices import Progress
 from hub2hf.sources.address import Address, ArchiveUrl, KaggleHandle, TfhubAddress, parse_address
@@ -135,10 +135,10 @@ def _cached(place: Address) -> Path | None:
 def _fetched(source: str, places: list[Address], progress: Progress | None) -> Path:
     setting = offline()
     if setting:
-        listed = " or ".join(map(str, places))
         raise SourceError(
             f"{source} is in no cache on this machine, and {setting} forbids downloading it.",
-            f"Unset it, or run hub2hf fetch on another machine (of {listed}) and give the folder that it prints.",
+            f"Unset {setting.partition('=')[0]}; or, on another machine, run {pasted('hub2hf', 'fetch', source)}, copy the "
+            "folder that it prints here, and give it as SOURCE.",
         )
     failures: list[SourceError] = []
     for place in places:

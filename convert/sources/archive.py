@@ -42,6 +42,14 @@ _REFUSED = (*_DAMAGE, NotImplementedError, RuntimeError, AttributeError, TypeErr
 class _ArchiveError(Exception):
     """What is wrong with the archive, in words; turned into a SourceError that names it."""
 
+    says = "The archive {archive} is refused: {error}."
+
+
+class _NoArchiveError(_ArchiveError):
+    """The file is no archive at all, by its first bytes."""
+
+    says = "{archive} is neither a SavedModel folder nor a .tar.gz, .tar or .zip archive."
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -71,7 +79,7 @@ def unpack(archive: Path, folder: Path) -> None:
             members = _members(file)
             _Unpacking(folder, max(FREE_BYTES, min(MAX_BYTES, size * MAX_RATIO))).all(members)
     except _ArchiveError as error:
-        raise SourceError(f"The archive {archive} is refused: {error}.", _NEXT) from None
+        raise SourceError(error.says.format(archive=archive, error=error), _NEXT) from None
     except gzip.BadGzipFile as error:
         raise SourceError(f"The archive {archive} is damaged: {error}.", _NEXT) from None
     except _REFUSED as error:
@@ -103,7 +111,7 @@ def _members(file: BinaryIO) -> Iterator[_Member]:
         return _tar_members(_Forward(gzip.GzipFile(fileobj=file, mode="rb")))
     if start[_TAR_MAGIC_AT:].startswith(_TAR):
         return _tar_members(_Forward(file))
-    raise _ArchiveError("it is not a .tar.gz, .tar or .zip file")
+    raise _NoArchiveError
 
 
 class _Forward:

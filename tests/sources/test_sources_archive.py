@@ -85,8 +85,8 @@ SPECIAL: dict[str, tuple[bytes, str]] = {
     "zip device": (zipped(("l", b""), mode=stat.S_IFCHR), "link or a device"),
     "zip twice": (zipped(("a", b"1"), ("A", b"2")), "twice"),
     "zip of lzma": (zipped(("a", b"1"), method=zipfile.ZIP_LZMA), "unusual compression"),
-    "text": (b"saved_model.pb", r"not a \.tar\.gz"),
-    "empty": (b"", r"not a \.tar\.gz"),
+    "text": (b"saved_model.pb", r"neither a SavedModel folder nor a .tar.gz"),
+    "empty": (b"", r"neither a SavedModel folder nor a .tar.gz"),
     "gzip of text": (gzip.compress(b"x" * 2000), "damaged|refused"),
     "something after the end": (gzip.compress(gzip.decompress(tar(("a", b"1"))) + b"x"), "follows"),
 }
