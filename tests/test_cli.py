@@ -198,6 +198,7 @@ def test_output_that_nobody_takes_is_no_traceback(json_option: list[str]) -> Non
         (("card", "absent"), "absent does not exist. Name a folder that hub2hf made"),
         (("card", "file"), "file is a file. Name a folder that hub2hf made"),
         (("verify", "--golden", "empty", "out"), "empty holds no file of a corpus."),
+        (("convert", "file", "new"), "file is neither a SavedModel folder nor a .tar.gz, .tar or .zip archive."),
     ],
 )
 def test_names_that_name_nothing(

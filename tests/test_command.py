@@ -81,6 +81,7 @@ def test_integrity_answers_with_its_exit_code(
     verb("integrity", {"vocab.txt": "is missing"})
     code, out, _ = run_hub2hf("verify", "--integrity", "folder", *option)
     assert (code, "vocab.txt" in out) == (1, True)
+    assert ("or make it again: hub2hf convert SOURCE OUT" in out) == (not option)
 
 
 def test_an_error_is_one_line_whatever_it_quotes(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:
@@ -128,7 +129,8 @@ def test_a_plan_is_told_as_one(run_hub2hf: Run, verb: Callable[[str, Any], Verb]
         True,
     )
     for said in (
-        "dry run: nothing was touched",
+        "dry run: nothing was published or changed",
+        "would be published at https://hub/me/model",
         "to be created: private repository",
         "1,234",
         "deleted",
@@ -141,6 +143,7 @@ def test_a_plan_is_told_as_one(run_hub2hf: Run, verb: Callable[[str, Any], Verb]
     assert "not verified" in out
     assert "to be created" not in out
     assert "dry run" not in out
+    assert "would be" not in out
 
 
 def test_text_operations_are_told_in_words() -> None:

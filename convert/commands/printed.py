@@ -225,7 +225,8 @@ def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None
     console.print(escape(f"load it: SentenceTransformer({folder})"))
     console.print(
         escape(
-            f"     or: AutoTokenizer.from_pretrained({folder}), AutoModel.from_pretrained({folder}{trust}).pooler_output"
+            f"     or: AutoTokenizer.from_pretrained({folder}), "
+            f"AutoModel.from_pretrained({folder}{trust})(**inputs).pooler_output"
         )
     )
 
@@ -285,12 +286,12 @@ def print_graph_only(source: str, written: Mapping[str, Any]) -> None:
 def print_publication(found: Publication) -> None:
     """Print what was published, or would be."""
     console = screen()
-    says = {
-        "published": "published",
-        "unchanged": "unchanged: nothing to do",
-        "planned": "dry run: nothing was touched",
-    }
-    console.print(f"[bold]{escape(found.repository)}[/bold], {escape(found.revision)}: {says[found.state]}")
+    says, where = {
+        "published": ("published", ""),
+        "unchanged": ("unchanged: nothing to do", ""),
+        "planned": ("dry run: nothing was published or changed", "would be published at "),
+    }[found.state]
+    console.print(f"[bold]{escape(found.repository)}[/bold], {escape(found.revision)}: {says}")
     if not found.verified:
         console.print("[bold]not verified[/bold]: the card says so")
     for name in found.created:
@@ -306,4 +307,4 @@ def print_publication(found: Publication) -> None:
         console.print(f"also there, not from hub2hf, kept: {escape(', '.join(found.foreign))}")
     if found.state == "planned" and found.card_diff:
         console.print(escape(found.card_diff), highlight=False, soft_wrap=True)
-    console.print(escape(found.url), soft_wrap=True)
+    console.print(escape(f"{where}{found.url}"), soft_wrap=True)

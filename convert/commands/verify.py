@@ -18,6 +18,11 @@ from hub2hf.proof.text import count
 if TYPE_CHECKING:
     from hub2hf.proof import Report
 
+REPAIR = (
+    "Copy the folder again from where it is intact, or make it again: hub2hf convert SOURCE OUT; remove files that are not "
+    "in hub2hf.json."
+)
+
 
 def run(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The SavedModel; leave it out with --golden.")] = "",
@@ -67,7 +72,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Prove that a Hugging Face folder gives the embeddings of a SavedModel: exit 0 exact, 1 not, 2 unanswered.
+    """Prove that a folder gives the embeddings of a SavedModel: exit 0 exact, 1 not exact, 2 could not be compared.
 
     With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
     every way that hub2hf declares exact, and anyone else's in at least one. If hub2hf made FOLDER, the result, and a card
@@ -210,12 +215,13 @@ def _stored(golden: str, candidate: str, asked: dict[str, Any], as_json: bool, q
 def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:
     """Print what in `folder` is not as its manifest says, and exit with 1 if anything."""
     wrong = verbs.integrity(folder)
-    lines = [f"{folder / name} {what}" for name, what in wrong.items()]
+    lines = [f"{folder / name} {what}" for name, what in wrong.items()] or [f"{folder}: every file is intact"]
     options.answer(
         as_json,
         quiet,
         content=lambda: {"intact": not wrong, "problems": wrong},
-        line="\n".join(lines) or f"{folder}: every file is intact",
+        line="\n".join(lines),
+        people=lambda: print("\n".join([*lines, *([REPAIR] if wrong else [])])),
     )
     if wrong:
         raise typer.Exit(options.EXIT_DIFFERENT)
