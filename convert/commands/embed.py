@@ -26,7 +26,9 @@ def run(
     out: Annotated[
         str,
         typer.Argument(
-            metavar="OUT", help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files."
+            metavar="OUT",
+            help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files; one that exists and that "
+            "embed did not begin is refused.",
         ),
     ],
     text: options.Text = "text",

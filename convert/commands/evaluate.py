@@ -20,7 +20,8 @@ def run(
     pairs: Annotated[
         list[Path],
         typer.Option(
-            help="A folder of files such as tatoeba.deu-eng.deu, or a TSV file; or give two files that match line by line."
+            help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
+            "text, translation, or language, text, translation; or two files that match line by line: --pairs A --pairs B."
         ),
     ],
     against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, to measure beside it.")] = None,

@@ -29,7 +29,11 @@ Model = Annotated[
 Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel that turns text into ids, if SOURCE takes ids.")]
 Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and has no vocabulary.")]
 TextRules = Annotated[
-    str, typer.Option(help="How text becomes ids, if SOURCE takes ids: tftext, or BERT's fulltokenizer.")
+    str,
+    typer.Option(
+        help="How text becomes ids, if SOURCE takes ids and has no preprocessor: tftext, the default, for the rules of TF "
+        "Text's BertTokenizer; fulltokenizer, for those of tokenization.py in google-research/bert."
+    ),
 ]
 Output = Annotated[
     str, typer.Option(help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME.")
@@ -57,7 +61,10 @@ Workers = Annotated[int | None, typer.Option(help="Workers of Ray; by default on
 Runtime = Annotated[str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")]
 Device = Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")]
 Precision = Annotated[
-    str, typer.Option(help="For PyTorch, in which it computes: float32; or float16 or bfloat16, which are not exact.")
+    str,
+    typer.Option(
+        help="Precision of the computation with PyTorch: float32, or float16 or bfloat16, which are not exact."
+    ),
 ]
 
 

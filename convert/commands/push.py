@@ -22,7 +22,13 @@ def run(
     repository: Annotated[
         str, typer.Argument(metavar="OWNER/NAME", help="OWNER/NAME on the Hub; created if it does not exist.")
     ],
-    private: Annotated[bool, typer.Option("--private", help="Create the repository as private.")] = False,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private",
+            help="Create the repository as private; without it, it is public, unless OWNER's default is private.",
+        ),
+    ] = False,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
     revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it does not exist.")] = None,
     message: Annotated[str | None, typer.Option(help="The commit message.")] = None,
