@@ -38,7 +38,13 @@ def test_it_is_short() -> None:
 
 def test_it_says_early_what_it_is_and_that_weights_are_random() -> None:
     head, install, *_ = re.split(r"^## ", TEXT, flags=re.MULTILINE)
-    for said in ("TensorFlow Hub", "Hugging Face", "<picture>", "**random weights**", "No real weights were used"):
+    for said in (
+        "TensorFlow Hub",
+        "Hugging Face",
+        "<picture>",
+        "**random weights**",
+        "not yet been run on published weights",
+    ):
         assert said in head, said
     assert install.startswith("Install\n")
 
@@ -64,6 +70,23 @@ def test_ways_of_loading_have_the_names_of_the_verdict() -> None:
     known = {way.title: way.exact for way in SURFACES.values()}
     assert {name: known.get(name) for name in told} == told
     assert {name for name, exact in known.items() if exact} <= told.keys()
+
+
+def test_what_it_says_of_a_push_is_what_push_does() -> None:
+    """`plan` and `changes` in `hub/` hold what becomes of files that are there: `tests/test_hub.py`."""
+    said = " ".join(section("From TensorFlow Hub to the Hugging Face Hub").split())
+    for part in (
+        "creates a public repository, unless `--private`",
+        "replaces files of the same names",
+        "all others stay",
+    ):
+        assert part in said, part
+
+
+def test_code_in_the_table_leads_to_the_embedding() -> None:
+    automodel = SURFACES["automodel"].code.format(id="out", trust=", trust_remote_code=True")
+    onnx = SURFACES["onnx-runtime"].code.replace("onnx/model.onnx", "out/onnx/model.onnx")
+    assert [code for code in (automodel, onnx) if f"`{code}`" not in section("Load it")] == []
 
 
 def test_two_commands_set_up_a_fresh_machine() -> None:
@@ -131,7 +154,7 @@ def test_the_model_that_configs_shows_is_one(tmp_path: Path) -> None:
 
 
 def test_where_an_exact_way_is_not_exact_is_said() -> None:
-    said = {f"of {way.title} except in {way.except_in}" for way in SURFACES.values() if way.except_in}
+    said = {f"{way.title} except in {way.except_in}" for way in SURFACES.values() if way.except_in}
     assert said
     assert {each for each in said if each not in section("Load it")} == set()
     assert "more than 2e-06" in section("Load it")
