@@ -24,7 +24,7 @@ JAVASCRIPT := .cache/javascript
 
 .PHONY: help demo test core pictures first-hour recipes coverage distribution transformers4 check types ops fuzz kill ray beam mteb mutants runtimes bench verify-large garden exporters retrieval sizes real old-tensorflow zoo clean
 
-demo: $(VENV)/torch.installed  ## convert the embedded model and prove it against TensorFlow's recorded embeddings
+demo: $(VENV)/torch.installed  ## convert the bundled test model and prove it against TensorFlow's recorded embeddings
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/dev.installed $(JAVASCRIPT)/installed  ## the test suite on all processors, with TensorFlow running the reference graphs
