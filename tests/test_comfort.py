@@ -67,7 +67,13 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     others = {
         "No such command 'frobnicate'. See hub2hf --help.": ["frobnicate"],
         "Missing argument 'OUT'. See hub2hf convert --help.": ["convert", "lealla-mini"],
-        "onnx runs on the CPU only. Leave out --device cuda": [*embed, "--device", "cuda", "--runtime", "onnx"],
+        "onnx computes on the CPU and in float32 only. Leave out --device cuda": [
+            *embed,
+            "--device",
+            "cuda",
+            "--runtime",
+            "onnx",
+        ],
         "There is no device 'tpu'.": [*embed, "--device", "tpu"],
     }
     asked += others.values()
@@ -130,7 +136,7 @@ ANSWERS = {
     "export folder onnx": "written",
     "slim folder slim --languages de": "out kept dropped bytes bytes_before languages alphabet slim lossy",
     "evaluate folder --pairs pairs.tsv": "model data sha256 against languages mean",
-    "embed folder texts.txt out.parquet": "out rows failed unreadable files seconds",
+    "embed folder texts.txt out.parquet": "out rows failed unreadable files seconds departure",
     "mine out.parquet out.parquet pairs.jsonl --by cosine": "out pairs rows left_out unreadable seconds",
     "verify --golden GOLDEN folder --languages de --surfaces sentence-transformers": (
         "format summary equivalent source candidate witness fingerprint languages sentences ways rows failures causes "
