@@ -115,14 +115,23 @@ class Asking:
         """Return the elements of the weights of a product, which may be scaled before `end`, the addition of its bias."""
         count = prod(np.take(self.shape_of(product.data), self.flow.contraction(product)))
         tokens = prod(self.shape_of(product.data)) // max(1, count)
-        found = self._matrix(
-            product, [TensorRef(product.node.name)], lambda values: values[0].reshape(tokens, -1)[0].copy()
-        )
+        ref = TensorRef(product.node.name)
+        found = self._matrix(product, [ref], lambda values: values[0].reshape(tokens, -1)[0].copy())
+        if len(np.unique(found.outputs)) < len(found.outputs):  # the numbers of a token do not stand side by side
+            axes = self._varying(product, ref)
+            found = self._matrix(product, [ref], lambda values: _last(values[0], axes).reshape(tokens, -1)[0].copy())
         if end is None:
             return found
         ends, feeds = [TensorRef(product.node.name), TensorRef(end.node.name)], {product.data: self._unit(product)}
         before, after = self._sums(ends, feeds, product.leaves)
         return replace(found, scale=_whole(found.scale * after / before))
+
+    def _varying(self, product: Join, ref: TensorRef) -> tuple[int, ...]:
+        """Return the axes along which a tensor that a product leads to varies, where all tokens are alike."""
+        drawn, shapes = np.random.default_rng(0), self.flow.shapes
+        numbers = {leaf: drawn.random(shapes[leaf]) for leaf in product.leaves}
+        (value,) = self._evaluate([ref], {product.data: self._unit(product)}, numbers)
+        return tuple(axis for axis in range(value.ndim) if np.ptp(value, axis=axis).any())
 
     def bias(self, product: Join, added: Join) -> float:
         """Return what the bias that follows a product is multiplied by before it is added."""

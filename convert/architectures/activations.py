@@ -78,7 +78,8 @@ def identify_activation(
     """Return which activation lies between the output of `start` and the tensor `end`, and whether an L2 norm follows.
 
     Args:
-        evaluate: from a value for the output of `start`, of `shape`, to the value of `end` (any shape of that size).
+        evaluate: from a value for the output of `start`, of `shape`, to the value of `end` (any shape of that size; its
+            numbers in any order where nothing may follow).
         last: whether an L2 norm over the last axis may follow the activation.
 
     Raises:
@@ -88,11 +89,15 @@ def identify_activation(
     x = np.random.default_rng(0).permuted(x, axis=None)
     x.flat[:: FAR[0]] *= FAR[1]
     y = evaluate(x)
+
+    def seen(values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1, shape[-1]) if last else np.sort(values, axis=None)
+
     where = f"'{start.name}' → '{end.node}'"
     for name, activation in ACTIVATIONS.items() if y.size == x.size else ():
-        plain = activation.function(x).reshape(-1, shape[-1])
+        plain = seen(activation.function(x))
         for normal in (False, True) if last else (False,):
-            if np.abs((normalise(plain) if normal else plain) - y.reshape(-1, shape[-1])).max() < SAME:
+            if np.abs((normalise(plain) if normal else plain) - seen(y)).max() < SAME:
                 if normal:
                     short = evaluate(x * NEAR).reshape(-1, shape[-1])
                     check_unit(short, activation.function(x * NEAR).reshape(-1, shape[-1]), end)

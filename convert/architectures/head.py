@@ -277,7 +277,7 @@ def _by_place(found: np.ndarray, states: np.ndarray, probe: Probe) -> bool:
 
 def activation_between(run: ObservedRun, start: Node, end: TensorRef, *, last: bool) -> tuple[Read[str], Read[bool]]:
     """Identify the activation between the output of `start` and the tensor `end`; `last`: an L2 norm may follow."""
-    begin, turned = TensorRef(start.name), _turned(run, start, end)
+    begin, turned = TensorRef(start.name), last and _turned(run, start, end)
     # Where all tokens come that far, and one of each text goes on, what the others are makes no difference.
     tokens = last and not turned and prod(run.shape(begin)[:-1]) == run.probe.ids.size > prod(run.shape(end)[:-1])
 

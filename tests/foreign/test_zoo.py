@@ -48,7 +48,14 @@ SHOWN_RIGHT = (
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
     *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
-    *("newcomer-shorter", "arrival-pages", "house-scattered", "house-divided-last"),
+    *(
+        "newcomer-shorter",
+        "arrival-pages",
+        "arrival-channels-first",
+        "house-scattered",
+        "house-divided-last",
+        "house-columns",
+    ),
 )
 SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),

@@ -341,6 +341,14 @@ def einsum_attention(x: Any, kept: Any, w: World, e: Encoder, name: str) -> Any:
     return v2.reshape(v2.einsum("nbqk,nbkd,nbq->bqnd", powers, value, 1.0 / total), [-1, LENGTH, HIDDEN])
 
 
+def dense_columns(x: Any, w: World, name: str, inputs: int, outputs: int) -> Any:
+    """All tokens are columns: kernel [outputs, inputs] times [inputs, length * texts], and turned back."""
+    turned = v2.transpose(x)  # [inputs, length, texts], or [inputs, texts]
+    y = v2.matmul(v2.transpose(z.kernel(w, name, inputs, outputs)), v2.reshape(turned, [inputs, -1]))
+    y = v2.reshape(y, v2.concat([[outputs], v2.shape(turned)[1:]], 0))
+    return v2.ensure_shape(v2.transpose(y), [*x.shape[:-1], outputs]) + z.bias(w, name, outputs)
+
+
 def attention_divided_last(x: Any, kept: Any, w: World, e: Encoder, name: str) -> Any:
     """Powers, not shares, mix the values, keys first; what comes out is divided by their sum."""
     query, key, value = (_split(e.dense(x, w, f"{name}/self/{part}", HIDDEN, HIDDEN)) for part in PARTS)
@@ -654,6 +662,7 @@ HOUSES: dict[str, Encoder] = {
         first=einsum_first,
         unit=einsum_unit,
     ),
+    "columns": Encoder(dense=dense_columns),
     "divided-last": Encoder(mask=_kept, attention=attention_divided_last),
     "tensor2tensor": Encoder(mask=t2t_mask, attention=t2t_attention, dense=t2t_conv),
     "face": Encoder(

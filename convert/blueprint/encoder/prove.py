@@ -139,10 +139,15 @@ def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
     """
     hidden, counted = expected.shape[-1], probe.counted
     if found.size == probe.ids.size * hidden and len(expected) == counted.sum():
-        rows = found.reshape(-1, hidden)
-        # Some keep the places of all texts together, and not those of one.
-        by_place = rows.reshape(*counted.shape[::-1], hidden).swapaxes(0, 1)
-        return any(_alike(each[counted], expected) for each in (rows.reshape(*counted.shape, hidden), by_place))
+        texts, length = counted.shape
+        layouts = (
+            found.reshape(texts, length, hidden),
+            found.reshape(length, texts, hidden).swapaxes(
+                0, 1
+            ),  # the places of all texts together, and not those of one
+            found.reshape(texts, hidden, length).swapaxes(1, 2),  # channels first
+        )
+        return any(_alike(each[counted], expected) for each in layouts)
     return found.size == expected.size and _alike(found.reshape(expected.shape), expected)
 
 
