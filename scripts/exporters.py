@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ TABLE = ROOT / "configs" / "models" / "README.md"
 BEGIN, END = "<!-- made by make exporters -->", "<!-- end -->"
 HEAD = ["| family | exporter | version | verdict |", "|---|---|---|---|"]
 WAYS = ("automodel", "sentence-transformers")
+FAILS = "the exporter fails by itself"
 # In options: SentencePiece models as ALBERT's, XLM-R's and DeBERTa's, and a vocabulary of lower case, made here.
 PIECES, XLM_PIECES, DEBERTA_PIECES, UNCASED = "PIECES", "XLM_PIECES", "DEBERTA_PIECES", "UNCASED"
 
@@ -155,7 +157,9 @@ def rows(exporter: Exporter, python: str, work: Path, families: Sequence[str]) -
         if (model / "encoder").is_dir() and PIECES in options:  # no such exporter makes a preprocessor
             _pieces_side(model / "preprocessor", Path(given[options.index(PIECES)]))
         vocabulary = VOCABULARY if exporter.needs_vocabulary else None
-        told = verdict(model, out, vocabulary) if done.returncode == 0 else "the exporter fails by itself"
+        told = verdict(model, out, vocabulary) if done.returncode == 0 else FAILS
+        if told == FAILS:
+            print(done.stderr.strip().rpartition("\n")[2], file=sys.stderr)
         yield f"| {family} | {exporter.title} | {version} | {told} |"
 
 
@@ -204,8 +208,15 @@ def main() -> None:
     o = parser.parse_args()
     shutil.rmtree(o.work, ignore_errors=True)
     o.work.mkdir(parents=True)
+    failed = []
     for line in rows(EXPORTERS[o.exporter], o.python, o.work, o.families):
         print(line, flush=True)
+        failed += [line] if line.endswith(f"| {FAILS} |") else []
+        if line not in failed:
+            put(line)
+    if len(failed) == len(EXPORTERS[o.exporter].kinds):
+        sys.exit(f"{EXPORTERS[o.exporter].title} exports nothing: {o.python} lacks something. The table is as it was.")
+    for line in failed:
         put(line)
 
 
