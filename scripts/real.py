@@ -4,6 +4,9 @@ For a machine with the network. Each model is apart: one that fails does not sto
 caches of `hub2hf list`; what it converts is removed. With --out, a report and, of a refused model, the graph without its
 weights stay there, to be attached to an issue.
 
+An oracle is what somebody recorded from the real module, in a file named MODEL….json: a list of {"text": …, "ids": […],
+"embedding_first_16": […]}, the ids with those of start and end, the last as much of the embedding as was kept, or missing.
+
 Run: python scripts/real.py [--oracle FILE] [--out FOLDER] [--json] [MODEL …]
 Exit code: 0 all exact; 1 one is different; 2 none is, but one could not be fetched, converted, verified or compared.
 """
@@ -45,6 +48,8 @@ PACKAGES = (
     "tensorflow-text",
 )
 AT_TEN_PERCENT = 10
+RECORDED = "embedding_first_16"
+FORM = f'[{{"text": …, "ids": […], "{RECORDED}": […]}}, …]; the last may be missing'
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,10 @@ class Oracle:
 
     @classmethod
     def load(cls, path: Path) -> Oracle:
-        """Read a list of {"text", "ids", "embedding_first_16"}, the last of which may be missing.
+        """Read a list of {"text", "ids", "embedding_first_16"}, the last of which may be missing; it may be longer, too.
 
         Raises:
-            SourceError: it cannot be read, or is of another form.
+            SourceError: it cannot be read, is of another form, or has embeddings under another name, which nobody would read.
         """
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
@@ -69,12 +74,16 @@ class Oracle:
                 path,
                 [str(entry["text"]) for entry in entries],
                 [[int(i) for i in entry["ids"]] for entry in entries],
-                [[float(x) for x in entry.get("embedding_first_16", ())] for entry in entries],
+                [[float(x) for x in entry.get(RECORDED, ())] for entry in entries],
             )
+            others = {key for entry in entries for key in entry if "embed" in key.lower() or "vector" in key.lower()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise SourceError(f"{path} is not an oracle: {error!r}.", f"Its form is {FORM}.") from None
+        if others - {RECORDED}:
             raise SourceError(
-                f"{path} is not an oracle: {error!r}.", 'Its form is [{"text": …, "ids": […]}, …].'
-            ) from None
+                f"{path} has embeddings under another name: {', '.join(sorted(others - {RECORDED}))}.",
+                f"Its form is {FORM}.",
+            )
         if not found.texts:
             raise SourceError(f"{path} holds no text.", "Record some.")
         return found
@@ -89,6 +98,7 @@ class Outcome:
         said: what was found there.
         fingerprint: of the source, once it is read.
         graph: the file to attach, of a model that was refused.
+        compared: with what that was recorded; "" with nothing.
     """
 
     model: str
@@ -98,6 +108,7 @@ class Outcome:
     said: str = ""
     fingerprint: str = ""
     graph: str = ""
+    compared: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -174,6 +185,8 @@ def _compare(outcome: Outcome, folder: Path, oracle: Oracle | None) -> None:
             "Give the oracle of this model.",
         )
     found = embed(SURFACE, folder, oracle.texts)
+    vectors = sum(map(bool, oracle.embeddings))
+    outcome.compared = f"{oracle.file.name}: ids of {len(oracle.texts)} texts, embeddings of {vectors or 'none'}"
     for text, ours, theirs in zip(oracle.texts, found.ids, oracle.ids, strict=True):
         if ours != theirs:
             at = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), len(ours))
@@ -242,6 +255,8 @@ def text_of(found: dict[str, Any]) -> str:
     for one in models:
         mark = f"fingerprint {one['fingerprint'][:16]}" if one["fingerprint"] else one["address"]
         lines.append(f"{one['model']}: {one['verdict'].upper()}, {mark}, {sum(one['seconds'].values()):.0f} s")
+        if one["compared"]:
+            lines.append(f"  compared with {one['compared']}")
         if one["said"]:
             lines.append(f"  {one['stage']}: {one['said']}")
     exact = sum(one["verdict"] == EXACT for one in models)

@@ -15,18 +15,24 @@ from hub2hf.errors import SourceError
 
 def run(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A folder that hub2hf made, or a SavedModel, which TensorFlow runs.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A Hugging Face folder, or a SavedModel, which TensorFlow runs, and that is no sandbox.",
+        ),
     ],
     pairs: Annotated[
         list[Path],
         typer.Option(
             help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
-            "text, translation, or language, text, translation; or two files that match line by line: --pairs A --pairs B."
+            "text, translation, or language, text, translation, and no header; or two files that match line by line: --pairs A --pairs B."
         ),
     ],
     against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, to measure beside it.")] = None,
     languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
-    sample: Annotated[int | None, typer.Option(help="Only the first pairs of each language, this many.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Only the first pairs of each language, this many; not drawn.")
+    ] = None,
     runtime: options.Runtime = None,
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
@@ -36,7 +42,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how often translations find each other, in every language of the pairs."""
+    """Measure how often a text's nearest neighbour is its translation, both ways, and F1 of mining, language by language."""
     if add and precision != "float32":
         raise SourceError("--add writes down what the folder itself gives.", f"Leave out --precision {precision}.")
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:

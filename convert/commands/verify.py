@@ -25,9 +25,14 @@ REPAIR = (
 
 
 def run(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The SavedModel; leave it out with --golden.")] = "",
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="The SavedModel, which TensorFlow runs, and that is no sandbox; none with --golden."
+        ),
+    ] = "",
     candidate: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="A Hugging Face folder, or OWNER/NAME in the local Hub cache.")
+        str, typer.Argument(metavar="FOLDER", help="A Hugging Face folder, or OWNER/NAME after hf download.")
     ] = "",
     preprocessor: options.Preprocessor = None,
     vocab: options.Vocab = None,

@@ -110,6 +110,8 @@ def test_what_is_exact_is_exact_wherever_it_comes_from(
     code, found, said = run(capsys, toml("one"), toml("two"), "--oracle", oracle("one"), "--out", tmp_path / "out")
     assert (code, found["verdict"]) == (0, "exact"), found
     assert [one["verdict"] for one in found["models"]] == ["exact", "exact"]
+    assert [one["compared"] for one in found["models"]] == ["one-recorded.json: ids of 5 texts, embeddings of 4", ""]
+    assert "  compared with one-recorded.json: ids of 5 texts" in (tmp_path / "out" / "real.txt").read_text()
     assert len({one["fingerprint"] for one in found["models"]}) == 1
     assert found["versions"]["tensorflow"] != "not installed"
     assert "fetch …" in said and "100 % of" in said
@@ -150,6 +152,17 @@ def other_id(entry: dict[str, Any]) -> None:
 
 def other_number(entry: dict[str, Any]) -> None:
     entry["embedding_first_16"][3] += 5e-6
+
+
+def another_name(entry: dict[str, Any]) -> None:
+    entry["embedding"] = entry.pop("embedding_first_16")
+
+
+def test_embeddings_that_nobody_would_read_are_refused(
+    oracle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert real.main(["one", "--oracle", str(oracle("one", another_name))]) == 2
+    assert "has embeddings under another name: embedding. Its form is [" in capsys.readouterr().err
 
 
 def other_vocabulary(entry: dict[str, Any]) -> None:
