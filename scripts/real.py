@@ -66,7 +66,7 @@ class Oracle:
         """Read a list of {"text", "ids", "embedding_first_16"}, the last of which may be missing; it may be longer, too.
 
         Raises:
-            SourceError: it cannot be read, is of another form, or has embeddings under another name, which nobody would read.
+            SourceError: it cannot be read, is of another form, or has embeddings under another name.
         """
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

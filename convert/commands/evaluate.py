@@ -25,7 +25,8 @@ def run(
         list[Path],
         typer.Option(
             help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
-            "text, translation, or language, text, translation, and no header; or two files that match line by line: --pairs A --pairs B."
+            "text, translation, or language, text, translation, without a header; or two files that match line by line: "
+            "--pairs A --pairs B.",
         ),
     ],
     against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, to measure beside it.")] = None,
@@ -42,7 +43,7 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how often a text's nearest neighbour is its translation, both ways, and F1 of mining, language by language."""
+    """Measure how often the nearest neighbour of a text is its translation, both ways, and F1 of mining, by language."""
     if add and precision != "float32":
         raise SourceError("--add writes down what the folder itself gives.", f"Leave out --precision {precision}.")
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
