@@ -142,9 +142,7 @@ def same(found: np.ndarray, expected: np.ndarray, probe: Probe) -> bool:
         texts, length = counted.shape
         layouts = (
             found.reshape(texts, length, hidden),
-            found.reshape(length, texts, hidden).swapaxes(
-                0, 1
-            ),  # the places of all texts together, and not those of one
+            found.reshape(length, texts, hidden).swapaxes(0, 1),  # the places of all texts together
             found.reshape(texts, hidden, length).swapaxes(1, 2),  # channels first
         )
         return any(_alike(each[counted], expected) for each in layouts)
