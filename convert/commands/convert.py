@@ -33,7 +33,12 @@ def run(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write onnx/model.onnx too, as `export OUT onnx` does.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Then prove it, as `verify SOURCE OUT` does.")] = False,
     repository: Annotated[
-        str | None, typer.Option("--push", metavar="OWNER/NAME", help="Then publish it, as `push OUT OWNER/NAME` does.")
+        str | None,
+        typer.Option(
+            "--push",
+            metavar="OWNER/NAME",
+            help="Then publish it as `push OUT OWNER/NAME` does: publicly, unless OWNER's default is private.",
+        ),
     ] = None,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,

@@ -41,7 +41,11 @@ def run(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Publish a verified folder on the Hugging Face Hub, in one commit of the files that its hub2hf.json lists."""
+    """Publish a verified folder on the Hugging Face Hub, in one commit of the files that its hub2hf.json lists.
+
+    Files of the same names there are replaced, README.md too; unchanged ones of an earlier push that FOLDER no longer has
+    are deleted; all others stay. --dry-run shows it.
+    """
     from hub2hf.commands.printed import print_publication
 
     found = publish(

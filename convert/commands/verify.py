@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hub2hf.proof import Report
 
 REPAIR = (
-    "Copy the folder again from where it is intact, or make it again: hub2hf convert SOURCE OUT; remove files that are not "
-    "in hub2hf.json."
+    "A README.md edited by hand: keep a copy, and hub2hf card FOLDER --force writes it again. Else copy the folder again "
+    "from where it is intact, or make it again: hub2hf convert SOURCE OUT; remove files that are not in hub2hf.json."
 )
 
 
@@ -80,8 +80,8 @@ def run(
     """Prove that a folder gives the embeddings of a SavedModel: exit 0 exact, 1 not exact, 2 could not be compared.
 
     With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
-    every way that hub2hf declares exact, and anyone else's in at least one. If hub2hf made FOLDER, the result, and a card
-    that states it, are written into it.
+    every way that is measured and declared exact, and anyone else's in at least one; ways that need packages of their own
+    are measured only when they are named. If hub2hf made FOLDER, the result, and a card that states it, are written into it.
     """
     if integrity is not None:
         if source or golden:
