@@ -68,6 +68,11 @@ class Bodies:
     def origin(self, body: Body, ref: TensorRef) -> tuple[Body, Node] | None:
         """Return the node that makes the value `ref`, followed through identities and out of function arguments;
         None when nothing in the main graph calls the function, or several nodes do."""
+        made = self.source(body, ref)
+        return made and (made[0], made[0].node(made[1].node))
+
+    def source(self, body: Body, ref: TensorRef) -> tuple[Body, TensorRef] | None:
+        """Return what `origin` finds, and which of its outputs it is."""
         while True:
             tick(ref.node)
             node = body.node(ref.node)
@@ -81,4 +86,4 @@ class Bodies:
             elif node.op in PASSED_ON or node.op in ("Switch", "Enter"):
                 ref = node.input(0)
             else:
-                return body, node
+                return body, ref

@@ -142,11 +142,12 @@ class Tables:
 
     def _value(self, body: Body, ref: TensorRef) -> np.ndarray:
         """Return a tensor that depends on constants alone."""
-        made = self.bodies.origin(body, ref)
-        if made is not None and made[1].op == "Const":
-            return np.asarray(made[1].value)
-        if made is not None and made[1].op == RESTORE:
-            return self._restored(*made, ref)
+        made = self.bodies.source(body, ref)
+        node = made[0].node(made[1].node) if made is not None else None
+        if node is not None and node.op == "Const":
+            return np.asarray(node.value)
+        if made is not None and node is not None and node.op == RESTORE:
+            return self._restored(made[0], node, made[1].output)
         if not isinstance(body, Graph):
             raise GraphError(f"The {body.node(ref.node)} fills a table with what a function computes.", UNSUPPORTED)
         (value,) = Interpreter(self._with_files(body, ref), Substitutes(NO_VARIABLE, {})).run([ref], {})
@@ -163,10 +164,13 @@ class Tables:
             made[node.name] = Node.made(node.name, "Const", attributes={"value": value, "dtype": "string"})
         return Graph({**body.nodes, **made}, body.functions) if made else body
 
-    def _restored(self, body: Body, node: Node, ref: TensorRef) -> np.ndarray:
+    def _restored(self, body: Body, node: Node, at: int) -> np.ndarray:
         """Return a tensor that is read from the checkpoint, as what a mutable table holds is."""
         names = self._value(body, node.input(1)).ravel()
-        at = ref.output if body.node(ref.node) is node else 0
+        if at >= len(names):
+            raise GraphError(
+                f"Node '{node.name}' restores {len(names)} tensors, and another one is taken.", UNSUPPORTED
+            )
         return self.model.checkpoint.read(names[at].decode())
 
     def _without_marks(self, table: Node, keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
