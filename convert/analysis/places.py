@@ -116,13 +116,18 @@ class Asking:
         count = prod(np.take(self.shape_of(product.data), self.flow.contraction(product)))
         tokens = prod(self.shape_of(product.data)) // max(1, count)
         ref = TensorRef(product.node.name)
-        found = self._matrix(product, [ref], lambda values: values[0].reshape(tokens, -1)[0].copy())
+        axes: tuple[int, ...] = ()
+
+        def read(values: list[np.ndarray]) -> np.ndarray:
+            return np.array(_last(values[0], axes).reshape(tokens, -1)[0])
+
+        found = self._matrix(product, [ref], read)
         if len(np.unique(found.outputs)) < len(found.outputs):  # the numbers of a token do not stand side by side
             axes = self._varying(product, ref)
-            found = self._matrix(product, [ref], lambda values: _last(values[0], axes).reshape(tokens, -1)[0].copy())
+            found = self._matrix(product, [ref], read)
         if end is None:
             return found
-        ends, feeds = [TensorRef(product.node.name), TensorRef(end.node.name)], {product.data: self._unit(product)}
+        ends, feeds = [ref, TensorRef(end.node.name)], {product.data: self._unit(product)}
         before, after = self._sums(ends, feeds, product.leaves)
         return replace(found, scale=_whole(found.scale * after / before))
 
@@ -182,8 +187,6 @@ class Asking:
         data = {operand.product.data: self._unit(operand.product)}
         attended = [(node.input(1 - position), contracted(node, 1 - position)) for node, position in operand.places]
         at_first = {ref: _at_first(self.shape_of(ref), along) for ref, along in attended}
-        scores = [TensorRef(node.name) for node, _ in attention.key.places]
-        alike = {ref: np.zeros(self.shape_of(ref)) for ref in scores}
 
         def read(values: list[np.ndarray]) -> np.ndarray:
             value = values[0]
@@ -192,6 +195,8 @@ class Asking:
         try:
             found = self._vector(operand.product.leaves, [product.data], data | at_first, read)
         except GraphError:  # something else of the scores comes in
+            scores = [TensorRef(node.name) for node, _ in attention.key.places]
+            alike = {ref: np.zeros(self.shape_of(ref)) for ref in scores}
             found = self._vector(operand.product.leaves, [product.data], data | alike, read)
         order = {int(number): at for at, number in enumerate(found.outputs)}
         if sorted(order) != sorted(values.outputs.tolist()):

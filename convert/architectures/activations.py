@@ -89,18 +89,22 @@ def identify_activation(
     x = np.random.default_rng(0).permuted(x, axis=None)
     x.flat[:: FAR[0]] *= FAR[1]
     y = evaluate(x)
-
-    def seen(values: np.ndarray) -> np.ndarray:
-        return values.reshape(-1, shape[-1]) if last else np.sort(values, axis=None)
-
     where = f"'{start.name}' → '{end.node}'"
-    for name, activation in ACTIVATIONS.items() if y.size == x.size else ():
-        plain = seen(activation.function(x))
-        for normal in (False, True) if last else (False,):
-            if np.abs((normalise(plain) if normal else plain) - seen(y)).max() < SAME:
-                if normal:
-                    short = evaluate(x * NEAR).reshape(-1, shape[-1])
-                    check_unit(short, activation.function(x * NEAR).reshape(-1, shape[-1]), end)
-                return Read(name, f"nodes {where}"), Read(normal, f"nodes {where}")
+
+    def rows(values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1, shape[-1])
+
+    def moved(values: np.ndarray) -> np.ndarray:
+        return np.sort(values, axis=None)
+
+    for seen in () if y.size != x.size else (rows,) if last else (rows, moved):
+        found = seen(y)
+        for name, activation in ACTIVATIONS.items():
+            plain = seen(activation.function(x))
+            for normal in (False, True) if last else (False,):
+                if np.abs((normalise(plain) if normal else plain) - found).max() < SAME:
+                    if normal:
+                        check_unit(rows(evaluate(x * NEAR)), rows(activation.function(x * NEAR)), end)
+                    return Read(name, f"nodes {where}"), Read(normal, f"nodes {where}")
     known = ", ".join(ACTIVATIONS)
     raise GraphError(f"The function computed by the nodes {where} is none of: {known}.", REPORT)
