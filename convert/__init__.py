@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hub2hf.errors import Hub2HFError
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.corpora.embed import Embeddings, embed
     from hub2hf.corpora.golden import StoredReport, verify_vectors
     from hub2hf.opened import Source
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Where each name is; it is here when it is first used: the command must answer at once, to the Tab key as well as to Ctrl-C.
 _WHERE = {
-    "Blueprint": "hub2hf.blueprint",
+    "Blueprint": "hub2hf.blueprint.blueprint",
     "Conversion": "hub2hf.verbs.convert",
     "Embeddings": "hub2hf.corpora.embed",
     "Evaluation": "hub2hf.retrieval.evaluate",

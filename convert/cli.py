@@ -14,6 +14,7 @@ from hub2hf.errors import Hub2HFError
 
 def main() -> None:
     """Run the command; an error of the user's is one sentence on standard error and exit code 2."""
+    gc.set_threshold(20_000, 20, 50)  # graphs are many small objects that stay: looking for garbage at 700 is slow
     with stoppable(), contextlib.ExitStack() as ending:
         ending.callback(gc.freeze)  # the process ends: what a last look for garbage would find goes with it
         for stream in (sys.stdout, sys.stderr):

@@ -14,7 +14,7 @@ from hub2hf.savedmodel import Original, SavedModel
 from hub2hf.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.blueprint.encoder.side import EncoderSide
 
 
@@ -100,7 +100,8 @@ class Source:
     def read(self, recognised: Callable[[EncoderSide], object] = lambda side: None) -> Blueprint:
         """Return `blueprint`; where it is read only now, `recognised` is called as `read_blueprint` says."""
         if self.output not in self.blueprints:
-            from hub2hf.blueprint import read_blueprint  # only now: its files are hashed while this is imported
+            # Only now: its files are hashed while this is imported.
+            from hub2hf.blueprint.refused.refusal import read_blueprint
 
             found = read_blueprint(self.original, self.output, thorough=self.thorough, recognised=recognised)
             self.blueprints.update({self.output: found, f"{found.signature}:{found.output_name}": found})
@@ -131,7 +132,7 @@ class Source:
 
         An output that it has not, and rules of what brings its own, are left out.
         """
-        from hub2hf.blueprint import gives
+        from hub2hf.blueprint.entry import gives
 
         other = replace(self, output=output) if not self.output and output and gives(self.model, output) else self
         if not text_rules or self.original.text_rules or self.original.preprocessor is not None:

@@ -11,7 +11,7 @@ import pytest
 from references import EMBEDDED, Reference
 
 import hub2hf
-from hub2hf.blueprint import Blueprint
+from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.text import ReplacePattern, SplitCharacters
 from hub2hf.errors import GraphError
 

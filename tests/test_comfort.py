@@ -99,6 +99,18 @@ def test_the_command_is_there_at_once() -> None:
     assert done.stdout == "False False\n"
 
 
+@pytest.mark.parametrize("word", ["--help", "list"])
+def test_what_is_only_printed_imports_nothing_that_computes(word: str) -> None:
+    """The list of verbs has the first line of each, so that a heavy import of one would be waited for by all."""
+    code = (
+        "import sys; from hub2hf.cli import main; import contextlib; sys.argv = ['hub2hf', sys.argv[1]]\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(None): main()\n"
+        "print([name for name in ('numpy', 'jinja2', 'huggingface_hub', 'hub2hf.architectures') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_stops_at_any_moment_with_one_line(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """While modules are imported as while it works. Before `main` begins the signal ends Python itself."""

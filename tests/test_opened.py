@@ -24,7 +24,7 @@ DONE = {
     "found": "hub2hf.opened.resolve",
     "archive hashed": "hub2hf.sources.file_sha256",
     "opened": "hub2hf.savedmodel.SavedModel.open",
-    "read": "hub2hf.blueprint.read_blueprint",
+    "read": "hub2hf.blueprint.refused.refusal.read_blueprint",
     "file hashed": "hub2hf.savedmodel.original.hash_file",
 }
 FILES = sum(path.is_file() for path in EMBEDDED.rglob("*"))
@@ -89,7 +89,7 @@ def test_a_refused_source_is_found_and_opened_once(
     def refuse(*given: Any, **options: Any) -> None:
         raise GraphError("This is refused.", "Report it.")
 
-    monkeypatch.setattr("hub2hf.blueprint.read_blueprint", refuse)
+    monkeypatch.setattr("hub2hf.blueprint.refused.refusal.read_blueprint", refuse)
     code, said, error = run_hub2hf("inspect", archive)
     assert (code, "This is refused." in said, "This is refused." in error) == (2, True, True)
     assert counted == ONCE

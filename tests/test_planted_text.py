@@ -15,7 +15,7 @@ from references import EMBEDDED
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 import hub2hf
-from hub2hf.blueprint import Blueprint
+from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.text import Pack, SplitCharacters, WordPiece
 from hub2hf.errors import GraphError
 from hub2hf.folder import tokenizer_proof

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
-from hub2hf.corpora.embed import Departure
 from hub2hf.proof.text import count
+
+if TYPE_CHECKING:
+    from hub2hf.corpora.embed import Departure
 
 
 def run(

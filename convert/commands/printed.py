@@ -14,7 +14,7 @@ from rich.markup import escape
 import hub2hf as verbs
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.words import words_of
-from hub2hf.blueprint import Blueprint, Seen
+from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.text import (
     NO_START,
     CaseFold,
@@ -33,6 +33,7 @@ from hub2hf.blueprint.text import (
     WordPiece,
     WordPieceOfCharacters,
 )
+from hub2hf.blueprint.text_side.probed import Seen
 from hub2hf.commands.bars import screen, table
 from hub2hf.errors import pasted, printable
 from hub2hf.extras import command, install

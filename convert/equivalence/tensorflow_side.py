@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from hub2hf.architectures.base import layer_of
 from hub2hf.architectures.head import EMBEDDING
-from hub2hf.blueprint import Blueprint
+from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.entry import ids_entry, text_entry
 from hub2hf.blueprint.text import LowerCase, TextBlueprint
 from hub2hf.blueprint.text_side.convention import witness_of

@@ -17,7 +17,7 @@ from hub2hf.errors import SourceError
 from hub2hf.proof import EXACT, Cause, Conditions, Failure, Report, Row
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.tensorflow_side import ReferenceGraph
     from hub2hf.savedmodel import SavedModel

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.notices import Progress
     from hub2hf.opened import Source
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub2hf.blueprint import Blueprint
+    from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.blueprint.refused.diagnosis import Diagnosis
     from hub2hf.errors import Hub2HFError
     from hub2hf.opened import Source
