@@ -63,7 +63,7 @@ distribution: $(VENV)/release.installed  ## what goes to PyPI, built in .cache/d
 transformers4: WORK := .cache/transformers4
 transformers4: $(VENV)/dev.installed $(VENV4)/torch,report,train,core-test.installed  ## the same proof with transformers 4, in all languages; the model class in others' hands
 	mkdir -p $(WORK)
-	$(BIN)/hub2hf record lealla-mini $(WORK)/recording.safetensors
+	$(BIN)/hub2hf record lealla-mini $(WORK)/recording.safetensors --force
 	$(BIN4)/hub2hf convert lealla-mini $(WORK)/model --force
 	$(BIN4)/hub2hf verify --golden $(WORK)/recording.safetensors $(WORK)/model --report $(WORK)/report
 	$(BIN4)/python -m pytest -m "slow or not slow" tests/test_model_class.py

@@ -331,7 +331,7 @@ class TestAddingTheResult:
         mine.write_text("My secret.\n")
         report = hub2hf.verify("lealla-mini", out, sentences=mine, surfaces=["automodel"])
         assert report.equivalent
-        assert report.note == ""
+        assert f"was not added to {out}: sentences of your own" in report.note
         assert not (out / "equivalence.json").exists()
 
     def test_the_same_result_gives_the_same_bytes(self, folder: Path, verified: Path) -> None:

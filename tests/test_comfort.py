@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
         "no sentences in xx": ["--languages", "de,xx"],
         "Unknown way of loading: nonsense": ["--surfaces", "nonsense"],
         "absent.toml cannot be read: No such file": ["--tolerances", "absent.toml"],
-        "'measured' is missing": ["--tolerances", "no-measure.toml"],
+        "[surface.automodel] lacks 'measured'": ["--tolerances", "no-measure.toml"],
         "absent.txt cannot be read": ["--sentences", "absent.txt"],
         "line 1 is not UTF-8": ["--sentences", "latin.txt"],
         "prove nothing": ["--sentences", "blank.txt"],
@@ -197,7 +197,7 @@ def test_quiet_is_the_answer_and_nothing_else(run_hub2hf: Run, verified: Path, t
     code, said, error = run_hub2hf("inspect", "lealla-mini", "-q")
     assert (code, said.count("\n"), said[:13], error) == (0, 1, "lealla-mini: ", "")
     code, said, error = run_hub2hf("push", out, "me/x", "--dry-run", "--allow-unverified", "-q")
-    assert (code, said, error) == (0, "https://huggingface.co/me/x\n", "")
+    assert (code, said, error) == (0, "planned: https://huggingface.co/me/x\n", "")
 
 
 def test_a_dry_run_without_the_hub_tells_all_that_is_here(run_hub2hf: Run, verified: Path) -> None:

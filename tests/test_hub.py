@@ -18,8 +18,10 @@ from references import GOLDEN
 
 import hub2hf
 from hub2hf.folder.about import read_proof, write_about
+from hub2hf.folder.card import render_card
 from hub2hf.folder.manifest import MANIFEST, read_manifest
 from hub2hf.hub.plan import unproved
+from hub2hf.known_models import CardFacts, KnownModel
 
 TOKEN = "hf_" + "NobodyMaySeeThisToken" * 2
 NAME = "tester/lealla"
@@ -240,6 +242,17 @@ class TestProof:
         rows = [row for row in proof.rows if row.language in ("de", "traps")]
         assert "covers 1 of its 109 languages" in unproved(manifest, replace(proof, rows=rows))
 
+    def test_a_language_without_sentences_is_not_asked_for(self, push: Push) -> None:
+        """Push takes the proof of the languages that the project has, and the card says of the others that there is none."""
+        manifest = read_manifest(push.folder)
+        proof = read_proof(push.folder, manifest)
+        assert proof is not None
+        manifest = replace(manifest, model=KnownModel("own", "Own", card=CardFacts(languages=("de", "qu"))))
+        rows = [row for row in proof.rows if row.language in ("de", "traps")]
+        assert unproved(manifest, replace(proof, rows=rows)) == ""
+        assert "Nothing was compared in qu," in render_card(manifest, replace(proof, rows=rows))
+        assert "without de" in unproved(manifest, replace(proof, rows=[row for row in rows if row.language != "de"]))
+
     def test_a_link_is_refused(self, push: Push, tmp_path: Path) -> None:
         (tmp_path / "secret").write_bytes((push.folder / "vocab.txt").read_bytes())
         (push.folder / "vocab.txt").unlink()
@@ -272,6 +285,7 @@ class TestProof:
     def test_a_changed_file_may_be_published_deliberately(self, push: Push) -> None:
         with (push.folder / "config.json").open("ab") as file:
             file.write(b" ")
+        assert "changed by hand, which the card says: config.json" in push("--allow-unverified", "--dry-run").stdout
         assert push("--allow-unverified").returncode == 0
         card = push.published["README.md"].decode()
         assert "**Unverified.**" in card

@@ -149,15 +149,15 @@ def test_rows_that_cannot_be_in_a_pair_are_counted(tmp_path: Path) -> None:
     one, other = (list(rows[:60]) for rows in sides(5))
     texts: list[str | None] = [f"a {i}" for i in range(60)]
     one[0], one[4], one[5], one[6] = None, one[4][:5], one[5] * np.nan, one[6] * 0
-    texts[8] = None
+    texts[8], texts[9] = None, " "
     a, b = written(tmp_path / "a.parquet", one, texts), written(tmp_path / "b.parquet", other)
     told: list[tuple[int, int]] = []
     made = hub2hf.mine(
         str(a), str(b), str(tmp_path / "o.parquet"), threshold=-9.0, progress=lambda *each: told.append(each)
     )
-    assert made.left_out == {"no vector": 1, "wrong width": 1, "NaN or infinite": 1, "zero": 1, "no text": 1}
+    assert made.left_out == {"no vector": 1, "wrong width": 1, "NaN or infinite": 1, "zero": 1, "no text": 2}
     rows = {row["row_a"]: row["text_a"] for row in found_in(tmp_path / "o.parquet")}
-    assert rows and not rows.keys() & {0, 4, 5, 6, 8} and all(text == f"a {row}" for row, text in rows.items())
+    assert rows and not rows.keys() & {0, 4, 5, 6, 8, 9} and all(text == f"a {row}" for row, text in rows.items())
     assert told[-1] == (240, 240) and told == sorted(told)
 
 
@@ -199,6 +199,7 @@ def test_vectors_of_embed_are_mined_and_two_models_are_not(converted: Path, tmp_
         ({"embedding": "text"}, SourceError, "The column 'text' holds string, not lists of signed numbers."),
         ({"by": "luck"}, SourceError, "Nothing scores pairs by 'luck'. Choose from: margin, cosine."),
         ({"neighbours": 0}, SourceError, "0 neighbours tell nothing."),
+        ({"threshold": float("nan")}, SourceError, "nan is no least score."),
         ({"other": "narrow.parquet"}, SourceError, "The vectors of A and B have 48 and 3 numbers. Embed both with one"),
         ({"other": "none.parquet"}, SourceError, "none.parquet: no row has a text and a vector. Check the columns."),
         ({"one": "single.parquet", "other": "single.parquet"}, SourceError, "One text has no other to be like."),

@@ -90,10 +90,11 @@ def int8(vectors: np.ndarray) -> np.ndarray:
         (lambda v: v * np.linspace(0.1, 30, len(v), dtype=np.float32)[:, None], "float32"),
         (lambda v: v.astype(np.float16), "float16"),
         (lambda v: v.astype(np.float16).astype(np.float32), "float16"),
+        (lambda v: np.array([[float(f"{x:.9g}") for x in row] for row in v.astype(np.float16)]), "float16"),
         (lambda v: v.astype(ml_dtypes.bfloat16).astype(np.float32), "bfloat16"),
         (int8, "int8"),
     ],
-    ids=["float32", "float64", "scaled", "float16", "widened", "bfloat16", "int8"],
+    ids=["float32", "float64", "scaled", "float16", "widened", "as JSON", "bfloat16", "int8"],
 )
 def test_what_tensorflow_made_is_kept_in_whatever_precision(
     hold: Hold, change: Callable[[np.ndarray], np.ndarray], form: str

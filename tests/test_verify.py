@@ -17,7 +17,7 @@ from references import EMBEDDED
 import hub2hf
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import summary
-from hub2hf.equivalence.sentences import Distinct, Sentence
+from hub2hf.equivalence.sentences import Distinct, Sentence, read_sentences
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.folder.weights import write_arrays
@@ -175,6 +175,14 @@ def test_a_persons_own_sentences(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("de\tDer Hund schläft.\nKein Tabulator\n", encoding="utf-8")
     report = hub2hf.verify(EMBEDDED, folder, sentences=tmp_path / "mine.txt", surfaces=["automodel"])
     assert {(row.language, row.sentences) for row in report.rows} == {("de", 1), ("und", 1)}
+    assert report.note == (
+        f"The result was not added to {folder}: sentences of your own may be private; run it without them to add it."
+    )
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_language(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("de\tDer Hund schläft.\n", encoding="utf-8-sig")
+    assert list(read_sentences(tmp_path / "mine.txt")) == [Sentence("de", "Der Hund schläft.")]
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,13 @@ def run(
     runtime: options.Runtime = None,
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
-    report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the table to this Markdown file, in the place of an earlier one.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw accuracies and intervals to this SVG file, in the place of an earlier one."),
+    ] = None,
     add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -46,6 +51,13 @@ def run(
     """Measure how often the nearest neighbour of a text is its translation, both ways, and F1 of mining, by language."""
     if add and precision != "float32":
         raise SourceError("--add writes down what the folder itself gives.", f"Leave out --precision {precision}.")
+    from hub2hf.folder.files import check_own, write_whole
+    from hub2hf.retrieval.evaluate import is_table
+    from hub2hf.retrieval.plot import is_plot
+
+    for file, is_ours in ((report, is_table), (plot, is_plot)):
+        if file is not None:
+            check_own(file, is_ours)
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model,
@@ -58,7 +70,6 @@ def run(
             precision=precision,
             progress=progress,
         )
-    from hub2hf.folder.files import write_whole
     from hub2hf.retrieval.adding import add_evaluation
     from hub2hf.retrieval.plot import plot as draw
 

@@ -59,9 +59,8 @@ def run(
         dry_run=dry_run,
         allow_unverified=allow_unverified,
     )
-    options.answer(
-        as_json, quiet, content=lambda: asdict(found), line=found.url, people=lambda: print_publication(found)
-    )
+    line = f"{'planned: ' if found.state == 'planned' else ''}{found.url}"
+    options.answer(as_json, quiet, content=lambda: asdict(found), line=line, people=lambda: print_publication(found))
 
 
 def check(repository: str) -> None:

@@ -22,6 +22,7 @@ def run(
     output: options.Output = "",
     languages: options.Languages = "",
     sentences: options.Sentences = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE, if it is a recording.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -34,7 +35,7 @@ def run(
     require_tensorflow()
     found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, quiet=quiet)
     with progress_bar("recorded", "sentences", quiet=quiet) as report:
-        recorded = verbs.record(found, file, languages=names, sentences=sentences, progress=report)
+        recorded = verbs.record(found, file, languages=names, sentences=sentences, force=force, progress=report)
     options.answer(
         as_json,
         quiet,

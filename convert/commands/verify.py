@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,15 +13,15 @@ import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import is_corpus
-from hub2hf.errors import ExportError, SourceError
+from hub2hf.errors import ExportError, SourceError, pasted
 from hub2hf.proof.text import count
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
 
 REPAIR = (
-    "A README.md edited by hand: keep a copy, and hub2hf card FOLDER --force writes it again. Else copy the folder again "
-    "from where it is intact, or make it again: hub2hf convert SOURCE OUT; remove files that are not in hub2hf.json."
+    "Remove files that are not in hub2hf.json; copy others again from where they are intact, or make the folder again: "
+    "hub2hf convert SOURCE OUT."
 )
 
 
@@ -79,9 +80,13 @@ def run(
 ) -> None:
     """Prove that a folder gives the embeddings of a SavedModel: exit 0 exact, 1 not exact, 2 could not be compared.
 
+    Of a folder that slim made with coarser numbers, 0 means within the limits that it states. With --tolerances, languages
+    may differ as far as the file allows, and the verdict names them.
+
     With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
     every way that is measured and declared exact, and anyone else's in at least one; ways that need packages of their own
-    are measured only when they are named. If hub2hf made FOLDER, the result, and a card that states it, are written into it.
+    are measured only when they are named. If hub2hf made FOLDER, the result on hub2hf's own sentences, and a card that
+    states it, are written into it.
     """
     if integrity is not None:
         if source or golden:
@@ -226,7 +231,18 @@ def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:
         quiet,
         content=lambda: {"intact": not wrong, "problems": wrong},
         line="\n".join(lines),
-        people=lambda: print("\n".join([*lines, *([REPAIR] if wrong else [])])),
+        people=lambda: print("\n".join([*lines, *_repair(folder, wrong)])),
     )
     if wrong:
         raise typer.Exit(options.EXIT_DIFFERENT)
+
+
+def _repair(folder: Path, wrong: Mapping[str, str]) -> Iterator[str]:
+    """Yield what to do about files that are not as the manifest says."""
+    from hub2hf.folder.manifest import CARD
+
+    if CARD in wrong:
+        again = pasted("hub2hf", "card", folder, "--force")
+        yield f"If {folder / CARD} was edited by hand, keep a copy, and write it again: {again}."
+    if wrong.keys() - {CARD}:
+        yield REPAIR

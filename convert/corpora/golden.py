@@ -78,7 +78,8 @@ class StoredReport:
         total = self.total
         form = ", ".join(f"{n:,} of {name} numbers" for name, n in self.rounding.items()) or "none can be compared"
         yield f"{total.matching:,} of {total.rows:,} vectors are those of {self.candidate} ({form})"
-        yield f"  to {number(total.difference)} beyond their rounding; at most {self.tolerance:.0e} passes"
+        if total.matching:
+            yield f"  to {number(total.difference)} beyond their rounding; at most {self.tolerance:.0e} passes"
         for why, count in total.others.most_common():
             yield f"  {count:,}: {why}"
         if self.duplicates:

@@ -82,9 +82,10 @@ def _rounding(values: np.ndarray) -> list[str]:
     """Return of each vector the coarsest form that holds it exactly."""
     import ml_dtypes
 
-    coarse = (values.astype(ml_dtypes.bfloat16).astype(np.float64) == values).all(axis=1)
     with np.errstate(over="ignore"):
-        half = (values.astype(np.float16).astype(np.float64) == values).all(axis=1)
+        values = values.astype(np.float32)  # JSON has nine digits, which is as near as float32 can tell
+        half = (values.astype(np.float16).astype(np.float32) == values).all(axis=1)
+    coarse = (values.astype(ml_dtypes.bfloat16).astype(np.float32) == values).all(axis=1)
     return [BFLOAT16 if b else FLOAT16 if h else FULL for b, h in zip(coarse, half, strict=True)]
 
 

@@ -24,7 +24,6 @@ from hub2hf.locks import held
 
 VERSION: Final = 1
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
-OTHER: Final = "Name another OUT, or remove this one with its manifest."
 # Of a manifest: what may differ in a run that goes on, and what is looked at in a way of its own.
 NO_RUN: Final = frozenset({"version", "hub2hf", "path", "savedmodel", "done", "fingerprint", "inputs"})
 
@@ -145,7 +144,10 @@ class Work:
             return None
         named = next(_differences(content, self.identity), None)
         if named:
-            raise ExportError(f"{self.target.path} belongs to another run: {named}.", OTHER)
+            raise ExportError(
+                f"{self.target.path} belongs to another run: {named}.",
+                f"Name another OUT, or remove this one with {self.target.manifest}.",
+            )
         return content
 
     def _taken(self) -> str:
@@ -263,7 +265,9 @@ class Work:
             with self.target.files.open_input_stream(path) as stream:
                 content = json.loads(stream.read())
         except (OSError, ValueError) as error:
-            raise ExportError(f"{path} cannot be read: {error}.", OTHER) from error
+            raise ExportError(
+                f"{path} cannot be read: {error}.", "Name another OUT, or remove this one with it."
+            ) from error
         return content if isinstance(content, dict) else {}
 
 

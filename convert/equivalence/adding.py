@@ -55,7 +55,12 @@ def add_proof(folder: Path, report: Report) -> str:
         reason = reason or "the one that is there covers more"
     except ExportError as error:
         reason = str(error).rstrip(".")
-    return f"The result was not added to {folder}: {reason}."
+    return not_added(folder, reason)
+
+
+def not_added(folder: Path, reason: str) -> str:
+    """Return in a sentence why a result was not added to a folder; "" for one that hub2hf did not make."""
+    return f"The result was not added to {folder}: {reason}." if (folder / MANIFEST).is_file() else ""
 
 
 def _reasons_against(folder: Path, manifest: Manifest, report: Report) -> Iterator[str]:

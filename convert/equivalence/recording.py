@@ -19,7 +19,7 @@ import numpy as np
 from hub2hf.architectures.head import EMBEDDING
 from hub2hf.equivalence.sentences import Sentence
 from hub2hf.errors import ExportError, SourceError
-from hub2hf.folder.files import write_whole
+from hub2hf.folder.files import check_own, write_whole
 
 FORMAT = "hub2hf recording 1"
 METADATA = "recording"
@@ -128,14 +128,18 @@ class Recording:
             ) from error
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, *, force: bool) -> None:
     """See that a recording can be written to `path`, before the minutes that making it takes.
 
     Raises:
-        ExportError: `path` is a folder, or its folder is not there or cannot be written to.
+        ExportError: `path` is a folder, or its folder is not there or cannot be written to; or a file is there, and it is no
+            recording, or `force` does not say that it may go.
     """
     if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise ExportError(f"{path} cannot be written: it is a folder, or its folder cannot be written to.", OTHER_FILE)
+    check_own(path, lambda head: FORMAT.encode() in head)
+    if path.exists() and not force:
+        raise ExportError(f"{path} exists already.", "Name another file, or replace this recording with --force.")
 
 
 def join(parts: Sequence[Recording]) -> Recording:

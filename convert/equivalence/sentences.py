@@ -58,8 +58,8 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
     number = 0
     try:
         with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007  (named in the error)
-                text = line.decode("utf-8").rstrip("\r\n")
+            for number, line in enumerate(lines, 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")  # as Windows saves it
                 language, tab, rest = text.partition("\t")
                 if text:
                     yield Sentence(language, rest) if tab else Sentence(UNKNOWN, text)
@@ -172,5 +172,6 @@ def _refuse_unknown(languages: Collection[str]) -> None:
     if languages:
         names = ", ".join(sorted(languages))
         raise SourceError(
-            f"There are no sentences in {names}.", "Languages are named by the codes on the card, such as de,ja."
+            f"There are no sentences in {names}.",
+            "hub2hf has sentences in the 109 languages of LEALLA, by codes such as de,ja; give others with --sentences.",
         )

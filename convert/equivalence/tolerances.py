@@ -49,9 +49,9 @@ def load_tolerances(path: Path | None = None) -> Tolerances:
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))["surface"]
         tables = {named(name): table for name, table in tables.items()}
-        surfaces = {name: _tolerance(table) for name, table in tables.items()}
+        surfaces = {name: _tolerance(name, table) for name, table in tables.items()}
         exceptions = {
-            (name, language): _tolerance(entry)
+            (name, language): _tolerance(f"{name}.{language}", entry)
             for name, table in tables.items()
             for language, entry in table.items()
             if isinstance(entry, dict)
@@ -89,7 +89,9 @@ def _why(error: Exception) -> str:
     return "an entry has another form"
 
 
-def _tolerance(table: Mapping[str, Any]) -> Tolerance:
+def _tolerance(name: str, table: Mapping[str, Any]) -> Tolerance:
+    if missing := [key for key in ("tolerance", "measured", "reason") if key not in table]:
+        raise ValueError(f"[surface.{name}] lacks '{missing[0]}'")
     found = Tolerance(float(table["tolerance"]), float(table["measured"]), str(table["reason"]))
     if not found.tolerance > 0:
         raise ValueError(f"tolerance {found.tolerance} is not positive")

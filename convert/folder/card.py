@@ -103,6 +103,7 @@ def _context(manifest: Manifest, proof: Proof | None) -> dict[str, Any]:
     return {
         "title": _title(model),
         "status": _status(proof, manifest),
+        "uncompared": _uncompared(proof, manifest),
         "home": home(),
         "changed": manifest.changed,
         "slim": manifest.slim,
@@ -192,6 +193,12 @@ def _witness(one: Conditions) -> str:
     """Return what computed the expected values, for the middle of a sentence."""
     when = " when it was recorded" if one.recorded else ""
     return f"TensorFlow {one.tensorflow}{when}" + (f", ids from {one.ids_from}" if one.ids_from else "")
+
+
+def _uncompared(proof: Proof | None, manifest: Manifest) -> str:
+    """Return the languages of the card in which nothing was compared, the first of them; "" where there are none."""
+    left = sorted({*manifest.languages} - proof.languages) if proof else []
+    return plain(", ".join(left[:8]) + (f" and {len(left) - 8} more" if left[8:] else ""))
 
 
 def _table(proof: Proof) -> list[tuple[str, list[str]]]:

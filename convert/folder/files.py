@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,10 @@ from typing import Any
 from hub2hf.errors import ExportError
 from hub2hf.savedmodel.files import hash_file
 
-__all__ = ["as_text", "hash_bytes", "hash_file", "make_folder", "write_json", "write_whole"]
+__all__ = ["as_text", "check_own", "hash_bytes", "hash_file", "make_folder", "write_json", "write_whole"]
+
+ANOTHER = "Name another file."
+HEAD = 1 << 16  # bytes that tell whose a file is
 
 
 def as_text(content: Any) -> str:
@@ -63,6 +66,29 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, 
         file.flush()
         os.fsync(file.fileno())  # a whole folder is brought to the disk before it gets its name: this one meanwhile
     return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def check_own(path: Path, is_ours: Callable[[bytes], bool], next_step: str = ANOTHER) -> None:
+    """See that what is to be written to `path` takes the place of nothing but what this package wrote there before.
+
+    Args:
+        path: the file.
+        is_ours: tells this by the first bytes of a file, 64 KiB at most.
+        next_step: what to do otherwise, as a sentence.
+
+    Raises:
+        ExportError: something else is there, or it cannot be read.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                if is_ours(file.read(HEAD)):
+                    return
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}.", next_step) from error
+    raise ExportError(f"{path} exists already, and is not what hub2hf writes there.", next_step)
 
 
 def write_whole(path: Path, data: bytes, next_step: str = "Name another folder for the reports.") -> None:

@@ -38,6 +38,7 @@ class Ready:
         files: name → SHA-256 of every file but the manifest.
         about: name → content of what is new, with the card for this repository.
         verified: whether it carries a passing verification.
+        notes: what a person should know.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Ready:
     files: Mapping[str, str]
     about: Mapping[str, bytes]
     verified: bool
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     about, manifest = about_files(manifest, proof)
     contents = {name: about.get(name) or _content(folder, name, manifest) for name in (*manifest.files, MANIFEST)}
     files = {name: entry["sha256"] for name, entry in manifest.files.items()}
-    return Ready(folder, contents, files, about, verified=not reason)
+    notes = [f"changed by hand, which the card says: {', '.join(manifest.changed)}"] if manifest.changed else []
+    return Ready(folder, contents, files, about, verified=not reason, notes=notes)
 
 
 def _repair(folder: Path, name: str) -> str:
@@ -146,14 +149,16 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
     """Return why the folder is not proved; "" where it is.
 
     A proof has every way of loading that should be exact and applies to the folder: exact in every language that its card
-    claims (all 109 where it claims none), and on the traps; of a lossy folder, within its limits there.
+    claims and the project has sentences in (all 109 where there is none), and on the traps; of a lossy folder, within its
+    limits there.
     """
     if proof is None:
         return "no verification of its files is in it"
     if not proof.equivalent:
         return "its verification says that it is not the same as the original"
     proved = proof.worth.proved
-    claimed = set(manifest.languages) or {sentence.language for sentence in language_sentences()}
+    known = {sentence.language for sentence in language_sentences()}
+    claimed = known.intersection(manifest.languages) or known
     ways = [surface.name for surface in applying(manifest.files) if surface.exact]
     if not ways:
         return "nothing in it can be loaded"

@@ -102,9 +102,10 @@ def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Pub
         foreign=[],
         card_diff="",
         notes=[
+            *ready.notes,
             f"the Hub was not asked: {error.problem} It is not known whether {repository} exists, which of these files "
             "are new there, and whether you may write to it. To see that, repeat the dry run with a network and without "
-            "HF_HUB_OFFLINE"
+            "HF_HUB_OFFLINE",
         ],
     )
 
@@ -137,7 +138,7 @@ def _publication(api: HfApi, target: Repository, ready: Ready, planned: PushPlan
         files=planned.changes,
         foreign=planned.foreign,
         card_diff=planned.diff,
-        notes=planned.notes,
+        notes=[*ready.notes, *planned.notes],
     )
 
 

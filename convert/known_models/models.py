@@ -5,6 +5,7 @@ A TOML says where the model lives, what a SavedModel must hold to be it, and wha
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -18,6 +19,7 @@ from hub2hf.errors import SourceError
 
 FOLDER = "models"
 SUFFIX = ".toml"
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # RFC 5646: ISO 639, then script or region
 SEPARATE = ("must_be", "card")  # tables; all else in the file is a plain value
 
 
@@ -152,6 +154,8 @@ def _load(name: str, file: Traversable) -> KnownModel:
         for key in ("languages", "tags", "datasets"):
             given = card.get(key, ())
             card[key] = tuple(given.split() if isinstance(given, str) else given)
+        if wrong := next((code for code in card["languages"] if not LANGUAGE.fullmatch(code)), ""):
+            raise SourceError(f"{file}: '{wrong}' is no code of a language.", "ISO 639 has them, such as de or fil.")
         unknown = (set(values) - {f.name for f in fields(KnownModel)}) | (
             set(card) - {f.name for f in fields(CardFacts)}
         )

@@ -175,9 +175,12 @@ def _not_the_same(ways: Sequence[Way], table: Grid, found: Proof) -> str:
     parts = []
     for languages, members in groups.items():
         worst = worst_first(row for way in members for row in way.rows)[0]
-        place = "" if languages == {*table.languages} else f" in {where(languages, table.languages)}"
+        place = f" in {where(languages, table.languages)}" if languages and languages != {*table.languages} else ""
         names = ", ".join(map(called, members))
-        parts.append(f"{names}{place} (off by up to {number(worst.difference)}, {printable(worst.language)})")
+        off = f"off by up to {number(worst.difference)}, {printable(worst.language)}"
+        parts.append(
+            f"{names}{place} ({off}{'' if languages else '; its tolerances allow that, but it is exact nowhere'})"
+        )
     return f"{'; '.join(parts)}{_causes(found)}" if parts else ""
 
 

@@ -22,6 +22,12 @@ from hub2hf.surfaces import CPU
 from hub2hf.surfaces.base import unit
 
 WINDOW: Final = 1024  # texts that are embedded between two reports of progress
+HEAD: Final = ("language", "pairs", "→", "95 %")  # of the table's columns, the first
+LEGEND: Final = (
+    "→: of 100 texts, how many find their translation, with its interval of 95 %; ←: the way back; mining F1: of all "
+    "pairs by the margin, in %"
+)
+CHANGED: Final = "; changed: searches, of both ways, with another result than in the other model"
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -109,7 +115,7 @@ class Evaluation:
     def to_markdown(self) -> str:
         """Return it as a table."""
         others = [row.other for row in self.languages if row.other]
-        head = ["language", "pairs", "→", "95 %", "←", "mining F1"]
+        head = [*HEAD, "←", "mining F1"]
         head += ["→ against", "← against", "changed"] if others else []
         lines = [f"| {' | '.join(head)} |", f"|:--|{'--:|' * (len(head) - 1)}"]
         for row in self.languages:
@@ -125,7 +131,13 @@ class Evaluation:
             total = sum(row.changed or 0 for row in self.languages)
             cells += [_share(other.forward), _share(other.backward), str(total)]
         lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join([*lines, "", f"Pairs: {self.data}, SHA-256 {self.sha256}.", ""])
+        legend = f"{LEGEND}{CHANGED if others else ''}."
+        return "\n".join([*lines, "", legend, "", f"Pairs: {self.data}, SHA-256 {self.sha256}.", ""])
+
+
+def is_table(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a table that `to_markdown` made."""
+    return head.startswith(f"| {' | '.join(HEAD)} |".encode())
 
 
 def _share(value: float) -> str:

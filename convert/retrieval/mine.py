@@ -8,11 +8,13 @@ ACL 2019). Neighbours are exact ones, by faiss.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -88,9 +90,9 @@ class _Neighbours:
 
 
 def mine(
-    one: str,
-    other: str,
-    out: str,
+    one: str | Path,
+    other: str | Path,
+    out: str | Path,
     *,
     text: str = "text",
     embedding: str = "embedding",
@@ -117,7 +119,7 @@ def mine(
         progress: called with (rows read and looked up so far, all that are to be).
 
     Raises:
-        SourceError: a column or faiss is missing, or there are no two vectors to compare.
+        SourceError: a column or faiss is missing, the threshold is no number, or there are no two vectors to compare.
         ExportError: `out` is there already, or cannot be written.
     """
     start = time.monotonic()
@@ -125,7 +127,10 @@ def mine(
         raise SourceError(f"Nothing scores pairs by '{by}'.", f"Choose from: {', '.join(BY)}.")
     if neighbours < 1:
         raise SourceError(f"{neighbours} neighbours tell nothing.", f"Ask for more; {NEIGHBOURS} is usual.")
+    if threshold is not None and not math.isfinite(threshold):
+        raise SourceError(f"{threshold} is no least score.", "Give a number, such as 1.05.")
     _faiss()
+    one, other, out = map(str, (one, other, out))
     least = BY[by] if threshold is None else threshold
     found = [Windows.found(place, text, WINDOW) for place in dict.fromkeys([one, other])]
     found = found[:1] if _state(found[0][0]) == _state(found[-1][0]) else found
@@ -220,7 +225,10 @@ def _read(
             check_vectors(embedding, column)
             hidden = hidden or _width(column)
             read = read_vectors(column, hidden or 1)  # where none of them is there, any width will do
-            why = [each or (NO_TEXT if t is None else "") for each, t in zip(read.why, made.window.texts, strict=True)]
+            why = [
+                each or ("" if t and t.strip() else NO_TEXT)
+                for each, t in zip(read.why, made.window.texts, strict=True)
+            ]
             left_out.update(filter(None, why))
             comparable = [reason for reason, each in zip(why, read.why, strict=True) if not each]
             if hidden:

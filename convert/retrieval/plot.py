@@ -16,6 +16,11 @@ STYLE = (
 )
 
 
+def is_plot(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a plot that `plot` made."""
+    return head.startswith(b"<svg ") and STYLE.encode() in head
+
+
 def plot(found: Evaluation) -> str:
     """Return an SVG: bars are accuracies forward, lines their 95 % intervals, rings the other model's."""
     rows = sorted(found.languages, key=lambda row: -row.own.forward)

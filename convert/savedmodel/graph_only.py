@@ -29,6 +29,11 @@ NEXT: Final = "Give the SavedModel that it was made from."
 _AGAIN: Final = "Make it again: hub2hf inspect SOURCE --graph-only FILE."
 
 
+def is_zipped(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a graph-only file."""
+    return head.startswith(b"PK\x03\x04") and FILE.encode() in head
+
+
 @dataclass(frozen=True)
 class GraphOnly:
     """What an unpacked graph-only file says of itself.

@@ -13,7 +13,7 @@ from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import check_unedited, write_about
 from hub2hf.folder.files import hash_file, hash_files
-from hub2hf.folder.manifest import Manifest, check_unchanged, read_manifest
+from hub2hf.folder.manifest import ABOUT, Manifest, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.notices import Progress
@@ -302,4 +302,5 @@ def _facts(
 
 
 def _bytes(manifest: Manifest) -> int:
-    return sum(int(entry["bytes"]) for entry in manifest.files.values())
+    """Return the bytes of what a folder holds, but for what was measured of it."""
+    return sum(int(entry["bytes"]) for name, entry in manifest.files.items() if name not in ABOUT)

@@ -49,7 +49,7 @@ def convert(
         model: the known model that it is, a name of `configs/models/` or a TOML file of that form, for the card; without, it
             is what `source` names, or is recognised by its sizes and vocabulary.
         preprocessor, vocab, text_rules, output, thorough: as for `inspect`.
-        force: replace `out` if it is there.
+        force: replace `out` if it holds nothing but what hub2hf wrote and nobody changed.
         onnx: write `onnx/model.onnx` too, as `export` does.
         progress: called with (bytes of weights written so far, bytes in all).
 

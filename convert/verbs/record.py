@@ -23,6 +23,7 @@ def record(
     output: str = "",
     languages: Collection[str] = (),
     sentences: str | Path | None = None,
+    force: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> int:
     """Record what TensorFlow makes of the sentences, for `verify` on machines without TensorFlow.
@@ -33,20 +34,21 @@ def record(
         preprocessor, vocab, text_rules, output: as for `inspect`.
         languages: only these; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
+        force: replace `file`, if it is a recording.
         progress: called with (sentences recorded so far, sentences in all or None).
 
     Returns:
         How many sentences were recorded.
 
     Raises:
-        Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` cannot be written.
+        Hub2HFError: TensorFlow is not installed, the source is not understood, or `file` is there, or cannot be written.
     """
     from hub2hf.equivalence import reference
     from hub2hf.equivalence.recording import check_writable, join
     from hub2hf.equivalence.sentences import chosen_sentences, chunked, count_sentences
     from hub2hf.opened import Source
 
-    check_writable(Path(file))
+    check_writable(Path(file), force=force)
     parts = []
     total, done = count_sentences(languages, sentences), 0
     with reference(

@@ -71,7 +71,8 @@ def verify(
     from hub2hf.corpora.places import is_corpus
     from hub2hf.corpora.ray_engine import RAY, check_engine, run_on
     from hub2hf.corpora.sentences import Corpus, Sample
-    from hub2hf.equivalence import adding, reference, require_tensorflow
+    from hub2hf.equivalence import reference, require_tensorflow
+    from hub2hf.equivalence.adding import of_own_sentences
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.recording import Recording
     from hub2hf.equivalence.sentences import Sentences, check_languages, chosen_sentences, count_sentences
@@ -100,7 +101,7 @@ def verify(
     elif source is not None and corpus is not None and sample is None:
         found = Source.of(source, preprocessor=preprocessor, vocab=vocab, text_rules=text_rules, output=output)
         over = partial(hold_corpus, corpus, found, loaded, allowed, run_on(engine, address, workers, AGAIN))
-        return over(here=engine != RAY, languages=languages, surfaces=surfaces, device=device, progress=progress)
+        report = over(here=engine != RAY, languages=languages, surfaces=surfaces, device=device, progress=progress)
     elif source is not None:
         given: Sentences | None = corpus or sentences
         drawn = Sample(partial(chosen_sentences, languages, given), sample, seed) if sample is not None else None
@@ -112,12 +113,29 @@ def verify(
             witness = Witness.live(graph, chosen_sentences(languages, given))
             report = hold(witness, loaded, allowed, named=found.name, progress=_adding_up(progress, total))
         if drawn is not None:
-            return replace(report, note=drawn.reach())
+            report = replace(report, note=drawn.reach())
     else:
         raise SourceError("There is neither a source nor a recording.", "Name a SavedModel, or pass golden.")
-    if not add_proof or tolerances is not None or not adding.of_own_sentences(recording, sentences):
-        return report
-    return replace(report, note=adding.add_proof(loaded.folder, report))
+    everybodys = sample is None and of_own_sentences(recording, sentences)
+    return _added(report, loaded.folder, everybodys, tolerances is None) if add_proof else report
+
+
+def _added(report: Report, folder: Path, sentences: bool, tolerances: bool) -> Report:
+    """Return the report with a note of what became of it in the folder.
+
+    Args:
+        report: what was found of `folder`.
+        sentences, tolerances: whether these are the project's own.
+    """
+    from hub2hf.equivalence import adding
+
+    if not tolerances:
+        done = adding.not_added(folder, "tolerances of your own prove it to you alone")
+    elif not sentences:
+        done = adding.not_added(folder, "sentences of your own may be private; run it without them to add it")
+    else:
+        done = adding.add_proof(folder, report)
+    return replace(report, note=" ".join(filter(None, (report.note, done))))
 
 
 def _check_alone(sentences: object, sample: object, text_side: object, output: str) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 from pathlib import Path
 
-from hub2hf.equivalence.reports.data import report_json
+from hub2hf.equivalence.reports.data import is_report, report_json
 from hub2hf.equivalence.reports.markdown import report_markdown
 from hub2hf.equivalence.reports.page import report_html
 from hub2hf.equivalence.reports.picture import heat_map, heat_map_png, require_pillow
 from hub2hf.equivalence.reports.terminal import print_report
 from hub2hf.errors import ExportError
-from hub2hf.folder.files import make_folder, write_whole
+from hub2hf.folder.files import check_own, make_folder, write_whole
 from hub2hf.proof import Report
 from hub2hf.proof.summary import summary
 
@@ -29,14 +29,20 @@ __all__ = [
 ]
 
 
+JSON = "report.json"  # is written first: where it is ours, so are the others
+FILES = (JSON, "report.md", "report.html", "heatmap.png")
+
+
 def prepare_reports(folder: Path) -> None:
     """Make `folder` and see that reports can be written, before the minutes that a verification takes.
 
     Raises:
-        ExportError: the folder cannot be made or written to, or Pillow is not installed.
+        ExportError: the folder cannot be made or written to, has a file of such a name that is no report, or Pillow is not
+            installed.
     """
     require_pillow()
     make_folder(folder)
+    _check_own(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ExportError(f"The folder {folder} cannot be written to.", "Name another folder for the reports.")
 
@@ -52,12 +58,13 @@ def write_reports(report: Report, folder: Path) -> list[Path]:
         The four files.
 
     Raises:
-        ExportError: a file cannot be written; or Pillow, which draws the picture, is not installed: then the other three
-            are there.
+        ExportError: a file cannot be written, or is another's; or Pillow, which draws the picture, is not
+            installed: then the other three are there.
     """
     make_folder(folder)
+    _check_own(folder)
     texts = {
-        "report.json": json.dumps(report_json(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
+        JSON: json.dumps(report_json(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
         "report.md": report_markdown(report),
         "report.html": report_html(report),
     }
@@ -65,4 +72,12 @@ def write_reports(report: Report, folder: Path) -> list[Path]:
         # Half a surrogate pair is no UTF-8; as \udc80 it stays valid JSON. The other reports escape it themselves.
         write_whole(folder / name, text.encode("utf-8", "backslashreplace"))
     heat_map_png(report, folder / "heatmap.png")
-    return [folder / name for name in (*texts, "heatmap.png")]
+    return [folder / name for name in FILES]
+
+
+def _check_own(folder: Path) -> None:
+    """See that the files of a report take the place of nothing but those of an earlier one (ExportError)."""
+    earlier = (folder / JSON).exists()
+    for name in FILES:
+        if name == JSON or not earlier:
+            check_own(folder / name, is_report, "Name another folder for the reports.")

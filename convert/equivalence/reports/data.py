@@ -10,6 +10,11 @@ from hub2hf.proof.codec import findings, plain
 FORMAT = 2  # to be raised when a field changes its meaning or goes
 
 
+def is_report(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a report as JSON, as `write_reports` writes it."""
+    return head.startswith(b'{\n "format": ')
+
+
 def report_json(report: Report) -> dict[str, Any]:
     """Return everything in `report` as JSON data.
 
