@@ -45,6 +45,7 @@ SHOWN_RIGHT = (
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting", "newcomer-words-spare"),
     *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
+    *("arrival-flash",),
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
     *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
