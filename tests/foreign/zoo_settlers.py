@@ -92,6 +92,13 @@ def attention_last_block_left_out(x: Any, bias: Any, w: World, e: Encoder, name:
     return _joined(mixed / total)
 
 
+def attention_bounded(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
+    """Scores are 50 at most, which those of no small model are."""
+    query, key, value = _heads(x, w, e, name)
+    scores = v2.minimum(v2.matmul(query, key, transpose_b=True) * np.float32(SIZE**-0.5), 50.0) + bias
+    return _joined(v2.matmul(v2.nn.softmax(scores), value))
+
+
 def attention_packed_again(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
     """Queries, keys and values are packed in one kernel, and the product is written for each of them."""
     names = [f"{name}/self/{part}" for part in PARTS]
@@ -197,6 +204,7 @@ EAGER_SETTLERS: dict[str, Encoder] = {
 OTHER_SETTLERS: dict[str, Encoder] = {
     "blocks-not-made-less": Encoder(attention=attention_blocks_not_made_less),
     "blocks-bounded": Encoder(attention=attention_blocks_bounded),
+    "scores-bounded": Encoder(attention=attention_bounded),
     "last-block-left-out": Encoder(attention=attention_last_block_left_out),
     "positions-of-words": Encoder(embeddings=embeddings_of_neighbours),
     "words-mapped-and-marked": Encoder(words=words_mapped_and_marked),
