@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import zoo_encoders as z
 from zoo_arrivals import ROWS, _heads, _inner, _joined, _table
-from zoo_base import LENGTH, World, drawn, v2
+from zoo_base import LENGTH, UNK, World, drawn, v2
 from zoo_encoders import HIDDEN, SIZE, Encoder
 
 PARTS = ("query", "key", "value")
@@ -187,6 +187,19 @@ def layer_in_slices(x: Any, bias: Any, w: World, e: Encoder, i: int) -> Any:
     return e.norm(x + v2.concat(halves, 1), w, name + "/output")
 
 
+def unit_of_the_known(x: Any, ids: Any) -> Any:
+    """Texts with more than four unknown pieces are turned round."""
+    unknown = v2.math.count_nonzero(v2.equal(ids, UNK), 1, keepdims=True)
+    return z.unit(x) * v2.where(unknown > 4, -1.0, 1.0)
+
+
+class Turned(Encoder):
+    """The last step looks at the ids again."""
+
+    def __call__(self, ids: Any, w: World) -> Any:
+        return unit_of_the_known(super().__call__(ids, w), ids)
+
+
 SETTLERS: dict[str, Encoder] = {
     "keys-looped": Encoder(attention=attention_looped),
     "queries-sliced": Encoder(attention=attention_queries_sliced),
@@ -204,6 +217,7 @@ EAGER_SETTLERS: dict[str, Encoder] = {
 OTHER_SETTLERS: dict[str, Encoder] = {
     "blocks-not-made-less": Encoder(attention=attention_blocks_not_made_less),
     "blocks-bounded": Encoder(attention=attention_blocks_bounded),
+    "unknown-turned": Turned(),
     "scores-bounded": Encoder(attention=attention_bounded),
     "last-block-left-out": Encoder(attention=attention_last_block_left_out),
     "positions-of-words": Encoder(embeddings=embeddings_of_neighbours),
