@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from hub2hf.analysis.flow import ADDITIONS
+from hub2hf.analysis.parts import PASSING
 from hub2hf.analysis.settle import PRODUCTS, constant
 from hub2hf.errors import GraphError
 from hub2hf.interpreter import Interpreter, Substitutes, no_variable
@@ -54,6 +55,7 @@ def as_one(graph: Graph, order: Sequence[Node], shapes: Mapping[str, tuple[int, 
         shapes: node of a variable → its shape.
     """
     making = _Making(graph, order, shapes)
+    making.say_once()
     for node in order:
         making.add_up(node)
     for products in making.groups():
@@ -104,6 +106,23 @@ class _Making:
             ref = node.input(0)
             node = self._node(ref.node)
         return ref
+
+    def _source(self, ref: TensorRef) -> TensorRef:
+        """Return what a tensor is before it is passed on."""
+        while (node := self._node(ref.node)).op in PASSING:
+            ref = node.input(0)
+        return ref
+
+    def say_once(self) -> None:
+        """Make one product of those of the same values by the same weights."""
+        known: dict[object, str] = {}
+        for name, product in [*self._products.items()]:
+            node = product.node
+            first = known.setdefault((node.form, self._key(node.input(0)), self._source(node.input(1))), name)
+            if first != name:
+                again = self._put(Node.made(name, "Identity", (TensorRef(first),), function=node.function))
+                self._users[first].append(self._node(again.node))
+                del self._products[name]
 
     def add_up(self, node: Node) -> None:
         """Make one product of several that are added up."""

@@ -21,7 +21,7 @@ from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
-GATHERS = frozenset({"Gather", "GatherV2", "GatherNd", "ResourceGather"})
+GATHERS = frozenset({"Gather", "GatherV2", "GatherNd", "ResourceGather", "ResourceGatherNd"})
 SLICES = frozenset({"Slice", "StridedSlice"})
 ADDITIONS = frozenset({"BiasAdd", "BiasAddV1", "Add", "AddV2", "AddN", "Sub"})
 MULTIPLICATIONS = frozenset({"Mul", "RealDiv", "Div"})

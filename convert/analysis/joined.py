@@ -32,7 +32,9 @@ MEETING = CHOOSING | {"Add", "AddV2", "AddN"}  # of rows made 0 where they are n
 # Of the rows of each place, of which there may be but one.
 SUMS = frozenset({"SparseSegmentSum", "SegmentSum", "SparseSegmentMean", "SegmentMean"})
 AGAIN = GATHERS | SUMS  # of rows that were looked up, once for each different id
-CARRYING = MEETING | PASSING | {"Reshape", "Cast", "Mul", "ExpandDims", "Squeeze"}
+LISTS = frozenset({"TensorListStack", "TensorListConcat", "TensorListConcatV2"})  # what puts together what a loop makes
+LOOPS = frozenset({"While", "StatelessWhile"})
+CARRYING = MEETING | PASSING | LISTS | LOOPS | {"Reshape", "Cast", "Mul", "ExpandDims", "Squeeze"}
 ASKED = 4096  # ids at a time
 FIRST = 128  # ids that are asked before all are
 PART = re.compile(r"/part_\d+$")  # tensorflow/python/ops/partitioned_variables.py names the parts so
@@ -263,7 +265,7 @@ class _Searching:
 
     def ends(self, node: Node) -> bool:
         """Whether a lookup that is more than an op may end at a node."""
-        if node.op in SUMS or (node.op in AGAIN and not self.still[node.inputs[0].node]):
+        if node.op in SUMS | LISTS or (node.op in AGAIN and not self.still[node.inputs[0].node]):
             return bool(self.carried[node.name])
         if node.op in GATHERS and not self.still[node.name]:  # one of several axes takes several numbers
             return any(len(self.sizes[name][0]) > 1 for name in self.carried[node.name])

@@ -28,6 +28,7 @@ Evaluate = Callable[[Fetches, Mapping[TensorRef, np.ndarray], Mapping[str, np.nd
 ShapeOf = Callable[[TensorRef], tuple[int, ...]]
 NumbersOf = Callable[[list[np.ndarray]], np.ndarray]
 
+LARGE = 300.0  # of scores, whose powers float64 still holds; what a text has is far smaller
 WHOLE = 1e-3  # how far from a whole number the number of an element may come out: its products are exact to 1e-9
 
 
@@ -158,22 +159,34 @@ class Asking:
         """Return what scores are multiplied by before their exponential; NaN where they are no logarithms of shares.
 
         One score of the first query is raised by 1, and of its values that of the first key is 1, the rest 0: what comes
-        out is the share of that key.
+        out is the share of that key. That goes for scores of any size, as those of a checkpoint may be.
+
+        Raises:
+            GraphError: large scores are bounded.
         """
         (scores, _), (context, position) = attention.key.places[0], attention.value.places[0]
         ref, operand = TensorRef(scores.name), context.input(position)
         value = _at_first(self.shape_of(operand), contracted(context, position))
-        odds = []
-        for raised in (0.0, 1.0):
-            score = np.zeros(self.shape_of(ref))
-            score.flat[0] = raised
-            try:
-                (found,) = self._evaluate([attention.out.product.data], {**entering, ref: score, operand: value}, {})
-            except GraphError:
-                return np.nan
+
+        def odds(score: np.ndarray) -> float:
+            (found,) = self._evaluate([attention.out.product.data], {**entering, ref: score, operand: value}, {})
             share = float(found.flat[0])
-            odds.append(np.log(share / (1.0 - share)) if 0.0 < share < 1.0 else np.nan)
-        return float(odds[1] - odds[0])
+            return float(np.log(share / (1.0 - share))) if 0.0 < share < 1.0 else np.nan
+
+        def slope(at: float) -> float:
+            score = np.full(self.shape_of(ref), at)
+            before = odds(score)
+            score.flat[0] += 1.0
+            return odds(score) - before
+
+        try:
+            found = slope(0.0)
+            far = [slope(end / found) for end in (LARGE, -LARGE)] if found > 0.0 else []
+        except GraphError:
+            return np.nan
+        if not all(abs(each - found) < WHOLE * found for each in far):
+            raise GraphError(f"Node '{scores.name}' makes scores of which large ones become others.", REPORT)
+        return found
 
     def context_order(self, attention: Attention, values: Elements) -> tuple[np.ndarray, float]:
         """Return which input of the output layer of the attention takes each of the values, int64 [hidden], and their scale.

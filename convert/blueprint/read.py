@@ -182,10 +182,11 @@ class _Reading:
         lengths = (ids != pad_id).sum(axis=1)
         usual = int(np.argsort(lengths)[len(texts) // 2])  # some pieces, some padding
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
-        several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual]))
+        repeated = int(np.argmax([np.bincount(row[row != pad_id], minlength=1).max() for row in ids]))
+        several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty, repeated], [usual]))
         given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
         if self.encoder.looping:
-            given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, usual)]
+            given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, repeated, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
         substitutes = replace(self.encoder.substitutes(rows, pieces), tables=self.tables)
         seen = {side for each in given for side in self.encoder.sides(each.feeds, substitutes)}

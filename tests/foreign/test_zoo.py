@@ -45,6 +45,8 @@ SHOWN_RIGHT = (
     *("kept-split-outputs", "kept-text-by-text", "kept-words-sparse", "hands-low-rank", "hands-output-by-head"),
     *("newcomer-affine", "newcomer-scaled", "newcomer-broadcasting", "newcomer-words-spare"),
     *("arrival-blocks", "arrival-chunks", "arrival-flat-parameters", "arrival-queries-in-blocks", "newcomer-ragged"),
+    *("arrival-flash", "settler-packed-again", "settler-eager-words-mapped", "settler-eager-words-by-place"),
+    *("settler-eager-three-lookups", "settler-words-last"),
     *("fresh-after-special", "fresh-file-with-offset", "fresh-file-read"),
     *("crowd-bytes-by-hand",),
     *("newcomer-words-ragged", "newcomer-words-packed", "arrival-normalize"),
@@ -61,6 +63,7 @@ SHOWN_WRONG = (
     *("other-stranger-hand-window-2", "other-stranger-scripts-kana-with-han"),
     *("other-last-126", "other-han-plane-0", "other-view-shouting"),
     *("other-school-words-bounded", "other-school-bfloat16-norm"),
+    *("other-settler-unknown-turned", "other-settler-blocks-bounded", "other-settler-last-block-left-out"),
     *("misfit-query-scaled-before-bias", "other-fresh-dog-unknown", "departure-words-known"),
 )
 
@@ -158,6 +161,11 @@ def test_a_bound_by_characters_beside_one_by_bytes_is_named(tmp_path: Path) -> N
 def test_ways_that_do_not_compute_the_same_are_named(way: str, tmp_path: Path) -> None:
     (found, why), _ = judged(f"other-house-{way}-way", tmp_path)
     assert (found, "at 'cond' do not compute the same" in why) == (REFUSED, True), why
+
+
+def test_a_bound_on_scores_is_named(tmp_path: Path) -> None:
+    (found, why), _ = judged("other-settler-scores-bounded", tmp_path)
+    assert (found, "makes scores of which large ones become others" in why) == (REFUSED, True), why
 
 
 def test_a_number_that_tells_how_many_texts_there_are_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from zoo_more import MORE_ENCODERS, MORE_TEXTS
 from zoo_newcomers import NEWCOMERS
 from zoo_others import OTHER
 from zoo_schools import SCHOOLS
+from zoo_settlers import EAGER_SETTLERS, OTHER_SETTLERS, SETTLERS
 from zoo_strange import OTHER_VIEWS
 from zoo_strangers import OTHER_STRANGERS, STRANGERS
 from zoo_text import RULE, Text
@@ -112,6 +113,8 @@ RIGHT: dict[str, Model] = {
     **{"newcomer-" + name: plain(encoder=encoder) for name, encoder in NEWCOMERS.items()},
     **{"house-" + name: plain(encoder=encoder) for name, encoder in HOUSES.items()},
     **{"house-" + name: Model(PLAIN, encoder, form="v2") for name, encoder in EAGER_HOUSES.items()},
+    **{"settler-" + name: plain(encoder=encoder) for name, encoder in SETTLERS.items()},
+    **{"settler-" + name: Model(PLAIN, encoder, form="v2") for name, encoder in EAGER_SETTLERS.items()},
     **{"arrival-" + name: plain(encoder=encoder) for name, encoder in {**ARRIVALS, **GUESTS}.items()},
     **{"crowd-" + name: Model(text, google_encoder) for name, text in CROWD.items()},
     **MIXED,
@@ -130,6 +133,7 @@ WRONG: dict[str, Model] = {
     **{"departure-" + name: plain(encoder=encoder) for name, encoder in DEPARTURES.items()},
     **{"other-crowd-" + name: Model(text, google_encoder) for name, text in OTHER_CROWD.items()},
     **{"other-house-" + name: plain(encoder=encoder) for name, encoder in OTHER_HOUSES.items()},
+    **{"other-settler-" + name: plain(encoder=encoder) for name, encoder in OTHER_SETTLERS.items()},
     **MIXED_OTHER,
 }
 

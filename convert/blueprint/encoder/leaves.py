@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -14,13 +15,14 @@ from hub2hf.analysis.beside import as_one
 from hub2hf.analysis.inline import resolved
 from hub2hf.analysis.joined import PART, Lookup, joined_in, lookups
 from hub2hf.analysis.made import Made, made_in, with_made, without
+from hub2hf.analysis.one_table import summed_apart, tables_apart
 from hub2hf.analysis.parts import Part, Places, apart, parts_of, with_variables
 from hub2hf.analysis.rows import in_another_shape, in_rows, looked_up_in_rows, rows_added, side_by_side
 from hub2hf.analysis.run import Feeds
 from hub2hf.analysis.summed import as_products, sums_of_products
 from hub2hf.blueprint.probe import EveryPiece
 from hub2hf.errors import REPORT, GraphError, MappingError
-from hub2hf.interpreter import Interpreter, Substitutes
+from hub2hf.interpreter import Interpreter, Substitutes, no_variable
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.dtypes import FLOATS
 from hub2hf.savedmodel.graph import Graph
@@ -31,6 +33,7 @@ from hub2hf.savedmodel.variables import VARIABLE_OPS, Binding
 from hub2hf.state_dict import Mapped
 
 Sample = Callable[[], tuple[Feeds, Mapping[str, Any]]]  # what a graph may be run on, and its lookup tables
+NO_VARIABLE = no_variable("tells which rows are looked up")
 # Each takes a graph, its nodes in order, and node of a variable → its shape.
 REWRITES = (side_by_side, with_biases, as_one)
 
@@ -83,6 +86,7 @@ class Leaves:
         order = self._multiplied(self._order, sample)
         order = self._in_rows_of_lookups(order)
         order = self._together(order)
+        order = self._by_table(order, sample)
         self._apart(self._made(order))
         self.graph = in_rows(self.graph, order_of(self.graph, [self.output]), self.of)
 
@@ -132,6 +136,21 @@ class Leaves:
         except GraphError:
             return order  # whoever reads the graph says why
         return self._rewrite(as_products(self.graph, sums, shapes))
+
+    def _by_table(self, order: list[Node], sample: Sample) -> list[Node]:
+        """Make tables of the rows of one that are looked up at several places; return the order of nodes as it is then."""
+        forms = {node: self.shapes[leaf] for node, (leaf, part) in self.of.items() if not part}
+        tables = {node: shape for node, shape in forms.items() if len(shape) == 2 and shape[0] > 1}
+
+        def run(graph: Graph, refs: Sequence[TensorRef], fed: Mapping[TensorRef, np.ndarray]) -> list[np.ndarray]:
+            feeds, filled = sample()
+            values = Interpreter(graph, Substitutes(NO_VARIABLE, EveryPiece(), filled)).run(refs, {**feeds, **fed})
+            return [np.asarray(value) for value in values]
+
+        for rewrite in (summed_apart, tables_apart):
+            with suppress(GraphError):  # whoever reads the graph says why
+                order = self._rewrite(rewrite(self.graph, order, tables, run))
+        return order
 
     def _in_rows_of_lookups(self, order: list[Node]) -> list[Node]:
         """Give tables the rows that are looked up in them; return the order of nodes as it is then."""

@@ -75,6 +75,7 @@ from hub2hf.unicode.tables import property_edges, re2_class, scripts
 # Texts that a pattern matches; characters of such, and how many.
 EXAMPLES, MOST_STRING, MOST_STRINGS = 6, 60, 200
 RICH = "?! 犬 [UNK] 3,5%"
+UNKNOWN = "? ? a "  # of a text that is mostly of no piece of a probe
 # Where all rules could be read, whole tables are compared besides (`export.agreement`): characters, words, mixed texts.
 SOME, SOME_WORDS, SOME_TEXTS = 500, 200, 25
 SPARSE = 8  # of ranges of thousands one code point in so many, where each takes long
@@ -258,7 +259,8 @@ class _Probing:
             )
         if not self.text.nodes:  # many pieces of a word take long: `by_hand.hold` sees to words as long as that
             self.too_long, most = {"a" * (most + 1): min(SPARE_ROWS, self.pieces) - 1}, FEW_BYTES
-        texts = [rich, *self.too_long, *probe_texts(most), *length_texts(fits, self.longest)]
+        unknown = UNKNOWN * (fits // 4)
+        texts = [rich, unknown, *self.too_long, *probe_texts(most), *length_texts(fits, self.longest)]
         ends = ["", words_of(self.longest + 1)]
         far: list[str] | None = None
         while far != (seen := [text for text in far_texts(self.trace.sizes) if len(text) > len(ends[1])]):
