@@ -55,6 +55,7 @@ def probe_vocabulary(
     suffix: str,
     reserved: Mapping[str, int],
     taken: frozenset[int],
+    count: int,
     marked: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Return piece → id: the reserved pieces, and most characters of `texts` alone, joined in pairs and as suffixes.
@@ -64,13 +65,14 @@ def probe_vocabulary(
         suffix: what pieces begin with that go on with a word.
         reserved: pieces whose ids are known.
         taken: ids that no piece is given: the graph packs with them.
+        count: pieces that the model has: its embeddings may have no more rows.
         marked: further pieces that are to have certain ids, none of which is taken or reserved.
 
     One character in seven is left out, so that some words are unknown; as no piece holds a space, words that do are, too.
     """
     pieces = {**(marked or {}), **reserved}
     used = taken.union(pieces.values())
-    fresh = (i for i in range(SPARE_ROWS) if i not in used)
+    fresh = (i for i in range(min(SPARE_ROWS, count)) if i not in used)
     kept = [c for c in sorted(set("".join(texts))) if ord(c) % 7]
     pairs = sorted({t[i : i + 2] for t in texts for i in range(len(t) - 1)} if texts else set())
     for piece in (*kept, *(suffix + c for c in kept), *pairs, *(suffix + p for p in pairs[::2])):

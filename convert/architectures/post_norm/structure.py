@@ -68,11 +68,14 @@ class Structure:
         return self.layers[:1] if self.shared else self.layers
 
     def _embeddings(self) -> tuple[Join, dict[str, str]]:
-        """Return the lookup of the words, and the tables: word embeddings have the most rows, types the fewest."""
+        """Return the lookup of the words, and the tables: of those whose rows the text tells, words have the most, and types
+        have fewer rows than positions, which may be more than there are words."""
         rows = self.flow.tables()
         rows += self._rows() if len(rows) == 2 else []
         words = sorted(self.flow.lookups(), key=lambda join: rows.index(join.leaves[0]))
-        if not words or len(rows) not in (2, 3) or words[0].leaves[0] != rows[0] or self._told_by_ids(words, rows[1]):
+        if words:
+            rows.sort(key=lambda leaf: leaf != words[0].leaves[0])
+        if not words or len(rows) not in (2, 3) or self._told_by_ids(words, rows[1]):
             found = self.flow.shown(rows) if rows else "none"
             raise Unlike(
                 "An encoder with LayerNorm after each part has a table of words, one of positions, and perhaps one of token "

@@ -293,7 +293,8 @@ class _Probing:
         marked = {
             word: number for word, number in zip(words, ids, strict=True) if word not in self.known
         } | self.too_long
-        vocabulary = probe_vocabulary(tuple(texts), self.text.wordpiece.suffix_indicator, self.known, taken, marked)
+        suffix = self.text.wordpiece.suffix_indicator
+        vocabulary = probe_vocabulary(tuple(texts), suffix, self.known, taken, self.pieces, marked)
         found = self.run(Inquiry(encoded(vocabulary), texts, self.trace))
         self.trace.forget()
         return vocabulary, found
