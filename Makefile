@@ -65,7 +65,7 @@ transformers4: $(VENV)/dev.installed $(VENV4)/torch,report,train,core-test.insta
 	mkdir -p $(WORK)
 	$(BIN)/hub2hf record lealla-mini $(WORK)/recording.safetensors --force
 	$(BIN4)/hub2hf convert lealla-mini $(WORK)/model --force
-	$(BIN4)/hub2hf verify --golden $(WORK)/recording.safetensors $(WORK)/model --report $(WORK)/report
+	$(BIN4)/hub2hf verify --golden $(WORK)/recording.safetensors $(WORK)/model --report $(WORK)/report --force
 	$(BIN4)/python -m pytest -m "slow or not slow" tests/test_model_class.py
 
 check: $(VENV)/dev.installed  ## format, lint, types
@@ -132,7 +132,7 @@ verify-large: WORK := .cache/verify-large
 verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes
 	mkdir -p $(WORK)
 	$(BIN)/hub2hf convert $(LARGE) $(WORK)/model --force
-	$(BIN)/hub2hf verify $(LARGE) $(WORK)/model --report $(WORK)/report
+	$(BIN)/hub2hf verify $(LARGE) $(WORK)/model --report $(WORK)/report --force
 
 garden: $(VENV)/dev.installed  ## convert what TensorFlow Model Garden's real exporter makes, in minutes
 	$(BIN)/python -m venv --clear $(GARDEN)

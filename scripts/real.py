@@ -165,7 +165,7 @@ def _convert(outcome: Outcome, folder: Path) -> None:
 
 
 def _verify(outcome: Outcome, folder: Path, languages: str, out: Path | None) -> None:
-    report = ("--report", out / Path(outcome.model).stem) if out is not None else ()
+    report = ("--report", out / Path(outcome.model).stem, "--force") if out is not None else ()
     found = _command("verify", outcome.model, folder, "--json", "--languages", languages, *report)
     if not found["equivalent"]:
         outcome.verdict, outcome.said = DIFFERENT, found["summary"]

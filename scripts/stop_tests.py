@@ -53,7 +53,7 @@ class Verb:
 PROVED = ("README.md", "equivalence.json", "equivalence.png", "hub2hf.json")
 VERBS = {
     "convert": Verb("convert lealla-mini out --thorough --force", ("out",)),
-    "verify": Verb("verify --golden GOLDEN folder --surfaces automodel --languages de,ja --report report",
+    "verify": Verb("verify --golden GOLDEN folder --surfaces automodel --languages de,ja --report report --force",
                    ("report",), PROVED),
     "slim": Verb("slim folder out --languages de,ja", ("out",)),
     "export": Verb("export folder onnx", within=("onnx/model.onnx", "README.md", "hub2hf.json")),

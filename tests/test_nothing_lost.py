@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 import hub2hf
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import check_own
+from hub2hf.sources import recording_of
 
 Run = Callable[..., tuple[int, str, str]]
+GOLDEN = recording_of("lealla-mini")
 OWN = b"ten years of work\n"
 PAIRS = "de\tDer Hund schl\u00e4ft.\tThe dog sleeps.\nde\tEs regnet.\tIt is raining.\n"
 
@@ -73,11 +76,12 @@ def test_what_was_written_before_is_written_again(verb: str, folder: Path, run_h
     asked = arguments(verb, folder, place, tmp_path)
     assert run_hub2hf(*asked)[0] == 0
     first = place.read_bytes()
-    if verb == "recording":
-        code, _, said = run_hub2hf(*asked)
-        assert (code, "replace this recording with --force" in said) == (2, True)
-        asked.append("--force")
-    assert run_hub2hf(*asked)[0] == 0
+    with place.open("ab") as file:
+        file.write(OWN)  # people annotate reports
+    code, _, said = run_hub2hf(*asked)
+    assert (code, "exists already. Name another f" in said, "or replace it with --force." in said) == (2, True, True)
+    assert place.read_bytes() == first + OWN
+    assert run_hub2hf(*asked, "--force")[0] == 0
     if verb != "report":  # says how long it took
         assert place.read_bytes() == first
 
@@ -87,8 +91,8 @@ def test_an_input_is_not_written_over(folder: Path, run_hub2hf: Run, tmp_path: P
     own.write_text("de\tDer Hund schl\u00e4ft.\n", encoding="utf-8")
     for asked in (
         ["record", "lealla-mini", own, "--sentences", own, "--force"],
-        ["evaluate", folder, "--pairs", own, "--report", own],
-        ["inspect", "lealla-mini", "--graph-only", folder / "vocab.txt"],
+        ["evaluate", folder, "--pairs", own, "--report", own, "--force"],
+        ["inspect", "lealla-mini", "--graph-only", folder / "vocab.txt", "--force"],
     ):
         code, _, said = run_hub2hf(*asked)
         assert (code, "is not what hub2hf writes there" in said) == (2, True)
@@ -100,4 +104,35 @@ def test_a_link_and_a_device_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for place in (tmp_path / "link", Path("/dev/null")):
         with pytest.raises(ExportError, match="exists already"):
-            check_own(place, lambda head: True)
+            check_own(place, lambda head: True, force=True)
+
+
+@pytest.fixture
+def own_folder(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "own"))
+
+
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "onnx/model_fp16.onnx"])
+def test_an_onnx_file_of_another_tool_stays(name: str, own_folder: Path) -> None:
+    dtype = "float16" if "fp16" in name else "float32"
+    place = own_folder / name
+    place.parent.mkdir()
+    place.write_bytes(OWN)
+    with pytest.raises(ExportError, match=f"{name} is not what hub2hf wrote there"):
+        hub2hf.export(own_folder, "onnx", dtype=dtype)
+    assert place.read_bytes() == OWN
+    place.unlink()
+    hub2hf.export(own_folder, "onnx", dtype=dtype)
+    hub2hf.export(own_folder, "onnx", dtype=dtype)  # its own is written again
+    with place.open("ab") as file:
+        file.write(OWN)
+    with pytest.raises(ExportError, match=f"{name} is not what hub2hf wrote there"):
+        hub2hf.export(own_folder, "onnx", dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["equivalence.json", "equivalence.png"])
+def test_what_stands_in_the_place_of_a_proof_stays(name: str, own_folder: Path) -> None:
+    (own_folder / name).write_bytes(OWN)
+    report = hub2hf.verify(None, own_folder, golden=GOLDEN, languages=["de"], surfaces=["automodel"])
+    assert report.note.endswith(f"was not added to {own_folder}: {name} is not what hub2hf wrote there.")
+    assert (own_folder / name).read_bytes() == OWN

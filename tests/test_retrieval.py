@@ -119,6 +119,20 @@ def test_what_are_no_pairs(tmp_path: Path, files: dict[str, str], asked: dict[st
         read_pairs([tmp_path], **asked)
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("de\tHund\tdog\nde\tWasser\n", "line 2 has 2 columns, those before have 3"),
+        ("Hund\tdog\nde\tWasser\twater\n", "line 2 has 3 columns, those before have 2"),
+        ("language\ttext\ttranslation\nde\tHund\tdog\n", "line 1 is a header"),
+    ],
+)
+def test_a_line_that_would_be_a_language_of_its_own_is_refused(table: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text(table, encoding="utf-8")
+    with pytest.raises(SourceError, match=said):
+        read_pairs([tmp_path / "pairs.tsv"])
+
+
 def test_a_line_of_a_table_with_other_columns_is_named(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("a\tb\nc\n")
     with pytest.raises(SourceError, match=r"line 2 has 1 column\."):
@@ -187,7 +201,7 @@ def test_what_was_measured_goes_into_the_folder(
     pairs = tmp_path / "own.tsv"
     rows = (f"{name}\t{a}\t{b}\n" for name in ("de", "ja") for a, b in zip(texts[name][:4], texts["en"], strict=True))
     pairs.write_text("".join(rows), encoding="utf-8")
-    asked = ("--pairs", pairs, "--sample", "3", "--add", "--plot", tmp_path / "plot.svg", "--json")
+    asked = ("--pairs", pairs, "--sample", "3", "--add", "--plot", tmp_path / "plot.svg", "--force", "--json")
     for _ in range(2):
         code, printed, said = run_hub2hf("evaluate", folder, *asked)
         assert code == 0, said

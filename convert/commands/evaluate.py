@@ -37,13 +37,12 @@ def run(
     runtime: options.Runtime = None,
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
-    report: Annotated[
-        Path | None, typer.Option(help="Write the table to this Markdown file, in the place of an earlier one.")
-    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw accuracies and intervals to this SVG file, in the place of an earlier one."),
+        typer.Option(help="Draw accuracies and intervals to this SVG file."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a table or plot that evaluate wrote.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
@@ -55,9 +54,11 @@ def run(
     from hub2hf.retrieval.evaluate import is_table
     from hub2hf.retrieval.plot import is_plot
 
+    if report is not None and report == plot:
+        raise SourceError(f"{report} cannot be both the table and the plot.", "Name two files.")
     for file, is_ours in ((report, is_table), (plot, is_plot)):
         if file is not None:
-            check_own(file, is_ours)
+            check_own(file, is_ours, force=force)
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model,

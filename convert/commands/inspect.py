@@ -25,6 +25,7 @@ def run(
         Path | None,
         typer.Option(help="Only write the graph to this file, without weights or vocabulary, to attach to an issue."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a graph that --graph-only wrote.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -33,7 +34,7 @@ def run(
 
     found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, thorough=thorough, quiet=quiet)
     if graph_only is not None:
-        written = verbs.graph_only(found, graph_only)
+        written = verbs.graph_only(found, graph_only, force=force)
         options.answer(
             as_json,
             quiet,

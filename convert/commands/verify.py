@@ -14,7 +14,6 @@ from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import is_corpus
 from hub2hf.errors import ExportError, SourceError, pasted
-from hub2hf.proof.text import count
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
@@ -59,6 +58,7 @@ def run(
     report: Annotated[
         Path | None, typer.Option(help="Write the report, as JSON, Markdown, HTML and PNG, into this folder.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the report of an earlier run.")] = False,
     integrity: Annotated[
         Path | None,
         typer.Option(help="Only check this folder's files against its hub2hf.json; without SOURCE and FOLDER."),
@@ -117,7 +117,7 @@ def run(
         _stored(golden, source, alone, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
-    check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine)
+    check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine, force=force)
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
         found = verbs.verify(
@@ -154,11 +154,12 @@ def check(
     live: bool,
     device: str = "cpu",
     engine: str = "local",
+    force: bool = False,
 ) -> None:
     """See that all that was named is there, before anything is fetched or takes time to import.
 
     Args:
-        languages, sentences, surfaces, tolerances, report, device, engine: the options of these names.
+        languages, sentences, surfaces, tolerances, report, device, engine, force: the options of these names.
         live: whether TensorFlow runs the source.
 
     Raises:
@@ -179,7 +180,7 @@ def check(
         if engine == "local":  # a cluster has it on its machines
             require_tensorflow()
     if report is not None:
-        prepare_reports(report)
+        prepare_reports(report, force=force)
 
 
 def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None:
@@ -200,8 +201,7 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
         except ExportError as error:
             print(f"hub2hf: {error}", file=sys.stderr)
             raise typer.Exit(options.EXIT_ERROR) from None
-    silent = f"Not compared: {count(found.unanswered, 'sentence')}. The folder is slim, and does not cover them."
-    for note in (silent if found.unanswered else "", found.note, f"The report is {page}." if page is not None else ""):
+    for note in (found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:
             print(note, file=sys.stderr)
 

@@ -10,7 +10,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import heat_map
 from hub2hf.equivalence.sentences import Sentence, demo_sentences, language_sentences, trap_sentences
 from hub2hf.errors import ExportError
-from hub2hf.folder.about import changeable, of_ways, read_proof, write_about
+from hub2hf.folder.about import changeable, foreign_about, of_ways, read_proof, write_about
 from hub2hf.folder.manifest import (
     ABOUT,
     MANIFEST,
@@ -68,8 +68,10 @@ def _reasons_against(folder: Path, manifest: Manifest, report: Report) -> Iterat
     if report.fingerprint != manifest.fingerprint:
         yield "it is about another SavedModel than the folder was made from"
     for name in unknown_files(folder, manifest):
-        if name not in ABOUT:  # proof and picture of a killed run are ours
+        if name not in ABOUT:
             yield f"{name} is there, which hub2hf did not make"
+    for name in foreign_about(folder, manifest):
+        yield f"{name} is not what hub2hf wrote there"
 
 
 def _before(folder: Path, manifest: Manifest) -> Proof | None:
@@ -97,6 +99,7 @@ def _vouched(report: Report, manifest: Manifest) -> Proof:
         failures=report.failures,
         causes=report.causes,
         conditions=conditions,
+        unanswered=report.unanswered,
     )
 
 

@@ -137,9 +137,7 @@ def check_writable(path: Path, *, force: bool) -> None:
     """
     if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         raise ExportError(f"{path} cannot be written: it is a folder, or its folder cannot be written to.", OTHER_FILE)
-    check_own(path, lambda head: FORMAT.encode() in head)
-    if path.exists() and not force:
-        raise ExportError(f"{path} exists already.", "Name another file, or replace this recording with --force.")
+    check_own(path, lambda head: FORMAT.encode() in head, force=force)
 
 
 def join(parts: Sequence[Recording]) -> Recording:

@@ -31,6 +31,7 @@ from hub2hf.known_models import KnownModel
 from hub2hf.proof import Proof
 from hub2hf.proof.codec import from_json, to_json
 
+PNG = b"\x89PNG\r\n\x1a\n"
 LEFT_BEHIND = 600  # seconds after which the file of a killed run, half written, is cleared away
 
 
@@ -61,6 +62,22 @@ def _load(path: Path, picture: Path | None) -> Proof:
     """
     proof = from_json(json.loads(path.read_text(encoding="utf-8")))
     return replace(proof, picture=picture.read_bytes() if picture is not None else None)
+
+
+def foreign_about(folder: Path, manifest: Manifest) -> list[str]:
+    """Return which of proof and picture are no such, whoever put them there; those of a run killed since are ours."""
+    foreign = []
+    for name in (PROOF, PICTURE):
+        path = folder / name
+        if path.is_file() and hash_file(path) != manifest.files.get(name):
+            try:
+                if name == PROOF:
+                    _load(path, None)
+                elif not path.read_bytes().startswith(PNG):
+                    raise ValueError("no picture")
+            except UNREADABLE:
+                foreign.append(name)
+    return foreign
 
 
 def standing(proof: Proof, manifest: Manifest) -> Proof | None:

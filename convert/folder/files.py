@@ -68,16 +68,17 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, 
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def check_own(path: Path, is_ours: Callable[[bytes], bool], next_step: str = ANOTHER) -> None:
+def check_own(path: Path, is_ours: Callable[[bytes], bool], next_step: str = ANOTHER, *, force: bool) -> None:
     """See that what is to be written to `path` takes the place of nothing but what this package wrote there before.
 
     Args:
         path: the file.
         is_ours: tells this by the first bytes of a file, 64 KiB at most.
         next_step: what to do otherwise, as a sentence.
+        force: whether that may go; somebody may have added to it.
 
     Raises:
-        ExportError: something else is there, or it cannot be read.
+        ExportError: something else is there, or `force` does not say that it may go, or it cannot be read.
     """
     if not os.path.lexists(path):
         return
@@ -85,7 +86,10 @@ def check_own(path: Path, is_ours: Callable[[bytes], bool], next_step: str = ANO
         if path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
                 if is_ours(file.read(HEAD)):
-                    return
+                    if force:
+                        return
+                    step = f"{next_step.removesuffix('.')}, or replace it with --force."
+                    raise ExportError(f"{path} exists already.", step)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}.", next_step) from error
     raise ExportError(f"{path} exists already, and is not what hub2hf writes there.", next_step)

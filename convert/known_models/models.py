@@ -161,6 +161,8 @@ def _load(name: str, file: Traversable) -> KnownModel:
         )
         if unknown:
             raise SourceError(f"{file} has unknown keys: {', '.join(sorted(unknown))}.", "See configs/models/.")
+        if "title" not in values:
+            raise SourceError(f"{file} has no title.", "See configs/models/ for examples.")
         return KnownModel(name=name, **values, card=CardFacts(**card))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise SourceError(

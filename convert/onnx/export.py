@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +17,9 @@ from hub2hf.architectures import ARCHITECTURES
 from hub2hf.architectures.head import written_head
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import changeable, read_proof, write_about
-from hub2hf.folder.files import write_pieces
-from hub2hf.folder.manifest import check_unchanged
-from hub2hf.folder.staging import alone
+from hub2hf.folder.files import hash_file, write_pieces
+from hub2hf.folder.manifest import Manifest, check_unchanged
+from hub2hf.folder.staging import alone, half_added
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.onnx.graph import NOTHING, OnnxGraph
 from hub2hf.onnx.layers import add_head
@@ -115,6 +115,7 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
     proof = read_proof(folder, manifest)
     own = {f"{FOLDER}{FILES[dtype]}{end}" for end in ("", DATA)}
     kept = {name: entry for name, entry in manifest.files.items() if name not in own}
+    _check_own(folder, manifest, own)
     # Hashing the folder takes as long as writing: it goes on beside it, and has its say before anything takes its place.
     with alone(folder), worker() as pool:
         unchanged = pool.submit(check_unchanged, folder, manifest, own)
@@ -123,6 +124,22 @@ def add_onnx(folder: Path, dtype: str = "float32", *, limit: int = MAX_BYTES) ->
             (folder / name).unlink(missing_ok=True)
         write_about(folder, replace(manifest, files=dict(sorted((kept | new).items()))), proof)
     return folder / FOLDER / FILES[dtype]
+
+
+def _check_own(folder: Path, manifest: Manifest, names: Collection[str]) -> None:
+    """See that what is to be written takes the place of nothing but what hub2hf wrote there.
+
+    Raises:
+        ExportError: names a file that it did not write, or that was changed since.
+    """
+    for name in sorted(names):
+        path = folder / name
+        if not os.path.lexists(path) or half_added(folder, name):
+            continue
+        if path.is_symlink() or not path.is_file() or hash_file(path) != manifest.files.get(name):
+            raise ExportError(
+                f"{path} is not what hub2hf wrote there. Nothing was touched.", "Move it elsewhere and run this again."
+            )
 
 
 def _model(

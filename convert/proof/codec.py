@@ -35,6 +35,7 @@ def findings(proof: Proof) -> dict[str, Any]:
         "summary": summary(proof),
         "languages": len(table.languages),
         "sentences": int(table.sentences()),
+        **({"unanswered": int(proof.unanswered)} if proof.unanswered else {}),
         "fingerprint": proof.fingerprint,
         "ways": [_way(way) for way in proof.worth.ways],
         "rows": [{**plain(asdict(row)), "exact": bool(row.exact), "allowed": bool(row.allowed)} for row in proof.rows],
@@ -97,6 +98,7 @@ def from_json(data: Any) -> Proof:
         failures=failures,
         causes=[_read(Cause, cause) for cause in data["causes"]],
         conditions=conditions,
+        unanswered=_whole(data.get("unanswered", 0)),
     )
 
 

@@ -283,6 +283,7 @@ class Proof:
             hub2hf knows not to be exact there are none.
         causes: likely causes of them.
         conditions: surface → under which it was compared.
+        unanswered: sentences that were not compared, as a slim folder makes no promise about them.
         picture: the heat map, a PNG; None where there is none.
     """
 
@@ -291,6 +292,7 @@ class Proof:
     failures: Sequence[Failure] = ()
     causes: Sequence[Cause] = ()
     conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    unanswered: int = 0
     picture: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -332,7 +334,6 @@ class Report(Proof):
         source: what was named as the source, or the recording.
         candidate: the folder.
         seconds: wall-clock time in all.
-        unanswered: sentences that were not compared, as a slim folder makes no promise about them.
         note: what became of the result in the candidate's folder, a sentence.
         unreadable: file of a corpus → why it could not be read to its end; nothing is equivalent while there is one.
     """
@@ -340,7 +341,6 @@ class Report(Proof):
     source: str
     candidate: str
     seconds: float = 0.0
-    unanswered: int = 0
     note: str = ""
     unreadable: Mapping[str, str] = field(default_factory=dict)
 

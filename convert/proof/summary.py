@@ -115,6 +115,8 @@ def explanation(found: Proof) -> str:
     first = told.pop(good if found.equivalent else bad) or f"not measured is {told.pop('NOT MEASURED')}"
     parts = [first, *(f"{name}: {part}" for name, part in told.items() if part)]
     compared = f"{count(table.sentences(), 'sentence')}, {where(table.languages, table.languages)}"
+    if found.unanswered:
+        compared += f"; {count(found.unanswered, 'sentence')} left out, which this slim folder does not cover"
     return ". ".join([*parts, compared])
 
 

@@ -20,6 +20,9 @@ FORMS: Final = (
 )
 
 
+HEADERS: Final = (["language", "text", "translation"], ["text", "translation"])
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Sentences of a language, and their translations.
@@ -111,10 +114,19 @@ def _pair(language: str, one: Path, other: Path) -> Pairs:
 
 def _table(path: Path) -> list[Pairs]:
     rows: dict[str, tuple[list[str], list[str]]] = {}
+    columns = 0
     for number, line in enumerate(_lines(path), 1):
         cells = line.split("\t")
         if len(cells) not in (2, 3):
             raise SourceError(f"{path}: line {number} has {count(len(cells), 'column')}.", FORMS)
+        if columns and len(cells) != columns:
+            raise SourceError(
+                f"{path}: line {number} has {count(len(cells), 'column')}, those before have {columns}.",
+                "Each line needs its text and its translation.",
+            )
+        columns = len(cells)
+        if cells in HEADERS:
+            raise SourceError(f"{path}: line {number} is a header.", "Remove it.")
         texts, translations = rows.setdefault(cells[0] if len(cells) == 3 else path.stem, ([], []))
         texts.append(cells[-2])
         translations.append(cells[-1])

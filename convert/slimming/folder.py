@@ -13,7 +13,7 @@ from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import check_unedited, write_about
 from hub2hf.folder.files import hash_file, hash_files
-from hub2hf.folder.manifest import ABOUT, Manifest, check_unchanged, read_manifest
+from hub2hf.folder.manifest import PICTURE, PROOF, Manifest, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.notices import Progress
@@ -303,4 +303,4 @@ def _facts(
 
 def _bytes(manifest: Manifest) -> int:
     """Return the bytes of what a folder holds, but for what was measured of it."""
-    return sum(int(entry["bytes"]) for name, entry in manifest.files.items() if name not in ABOUT)
+    return sum(int(entry["bytes"]) for name, entry in manifest.files.items() if name not in (PROOF, PICTURE))

@@ -82,6 +82,7 @@ def graph_only(
     *,
     preprocessor: str | Path | None = None,
     vocab: str | Path | None = None,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Write the graph of a SavedModel without its weights and its vocabulary into one file, to attach to an issue.
 
@@ -89,20 +90,21 @@ def graph_only(
 
     Args:
         source, preprocessor, vocab: as for `inspect`.
-        file: the zip to write, in the place of nothing but an earlier one.
+        file: the zip to write.
+        force: replace `file`, if it is such a zip.
 
     Returns:
         What is in the file and what was left out, as JSON data.
 
     Raises:
-        Hub2HFError: the source is missing or damaged, or `file` is something else, or cannot be written.
+        Hub2HFError: the source is missing or damaged, or `file` is there, or cannot be written.
     """
     from hub2hf.folder.files import check_own, write_whole
     from hub2hf.opened import Source
     from hub2hf.savedmodel import stripped
     from hub2hf.savedmodel.graph_only import is_zipped
 
-    check_own(Path(file), is_zipped)
+    check_own(Path(file), is_zipped, force=force)
     found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)
     data = found.zipped()
     write_whole(Path(file), data, "Name another file, in a folder that is there.")

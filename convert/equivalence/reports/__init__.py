@@ -33,16 +33,16 @@ JSON = "report.json"  # is written first: where it is ours, so are the others
 FILES = (JSON, "report.md", "report.html", "heatmap.png")
 
 
-def prepare_reports(folder: Path) -> None:
+def prepare_reports(folder: Path, *, force: bool = False) -> None:
     """Make `folder` and see that reports can be written, before the minutes that a verification takes.
 
     Raises:
-        ExportError: the folder cannot be made or written to, has a file of such a name that is no report, or Pillow is not
-            installed.
+        ExportError: the folder cannot be made or written to, has a file of such a name that is no report, or a report and
+            `force` does not say that it may go; or Pillow is not installed.
     """
     require_pillow()
     make_folder(folder)
-    _check_own(folder)
+    _check_own(folder, force=force)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ExportError(f"The folder {folder} cannot be written to.", "Name another folder for the reports.")
 
@@ -62,7 +62,7 @@ def write_reports(report: Report, folder: Path) -> list[Path]:
             installed: then the other three are there.
     """
     make_folder(folder)
-    _check_own(folder)
+    _check_own(folder, force=True)
     texts = {
         JSON: json.dumps(report_json(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n",
         "report.md": report_markdown(report),
@@ -75,9 +75,9 @@ def write_reports(report: Report, folder: Path) -> list[Path]:
     return [folder / name for name in FILES]
 
 
-def _check_own(folder: Path) -> None:
+def _check_own(folder: Path, *, force: bool) -> None:
     """See that the files of a report take the place of nothing but those of an earlier one (ExportError)."""
     earlier = (folder / JSON).exists()
     for name in FILES:
         if name == JSON or not earlier:
-            check_own(folder / name, is_report, "Name another folder for the reports.")
+            check_own(folder / name, is_report, "Name another folder for the reports.", force=force)
