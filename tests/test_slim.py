@@ -24,6 +24,8 @@ from hub2hf.errors import ExportError, SourceError
 from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
 from hub2hf.onnx.weights import whole_rows
+from hub2hf.proof.codec import from_json
+from hub2hf.proof.summary import summary
 from hub2hf.slimming.alphabet import alphabet_of_languages, letters
 from hub2hf.slimming.guarantee import characters_of_words, check_rules
 from hub2hf.slimming.scope import ORIGINAL_IDS, SlimScope
@@ -177,6 +179,11 @@ def test_what_a_slim_folder_says_nothing_about_is_not_compared(converted: Path, 
     assert report.equivalent
     assert [(row.language, row.sentences) for row in report.rows] == [("de", recorded.count("de"))]
     assert report.unanswered == recorded.count("hi")
+    told = f"{report.unanswered} sentences left out, which this slim folder does not cover"
+    assert told in summary(report)
+    assert told in (tmp_path / "de" / "README.md").read_text(encoding="utf-8")
+    proof = json.loads((tmp_path / "de" / "equivalence.json").read_text(encoding="utf-8"))
+    assert proof["unanswered"] == from_json(proof).unanswered == report.unanswered
 
 
 def test_nothing_to_compare_is_an_error(rich: Path, made: Path, tmp_path: Path) -> None:
