@@ -278,6 +278,18 @@ def test_what_nobody_of_ours_made_is_left_alone(folder: Path, corpus: Path, tmp_
         assert (tmp_path / name).read_text() == "mine"
 
 
+@pytest.mark.parametrize("out", ["vectors.jsonl", "vectors"])
+def test_what_was_changed_since_is_not_called_done(out: str, folder: Path, corpus: Path, tmp_path: Path) -> None:
+    place = tmp_path / out
+    hub2hf.embed(folder, corpus, str(place))
+    file = place if place.is_file() else next(place.glob("part-*"))
+    with file.open("ab") as more:
+        more.write(b"mine")
+    with pytest.raises(ExportError, match="was changed since embed wrote it"):
+        hub2hf.embed(folder, corpus, str(place))
+    assert file.read_bytes().endswith(b"mine")
+
+
 def test_two_at_once_do_not_mix(folder: Path, corpus: Path, tmp_path: Path) -> None:
     out, entered, leave = tmp_path / "out.parquet", threading.Event(), threading.Event()
 

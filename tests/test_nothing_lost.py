@@ -107,6 +107,14 @@ def test_a_link_and_a_device_are_not_replaced(tmp_path: Path) -> None:
             check_own(place, lambda head: True, force=True)
 
 
+def test_a_report_is_not_written_among_the_files_that_it_is_about(folder: Path, run_hub2hf: Run) -> None:
+    before = set(folder.rglob("*"))
+    for place in (folder, folder / "report"):
+        code, _, said = run_hub2hf("verify", "lealla-mini", folder, "--languages", "de", "--report", place)
+        assert (code, f"{place} is the folder that is verified, or in it" in said) == (2, True)
+    assert set(folder.rglob("*")) == before
+
+
 @pytest.fixture
 def own_folder(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "own"))

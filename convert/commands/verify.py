@@ -117,6 +117,10 @@ def run(
         _stored(golden, source, alone, as_json, quiet)
         return
     names, ways = options.split(languages), options.split(surfaces)
+    if report is not None and (place := report.resolve()).is_relative_to(
+        Path(source if golden else candidate).resolve()
+    ):
+        raise SourceError(f"{place} is the folder that is verified, or in it.", "Name another for the report.")
     check(names, sentences, ways, tolerances, report, live=golden is None, device=device, engine=engine, force=force)
     original = None if golden else options.find(source, **beside, quiet=quiet)
     with progress_bar("compared", "sentences", quiet=quiet) as progress:

@@ -148,6 +148,13 @@ class Work:
                 f"{self.target.path} belongs to another run: {named}.",
                 f"Name another OUT, or remove this one with {self.target.manifest}.",
             )
+        sizes = (content.get("done") or {}).get("bytes", {})
+        for path, size in self._sizes().items():
+            if sizes.get(path, size) != size:
+                raise ExportError(
+                    f"{path} was changed since embed wrote it.",
+                    f"Name another OUT, or remove it with {self.target.manifest}.",
+                )
         return content
 
     def _taken(self) -> str:
@@ -210,13 +217,17 @@ class Work:
             failed.update(record["failed"])
         counts = {"rows": rows, "failed": dict(failed)}
         if whole:
-            self._write_manifest(counts)
+            self._write_manifest({**counts, "bytes": self._sizes()})
         return counts
 
     @property
     def written(self) -> list[str]:
         """The files of OUT that are there."""
         return [path for path in map(self._shard, range(len(self.plan))) if self._exists(path)]
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the bytes of each file of OUT that is there."""
+        return {path: int(self.target.files.get_file_info(path).size) for path in self.written}
 
     def _finished(self) -> list[int]:
         return [i for i in range(len(self.plan)) if self._record(i) is not None and self._exists(self._shard(i))]
