@@ -81,7 +81,7 @@ def test_integrity_answers_with_its_exit_code(
     verb("integrity", {"vocab.txt": "is missing"})
     code, out, _ = run_hub2hf("verify", "--integrity", "folder", *option)
     assert (code, "vocab.txt" in out) == (1, True)
-    assert ("or make it again: hub2hf convert SOURCE OUT" in out) == (not option)
+    assert ("or make the folder again: hub2hf convert SOURCE OUT" in out) == (not option)
 
 
 def test_an_error_is_one_line_whatever_it_quotes(run_hub2hf: Run, verb: Callable[[str, Any], Verb]) -> None:

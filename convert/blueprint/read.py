@@ -183,8 +183,11 @@ class _Reading:
         usual = int(np.argsort(lengths)[len(texts) // 2])  # some pieces, some padding
         full, empty = int(np.argmax(lengths)), int(np.argmin(lengths))
         repeated = int(np.argmax([np.bincount(row[row != pad_id], minlength=1).max() for row in ids]))
-        several, one = (self._feed([texts[i] for i in picked]) for picked in ([full, empty, repeated], [usual]))
+        several, one, alike = (
+            self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual], [repeated])
+        )
         given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
+        given.append(Feeding(alike, pad_id))
         if self.encoder.looping:
             given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, repeated, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for
