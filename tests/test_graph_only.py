@@ -179,7 +179,7 @@ def test_the_command_writes_it_and_says_what_is_in_it(tmp_path: Path, capsys: py
 
     from hub2hf.cli import main
 
-    for arguments in ([], ["--json"]):
+    for arguments in ([], ["--force", "--json"]):
         sys.argv = ["hub2hf", "inspect", "lealla-mini", "--graph-only", str(tmp_path / "graph.zip"), *arguments]
         with pytest.raises(SystemExit) as stopped:
             main()
