@@ -149,10 +149,10 @@ class Work:
                 f"Name another OUT, or remove this one with {self.target.manifest}.",
             )
         sizes = (content.get("done") or {}).get("bytes", {})
-        for path, size in self._sizes().items():
-            if sizes.get(path, size) != size:
+        for name, size in self._sizes().items():
+            if sizes.get(name, size) != size:
                 raise ExportError(
-                    f"{path} was changed since embed wrote it.",
+                    f"{name} was changed since embed wrote it.",
                     f"Name another OUT, or remove it with {self.target.manifest}.",
                 )
         return content
@@ -226,8 +226,8 @@ class Work:
         return [path for path in map(self._shard, range(len(self.plan))) if self._exists(path)]
 
     def _sizes(self) -> dict[str, int]:
-        """Return the bytes of each file of OUT that is there."""
-        return {path: int(self.target.files.get_file_info(path).size) for path in self.written}
+        """Return name → bytes of the files of OUT that are there."""
+        return {PurePosixPath(path).name: int(self.target.files.get_file_info(path).size) for path in self.written}
 
     def _finished(self) -> list[int]:
         return [i for i in range(len(self.plan)) if self._record(i) is not None and self._exists(self._shard(i))]
