@@ -15,7 +15,7 @@ from hub2hf.savedmodel.graph import Function, Graph
 from hub2hf.savedmodel.node import ARGUMENT_OP, CALL_OPS, Node, TensorRef
 
 # 24 layers of 200 nodes take 5,000; calls of calls of calls must not fill the memory.
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 
 
 def inlined(graph: Graph, output: TensorRef) -> Graph:
