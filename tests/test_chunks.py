@@ -6,24 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from graphs import run
 
 from hub2hf.analysis.chunks import at_once
 from hub2hf.analysis.settle import constant
-from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
-X = np.random.default_rng(0).standard_normal((3, 4, 6))
 OUT = TensorRef("out")
-
-
-def none(name: str) -> np.ndarray:
-    raise AssertionError(name)
-
-
-def run(graph: Graph, refs: Sequence[TensorRef]) -> list[np.ndarray]:
-    return [np.asarray(v) for v in Interpreter(graph, Substitutes(none, {})).run(refs, {TensorRef("x"): X})]
 
 
 def graph_of(op: str, axis: int, *, outputs: Sequence[int] = (0, 1), **attributes: object) -> Graph:

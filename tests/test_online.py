@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
+from graphs import run
 
 from hub2hf.analysis.chunks import at_once
 from hub2hf.analysis.settle import constant
-from hub2hf.interpreter import Interpreter, Substitutes
 from hub2hf.interpreter.plan import order_of
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
-X = np.random.default_rng(0).standard_normal((3, 4, 6))
 OUT = TensorRef("out")
-
-
-def none(name: str) -> np.ndarray:
-    raise AssertionError(name)
-
-
-def run(graph: Graph, refs: Sequence[TensorRef]) -> list[np.ndarray]:
-    return [np.asarray(v) for v in Interpreter(graph, Substitutes(none, {})).run(refs, {TensorRef("x"): X})]
 
 
 class Blocks:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hub2hf.analysis.flow import SLICES
 from hub2hf.limits import tick
 from hub2hf.savedmodel.graph import Graph
 from hub2hf.savedmodel.node import Node, TensorRef
 
 # Op → its input that is split.
 SPLITS = {"Split": 1, "SplitV": 0}
-SLICES = frozenset({"Slice", "StridedSlice"})
 MAX_NODES = 10_000  # that parts go through
 
 

@@ -186,8 +186,8 @@ class _Reading:
         several, one, alike = (
             self._feed([texts[i] for i in picked]) for picked in ([full, empty], [usual], [repeated])
         )
-        given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False)]  # that it is one shows in the first layer
-        given.append(Feeding(alike, pad_id))
+        # That a text is alone shows in the first layer.
+        given = [Feeding(several, pad_id), Feeding(one, pad_id, whole=False), Feeding(alike, pad_id)]
         if self.encoder.looping:
             given = [Feeding(self._feed([texts[i]]), pad_id, whole=i == full) for i in (full, empty, repeated, usual)]
         rows = max([*pieces.values(), int(ids.max())]) + SPARE_ROWS  # of the word embeddings that a probe can ask for

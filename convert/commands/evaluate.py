@@ -38,10 +38,7 @@ def run(
     device: options.Device = "cpu",
     precision: options.Precision = "float32",
     report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw accuracies and intervals to this SVG file."),
-    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a table or plot that evaluate wrote.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
     quiet: options.Quiet = False,

@@ -149,7 +149,7 @@ class Work:
                 f"Name another OUT, or remove this one with {self.target.manifest}.",
             )
         sizes = (content.get("done") or {}).get("bytes", {})
-        for name, size in self._sizes().items():
+        for name, size in self._sizes().items() if sizes else ():
             if sizes.get(name, size) != size:
                 raise ExportError(
                     f"{name} was changed since embed wrote it.",

@@ -32,6 +32,15 @@ def _added(scores: Any, values: Any, largest: Any, total: Any, mixed: Any) -> tu
     return larger, total * less + v2.reduce_sum(powers, -1, keepdims=True), mixed * less + v2.matmul(powers, values)
 
 
+def _begun(x: Any, w: World, e: Encoder, name: str) -> tuple[Any, ...]:
+    """Return scaled queries, keys, values; and the largest score, the sum of powers and that of values before any block."""
+    query, key, value = _heads(x, w, e, name)
+    query *= np.float32(SIZE**-0.5)
+    largest = v2.fill(v2.shape(query[..., :1]), np.float32(-1e30))
+    total, mixed = v2.zeros_like(largest), v2.zeros_like(query)
+    return query, key, value, largest, total, mixed
+
+
 def attention_looped(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
     """A loop over blocks of keys carries the largest score and both sums."""
     query, key, value = _heads(x, w, e, name)
@@ -58,10 +67,7 @@ def attention_queries_sliced(x: Any, bias: Any, w: World, e: Encoder, name: str)
 
 def attention_blocks_not_made_less(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
     """The sum of powers is not made less when a larger score is found: another function."""
-    query, key, value = _heads(x, w, e, name)
-    query *= np.float32(SIZE**-0.5)
-    largest = v2.fill(v2.shape(query[..., :1]), np.float32(-1e30))
-    total, mixed = v2.zeros_like(largest), v2.zeros_like(query)
+    query, key, value, largest, total, mixed = _begun(x, w, e, name)
     for at in range(0, LENGTH, BLOCK):
         scores, values = _of_block(query, key, value, bias, at)
         larger, _, mixed = _added(scores, values, largest, total, mixed)
@@ -72,10 +78,7 @@ def attention_blocks_not_made_less(x: Any, bias: Any, w: World, e: Encoder, name
 
 def attention_blocks_bounded(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
     """The sum of powers is 1.5 at least: short texts are another function."""
-    query, key, value = _heads(x, w, e, name)
-    query *= np.float32(SIZE**-0.5)
-    largest = v2.fill(v2.shape(query[..., :1]), np.float32(-1e30))
-    total, mixed = v2.zeros_like(largest), v2.zeros_like(query)
+    query, key, value, largest, total, mixed = _begun(x, w, e, name)
     for at in range(0, LENGTH, BLOCK):
         largest, total, mixed = _added(*_of_block(query, key, value, bias, at), largest, total, mixed)
     return _joined(mixed / v2.maximum(total, 1.5))
@@ -83,10 +86,7 @@ def attention_blocks_bounded(x: Any, bias: Any, w: World, e: Encoder, name: str)
 
 def attention_last_block_left_out(x: Any, bias: Any, w: World, e: Encoder, name: str) -> Any:
     """The loop ends a block too early: texts of more than 96 ids are another function."""
-    query, key, value = _heads(x, w, e, name)
-    query *= np.float32(SIZE**-0.5)
-    largest = v2.fill(v2.shape(query[..., :1]), np.float32(-1e30))
-    total, mixed = v2.zeros_like(largest), v2.zeros_like(query)
+    query, key, value, largest, total, mixed = _begun(x, w, e, name)
     for at in range(0, LENGTH - BLOCK, BLOCK):
         largest, total, mixed = _added(*_of_block(query, key, value, bias, at), largest, total, mixed)
     return _joined(mixed / total)
