@@ -309,6 +309,8 @@ class TestOneCommand:
         out = tmp_path / "out"
         code, _, error = run_hub2hf("convert", "lealla-mini", out, "--push", "me/model")
         assert (code, "Add --verify" in error) == (2, True)
+        code, _, error = run_hub2hf("convert", "lealla-mini", out, "--private")
+        assert (code, "Add --push OWNER/NAME" in error) == (2, True)
         for name, said in (("me", "OWNER/NAME"), ("me/model", "HF_HUB_OFFLINE")):
             code, _, error = run_hub2hf("convert", "lealla-mini", out, "--verify", "--push", name)
             assert (code, said in error, error.count("\n")) == (2, True, 1)
@@ -325,7 +327,7 @@ class TestOneCommand:
         given: list[tuple[object, ...]] = []
 
         def publish(folder: Path, repository: str, **options: object) -> object:
-            given.append((folder, repository))
+            given.append((folder, repository, options["private"]))
             assert (folder / "equivalence.json").is_file()
             return hub2hf.push(folder, repository, dry_run=True)
 
@@ -334,9 +336,11 @@ class TestOneCommand:
         monkeypatch.setattr(push, "publish", publish)
         monkeypatch.setattr(push, "check", lambda repository: None)
         out = tmp_path / "out"
-        code, said, _ = run_hub2hf("convert", "lealla-mini", out, "--verify", "--push", "me/model", "--json")
+        code, said, _ = run_hub2hf(
+            "convert", "lealla-mini", out, "--verify", "--push", "me/model", "--private", "--json"
+        )
         found = json.loads(said)
-        assert (code, given) == (0, [(out, "me/model")])
+        assert (code, given) == (0, [(out, "me/model", True)])
         assert (found["out"], found["verification"]["equivalent"]) == (str(out), True)
         assert (found["publication"]["repository"], found["publication"]["verified"]) == ("me/model", True)
 

@@ -25,7 +25,7 @@ HEAVY = (
     "A pooler",
     "A way of loading",
 )  # start TensorFlow or PyTorch twice: make recipes
-GROUND = {"errors", "extras", "limits", "locks", "notices", "configs", "patience", "protobuf", "threads"}
+GROUND = {"errors", "extras", "limits", "locks", "names", "notices", "configs", "patience", "protobuf", "threads"}
 ROOF = {"cli", "commands", "verbs", "__init__", "__main__"}
 HANDED_ON = {("sources", "savedmodel")}  # by `opened`, which gives one room what the other made
 

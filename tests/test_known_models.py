@@ -130,6 +130,7 @@ def test_a_source_that_is_another_model_is_refused(tmp_path: Path) -> None:
         ("inherits = 'nobody'", "which is unknown"),
         ("card = 3", "is not the TOML of a model"),
         ("title = 'x'\n[card]\nlanguages = 'de klingon'", "'klingon' is no code of a language"),
+        ("title = 'x'\n[card]\nlanguages = 'de pt-BR'", "'pt-BR' is no code of a language"),
     ],
 )
 def test_a_broken_toml_is_named(tmp_path: Path, content: str, says: str) -> None:

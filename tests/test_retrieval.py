@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,7 +164,8 @@ def test_a_folder_searches_as_tensorflow_does(run_hub2hf: Callable[..., tuple[in
     assert told["data"] == "own.tsv"
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert [line.split(" | ")[0] for line in table[2:5]] == ["| de", "| ja", "| mean"]
-    alone = hub2hf.evaluate(folder, pairs, languages=["ja"])
+    alone = hub2hf.evaluate(folder, pairs, languages="ja,")
+    assert re.fullmatch(r"accuracy → [\d.]+, ← [\d.]+; mining F1 [\d.]+", alone.line())
     assert [row.language for row in alone.languages] == ["ja"]
     assert vars(alone.languages[0].own) == told["languages"][1]["against"]
 

@@ -128,7 +128,7 @@ def test_embeddings_are_the_same_bit_for_bit(rich: Path, made: Path, surface: st
 
 
 def test_a_slim_folder_made_slim_again_is_that_made_at_once(rich: Path, made: Path, tmp_path: Path) -> None:
-    hub2hf.slim(made, tmp_path / "again", languages=["el"])
+    hub2hf.slim(made, tmp_path / "again", languages="el")
     hub2hf.slim(rich / "whole", tmp_path / "once", languages=["el"])
     for name in ALIKE:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "once" / name).read_bytes(), name

@@ -16,10 +16,10 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from references import ROOT
 
-from hub2hf.commands import options
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import SourceError
 from hub2hf.extras import known_versions
+from hub2hf.names import listed
 from hub2hf.surfaces import ENCODER, SURFACES, applying, chosen, named, reads, title
 from hub2hf.surfaces.base import Loaded, Surface
 from hub2hf.surfaces.devices import DEVICES, PLACED, placed
@@ -149,9 +149,14 @@ def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> N
 
 
 def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    for way in (surface("onnx-runtime", own=("onnx/",)), surface("faster", own=("onnx/", "openvino/"))):
+    for way in (
+        surface("onnx-runtime", own=("onnx/model.onnx",)),
+        surface("faster", own=("onnx/model.onnx", "openvino/")),
+    ):
         monkeypatch.setitem(SURFACES, way.name, way)
     assert [name for name in SURFACES if reads(name, "onnx/model.onnx")] == [*ONNX, "faster"]
+    assert [name for name in SURFACES if reads(name, "onnx/model.onnx_data")] == [*ONNX, "faster"]
+    assert [name for name in SURFACES if reads(name, "onnx/model_fp16.onnx")] == [], "no way loads it unasked"
     assert [name for name in SURFACES if reads(name, "openvino/model.bin")] == ["faster"]
     assert [name for name in SURFACES if reads(name, "onnx.json")] == list(SURFACES)
     assert reads("of a later version", "onnx/model.onnx"), "what is not known may read anything"
@@ -185,7 +190,7 @@ def test_what_is_not_exact_says_why() -> None:
 
 
 def test_a_name_stands_whole_in_a_list_with_commas() -> None:
-    assert [way.title for way in SURFACES.values() if options.split(way.title) != [way.title]] == []
+    assert [way.title for way in SURFACES.values() if listed(way.title) != [way.title]] == []
 
 
 def test_the_line_of_code_is_one_of_python() -> None:

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording with stages, in a few languages."""
     path = tmp_path_factory.mktemp("golden") / "lealla-mini.safetensors"
-    assert hub2hf.record(EMBEDDED, path, languages=LANGUAGES) > 100
+    assert hub2hf.record(EMBEDDED, path, languages=",".join(LANGUAGES)) > 100
     return path
 
 
@@ -104,7 +104,7 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
 def test_a_planted_fault_is_named(name: str, port: Path) -> None:
     spoil, cause, stage = FAULTS[name]
     spoil(port)
-    report = hub2hf.verify(EMBEDDED, port, languages=LANGUAGES, surfaces=["automodel"])
+    report = hub2hf.verify(EMBEDDED, port, languages=",".join(LANGUAGES), surfaces="AutoModel")
     assert not report.equivalent
     assert any(found.name.startswith(cause) for found in report.causes), report.causes
     assert stage in {failure.stage for failure in report.failures}

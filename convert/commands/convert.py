@@ -37,13 +37,16 @@ def run(
         typer.Option(
             "--push",
             metavar="OWNER/NAME",
-            help="Then publish it as `push OUT OWNER/NAME` does: publicly, unless OWNER's default is private.",
+            help="Then publish it as `push OUT OWNER/NAME` does: publicly, unless --private, or OWNER's default, says otherwise.",
         ),
     ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Publish it as private, as `push` does.")] = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Convert a SavedModel into a Hugging Face folder. Needs neither TensorFlow nor PyTorch; --verify needs both."""
+    if private and repository is None:
+        raise SourceError("--private says how to publish.", "Add --push OWNER/NAME, or leave it out.")
     if repository is not None:
         if not verify:
             raise SourceError("--push publishes only what was proved.", "Add --verify.")
@@ -71,7 +74,7 @@ def run(
     if verify:
         told["verification"], line, equivalent = _prove(found, out, people, quiet)
     if repository is not None and equivalent:
-        publication = push.publish(out, repository, quiet=quiet or as_json)
+        publication = push.publish(out, repository, quiet=quiet or as_json, private=private)
         told["publication"], line = asdict(publication), publication.url
         if people:
             print_publication(publication)

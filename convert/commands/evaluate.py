@@ -61,7 +61,7 @@ def run(
             model,
             pairs,
             against=against,
-            languages=options.split(languages),
+            languages=languages,
             sample=sample,
             runtime=runtime,
             device=device,
@@ -77,5 +77,6 @@ def run(
         write_whole(plot, draw(found).encode(), "Name another file.")
     if add:
         add_evaluation(Path(model), found, runtime or ("torch" if device != "cpu" else None))
-    line = f"{100 * found.mean.forward:.1f} {100 * found.mean.backward:.1f}"
-    options.answer(as_json, quiet, content=found.to_json, line=line, people=lambda: print(found.to_markdown(), end=""))
+    options.answer(
+        as_json, quiet, content=found.to_json, line=found.line(), people=lambda: print(found.to_markdown(), end="")
+    )

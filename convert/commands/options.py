@@ -68,11 +68,6 @@ Precision = Annotated[
 ]
 
 
-def split(names: str) -> list[str]:
-    """Return the names of a list with commas."""
-    return [name.strip() for name in names.split(",") if name.strip()]
-
-
 def name_unreadable(unreadable: Mapping[str, str], rest: str) -> None:
     """Name the files of a corpus that could not be read, if any, say what became of the rest, and exit with 2."""
     for name, why in unreadable.items():

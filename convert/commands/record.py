@@ -10,6 +10,7 @@ import typer
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
+from hub2hf.names import listed
 from hub2hf.proof.text import count
 
 
@@ -30,7 +31,7 @@ def run(
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.sentences import count_sentences
 
-    names = options.split(languages)
+    names = listed(languages)
     count_sentences(names, sentences)
     require_tensorflow()
     found = options.find(source, preprocessor, vocab, output, text_rules=text_rules, quiet=quiet)

@@ -57,8 +57,8 @@ def run(
         made = verbs.slim(
             folder,
             out,
-            languages=options.split(languages),
-            scripts=options.split(scripts),
+            languages=languages,
+            scripts=scripts,
             alphabet=alphabet,
             corpus=corpus,
             text=text,

@@ -14,6 +14,7 @@ from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar, screen
 from hub2hf.corpora.places import is_corpus
 from hub2hf.errors import ExportError, SourceError, pasted
+from hub2hf.names import listed
 
 if TYPE_CHECKING:
     from hub2hf.proof import Report
@@ -116,7 +117,7 @@ def run(
         alone = {"text": text, "embedding": embedding, "again": again, "device": device, "tolerances": tolerances}
         _stored(golden, source, alone, as_json, quiet)
         return
-    names, ways = options.split(languages), options.split(surfaces)
+    names, ways = listed(languages), listed(surfaces)
     if report is not None and (place := report.resolve()).is_relative_to(
         Path(source if golden else candidate).resolve()
     ):

@@ -104,8 +104,8 @@ def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Pub
         notes=[
             *ready.notes,
             f"the Hub was not asked: {error.problem} It is not known whether {repository} exists, which of these files "
-            "are new there, and whether you may write to it. To see that, repeat the dry run with a network and without "
-            "HF_HUB_OFFLINE",
+            "are new there, and whether you may write to it. To see that, repeat the dry run "
+            f"{'without HF_HUB_OFFLINE' if constants.HF_HUB_OFFLINE else 'when the Hub can be reached'}",
         ],
     )
 

@@ -19,7 +19,7 @@ from hub2hf.errors import SourceError
 
 FOLDER = "models"
 SUFFIX = ".toml"
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # RFC 5646: ISO 639, then script or region
+LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639-1 to 639-3: the Hub takes no region or script, as in pt-BR
 SEPARATE = ("must_be", "card")  # tables; all else in the file is a plain value
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from hub2hf.corpora.encoders import FLOAT32, chosen_means, load, options_of
 from hub2hf.equivalence import reference
 from hub2hf.errors import SourceError
+from hub2hf.names import listed
 from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
@@ -112,6 +113,11 @@ class Evaluation:
         told = {"model": self.model, "against": self.against, "data": self.data, "sha256": self.sha256}
         return {**told, "mean": vars(self.mean), "languages": rows}
 
+    def line(self) -> str:
+        """Return the means in a line."""
+        mean = self.mean
+        return f"accuracy → {_share(mean.forward)}, ← {_share(mean.backward)}; mining F1 {_share(mean.mining)}"
+
     def to_markdown(self) -> str:
         """Return it as a table."""
         others = [row.other for row in self.languages if row.other]
@@ -172,7 +178,7 @@ def evaluate(
             TensorFlow runs.
         pairs: a folder named as Tatoeba's in LASER, a TSV, or two files line by line.
         against: another model, named likewise, on the same pairs; searches with another result are counted.
-        languages: only these, as the data names them.
+        languages: only these, as the data names them, listed or with commas.
         sample: only so many pairs of each language, the first ones.
         runtime: onnx or torch, for folders; the faster one there is by default.
         device, precision: of PyTorch, as for `embed`; another precision than float32 is for `model` alone, what it is held
@@ -183,7 +189,7 @@ def evaluate(
         SourceError: there is no such model, its libraries are not installed, or the pairs are none.
     """
     given = [pairs] if isinstance(pairs, str | Path) else pairs
-    data = read_pairs([Path(path) for path in given], languages, sample)
+    data = read_pairs([Path(path) for path in given], listed(languages), sample)
     named = str(against) if against is not None else ""
     if not _is_folder(str(model)) and (asked := options_of(device, precision)):
         raise SourceError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.errors import ExportError
+from hub2hf.names import listed
 from hub2hf.notices import Progress
 from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
@@ -50,8 +51,8 @@ def slim(
     Args:
         folder: made by `convert`, or by this.
         out: the folder to make.
-        languages: ISO 639 codes, as on LEALLA's card: de, ja.
-        scripts: as Unicode names them: Latin, Han.
+        languages: ISO 639 codes, as on LEALLA's card, listed or with commas: de,ja.
+        scripts: likewise, as Unicode names them: Latin,Han.
         alphabet: a text file with the characters to keep, in any order.
         corpus: keep the pieces that these texts use: Parquet or JSON lines, or a file of lines; exact for every text that
             uses no dropped piece.
@@ -80,8 +81,8 @@ def slim(
     return make(
         folder,
         Path(out),
-        languages=languages,
-        scripts=scripts,
+        languages=listed(languages),
+        scripts=listed(scripts),
         alphabet=Path(alphabet) if alphabet is not None else None,
         used=used,
         loss=loss,

@@ -97,8 +97,8 @@ def reads(name: str, file: str) -> bool:
     name = named(name)
     if name not in SURFACES:
         return True
-    others = {folder for surface in SURFACES.values() for folder in surface.own} - {*SURFACES[name].own}
-    return not file.startswith(tuple(others))
+    private = {path[: path.rindex("/") + 1] for surface in SURFACES.values() for path in surface.own}
+    return file.startswith(SURFACES[name].own) or not file.startswith(tuple(private))
 
 
 def title(name: str) -> str:

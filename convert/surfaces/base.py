@@ -89,7 +89,8 @@ class Surface:
         extra: the extra of hub2hf that installs them.
         applies: whether it can load a folder of these files, given as paths inside it.
         by_name: whether it is taken only where somebody names it: it needs releases that do not go together with the rest.
-        own: folders, as "onnx/", that no way reads but those that name them.
+        own: files, and folders that end in "/", by the beginnings of their paths: what is in the folder of one is read by
+            no way but those that name it.
         except_in: the texts in which an exact way gives another embedding, by the reason that `configs/tolerances.toml` has.
         differs: why it may give another embedding than the graph's, where it is not exact.
         stock_head: whether it takes the embedding from the pooler of `BertModel`, for which not every folder has weights.

@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
-from hub2hf.surfaces.onnxruntime import FOLDER, MODEL, has_model
+from hub2hf.surfaces.onnxruntime import MODEL, has_model
 from hub2hf.surfaces.sentence_transformers import Stock
 from hub2hf.surfaces.transformers import quiet
 
@@ -55,7 +55,7 @@ def sentence_transformers_onnx(folder: Path, trusted: bool) -> Stock:
     return Stock(folder, backend="onnx", model_kwargs={"file_name": MODEL})
 
 
-_by_name = partial(Surface, extra="runtimes", applies=has_model, by_name=True, own=(FOLDER,))
+_by_name = partial(Surface, extra="runtimes", applies=has_model, by_name=True, own=(MODEL,))
 SURFACES = (
     _by_name(
         title="sentence-transformers (ONNX)",

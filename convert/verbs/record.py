@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
+from hub2hf.names import listed
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -32,7 +33,7 @@ def record(
         source: as for `inspect`.
         file: the recording to write, a safetensors file.
         preprocessor, vocab, text_rules, output: as for `inspect`.
-        languages: only these; all 109 and the traps by default.
+        languages: only these, listed or with commas; all 109 and the traps by default.
         sentences: a file of your own, one sentence a line, as `sentence` or `language<TAB>sentence`.
         force: replace `file`, if it is a recording.
         progress: called with (sentences recorded so far, sentences in all or None).
@@ -49,6 +50,7 @@ def record(
     from hub2hf.opened import Source
 
     check_writable(Path(file), force=force)
+    languages = listed(languages)
     parts = []
     total, done = count_sentences(languages, sentences), 0
     with reference(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
+from hub2hf.names import listed
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -48,14 +49,14 @@ def verify(
         text_rules: as for `inspect`; without, a folder that hub2hf made says which it was made by.
         output: as for `inspect`; without, a folder that hub2hf made says which it was made from.
         golden: a recording made by `record`, in place of `source`; needs no TensorFlow.
-        languages: only these; all 109 and the traps by default.
+        languages: only these, listed or with commas; all 109 and the traps by default.
         sentences: a file of your own, as for `record`, or a corpus in Parquet or JSON lines, as `embed` takes it, with its
             languages in a column `language` or `lang`; not with `golden`, which has its sentences. Files of a corpus that
             cannot be read are named in `unreadable` of the report, and the others are compared.
         text: the column of texts of a corpus.
         sample: how many sentences to draw of it, evenly of its languages; `note` of the report says how far that reaches.
         seed: of the drawing.
-        surfaces: ways of loading, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
+        surfaces: ways of loading, likewise, names of `hub2hf.surfaces.SURFACES`; all that apply by default.
         device: where they compute: cpu, cuda, mps. On another than the processor each is a way of its own.
         engine, address, workers: as for `embed`; Ray for a whole corpus, with both frameworks on each machine.
         tolerances: a TOML file of the form of `configs/tolerances.toml`.
@@ -81,6 +82,7 @@ def verify(
     from hub2hf.equivalence.verify import verify as hold
     from hub2hf.opened import Source
 
+    languages, surfaces = listed(languages), listed(surfaces)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     corpus = (
         Corpus(str(sentences), text) if sentences is not None and is_corpus(sentences) and source is not None else None
