@@ -37,7 +37,7 @@ def run(
         typer.Option(
             "--push",
             metavar="OWNER/NAME",
-            help="Then publish it as `push OUT OWNER/NAME` does: publicly, unless --private or OWNER's default is against it.",
+            help="Then publish it as `push OUT OWNER/NAME` does; publicly, unless --private or OWNER's default forbids it.",
         ),
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Publish it as private, as `push` does.")] = False,
