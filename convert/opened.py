@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from hub2hf.errors import SourceError
 from hub2hf.known_models import KnownModel
 from hub2hf.notices import Progress
-from hub2hf.savedmodel import Original, SavedModel
+from hub2hf.savedmodel.original import Original
 from hub2hf.sources import address_of, model_of, resolve
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.blueprint.encoder.side import EncoderSide
+    from hub2hf.savedmodel.model import SavedModel
 
 
 @dataclass(frozen=True, eq=False)

@@ -165,7 +165,7 @@ def show_growth(found: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 PHASES = {
-    "read the graph": "hub2hf.savedmodel:SavedModel.open",
+    "read the graph": "hub2hf.savedmodel.model:SavedModel.open",
     "blueprint, proved on probes": "hub2hf.blueprint.refused.refusal:read_blueprint",
     "tokenizer proved on probes": "hub2hf.folder.write:prove_tokenizer",
     "vocabulary and tokenizer files": "hub2hf.folder.write:tokenizer_files",

@@ -33,8 +33,10 @@ with contextlib.ExitStack() as _instrumented:
         _instrumented.enter_context(atheris.instrument_imports(include=["hub2hf"]))
     from hub2hf import limits
     from hub2hf.errors import Hub2HFError
-    from hub2hf.savedmodel import Checkpoint, SavedModel, messages
+    from hub2hf.savedmodel import messages
     from hub2hf.savedmodel.attributes import decode_attribute
+    from hub2hf.savedmodel.checkpoint import Checkpoint
+    from hub2hf.savedmodel.model import SavedModel
     from hub2hf.savedmodel.slices import SliceError, parse_slice_spec
     from hub2hf.savedmodel.table import FOOTER_SIZE, _decode_block, mask_crc, read_table, read_varint
     from hub2hf.sources import resolve

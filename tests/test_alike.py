@@ -17,8 +17,8 @@ from hub2hf.blueprint.encoder.side import EncoderSide
 from hub2hf.blueprint.entry import text_entry
 from hub2hf.blueprint.vocabulary.numbered import as_it_is
 from hub2hf.errors import Hub2HFError
-from hub2hf.savedmodel import SavedModel
 from hub2hf.savedmodel.graph import Graph
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.original import Original
 

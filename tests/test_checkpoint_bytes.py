@@ -13,9 +13,10 @@ import pytest
 from builders.bundles import encode_table, varint
 
 from hub2hf.errors import CheckpointError, GraphError, SourceError, VocabularyError
-from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel import messages
 from hub2hf.savedmodel.assets import check_vocabulary, read_assets
 from hub2hf.savedmodel.attributes import decode_attribute, decode_tensor
+from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.node import Node, TensorRef
 from hub2hf.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
 from hub2hf.savedmodel.table import mask_crc

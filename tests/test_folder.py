@@ -28,7 +28,7 @@ from hub2hf.commands.ending import Stopped
 from hub2hf.errors import CheckpointError, ExportError, MappingError
 from hub2hf.folder.sentence_transformers import COEFFICIENTS, GELU_APART, SCALES
 from hub2hf.folder.weights import write_arrays, write_safetensors
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.values import Stored, Values
 from hub2hf.state_dict import COPY, Mapped
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from references import ROOT
 
 from hub2hf.errors import CheckpointError
-from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.slices import encode_slice_key
 from hub2hf.savedmodel.table import mask_crc
 

@@ -13,7 +13,10 @@ from references import EMBEDDED, VOCABULARY, Pair, Reference
 
 import hub2hf
 from hub2hf.errors import CheckpointError, Hub2HFError, SourceError
-from hub2hf.savedmodel import Original, SavedModel, messages, stripped
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.original import Original
+from hub2hf.savedmodel.stripped import stripped
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from references import EMBEDDED
 
 import hub2hf
 from hub2hf.errors import SourceError
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 
 
 @pytest.fixture(scope="module")

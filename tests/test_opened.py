@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,15 @@ from references import EMBEDDED
 
 import hub2hf
 from hub2hf.errors import GraphError, SourceError
-from hub2hf.savedmodel import Original, SavedModel
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.original import Original, _hashed
 
 Run = Callable[..., tuple[int, str, str]]
 # What is done to a source, where it is looked up.
 DONE = {
     "found": "hub2hf.opened.resolve",
     "archive hashed": "hub2hf.sources.file_sha256",
-    "opened": "hub2hf.savedmodel.SavedModel.open",
+    "opened": "hub2hf.savedmodel.model.SavedModel.open",
     "read": "hub2hf.blueprint.refused.refusal.read_blueprint",
     "file hashed": "hub2hf.savedmodel.original.hash_file",
 }
@@ -142,6 +144,40 @@ def test_the_fingerprint_is_taken_once_by_threads_that_ask_together(counted: Cou
         found = list(pool.map(lambda _: original.fingerprint, range(8)))
     assert all(each is found[0] for each in found)
     assert counted["file hashed"] == FILES
+
+
+def test_files_that_are_hashed_beside_are_hashed_once_and_those_that_change_again(
+    counted: Counter[str], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
+    plain, one, other = (Original(folder) for _ in range(3))
+    before = plain.fingerprint
+    counted.clear()
+    with ThreadPoolExecutor(1) as pool, one.hashed_beside(pool), other.hashed_beside(pool):
+        assert one.fingerprint == before
+        pool.submit(int).result()  # what was begun before has ended
+        with (folder / "assets" / "vocab.txt").open("a") as file:
+            file.write("more\n")
+        found = other.fingerprint
+        with one.hashed_beside(pool):
+            assert one.fingerprint == before, "it is taken once"
+    assert counted["file hashed"] == 2 * FILES + 1
+    assert found == Original(folder).fingerprint != before
+
+
+def test_hashing_beside_ends_where_nobody_waits_for_it() -> None:
+    stopping = threading.Event()
+    assert len(_hashed([EMBEDDED], stopping)) == FILES
+    stopping.set()
+    assert _hashed([EMBEDDED], stopping) == {}
+    begun, release = threading.Event(), threading.Event()
+    original = Original(EMBEDDED)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: begun.set() or release.wait())
+        with original.hashed_beside(pool):
+            begun.wait()
+        release.set()
+        assert original.fingerprint == Original(EMBEDDED).fingerprint, "what was stopped is hashed when it is asked for"
 
 
 def test_a_changed_file_gives_another_fingerprint(tmp_path: Path) -> None:

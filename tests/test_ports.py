@@ -20,7 +20,7 @@ from hub2hf.equivalence.sentences import Sentence
 from hub2hf.equivalence.text_rules import other_ids
 from hub2hf.errors import SourceError
 from hub2hf.proof import Report
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.surfaces.transformers import bert
 
 WAYS = ["automodel", "bertmodel", "berttokenizerfast"]

@@ -27,7 +27,7 @@ from hub2hf.blueprint.text_side.preprocessor import read_preprocessor
 from hub2hf.equivalence.sentences import trap_sentences
 from hub2hf.errors import ExportError, GraphError, VocabularyError
 from hub2hf.interpreter.pieces import Cutter
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.sentencepiece import read_pieces
 from hub2hf.tokenizer import piece_tokenizer
 from hub2hf.tokenizer.charsmaps import mapping_of

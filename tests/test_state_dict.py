@@ -13,7 +13,7 @@ from hub2hf.architectures.base import MODEL_FILE, NOTICE
 from hub2hf.architectures.bert import ARCHITECTURE
 from hub2hf.architectures.bert.names import FAMILIES
 from hub2hf.errors import MappingError
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.state_dict import COPY, MERGE_HEADS, mapped_vector, pair, steps_of, tensor_of
 
 

@@ -108,7 +108,7 @@ def test_the_sequence_output_is_exact(tf2: Pair, converted_tf2: Path) -> None:
 def test_weights_are_those_of_the_checkpoint(pair: Callable[[str], Pair], tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    from hub2hf.savedmodel import SavedModel
+    from hub2hf.savedmodel.model import SavedModel
 
     encoder = pair("cased").encoder
     tensors = load_file(hub2hf.convert(encoder, tmp_path / "out").out / "model.safetensors")

@@ -22,7 +22,7 @@ from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError
 from hub2hf.folder.weights import write_arrays
 from hub2hf.proof import Report
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.sources import recording_of
 
 LANGUAGES = ("de", "ja", "th", "fa", "traps")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hub2hf.blueprint.entry import Entry
 from hub2hf.equivalence.session import Tensors
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 
 
 def called_object(model: SavedModel, entry: Entry) -> Callable[[Collection[str], Tensors], Tensors]:

@@ -26,7 +26,7 @@ from hub2hf.surfaces.transformers import Pooled
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
-    from hub2hf.savedmodel import SavedModel
+    from hub2hf.savedmodel.model import SavedModel
 
 # Stages are of the size of 1; float32 round-off in them is about 3e-6, the erf form of GELU moves them by 1e-3.
 DEPARTED = 1e-4

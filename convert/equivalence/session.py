@@ -12,7 +12,7 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from hub2hf.blueprint.entry import Entry
 from hub2hf.equivalence.exposed import expose
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node
 
 Tensors = dict[str, np.ndarray]

@@ -26,7 +26,7 @@ from hub2hf.equivalence.session import GraphSession, Tensors
 from hub2hf.errors import REPORT, GraphError
 from hub2hf.notices import notice
 from hub2hf.opened import Source
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.objects import CALL
 from hub2hf.tokenizer import probe_tokenizer, read_vocabulary
 

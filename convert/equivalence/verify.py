@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.equivalence.candidate import Candidate
     from hub2hf.equivalence.tensorflow_side import ReferenceGraph
-    from hub2hf.savedmodel import SavedModel
+    from hub2hf.savedmodel.model import SavedModel
 
 # Sentences of each surface whose stages are compared after a failure.
 EXAMINED = 12

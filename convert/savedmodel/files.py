@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 # Bytes that are hashed at a time: a thread of Python waits for the others after each piece.
 PIECE: Final = 4 << 20
+SAVED_MODEL_FILE: Final = "saved_model.pb"  # tensorflow/cc/saved_model/constants.h
+
+State = tuple[int, int, int]  # what tells a file from a later one of its name: inode, size, when it was written
 
 
 def is_file(path: Path) -> bool:
@@ -18,10 +23,21 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def hash_file(path: Path) -> dict[str, Any]:
-    """Return the size in bytes and the SHA-256 of a file."""
+def states(folder: Path) -> dict[Path, State]:
+    """Return the files that a SavedModel in a folder may be made of, each with its state."""
+    found = {}
+    for path in (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*")):
+        with contextlib.suppress(OSError):
+            told = path.stat()
+            found[path] = (told.st_ino, told.st_size, told.st_mtime_ns)
+    return found
+
+
+def hash_file(path: Path, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Return the size in bytes and the SHA-256 of a file; `check` is called for each piece of it, and may raise."""
     digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
+            check()
             digest.update(buffer[:count])
         return {"bytes": file.tell(), "sha256": digest.hexdigest()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from hub2hf.savedmodel.assets import read_assets
 from hub2hf.savedmodel.attributes import UNREADABLE, Shape, decode_shape
 from hub2hf.savedmodel.checkpoint import Checkpoint, Variable
 from hub2hf.savedmodel.dtypes import DType, graph_dtype
-from hub2hf.savedmodel.files import is_file
+from hub2hf.savedmodel.files import SAVED_MODEL_FILE, State, is_file, states
 from hub2hf.savedmodel.graph import Graph, ReadGraph, parse_tensor_name
 from hub2hf.savedmodel.graph_only import GraphOnly
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -28,7 +27,6 @@ from hub2hf.savedmodel.objects import ObjectGraph
 from hub2hf.savedmodel.variables import Binding, join, joined_parts, restored_variables, variable_node
 
 # tensorflow/cc/saved_model/constants.h and tag_constants.h
-SAVED_MODEL_FILE: Final = "saved_model.pb"
 VARIABLES_PREFIX: Final = "variables/variables"
 SERVE_TAG: Final = "serve"
 TOKENIZATION: Final = (
@@ -99,7 +97,7 @@ class SavedModel:
         self._restore_op = str(meta_graph.saver_def.restore_op_name)
         self.graph_bytes = 0
         self.graph_only = GraphOnly.of(folder)
-        self._before: Mapping[Path, tuple[int, int, int]] = {}
+        self._before: Mapping[Path, State] = {}
 
     @classmethod
     def open(cls, folder: Path) -> SavedModel:
@@ -112,7 +110,7 @@ class SavedModel:
             SourceError: not a SavedModel, unreadable or damaged, an asset missing, or no MetaGraph to prefer.
             GraphError: its graph is inconsistent.
         """
-        before = _states(folder)
+        before = states(folder)
         data = _read(folder, folder / SAVED_MODEL_FILE)
         with budget(len(data)):
             proto = _parse(folder, data)
@@ -138,7 +136,7 @@ class SavedModel:
         Raises:
             SourceError: one was changed, replaced or removed since.
         """
-        now = _states(self.folder)
+        now = states(self.folder)
         for path in self.files:
             if path not in now or now[path] != self._before.get(path):
                 raise SourceError(f"{path} was changed while it was read.", "Run it again when the model is complete.")
@@ -321,16 +319,6 @@ def read_meta_graph(folder: Path) -> Any:
     """
     data = _read(folder, folder / SAVED_MODEL_FILE)
     return _choose(folder, _parse(folder, data).meta_graphs)
-
-
-def _states(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """Return what tells a file from a later one of that name: its inode, its size and when it was written."""
-    states = {}
-    for path in (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*")):
-        with contextlib.suppress(OSError):
-            found = path.stat()
-            states[path] = (found.st_ino, found.st_size, found.st_mtime_ns)
-    return states
 
 
 def _parse(folder: Path, data: bytes) -> Any:

@@ -1,18 +1,27 @@
-"""What a text encoder was published as: a SavedModel, and what stands beside one that takes ids."""
+"""What a text encoder was published as: a SavedModel, and what stands beside one that takes ids.
+
+What reads a SavedModel is imported when one is first opened: its files may be hashed meanwhile.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub2hf.errors import SourceError
-from hub2hf.savedmodel.files import hash_file
-from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.files import State, hash_file, states
+
+if TYPE_CHECKING:
+    from hub2hf.savedmodel.model import SavedModel
+
+Hashed = tuple[State, dict[str, Any]]  # a file as it was, and its size and SHA-256
 
 
 class Original:
@@ -37,6 +46,7 @@ class Original:
         self.folder, self.text_rules, self.name = folder, text_rules, name or str(folder)
         self._preprocessor, self._vocabulary = preprocessor, vocabulary
         self._hashing = threading.Lock()
+        self._ahead: Future[Mapping[Path, Hashed]] | None = None
 
     def by_rules(self, text_rules: str) -> Original:
         """Return it with other text rules; what was opened of it stays open."""
@@ -52,14 +62,14 @@ class Original:
     @cached_property
     def model(self) -> SavedModel:
         """The encoder, of text or of ids (SourceError, GraphError: see `SavedModel.open`)."""
-        return SavedModel.open(self.folder)
+        return _opened(self.folder)
 
     @cached_property
     def preprocessor(self) -> SavedModel | None:
         """What makes ids of text for it; a graph-only file brings what stood beside its model."""
         inside = self._inside("preprocessor")
         folder = self._preprocessor or (inside if inside is not None and inside.is_dir() else None)
-        return SavedModel.open(folder) if folder is not None else None
+        return _opened(folder) if folder is not None else None
 
     @cached_property
     def vocabulary(self) -> Path | None:
@@ -92,6 +102,20 @@ class Original:
         for model in self.models.values():
             model.check_unchanged()
 
+    @contextmanager
+    def hashed_beside(self, beside: Executor) -> Iterator[None]:
+        """Hash the files for the fingerprint while the block runs: that takes a processor as long as all else takes another.
+
+        Leaving the block stops what is not done. A file that is another by the time of the fingerprint is hashed again.
+        """
+        stopping = threading.Event()
+        if "_fingerprint" not in vars(self):
+            self._ahead = beside.submit(_hashed, self.folders, stopping)
+        try:
+            yield
+        finally:
+            stopping.set()
+
     @property
     def fingerprint(self) -> Mapping[str, Any]:
         """The size and the SHA-256 of every file, as "files", and one over all of them, as "fingerprint".
@@ -107,8 +131,13 @@ class Original:
 
     @cached_property
     def _fingerprint(self) -> Mapping[str, Any]:
+        ahead = self._ahead.result() if self._ahead is not None else {}
+        now = {path: state for folder in self.folders for path, state in states(folder).items()}
         try:
-            files = {name: hash_file(path) for name, path in self._files().items()}
+            files = {
+                name: ahead[path][1] if path in ahead and ahead[path][0] == now.get(path) else hash_file(path)
+                for name, path in self._files().items()
+            }
         except OSError as error:
             raise SourceError(
                 f"{error.filename} cannot be read: {error.strerror}.", "Check it, or download it again."
@@ -123,3 +152,24 @@ class Original:
             for path in model.files
         }
         return files | ({f"vocabulary/{self.vocabulary.name}": self.vocabulary} if self.vocabulary is not None else {})
+
+
+def _opened(folder: Path) -> SavedModel:
+    from hub2hf.savedmodel.model import SavedModel
+
+    return SavedModel.open(folder)
+
+
+def _hashed(folders: list[Path], stopping: threading.Event) -> dict[Path, Hashed]:
+    """Return the files of SavedModels, hashed; those alone that can be, until `stopping` is set."""
+
+    def check() -> None:
+        if stopping.is_set():
+            raise InterruptedError
+
+    found: dict[Path, Hashed] = {}
+    for folder in folders:
+        for path, state in states(folder).items():
+            with suppress(OSError):  # an InterruptedError too
+                found[path] = state, hash_file(path, check)
+    return found

@@ -72,10 +72,9 @@ def convert(
         from hub2hf.folder.about import check_unedited
 
         check_unedited(target)
-    found.whole()
     also = []
-    with worker() as beside:
-        beside.submit(lambda: found.fingerprint)  # takes as long as all the reading, and what is imported for that
+    with worker() as beside, found.original.hashed_beside(beside):
+        found.whole()
         from hub2hf.folder.write import write_folder
 
         if onnx:

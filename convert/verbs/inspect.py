@@ -101,8 +101,8 @@ def graph_only(
     """
     from hub2hf.folder.files import check_own, write_whole
     from hub2hf.opened import Source
-    from hub2hf.savedmodel import stripped
     from hub2hf.savedmodel.graph_only import is_zipped
+    from hub2hf.savedmodel.stripped import stripped
 
     check_own(Path(file), is_zipped, force=force)
     found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)

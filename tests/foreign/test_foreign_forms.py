@@ -17,7 +17,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.tensorflow_side import BATCH, ReferenceGraph
 from hub2hf.errors import GraphError
 from hub2hf.hub.plan import check_folder
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 
 LANGUAGES = ["de", "ja", "th", "ar", "traps"]
 EXACT = 2e-6  # configs/tolerances.toml, automodel and sentence-transformers

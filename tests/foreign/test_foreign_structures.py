@@ -17,7 +17,7 @@ from hub2hf.analysis.places import Asking, nested_axes
 from hub2hf.analysis.read import Read
 from hub2hf.architectures.post_norm import mapping, recognised
 from hub2hf.errors import GraphError, Hub2HFError, MappingError
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 from hub2hf.state_dict import COPY, TRANSPOSE, VIEW, Mapped
 
 TOLERANCE = 2e-6

@@ -78,7 +78,7 @@ def test_two_twists_are_both_told(tmp_path: Path) -> None:
 def test_bert_itself_is_called_nothing(tmp_path: Path) -> None:
     from hub2hf.blueprint.entry import ids_entry
     from hub2hf.blueprint.refused.kinds import findings
-    from hub2hf.savedmodel import SavedModel
+    from hub2hf.savedmodel.model import SavedModel
 
     model = SavedModel.open(save(tmp_path / "model", Encoder()))
     assert findings(model, ids_entry(model)) == []

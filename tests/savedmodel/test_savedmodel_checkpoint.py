@@ -15,7 +15,7 @@ import tensorflow as tf
 from builders.bundles import copy_bundle
 
 from hub2hf.errors import CheckpointError
-from hub2hf.savedmodel import Checkpoint
+from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.slices import SliceError, SliceSpec, check_tiling, encode_slice_key, parse_slice_spec
 from hub2hf.savedmodel.table import read_table
 

@@ -14,7 +14,8 @@ import tensorflow as tf
 from builders.bundles import copy_bundle
 
 from hub2hf.errors import CheckpointError
-from hub2hf.savedmodel import Checkpoint, messages
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.slices import encode_slice_key
 from hub2hf.savedmodel.table import read_table
 

@@ -13,7 +13,9 @@ from tensorflow.core.framework import graph_pb2, tensor_pb2
 from tensorflow.python.framework import op_def_registry
 
 from hub2hf.errors import GraphError
-from hub2hf.savedmodel import ReadGraph, TensorRef, messages
+from hub2hf.savedmodel import messages
+from hub2hf.savedmodel.graph import ReadGraph
+from hub2hf.savedmodel.node import TensorRef
 from hub2hf.savedmodel.ops import known_outputs, outputs_of
 
 

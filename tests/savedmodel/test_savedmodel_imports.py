@@ -9,7 +9,7 @@ from pathlib import Path
 CODE = """
 import sys
 from pathlib import Path
-from hub2hf.savedmodel import SavedModel
+from hub2hf.savedmodel.model import SavedModel
 model = SavedModel.open(Path(sys.argv[1]))
 for name in model.checkpoint.variables:
     model.checkpoint.read(name)

@@ -14,7 +14,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from hub2hf.errors import CheckpointError, GraphError, Hub2HFError, SourceError
-from hub2hf.savedmodel import SavedModel, SliceSpec, TensorRef
+from hub2hf.savedmodel.model import SavedModel
+from hub2hf.savedmodel.node import TensorRef
+from hub2hf.savedmodel.slices import SliceSpec
 
 tf1 = tf.compat.v1
 
