@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hub2hf.retrieval.evaluate import Evaluation, evaluate
     from hub2hf.retrieval.mine import Mined, mine
     from hub2hf.retrieval.slim import slim
-    from hub2hf.slimming.folder import Slim
+    from hub2hf.slimming.asked import Slim
     from hub2hf.verbs.card import card, integrity
     from hub2hf.verbs.convert import Conversion, convert
     from hub2hf.verbs.export import export
@@ -42,7 +42,7 @@ _WHERE = {
     "Evaluation": "hub2hf.retrieval.evaluate",
     "Mined": "hub2hf.retrieval.mine",
     "Report": "hub2hf.proof",
-    "Slim": "hub2hf.slimming.folder",
+    "Slim": "hub2hf.slimming.asked",
     "Source": "hub2hf.opened",
     "StoredReport": "hub2hf.corpora.golden",
     "card": "hub2hf.verbs.card",

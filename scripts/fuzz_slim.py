@@ -28,8 +28,7 @@ from tokenizers import Tokenizer
 
 import hub2hf
 from hub2hf.folder.manifest import read_manifest
-from hub2hf.slimming.alphabet import alphabet_of_languages, letters
-from hub2hf.slimming.folder import characters
+from hub2hf.slimming.alphabet import alphabet_of_languages, characters, letters
 from hub2hf.slimming.scope import SlimScope
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are enough

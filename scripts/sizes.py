@@ -15,8 +15,7 @@ from transformers import BertConfig, BertModel
 import hub2hf
 from hub2hf.known_models import find_model
 from hub2hf.onnx.precision import PART, Precision
-from hub2hf.slimming.alphabet import alphabet_of_languages
-from hub2hf.slimming.folder import characters
+from hub2hf.slimming.alphabet import alphabet_of_languages, characters
 from hub2hf.slimming.guarantee import Spellings, characters_of_words, kept_pieces
 from hub2hf.tokenizer import read_vocabulary, special_tokens
 

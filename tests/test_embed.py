@@ -26,7 +26,7 @@ import hub2hf
 from hub2hf.corpora.encoders import batches
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import ExportError, Hub2HFError, SourceError
-from hub2hf.onnx import write_onnx
+from hub2hf.onnx.export import write_onnx
 
 RECORDED = Recording.load(GOLDEN)  # by TensorFlow
 TEXTS = [sentence.text for sentence in RECORDED.sentences]

@@ -27,7 +27,7 @@ from hub2hf.equivalence.translations import translations_found
 from hub2hf.errors import ExportError
 from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
-from hub2hf.onnx import write_onnx
+from hub2hf.onnx.export import write_onnx
 from hub2hf.onnx.graph import OnnxGraph
 from hub2hf.onnx.layers import activation, layer_norm
 from hub2hf.onnx.model import Model, value_info

@@ -25,7 +25,8 @@ from hub2hf.architectures.activations import ACTIVATIONS as KNOWN
 from hub2hf.architectures.head import WrittenHead, written_head
 from hub2hf.architectures.poolers import POOLERS
 from hub2hf.errors import ExportError
-from hub2hf.onnx import messages, write_onnx
+from hub2hf.onnx import messages
+from hub2hf.onnx.export import write_onnx
 from hub2hf.onnx.graph import OPSET, OnnxGraph
 from hub2hf.onnx.layers import ACTIVATIONS, POOLINGS, add_head
 from hub2hf.onnx.model import ALIGNMENT, Model, value_info

@@ -9,9 +9,8 @@ from typing import Final
 from hub2hf.errors import ExportError
 from hub2hf.names import listed
 from hub2hf.notices import Progress
-from hub2hf.onnx.precision import Precision
 from hub2hf.proof.limits import Limits
-from hub2hf.slimming.folder import Loss, Slim
+from hub2hf.slimming.asked import Loss, Slim
 from hub2hf.slimming.folder import slim as make
 
 DTYPES: Final = ("float32", "float16", "bfloat16")
@@ -102,16 +101,17 @@ def _loss(
             f"int8 keeps weights in 8 bits, {dtype} keeps them in 16: they cannot be asked for together.",
             "Leave out one.",
         )
-    precision = Precision(dtype, rows=int8 or embeddings == "int8", matrices=int8)
-    if precision == Precision():
+    if (dtype, embeddings, int8) == (DTYPES[0], EMBEDDINGS[0], False):
         if pairs:
             raise ExportError(
                 "Pairs measure what less precise numbers lose, and none were asked for.", "Leave them out."
             )
         return None
     from hub2hf.equivalence.sentences import language_sentences  # only now: an exact folder needs no measuring
+    from hub2hf.onnx.precision import Precision
     from hub2hf.retrieval.cost import measured_cost
 
+    precision = Precision(dtype, rows=int8 or embeddings == "int8", matrices=int8)
     said = [f"weights in {dtype}"] if dtype != "float32" else []
     said += ["all matrices in int8"] if int8 else ["word embeddings in int8"] if precision.rows else []
     limits = INT8 if int8 else COARSE

@@ -15,7 +15,7 @@ from hub2hf.corpora.sentences import Corpus
 from hub2hf.equivalence.sentences import Sentence, chunked, read_sentences
 from hub2hf.errors import ExportError
 from hub2hf.slimming.alphabet import letters
-from hub2hf.slimming.folder import Used
+from hub2hf.slimming.asked import Used
 
 TENTH: Final = 10  # one text in so many is held out
 

@@ -19,8 +19,9 @@ from hub2hf.savedmodel import messages
 from hub2hf.savedmodel.assets import ASSETS_COLLECTION, ASSETS_FOLDER, check_vocabulary
 from hub2hf.savedmodel.attributes import decode_tensor
 from hub2hf.savedmodel.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
+from hub2hf.savedmodel.files import SAVED_MODEL_FILE
 from hub2hf.savedmodel.graph_only import FILE, FORMAT, KEPT
-from hub2hf.savedmodel.model import SAVED_MODEL_FILE, VARIABLES_PREFIX, SavedModel, read_meta_graph
+from hub2hf.savedmodel.model import VARIABLES_PREFIX, SavedModel, read_meta_graph
 from hub2hf.savedmodel.original import Original
 
 # What a graph needs of its constants is short: sizes, axes, patterns, code points. Weights and vocabularies are not.

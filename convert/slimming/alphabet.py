@@ -111,3 +111,8 @@ def _check(names: Collection[str], known: Collection[str], what: str) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ExportError(f"There is no {what} {', '.join(unknown)}.", f"Choose from: {', '.join(sorted(known))}.")
+
+
+def characters(codes: CodePoints) -> set[str]:
+    """Return the characters of code points, without surrogates."""
+    return {chr(code) for low, high in codes.ranges for code in range(low, high + 1) if not 0xD800 <= code < 0xE000}

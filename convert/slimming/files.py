@@ -19,7 +19,7 @@ from hub2hf.folder.files import write_json, write_pieces
 from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.folder.weights import DTYPES, WEIGHTS, safetensors_header
 from hub2hf.notices import Progress
-from hub2hf.onnx import FILES, write_onnx
+from hub2hf.onnx.export import FILES, write_onnx
 from hub2hf.onnx.precision import EXACT, Precision, narrowed
 from hub2hf.onnx.reach import reaches
 from hub2hf.onnx.weights import WeightFile

@@ -78,7 +78,7 @@ def convert(
         from hub2hf.folder.write import write_folder
 
         if onnx:
-            from hub2hf.onnx import write_onnx
+            from hub2hf.onnx.export import write_onnx
 
             also.append(write_onnx)
         manifest = write_folder(found, target, beside, named=named, force=force, also=also, progress=progress)

@@ -31,7 +31,7 @@ class Target:
 
 
 def _onnx(folder: Path, out: Path | None, dtype: str, force: bool) -> Path:
-    from hub2hf.onnx import add_onnx
+    from hub2hf.onnx.export import add_onnx
 
     return add_onnx(folder, dtype)
 
