@@ -148,6 +148,10 @@ def test_ways_on_a_device_are_asked_for_by_it_and_no_other_way_runs_there() -> N
             SURFACES[f"automodel-{device}"].versions()
 
 
+def test_a_folder_with_an_onnx_file_alone_is_loaded_by_what_runs_that() -> None:
+    assert [way.name for way in applying({"onnx/model.onnx", "tokenizer.json", "config.json"})] == ["onnx-runtime"]
+
+
 def test_a_way_reads_all_but_what_only_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for way in (
         surface("onnx-runtime", own=("onnx/model.onnx",)),

@@ -15,7 +15,7 @@ from hub2hf.architectures.base import EMBEDDINGS, layer_stage
 from hub2hf.architectures.head import EMBEDDING, HEAD
 from hub2hf.errors import SourceError
 from hub2hf.locks import held
-from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, unit
+from hub2hf.surfaces.base import BATCH, Embedded, Loaded, Surface, has_weights, unit
 
 LIBRARIES = ("transformers", "tokenizers", "torch")
 PIECES = "spiece.model"  # the file of a SentencePiece model
@@ -158,8 +158,8 @@ def snippet(folder: Path, trusted: bool) -> Pooled:
 
 
 def of_words(files: Collection[str]) -> bool:
-    """Tell whether the text side of a folder may be BERT's: it has no SentencePiece model."""
-    return PIECES not in files
+    """Tell whether the text side of a folder with weights may be BERT's: it has no SentencePiece model."""
+    return has_weights(files) and PIECES not in files
 
 
 def is_stock_bert(config: Mapping[str, Any]) -> bool:
