@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -184,6 +185,36 @@ def test_what_a_slim_folder_says_nothing_about_is_not_compared(converted: Path, 
     assert told in (tmp_path / "de" / "README.md").read_text(encoding="utf-8")
     proof = json.loads((tmp_path / "de" / "equivalence.json").read_text(encoding="utf-8"))
     assert proof["unanswered"] == from_json(proof).unanswered == report.unanswered
+
+
+def test_a_language_that_a_slim_folder_covers_in_part_is_not_among_the_exact_ones(
+    converted: Path, tmp_path: Path
+) -> None:
+    """Of Persian it covers one sentence of four: a row `fa` in a table of what is exact would say that all are."""
+    hub2hf.slim(converted, tmp_path / "de", languages="de,ja")
+    report = hub2hf.verify(None, tmp_path / "de", golden=GOLDEN, languages="de,fa,traps", surfaces="automodel")
+    assert 0 < report.unanswered
+    rows = {row.language: row.sentences for row in report.rows}
+    assert rows.keys() == {"de", "others", "traps"}
+    told = Counter(sentence.language for sentence in Recording.load(GOLDEN).sentences)
+    assert 0 < rows["others"] < told["fa"]
+    assert 0 < rows["traps"] < told["traps"], "these are texts of all languages, and no language"
+    assert summary(report).startswith("EXACT FOR WHAT IT COVERS: ")
+    card = (tmp_path / "de" / "README.md").read_text(encoding="utf-8")
+    assert "**Exactly the original, for what it covers**" in card
+    assert "1 language, parts of other languages, and texts that ports often get wrong" in card
+    assert "| fa " not in card
+
+
+def test_a_language_that_it_was_made_for_stays_one_though_a_sentence_is_left_out(
+    rich: Path, made: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "sentences.txt"
+    lines = [f"{name}\t{text}\n" for name in ("en", "ru") for text in ("abc de", "абв где ж", "cab", "ab cde")]
+    file.write_text("".join(lines), encoding="utf-8")
+    report = hub2hf.verify(rich / "model", made, sentences=file, surfaces="onnx")
+    assert {row.language: row.sentences for row in report.rows} == {"en": 3, "others": 3}
+    assert report.unanswered == 2
 
 
 def test_nothing_to_compare_is_an_error(rich: Path, made: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -118,6 +118,11 @@ class Candidate:
         """
         lossy = self.manifest.lossy if self.manifest is not None else None
         return Limits.from_json(lossy["limits"]) if lossy else None
+
+    @property
+    def languages(self) -> Collection[str]:
+        """The languages that it was made slim for; none of a whole folder, and of one that was made for a corpus."""
+        return self.manifest.slim["languages"] if self.manifest is not None and self.manifest.slim else ()
 
     @property
     def made_from(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from hub2hf.equivalence.sentences import CHUNK, Distinct, Sentence, chunked
 from hub2hf.equivalence.tolerances import Tolerances
 from hub2hf.equivalence.translations import translations_found
 from hub2hf.errors import SourceError
-from hub2hf.proof import EXACT, Cause, Conditions, Failure, Report, Row
+from hub2hf.proof import EXACT, PARTLY, TRAPS, UNKNOWN, Cause, Conditions, Failure, Report, Row
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
@@ -125,7 +126,7 @@ class Held:
 
     Attributes:
         about: where the expected values come from, without sentences.
-        unanswered: how many were not compared: a slim folder does not answer for every sentence.
+        unanswered: language → how many were not compared: a slim folder does not answer for every sentence.
         compared: the texts and languages that were.
         tallies: (surface, language) → what it came to.
         refused: surface that could not be loaded or run → why.
@@ -134,7 +135,7 @@ class Held:
     """
 
     about: Recording
-    unanswered: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
     compared: Distinct = field(default_factory=Distinct)
     tallies: dict[tuple[str, str], _Tally] = field(default_factory=dict)
     refused: dict[str, SourceError] = field(default_factory=dict)
@@ -195,7 +196,8 @@ class Verification:
             draw: whether some are drawn of it, on which likely causes are tried.
         """
         recording = self.candidate.answered(part)
-        held = Held(part.part([]), len(part.sentences) - len(recording.sentences))
+        languages = (Counter(sentence.language for sentence in each.sentences) for each in (part, recording))
+        held = Held(part.part([]), next(languages) - next(languages))
         held.compared.add(recording.sentences)
         if draw:
             at = np.linspace(0, len(recording.sentences) - 1, min(DRAWN, len(recording.sentences)), dtype=int)
@@ -242,9 +244,15 @@ class Verification:
                 held.examined.setdefault(name, _Examined()).add((one.difference, recording.part([i])))
 
     def rows(self) -> list[Row]:
-        """Return every way of loading, but those that dropped out, in every language."""
-        rows = []
+        """Return every way of loading, but those that dropped out, in every language.
+
+        Languages of which a slim folder covers a part, and that it was not made for, come together, as `PARTLY`.
+        """
+        rows, tallies = [], dict[tuple[str, str], _Tally]()
+        partly = self.total.unanswered.keys() - {TRAPS, UNKNOWN, *self.candidate.languages}
         for (surface, language), tally in self.total.tallies.items():
+            tallies.setdefault((surface, PARTLY if language in partly else language), _Tally()).merge(tally)
+        for (surface, language), tally in tallies.items():
             if surface in self.total.refused:
                 continue
             allowed = self.tolerances.of(surface, language)
@@ -340,7 +348,7 @@ class Verification:
             raise SourceError("There are no sentences to compare.", "Check the languages and the file of sentences.")
         if self.found.unanswered and not self.found.compared.languages:
             raise SourceError(
-                f"{self.candidate.folder} is slim, and covers none of the {self.found.unanswered:,} sentences.",
+                f"{self.candidate.folder} is slim, and covers none of the {self.found.unanswered.total():,} sentences.",
                 "Name a language that it was made for.",
             )
         self.found.compared.check()
@@ -355,7 +363,7 @@ class Verification:
             failures=failures,
             causes=causes,
             seconds=seconds + time.monotonic() - start,
-            unanswered=self.found.unanswered,
+            unanswered=self.found.unanswered.total(),
         )
 
 

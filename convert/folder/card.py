@@ -16,9 +16,9 @@ from hub2hf.folder.manifest import MANIFEST, PICTURE, PROOF, Manifest
 from hub2hf.folder.sentence_transformers import GELU_APART
 from hub2hf.folder.ways import longest, places, plain, template, ways_table
 from hub2hf.known_models import CardFacts, KnownModel
-from hub2hf.proof import TRAPS, Conditions, Proof, Way
+from hub2hf.proof import PARTLY, Conditions, Proof, Way
 from hub2hf.proof.summary import called, differing, explanation, limit, verdict
-from hub2hf.proof.text import join, number, tolerance
+from hub2hf.proof.text import OTHERS, join, number, tolerance
 from hub2hf.surfaces import SURFACES, title
 from hub2hf.surfaces.base import has_weights
 
@@ -169,7 +169,7 @@ def _status(proof: Proof | None, manifest: Manifest) -> str:
     but = "".join(f" But {plain(differing(way))}." for way in same if way.allowed)
     names = join([_exact_with(way, manifest) for way in same])
     return (
-        f"> ✅ **Exactly the original**: loaded with {names}, no entry of a unit embedding differs by more than "
+        f"> ✅ **Exactly the original{', for what it covers' if proof.unanswered else ''}**: loaded with {names}, no entry of a unit embedding differs by more than "
         f"{number(worst)} ({places(proof)}).{but}\n>\n"
         f"> Exact means: identical token ids, and no entry of a unit embedding off by more than {tolerance(limit(exact))}."
     )
@@ -205,5 +205,9 @@ def _table(proof: Proof) -> list[tuple[str, list[str]]]:
     """Return each language with the difference of every way of loading."""
     cells = {(row.language, row.surface): number(row.difference) for row in proof.rows}
     surfaces = [way.surface for way in _ways(proof)]
-    ordered = sorted(proof.languages, key=lambda name: (name == TRAPS, name))
-    return [(plain(language), [cells.get((language, name), "") for name in surfaces]) for language in ordered]
+    ordered = sorted(proof.languages, key=lambda name: (name in OTHERS, name))
+    told = {PARTLY: "others, in part"}
+    return [
+        (plain(told.get(language, language)), [cells.get((language, name), "") for name in surfaces])
+        for language in ordered
+    ]

@@ -9,9 +9,9 @@ from typing import Any
 from hub2hf.architectures import MODEL_FILE
 from hub2hf.architectures.words import head_of_facts, words_of_facts
 from hub2hf.folder.manifest import ABOUT, Manifest
-from hub2hf.proof import TRAPS, Proof, Way
+from hub2hf.proof import PARTLY, TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
-from hub2hf.proof.text import count, number
+from hub2hf.proof.text import OTHERS, count, number
 from hub2hf.surfaces import CPU, SURFACES, Surface, reads, title
 from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.servers import SERVERS, Facts
@@ -114,8 +114,12 @@ def plain(text: str) -> str:
 def places(proof: Proof) -> str:
     """Return in words on what was measured."""
     traps = ", and texts that ports often get wrong" if TRAPS in proof.languages else ""
-    sentences, languages = count(grid(proof).sentences(), "sentence"), count(len(proof.languages - {TRAPS}), "language")
-    return f"{sentences} in all: {languages}{traps}"
+    sentences, languages = (
+        count(grid(proof).sentences(), "sentence"),
+        count(len(proof.languages - OTHERS.keys()), "language"),
+    )
+    partly = f", {OTHERS[PARTLY]}" if PARTLY in proof.languages else ""
+    return f"{sentences} in all: {languages}{partly}{traps}"
 
 
 def files_read(manifest: Manifest, surface: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from hub2hf.proof.record import (
     EXACT,
     TIGHT,
+    PARTLY,
     TRAPS,
     UNKNOWN,
     Cause,
@@ -19,6 +20,7 @@ from hub2hf.proof.record import (
 __all__ = [
     "EXACT",
     "TIGHT",
+    "PARTLY",
     "TRAPS",
     "UNKNOWN",
     "Cause",

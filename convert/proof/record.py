@@ -15,6 +15,7 @@ EXACT = 2e-6
 
 TRAPS = "traps"  # stands in the place of a language: texts that ports get wrong
 UNKNOWN = "und"  # undetermined, ISO 639-2
+PARTLY = "others"  # languages of which a slim folder covers some sentences, and not all: none of them is called exact
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Row:
 
     Attributes:
         surface: a name of `hub2hf.surfaces.SURFACES`.
-        language: ISO 639 code, "traps", or "und" where a person's file does not say.
+        language: ISO 639 code, "traps", "und" where a person's file does not say, or "others", as `PARTLY`.
         sentences: how many were compared.
         other_ids: how many have different token ids from the graph's.
         difference: largest absolute difference of an entry of the unit embeddings.

@@ -90,12 +90,17 @@ def failures_by_turns(found: Proof) -> list[Failure]:
 
 
 def verdict(found: Proof) -> str:
-    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which proves nothing; of a lossy folder, whether it is in limits."""
+    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which proves nothing; of a lossy folder, whether it is in limits.
+
+    Of a slim folder EXACT is what it covers.
+    """
     if not found.rows:
         return "NOTHING COMPARED"
     if found.worth.lossy:
         return "LOSSY, WITHIN ITS LIMITS" if found.equivalent else "LOSSY, BEYOND ITS LIMITS"
-    return "EXACT" if found.equivalent else "NOT THE SAME"
+    if not found.equivalent:
+        return "NOT THE SAME"
+    return "EXACT FOR WHAT IT COVERS" if found.unanswered else "EXACT"
 
 
 def summary(found: Proof) -> str:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_UP, Context
 
-from hub2hf.proof.record import TRAPS, UNKNOWN, Cause
+from hub2hf.proof.record import PARTLY, TRAPS, UNKNOWN, Cause
 
 CONTROLS = {"\n": "NEW LINE", "\r": "CARRIAGE RETURN", "\t": "TAB"}  # which Unicode gives no name
 ASCII = str.maketrans({"≠": "!=", "…": "...", "⟨": "<", "⟩": ">", "×": "x"})  # for who cannot show our signs
@@ -17,6 +17,7 @@ BLANK_LETTERS = "\u034f\u115f\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks a
 OTHERS = {
     TRAPS: "the traps (texts that ports get wrong)",
     UNKNOWN: "the sentences of no stated language",
+    PARTLY: "parts of other languages",
 }  # stand in the place of a language
 PLAIN = 1e-3  # differences from here on are written without an exponent
 STAGES = {
