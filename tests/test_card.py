@@ -262,6 +262,15 @@ class TestWritingAgain:
         with pytest.raises(ExportError, match="changed since the verification"):
             hub2hf.card(folder, force=True)
 
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+    def test_promises_nothing_of_files_that_were_changed(self, name: str, folder: Path) -> None:
+        before, content = text_of(folder), bytearray((folder / name).read_bytes())
+        content[-3] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(ExportError, match=f"{name} has other bytes"):
+            hub2hf.card(folder, force=True)
+        assert text_of(folder) == before
+
     def test_gets_out_of_a_run_that_was_killed_before_the_manifest(self, folder: Path, verified: Path) -> None:
         unverified = folder.parent / "unverified"
         hub2hf.convert("lealla-mini", unverified)

@@ -269,6 +269,18 @@ def test_a_proof_added_to_the_folder_is_no_other_folder(folder: Path, corpus: Pa
     assert hub2hf.embed(own, corpus, out, window=50).rows == len(TEXTS)
 
 
+@pytest.mark.parametrize("out", ["out.parquet", "there", "new"])
+def test_a_run_that_came_to_nothing_holds_no_place(out: str, folder: Path, corpus: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    (broken / "tokenizer.json").write_text("{", encoding="utf-8")
+    (tmp_path / "there").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SourceError, match="cannot be loaded"):
+        hub2hf.embed(broken, corpus, tmp_path / out)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert hub2hf.embed(folder, corpus, tmp_path / out).rows == len(TEXTS)
+
+
 def test_what_nobody_of_ours_made_is_left_alone(folder: Path, corpus: Path, tmp_path: Path) -> None:
     for name in ("out.parquet", "folder/other"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fuzz_slim
 import numpy as np
@@ -22,6 +23,7 @@ from hub2hf.blueprint.text import CaseFold, Normalize, ReplacePattern, SplitScri
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, SourceError
+from hub2hf.folder.files import hash_file
 from hub2hf.folder.manifest import problems, read_manifest
 from hub2hf.hub.plan import unproved
 from hub2hf.onnx.weights import whole_rows
@@ -193,7 +195,7 @@ def test_a_language_that_a_slim_folder_covers_in_part_is_not_among_the_exact_one
     """Of Persian it covers one sentence of four: a row `fa` in a table of what is exact would say that all are."""
     hub2hf.slim(converted, tmp_path / "de", languages="de,ja")
     report = hub2hf.verify(None, tmp_path / "de", golden=GOLDEN, languages="de,fa,traps", surfaces="automodel")
-    assert 0 < report.unanswered
+    assert report.unanswered > 0
     rows = {row.language: row.sentences for row in report.rows}
     assert rows.keys() == {"de", "others", "traps"}
     told = Counter(sentence.language for sentence in Recording.load(GOLDEN).sentences)
@@ -299,10 +301,24 @@ def test_a_folder_that_was_changed_is_refused(whole: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
 
 
+@pytest.mark.parametrize("options", [{"languages": "de"}, {"int8": True}])
+@pytest.mark.parametrize("content", ["{", "[1, 2]", ""])
+def test_a_file_that_is_none_any_more_is_named(
+    content: str, options: dict[str, Any], whole: Path, tmp_path: Path
+) -> None:
+    (whole / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ExportError, match=r"config.json has \d bytes?, not \d+"):
+        hub2hf.slim(whole, tmp_path / "out", **options)
+
+
 def test_a_tokenizer_of_another_version_is_refused(whole: Path, tmp_path: Path) -> None:
-    path = whole / "tokenizer.json"
+    path, manifest = whole / "tokenizer.json", whole / "hub2hf.json"
+    before = hash_file(path)["sha256"]
     path.write_text(
         path.read_text(encoding="utf-8").replace('"max_length": 128', '"max_length": 127', 1), encoding="utf-8"
+    )
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace(before, hash_file(path)["sha256"]), encoding="utf-8"
     )
     with pytest.raises(ExportError, match=r"tokenizer.json is not what this version"):
         hub2hf.slim(whole, tmp_path / "out", languages=["de"])

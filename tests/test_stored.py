@@ -165,8 +165,19 @@ def test_holes_are_counted_named_and_listed(hold: Hold, folder: Path, tmp_path: 
     hub2hf.embed(folder, tmp_path / "again.jsonl", tmp_path / "new.parquet", text="sentence")
     again = np.array(pq.read_table(tmp_path / "new.parquet").column("embedding").to_pylist(), np.float32)
     assert np.abs(again - VECTORS[[3, 4, 5, 6, 8]]).max() < 2e-6
+    assert (
+        f"5 rows to embed again, listed in {found.listed}: hub2hf embed {folder} {found.listed} --text sentence OUT"
+        in [*found.lines()]
+    )
     with pytest.raises(ExportError, match="exists already"):
         hold(rows, texts, again=tmp_path / "again.jsonl")
+    with pytest.raises(ExportError, match=r"again.txt would be JSON lines, which its name does not say"):
+        hold(rows, texts, again=tmp_path / "again.txt")
+    with pytest.raises(SourceError, match="No row has a text and a vector"):
+        hold([[0.0] * HIDDEN for _ in texts], texts, again=tmp_path / "nothing.jsonl")
+    assert not (tmp_path / "nothing.jsonl").exists()
+    close = hold([*map(list, VECTORS.astype(float))], TEXTS, again=tmp_path / "empty.jsonl")
+    assert f"no row needs to be embedded again: {close.listed} is empty" in [*close.lines()]
 
 
 def test_texts_that_were_cut_earlier(hold: Hold, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,12 @@ import pytest
 from references import EMBEDDED
 
 import hub2hf
+from hub2hf.blueprint.entry import text_entry
 from hub2hf.equivalence.recording import Recording
 from hub2hf.equivalence.reports import summary
 from hub2hf.equivalence.sentences import Distinct, Sentence, read_sentences
 from hub2hf.equivalence.tolerances import load_tolerances
-from hub2hf.errors import ExportError, SourceError
+from hub2hf.errors import CheckpointError, ExportError, SourceError
 from hub2hf.folder.weights import write_arrays
 from hub2hf.proof import Report
 from hub2hf.savedmodel.model import SavedModel
@@ -352,3 +354,30 @@ def test_recording_needs_no_pytorch_and_loads_triton_before_tensorflow(tmp_path:
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert (tmp_path / "triton.told").read_text(encoding="utf-8") == "False"
+
+
+def test_what_tensorflow_says_of_a_damaged_file_is_what_a_conversion_says(tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
+    path = next((damaged / "variables").glob("variables.data-*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    told = rf"Variable \S+ in {re.escape(str(path))} .* is damaged: its bytes do not match their CRC32C"
+    with pytest.raises(CheckpointError, match=told):
+        hub2hf.convert(damaged, tmp_path / "out")
+    with pytest.raises(CheckpointError, match=told):
+        hub2hf.record(damaged, tmp_path / "recording", languages="de")
+
+
+def test_what_tensorflow_cannot_do_is_told_in_a_line(tmp_path: Path) -> None:
+    """Of a model whose files are whole."""
+    from hub2hf.equivalence.session import GraphSession
+
+    model = SavedModel.open(EMBEDDED)
+    chosen = text_entry(model)
+    assert chosen is not None
+    session = GraphSession(model, chosen.entry)
+    with pytest.raises(SourceError) as told:
+        session.run({"x": "no_such_node:0"}, {})
+    assert str(told.value).startswith(f"TensorFlow cannot run {EMBEDDED}: ")
+    assert "\n" not in str(told.value)

@@ -137,6 +137,26 @@ def test_chromium_agrees_with_tensorflow_in_every_language(web: Path, tmp_path: 
     assert difference < TOLERANCE
 
 
+def test_what_python_cannot_read_is_refused_by_all_that_would(web: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("a\n", encoding="utf-8")
+    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n", encoding="utf-8")
+    uses: list[Callable[[], object]] = [
+        lambda: hub2hf.verify(None, web, golden=GOLDEN),
+        lambda: hub2hf.card(web),
+        lambda: hub2hf.push(web, "me/x", dry_run=True),
+        lambda: hub2hf.embed(web, tmp_path / "texts.txt", tmp_path / "out.parquet"),
+        lambda: hub2hf.evaluate(web, tmp_path / "pairs.tsv"),
+        lambda: hub2hf.verify_vectors(tmp_path / "none.parquet", web),
+        lambda: hub2hf.slim(web, tmp_path / "slim", languages="de"),
+        lambda: hub2hf.export(web, "onnx"),
+        lambda: hub2hf.export(web, "web", tmp_path / "again"),
+    ]
+    for use in uses:
+        with pytest.raises(ExportError, match=r"was written for the browser.* Name the folder that it was made from"):
+            use()
+    assert hub2hf.integrity(web) == {}
+
+
 def test_without_an_onnx_file_there_is_nothing_to_run(converted: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"no ONNX file.* hub2hf export .* onnx"):
         export_web(converted, tmp_path / "web")

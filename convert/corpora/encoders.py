@@ -15,7 +15,7 @@ import numpy as np
 
 from hub2hf.errors import SourceError
 from hub2hf.folder.files import files_in, hash_files
-from hub2hf.folder.manifest import ABOUT, MANIFEST
+from hub2hf.folder.manifest import ABOUT, MANIFEST, check_for_python
 from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
 from hub2hf.surfaces.onnxruntime import Session
 from hub2hf.surfaces.padded import padded
@@ -190,6 +190,7 @@ def chosen_means(folder: Path, runtime: str | None, device: str = CPU, precision
     Raises:
         SourceError: a runtime does not compute on the device or in the precision, or the device is not here.
     """
+    check_for_python(folder)
     if precision not in PRECISIONS:
         raise SourceError(f"There is no precision '{precision}'.", f"Choose from: {', '.join(PRECISIONS)}.")
     kind = device.partition(":")[0]  # of cuda:1

@@ -19,11 +19,13 @@ from hub2hf.corpora.sentences import LANGUAGES
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
 from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
 from hub2hf.equivalence.tolerances import load_tolerances
-from hub2hf.errors import ExportError, SourceError
+from hub2hf.errors import ExportError, SourceError, pasted
 from hub2hf.proof import UNKNOWN
+from hub2hf.proof.text import count as rows_of
 from hub2hf.proof.text import number
 
 WINDOW: Final = 1024
+TEXT: Final = "text"  # the column of texts, where none is named
 KEEP, NEAR, AGAIN, OTHER = "keep", "close", "again", "another model"
 SAYS: Final = {
     KEEP: "Keep the index: these are the vectors that the folder gives.",
@@ -49,6 +51,7 @@ class StoredReport:
         disagreeing: how many of those have another vector than before.
         again: how many rows are to be embedded again.
         listed: the file that lists them, if one was asked for.
+        text: the column of texts, there too.
         unreadable: file → why it could not be read.
         seconds: how long it took.
     """
@@ -65,6 +68,7 @@ class StoredReport:
     disagreeing: int
     again: int
     listed: str
+    text: str
     unreadable: Mapping[str, str]
     seconds: float
 
@@ -89,15 +93,19 @@ class StoredReport:
                 yield f"  {language}: {tally.matching:,} of {tally.rows:,}"
         yield self.advice
         if self.again:
-            where = f"listed in {self.listed}: hub2hf embed {self.candidate} {self.listed} OUT"
-            yield f"{self.again:,} rows to embed again, {where if self.listed else '--again FILE.jsonl lists them'}"
+            column = [] if self.text == TEXT else ["--text", self.text]
+            command = pasted("hub2hf", "embed", self.candidate, self.listed, *column, "OUT")
+            where = f"listed in {self.listed}: {command}" if self.listed else "--again FILE.jsonl lists them"
+            yield f"{rows_of(self.again, 'row')} to embed again, {where}"
+        elif self.listed:
+            yield f"no row needs to be embedded again: {self.listed} is empty"
 
 
 def verify_vectors(
     golden: str | Path,
     candidate: str | Path,
     *,
-    text: str = "text",
+    text: str = TEXT,
     embedding: str = "embedding",
     language: str | None = None,
     runtime: str | None = None,
@@ -115,7 +123,7 @@ def verify_vectors(
         candidate: a folder, as for `embed`.
         text, embedding, language: columns; of the last, `language` or `lang` where there is such a one.
         runtime, device: as for `embed`.
-        again: a file of JSON lines to write: the rows to embed again, as `embed` takes them.
+        again: a file of JSON lines to write, FILE.jsonl: the rows to embed again, as `embed` takes them.
         tolerances: as for `verify`.
         window: rows that are compared at a time.
         progress: called with (rows compared, rows in all).
@@ -158,8 +166,8 @@ def verify_vectors(
                     listing({"file": path, "row": first + row, "why": reason, text: texts[row]})
             done += len(texts)
             progress(done, corpus.all_rows)
-    total = comparison.total
-    verdict = _verdict(total)
+        total = comparison.total
+        verdict = _verdict(total)  # while the list has not got its name yet: it may be an error
     return StoredReport(
         shown(str(golden)),
         str(candidate),
@@ -173,6 +181,7 @@ def verify_vectors(
         comparison.disagreeing,
         listed,
         str(again) if again is not None else "",
+        text,
         unreadable,
         time.monotonic() - start,
     )
@@ -213,6 +222,8 @@ def _listing(path: str | Path | None) -> Iterator[Callable[[Mapping[str, Any]], 
         yield lambda row: None
         return
     target, step = Path(path), "Name another file."
+    if target.suffix.lower() not in (".jsonl", ".ndjson"):  # by which embed knows them
+        raise ExportError(f"{target} would be JSON lines, which its name does not say.", "Name a file FILE.jsonl.")
     if target.exists():
         raise ExportError(f"{target} exists already.", step)
     files, place = located(str(target))

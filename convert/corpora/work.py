@@ -119,7 +119,7 @@ class Work:
             ExportError: another run works there, or another has worked there.
         """
         with contextlib.ExitStack() as block:
-            before = self._before()
+            before, made = self._before(), self._is_new()
             with writable(self.target.path, "Check the disk and the permissions."):
                 self.target.files.create_dir(self.target.work)
             if pyarrow().fs.LocalFileSystem().equals(self.target.files):
@@ -127,11 +127,37 @@ class Work:
                 block.enter_context(held(Path(f"{self.target.work}/lock"), taken))
             if before is None or before.get("done") is None:
                 self._write_manifest(None)
-            yield
+            try:
+                yield
+            except BaseException:
+                if before is None and not self._begun():
+                    block.close()
+                    self._leave(made=made)
+                raise
             if self.done() is not None:
                 block.close()
                 with writable(self.target.work, "Remove it."):
                     self.target.files.delete_dir(self.target.work)
+
+    def _is_new(self) -> bool:
+        """Whether nothing is there yet, not even a folder."""
+        return bool(self.target.files.get_file_info(self.target.path).type == pyarrow().fs.FileType.NotFound)
+
+    def _begun(self) -> bool:
+        """Whether anything was embedded that another run could go on with."""
+        selector = pyarrow().fs.FileSelector(self.target.work, allow_not_found=True)
+        names = [info.base_name for info in self.target.files.get_file_info(selector)]
+        return any(name.endswith(".arrow") or name.startswith("done-") for name in names)
+
+    def _leave(self, *, made: bool) -> None:
+        """Remove what a run left that came to nothing: the next is not held against it."""
+        files = self.target.files
+        with contextlib.suppress(OSError):
+            if self._exists(self.target.manifest):
+                files.delete_file(self.target.manifest)
+            files.delete_dir(self.target.work)
+            if made and not self.target.single and not files.get_file_info(pyarrow().fs.FileSelector(self.target.path)):
+                files.delete_dir(self.target.path)
 
     def _before(self) -> dict[str, Any] | None:
         """Return the manifest of the run that was here before; None where none was."""
@@ -146,7 +172,7 @@ class Work:
         if named:
             raise ExportError(
                 f"{self.target.path} belongs to another run: {named}.",
-                f"Name another OUT, or remove this one with {self.target.manifest}.",
+                f"Name another OUT, or remove this one with {self.target.manifest} and {self.target.work}.",
             )
         sizes = (content.get("done") or {}).get("bytes", {})
         for name, size in self._sizes().items() if sizes else ():

@@ -14,7 +14,7 @@ from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import SourceError
 from hub2hf.folder.files import files_in
-from hub2hf.folder.manifest import MANIFEST, Manifest, read_manifest
+from hub2hf.folder.manifest import MANIFEST, Manifest, check_for_python, read_manifest
 from hub2hf.notices import notice
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.scope import SlimScope
@@ -64,6 +64,7 @@ class Candidate:
     def find(cls, name: str | Path, surfaces: Sequence[str] = (), device: str = CPU) -> Candidate:
         """Return the candidate `name`: a folder, or OWNER/NAME of a repository that is already in the Hub cache."""
         if Path(name).is_dir():
+            check_for_python(Path(name))
             return cls(Path(name), surfaces, device)
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from hub2hf.blueprint.entry import Entry
 from hub2hf.equivalence.exposed import expose
+from hub2hf.errors import FETCH_AGAIN, SourceError
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node
 
 Tensors = dict[str, np.ndarray]
+SAID = 300  # characters of what TensorFlow says
 
 
 class GraphSession:
@@ -25,9 +28,17 @@ class GraphSession:
         model: the SavedModel.
         entry: where it is entered. A call of the root object is in no graph, and is added to this one.
         inner: tensors that will be asked for, `node:0`; those inside functions are made outputs first (`exposed`).
+
+    Raises:
+        CheckpointError, SourceError: TensorFlow cannot load it; of a damaged file as for a conversion.
     """
 
     def __init__(self, model: SavedModel, entry: Entry, inner: Iterable[str] = ()) -> None:
+        self._model = model
+        with _told(model):
+            self._load(model, entry, inner)
+
+    def _load(self, model: SavedModel, entry: Entry, inner: Iterable[str]) -> None:
         loader, tags = SavedModelLoader(str(model.folder)), list(model.tags)
         graph_def = loader.get_meta_graph_def_from_tags(tags).graph_def
         for node in entry.graph.nodes.values():
@@ -46,9 +57,14 @@ class GraphSession:
         return name in self._tensors
 
     def run(self, fetches: Mapping[str, Any], feeds: Mapping[str, Any]) -> Tensors:
-        """Return the value of each tensor of `fetches`, given those of `feeds`; both are named as `node:0`."""
+        """Return the value of each tensor of `fetches`, given those of `feeds`; both are named as `node:0`.
+
+        Raises:
+            CheckpointError, SourceError: TensorFlow cannot run it.
+        """
         named = {key: self._tensors.get(name, name) if isinstance(name, str) else name for key, name in fetches.items()}
-        return {key: np.asarray(value) for key, value in self._session.run(named, dict(feeds)).items()}
+        with _told(self._model):
+            return {key: np.asarray(value) for key, value in self._session.run(named, dict(feeds)).items()}
 
     def first_tokens(self, names: Collection[str], source: str, size: int) -> dict[str, Any]:
         """Return name → what to fetch for the first token of each text, float32 [texts, size].
@@ -72,6 +88,20 @@ class GraphSession:
     def close(self) -> None:
         """Give its memory back."""
         self._session.close()
+
+
+@contextmanager
+def _told(model: SavedModel) -> Iterator[None]:
+    """Have what TensorFlow says of a model that it cannot load or run in one line; where a file is damaged, its name."""
+    try:
+        yield
+    except (tf.errors.OpError, ValueError) as error:
+        for name in model.checkpoint.variables if model.has_checkpoint else ():
+            model.checkpoint.verify(name)
+        said = str(getattr(error, "message", error)).strip().partition("\n")[0][:SAID]
+        raise SourceError(
+            f"TensorFlow cannot run {model.folder}: {type(error).__name__}: {said}.", FETCH_AGAIN
+        ) from error
 
 
 def _add(graph: Any, node: Node, entry: Entry) -> None:

@@ -20,6 +20,8 @@ from hub2hf.folder.manifest import (
     PROOF,
     UNREADABLE,
     Manifest,
+    check_for_python,
+    check_unchanged,
     links,
     problems,
     read_manifest,
@@ -166,6 +168,7 @@ def write_card(folder: Path, model: KnownModel | None = None, *, force: bool = F
             is not given, or the folder is a cached copy.
     """
     manifest = changeable(folder, force=force)
+    check_unchanged(folder, manifest, manifest.changed)
     if model is not None:
         manifest = manifest.named(model)
     with alone(folder):
@@ -183,6 +186,7 @@ def changeable(folder: Path, *, force: bool = False) -> Manifest:
     Raises:
         ExportError: hub2hf did not make the folder, it is a cached copy, or its card was edited by hand.
     """
+    check_for_python(folder)
     manifest = read_manifest(folder)
     if links(folder, manifest):
         raise ExportError(f"{folder} holds links, as a cached copy does.", "Copy the files to a folder of their own.")

@@ -168,8 +168,9 @@ def _status(proof: Proof | None, manifest: Manifest) -> str:
     worst = max(row.difference for row in exact)
     but = "".join(f" But {plain(differing(way))}." for way in same if way.allowed)
     names = join([_exact_with(way, manifest) for way in same])
+    part = ", for what it covers" if proof.unanswered else ""
     return (
-        f"> ✅ **Exactly the original{', for what it covers' if proof.unanswered else ''}**: loaded with {names}, no entry of a unit embedding differs by more than "
+        f"> ✅ **Exactly the original{part}**: loaded with {names}, no entry of a unit embedding differs by more than "
         f"{number(worst)} ({places(proof)}).{but}\n>\n"
         f"> Exact means: identical token ids, and no entry of a unit embedding off by more than {tolerance(limit(exact))}."
     )

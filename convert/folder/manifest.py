@@ -21,6 +21,7 @@ CARD, PROOF, PICTURE = "README.md", "equivalence.json", "equivalence.png"
 # What is said about a model may change after the conversion; a proof is of all the other files.
 ABOUT = frozenset({CARD, PROOF, PICTURE})
 MISSING = "is missing"
+BROWSER = "hub2hf.mjs"  # a file of folders that were written for the browser, and of no others
 MAX_BYTES = 1 << 62  # of a file
 SHA256 = re.compile("[0-9a-f]{64}")
 PARTS = {"source": dict, "blueprint": dict, "files": dict, "converter": dict, "identity": dict}
@@ -166,6 +167,19 @@ class Manifest:
             slim=content.get("slim") or None,
             lossy=content.get("lossy") or None,
             evaluations=tuple(content.get("evaluations") or ()),
+        )
+
+
+def check_for_python(folder: Path) -> None:
+    """Refuse a folder that was written for the browser: no library of Python can read its `tokenizer.json`.
+
+    Raises:
+        ExportError: it was.
+    """
+    if (folder / BROWSER).is_file():
+        raise ExportError(
+            f"{folder} was written for the browser, and its tokenizer.json is for JavaScript alone.",
+            "Name the folder that it was made from.",
         )
 
 

@@ -12,7 +12,18 @@ from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import ExportError, HubError, pasted
 from hub2hf.folder.about import about_files, read_proof
 from hub2hf.folder.files import hash_bytes, hash_file
-from hub2hf.folder.manifest import ABOUT, CARD, MANIFEST, MISSING, Manifest, links, listed, problems, read_manifest
+from hub2hf.folder.manifest import (
+    ABOUT,
+    CARD,
+    MANIFEST,
+    MISSING,
+    Manifest,
+    check_for_python,
+    links,
+    listed,
+    problems,
+    read_manifest,
+)
 from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, text_of
 from hub2hf.hub.result import FileChange
@@ -89,6 +100,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     Raises:
         ExportError: a file is not what the manifest says, or there is no passing verification of these very files.
     """
+    check_for_python(folder)
     manifest = read_manifest(folder)
     if linked := links(folder, manifest):
         raise ExportError(f"{folder / linked[0]} is a link.", "Copy the files to a folder of their own, and push that.")

@@ -2,8 +2,8 @@
 
 from hub2hf.proof.record import (
     EXACT,
-    TIGHT,
     PARTLY,
+    TIGHT,
     TRAPS,
     UNKNOWN,
     Cause,
@@ -19,8 +19,8 @@ from hub2hf.proof.record import (
 
 __all__ = [
     "EXACT",
-    "TIGHT",
     "PARTLY",
+    "TIGHT",
     "TRAPS",
     "UNKNOWN",
     "Cause",

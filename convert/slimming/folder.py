@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hub2hf.errors import ExportError
-from hub2hf.folder.manifest import check_unchanged, read_manifest
+from hub2hf.folder.manifest import check_for_python, check_unchanged, read_manifest
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.notices import Progress
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version
@@ -40,6 +40,7 @@ def slim(
             "Nothing says what to keep, or how.",
             "Give languages, scripts, an alphabet or a corpus; or a dtype, or int8.",
         )
+    check_for_python(folder)
     manifest = read_manifest(folder)
     if manifest.lossy:
         raise ExportError(
@@ -56,7 +57,11 @@ def slim(
         unchanged = pool.submit(check_unchanged, folder, manifest)
         from hub2hf.slimming.made import make
 
-        return make(folder, out, work, manifest, rule, used, loss, unchanged.result, progress)
+        try:
+            return make(folder, out, work, manifest, rule, used, loss, unchanged.result, progress)
+        except Exception:
+            unchanged.result()  # what fails with files that were changed fails because of that
+            raise
 
 
 def _rule(
