@@ -33,6 +33,7 @@ PACKAGE = "hub2hf"  # the name that the code of CODE is imported by
 CODE = "convert"
 CONFIGS = "config_files"  # what configs/ is called inside the installed package
 SECONDS = 120.0  # a test that has not ended by then has not noticed anything
+EACH = 12.0  # seconds for each of all the tests, which are run once without any fault
 
 # What the product and pytest import, and the product itself is not among it: loaded once, and forked for each fault.
 PRELOADED = (
@@ -223,7 +224,7 @@ def outcomes(faults: Sequence[Fault], place: Path, jobs: int, root: Path = ROOT)
         return
     tests = list(dict.fromkeys(fault.test for fault in ready))
     first = copied(root, place / "0")
-    green = run(first, tests, place / "green.json", SECONDS * 5, keep=True)["outcomes"]
+    green = run(first, tests, place / "green.json", SECONDS + EACH * len(tests), keep=True)["outcomes"]
     free: SimpleQueue[Path] = SimpleQueue()
     for number in range(jobs):
         free.put(copied(first, place / str(number)) if number else first)
