@@ -9,6 +9,7 @@ from typing import Any, Final
 
 FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
 REPORT: Final = "Report the model, so that support can be added."  # the next step where it is not understood
+UNSAFE: Final = "Weights only load failed"  # of PyTorch, which then says how to load, and run, whatever the file holds
 MOST_CHARACTERS = 2000  # a hostile graph may have names of any length
 
 
@@ -16,6 +17,14 @@ def printable(text: str) -> str:
     """Return a text in one line without control characters: it may quote a file, and a terminal obeys what it prints."""
     short = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
     return short if short.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
+
+
+def raised(error: Exception) -> str:
+    """Return the first line of what a library raised, with its kind, as a part of a sentence."""
+    kind, line = type(error).__name__, f"{error}".strip().split("\n")[0]
+    if UNSAFE in line:
+        return f"{kind}: its weights are a pickle that PyTorch does not load safely"
+    return " ".join(f"{kind}: {line}".split()).rstrip(".:")
 
 
 def pasted(*words: object) -> str:

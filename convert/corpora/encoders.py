@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.errors import SourceError
+from hub2hf.errors import SourceError, raised
 from hub2hf.folder.files import files_in, hash_files
 from hub2hf.folder.manifest import ABOUT, MANIFEST, check_for_python
 from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
@@ -160,8 +160,8 @@ def load(folder: Path, means: Means) -> Encoder:
     try:
         return OnnxEncoder(folder) if means.runtime == "onnx" else TorchEncoder(folder, means)
     except Exception as error:  # whatever the libraries raise on a foreign folder
-        first = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
-        raise SourceError(f"{folder} cannot be loaded by {means.runtime}: {first}.", "Check the folder.") from error
+        why = raised(error)
+        raise SourceError(f"{folder} cannot be loaded by {means.runtime}: {why}.", "Check the folder.") from error
 
 
 def surface_of(folder: Path, runtime: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hub2hf.architectures import MODEL_FILE, ships_own_class
 from hub2hf.equivalence.recording import Recording
-from hub2hf.errors import SourceError
+from hub2hf.errors import SourceError, raised
 from hub2hf.folder.files import files_in
 from hub2hf.folder.manifest import MANIFEST, Manifest, check_for_python, read_manifest
 from hub2hf.notices import notice
@@ -240,10 +240,8 @@ class Candidate:
         raise error
 
     def _failed(self, done: str, surface: str, error: Exception) -> SourceError:
-        line = f"{type(error).__name__}: {error}".strip().split("\n")[0].rstrip(".")
-        first = " ".join(line.split())
         return SourceError(
-            f"{self.folder.name} cannot be {done} as {title(surface)}: {first}.",
+            f"{self.folder.name} cannot be {done} as {title(surface)}: {raised(error)}.",
             f"Check the folder, or leave {title(surface)} out.",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -104,9 +105,10 @@ def not_a_number(model: Any) -> str | None:
 
 
 def quiet() -> None:
-    """Keep transformers from drawing bars and giving advice."""
+    """Keep transformers from drawing bars and giving advice, and PyTorch from advice about old files of weights."""
     from transformers.utils import logging
 
+    warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
 
