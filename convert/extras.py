@@ -59,11 +59,11 @@ def upgrade() -> str:
     where = _folder(direct, _checkout())
     if where:
         again = pasted(*_pip(), "install", *_wanted("", direct, _checkout()))
-        return f"Update hub2hf: {pasted('git', '-C', where, 'pull')}; then {again}."
+        return f"Update hub2hf: {pasted('git', '-C', where, 'pull')}; then {again}"
     if direct is not None and "vcs_info" not in json.loads(direct):
         return f"Update hub2hf: install a later one than {json.loads(direct)['url']}."
     whence = " from the index that it was installed from" if direct is None else ""
-    return f"Update hub2hf{whence}: {pasted(*_pip(), 'install', '--upgrade', *_wanted('', direct, '', newest=True))}."
+    return f"Update hub2hf{whence}: {pasted(*_pip(), 'install', '--upgrade', *_wanted('', direct, '', newest=True))}"
 
 
 def command() -> str:

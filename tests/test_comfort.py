@@ -65,8 +65,8 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     ]
     embed = ["embed", str(converted), "latin.txt", "out.parquet"]
     others = {
-        "No such command 'frobnicate'. See hub2hf --help.": ["frobnicate"],
-        "Missing argument 'OUT'. See hub2hf convert --help.": ["convert", "lealla-mini"],
+        "No such command 'frobnicate'. See hub2hf --help": ["frobnicate"],
+        "Missing argument 'OUT'. See hub2hf convert --help": ["convert", "lealla-mini"],
         "onnx computes on the CPU and in float32 only. Leave out --device cuda": [
             *embed,
             "--device",

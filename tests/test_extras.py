@@ -57,7 +57,7 @@ def test_it_is_called_by_its_path_where_the_shell_finds_another_or_none(monkeypa
 @pytest.mark.parametrize(
     ("origin", "said"),
     [
-        (None, "Update hub2hf from the index that it was installed from: pip install --upgrade hub2hf."),
+        (None, "Update hub2hf from the index that it was installed from: pip install --upgrade hub2hf"),
         (
             {"url": "file:///home/me/hub2hf-1.0.whl", "archive_info": {}},
             "install a later one than file:///home/me/hub2hf-1.0.whl.",

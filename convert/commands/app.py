@@ -32,7 +32,7 @@ class _Verb(TyperCommand):
             for value in values if isinstance(values, list) else [values]:
                 empty = value == "" or (value == Path() and not {".", f"{name}=."}.intersection(given))
                 if empty and value != parameter.default:
-                    raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help.")
+                    raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help")
                 if str(value) == "-" and (argument or isinstance(value, Path)):
                     step = "Name a file or a folder; ./- is one of that name."
                     raise SourceError(f"{name} is '-', and hub2hf reads and writes no stream.", step)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REPAIR = (
     "Remove files that are not in hub2hf.json; copy others again from where they are intact, or make the folder again: "
-    "hub2hf convert SOURCE OUT."
+    "hub2hf convert SOURCE OUT"
 )
 
 
@@ -97,7 +97,7 @@ def run(
     if not source or bool(golden) == bool(candidate):
         raise SourceError(
             "verify takes SOURCE and FOLDER, or --golden FILE and FOLDER, or --integrity FOLDER alone.",
-            "See hub2hf verify --help.",
+            "See hub2hf verify --help",
         )
     stored = bool(golden and is_corpus(golden))
     whole: dict[str, Any] = {
@@ -248,6 +248,6 @@ def _repair(folder: Path, wrong: Mapping[str, str]) -> Iterator[str]:
 
     if CARD in wrong:
         again = pasted("hub2hf", "card", folder, "--force")
-        yield f"If {folder / CARD} was edited by hand, keep a copy, and write it again: {again}."
+        yield f"If {folder / CARD} was edited by hand, keep a copy, and write it again: {again}"
     if wrong.keys() - {CARD}:
         yield REPAIR

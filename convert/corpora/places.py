@@ -45,7 +45,7 @@ def pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise SourceError(
-            "pyarrow, which reads and writes corpora, is not installed.", f"Install it: {install('corpora')}."
+            "pyarrow, which reads and writes corpora, is not installed.", f"Install it: {install('corpora')}"
         ) from error
     return pyarrow
 

@@ -87,7 +87,7 @@ def require_ray() -> None:
         SourceError: it is not.
     """
     if find_spec("ray") is None:
-        raise SourceError("Ray is not installed.", f"Install it: {install('ray')}.")
+        raise SourceError("Ray is not installed.", f"Install it: {install('ray')}")
 
 
 def run(job: Job, chunks: Sequence[Chunk], address: str | None, workers: int | None, again: str) -> Iterator[Done]:

@@ -45,4 +45,4 @@ def require_tensorflow() -> None:
     """
     for name in ("tensorflow", "tensorflow_text"):
         if find_spec(name) is None:
-            raise SourceError(f"{name} is not installed.", f"Install it: {install('tensorflow')}.")
+            raise SourceError(f"{name} is not installed.", f"Install it: {install('tensorflow')}")

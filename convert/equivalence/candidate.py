@@ -72,7 +72,7 @@ class Candidate:
         try:
             return cls(Path(snapshot_download(str(name), local_files_only=True)), surfaces, device)
         except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-            step = "Check the path, or download the repository first: hf download OWNER/NAME."
+            step = "Check the path, or download the repository first: hf download OWNER/NAME"
             raise SourceError(f"{name} is neither a folder nor a repository in the Hub cache.", step) from error
 
     def _is_stock_bert(self) -> bool:
@@ -98,7 +98,7 @@ class Candidate:
             raise SourceError(
                 f"{recording} records another model ({fingerprint[:12]}…) than {self.folder} was made from "
                 f"({self.manifest.fingerprint[:12]}…).",
-                "Record the source of this folder: hub2hf record SOURCE FILE.",
+                "Record the source of this folder: hub2hf record SOURCE FILE",
             )
 
     @cached_property

@@ -109,7 +109,7 @@ class Recording:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
             about = json.loads(metadata.get(METADATA, "{}"))
             if about.get("format") != FORMAT:
-                raise SourceError(f"{path} is not a recording of hub2hf.", "Make one with hub2hf record.")
+                raise SourceError(f"{path} is not a recording of hub2hf.", "Make one: hub2hf record SOURCE FILE")
             if about["sha256"] != _digest(arrays):
                 raise SourceError(f"{path} is damaged: its numbers are not those recorded.", "Record it again.")
             ends = np.cumsum(arrays["lengths"])

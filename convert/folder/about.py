@@ -45,7 +45,7 @@ def read_proof(folder: Path, manifest: Manifest) -> Proof | None:
     """
     if PROOF not in manifest.files:
         return None
-    path, again = folder / PROOF, f"Verify the folder again: hub2hf verify SOURCE {pasted(folder)}."
+    path, again = folder / PROOF, f"Verify the folder again: hub2hf verify SOURCE {pasted(folder)}"
     try:
         for name in (PROOF, PICTURE):
             if name in manifest.files and hash_file(folder / name) != manifest.files[name]:

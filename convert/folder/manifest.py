@@ -27,7 +27,7 @@ SHA256 = re.compile("[0-9a-f]{64}")
 PARTS = {"source": dict, "blueprint": dict, "files": dict, "converter": dict, "identity": dict}
 BLUEPRINT_PARTS = {"encoder": dict, "text": list, "mapping": list, "vocabulary": dict}
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-AGAIN = "Convert the model again: hub2hf convert SOURCE OUT."
+AGAIN = "Convert the model again: hub2hf convert SOURCE OUT"
 
 FileEntry = dict[str, Any]  # bytes: int; sha256: str
 
@@ -190,7 +190,7 @@ def read_manifest(folder: Path) -> Manifest:
         ExportError: there is none, it is not one, or a later version of hub2hf wrote it.
     """
     path = folder / MANIFEST
-    step = "Name a folder that hub2hf made, or make one: hub2hf convert SOURCE OUT."
+    step = "Name a folder that hub2hf made, or make one: hub2hf convert SOURCE OUT"
     try:
         if not folder.is_dir():
             raise ExportError(f"{folder} {'is a file' if folder.exists() else 'does not exist'}.", step)

@@ -55,7 +55,7 @@ def bounded() -> Iterator[None]:
     except ImportError:  # before 1.0
         raise HubError(
             f"huggingface_hub {metadata.version('huggingface_hub')} is too old to publish with.",
-            "Update it, in another environment if need be: pip install 'huggingface_hub>=1'.",
+            "Update it, in another environment if need be: pip install 'huggingface_hub>=1'",
         ) from None
     theirs: Any = get_session()  # of httpx or its successor, whichever the client uses
     made, hooks = type(theirs), theirs.event_hooks
@@ -208,7 +208,7 @@ def _answered(error: Any, place: str) -> HubError:
     problem = f"The Hub answered {status} for {place}" + (f": {said}." if said else ".")
     steps = {
         401: LOG_IN,
-        403: "Ask its owner for access, or log in with a token that may write there: hf auth login.",
+        403: "Ask its owner for access, or log in with a token that may write there: hf auth login",
         404: "Check OWNER/NAME and the revision, and that the token may see them.",
         409: "Somebody else changed it meanwhile: look at it, and push again.",
         412: "Somebody else changed it meanwhile: look at it, and push again.",

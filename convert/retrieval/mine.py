@@ -174,7 +174,7 @@ def _faiss() -> Any:
         return import_module("faiss")
     except ImportError as error:
         raise SourceError(
-            "faiss, which finds nearest neighbours, is not installed.", f"Install it: {install('mine')}."
+            "faiss, which finds nearest neighbours, is not installed.", f"Install it: {install('mine')}"
         ) from error
 
 

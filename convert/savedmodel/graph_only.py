@@ -26,7 +26,7 @@ FILE: Final = "graph-only.json"
 KEPT: Final = "variables/kept.json"
 FORMAT: Final = "hub2hf graph only 1"
 NEXT: Final = "Give the SavedModel that it was made from."
-_AGAIN: Final = "Make it again: hub2hf inspect SOURCE --graph-only FILE."
+_AGAIN: Final = "Make it again: hub2hf inspect SOURCE --graph-only FILE"
 
 
 def is_zipped(head: bytes) -> bool:

@@ -122,7 +122,7 @@ class Written:
         if before != after:
             raise ExportError(
                 f"{self.folder / TOKENIZER} is not what this version of hub2hf writes.",
-                "Convert the model again: hub2hf convert SOURCE OUT.",
+                "Convert the model again: hub2hf convert SOURCE OUT",
             )
 
     def _weights(self, progress: Progress) -> str:

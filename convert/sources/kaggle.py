@@ -113,7 +113,7 @@ def _client(handle: KaggleHandle) -> Any:
     except ImportError as error:
         raise SourceError(
             f"Kaggle gives {handle} to its users only, and {error.name} is not installed.",
-            f"Install it, and log in: {install('kaggle')}.",
+            f"Install it, and log in: {install('kaggle')}",
         ) from error
     logging.getLogger("kagglehub").setLevel(logging.ERROR)  # it tells of versions and progress on standard output
     return kagglehub

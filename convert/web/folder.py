@@ -60,7 +60,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
     if not onnx:
         raise ExportError(
             f"{folder} has no ONNX file, which a browser could run.",
-            f"Write one: {pasted('hub2hf', 'export', folder, 'onnx')}.",
+            f"Write one: {pasted('hub2hf', 'export', folder, 'onnx')}",
         )
     vocabulary = read_vocabulary(folder / "vocab.txt")
     text = text_of(manifest.blueprint, vocabulary.path)

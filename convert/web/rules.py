@@ -23,7 +23,7 @@ def check_by_words(folder: Path, blueprint: Mapping[str, Any]) -> None:
     if any(isinstance(entry, Mapping) and entry.get("operation") == PIECES for entry in blueprint.get("text") or ()):
         raise ExportError(
             f"{folder} uses a SentencePiece model: it can be neither made slim nor exported for the browser.",
-            "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx.",
+            "Use the whole folder, or its ONNX file: hub2hf export FOLDER onnx",
         )
 
 
@@ -52,7 +52,7 @@ def text_of(blueprint: Mapping[str, Any], vocabulary: Path) -> TextBlueprint:
     except (KeyError, TypeError, AttributeError) as error:
         raise ExportError(
             f"The text operations in {MANIFEST} cannot be read: {error!r}.",
-            "Convert the model again with this version: hub2hf convert SOURCE OUT.",
+            "Convert the model again with this version: hub2hf convert SOURCE OUT",
         ) from error
 
 

@@ -33,7 +33,7 @@ def require_pillow() -> None:
     except ImportError as error:
         raise ExportError(
             "Pillow, which draws the picture of the report, is not installed.",
-            f"Install it: {install('report')}.",
+            f"Install it: {install('report')}",
         ) from error
 
 
