@@ -48,6 +48,7 @@ def run(
     if add and precision != "float32":
         raise SourceError("--add writes down what the folder itself gives.", f"Leave out --precision {precision}.")
     from hub2hf.folder.files import check_own, write_whole
+    from hub2hf.retrieval.adding import add_evaluation, addable
     from hub2hf.retrieval.evaluate import is_table
     from hub2hf.retrieval.plot import is_plot
 
@@ -56,6 +57,8 @@ def run(
     for file, is_ours in ((report, is_table), (plot, is_plot)):
         if file is not None:
             check_own(file, is_ours, force=force)
+    if add:
+        addable(Path(model))
     with progress_bar("embedded", "sentences", quiet=quiet) as progress:
         found = verbs.evaluate(
             model,
@@ -68,7 +71,6 @@ def run(
             precision=precision,
             progress=progress,
         )
-    from hub2hf.retrieval.adding import add_evaluation
     from hub2hf.retrieval.plot import plot as draw
 
     if report is not None:

@@ -7,9 +7,20 @@ from pathlib import Path
 
 from hub2hf.corpora.encoders import default_runtime, surface_of
 from hub2hf.folder.about import changeable, read_proof, write_about
-from hub2hf.folder.manifest import check_unchanged
+from hub2hf.folder.manifest import Manifest, check_unchanged
 from hub2hf.folder.ways import files_read
 from hub2hf.retrieval.evaluate import Evaluation
+
+
+def addable(folder: Path) -> Manifest:
+    """Return the manifest of a folder to which an evaluation can be added.
+
+    Raises:
+        ExportError: hub2hf did not make the folder, it is not as its manifest says, or its card was edited by hand.
+    """
+    manifest = changeable(folder)
+    check_unchanged(folder, manifest)
+    return manifest
 
 
 def add_evaluation(folder: Path, found: Evaluation, runtime: str | None = None) -> None:
@@ -23,11 +34,9 @@ def add_evaluation(folder: Path, found: Evaluation, runtime: str | None = None) 
         runtime: what ran it, as for `evaluate`.
 
     Raises:
-        ExportError: hub2hf did not make the folder, it is not as its manifest says, its card was edited by hand, or it
-            cannot be written to.
+        ExportError: as `addable`, or the folder cannot be written to.
     """
-    manifest = changeable(folder)
-    check_unchanged(folder, manifest)
+    manifest = addable(folder)
     way = surface_of(folder, runtime or default_runtime(folder)).name
     told = {**found.to_json(), "way": way, "files": files_read(manifest, way)}
     del told["model"], told["against"]  # where they lay on a person's machine is nobody's business
