@@ -294,7 +294,7 @@ class TestProof:
 
     def test_a_missing_file_is_refused_always(self, push: Push) -> None:
         (push.folder / "vocab.txt").unlink()
-        assert_refused(push("--allow-unverified"), "vocab.txt is missing")
+        assert_refused(push("--allow-unverified"), "vocab.txt is not as hub2hf.json says: it is missing")
 
 
 class TestFaults:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from references import ROOT
+from references import GOLDEN, ROOT
 
 from hub2hf.commands import VERBS
 
@@ -47,7 +50,6 @@ def folder(converted: Path, tmp_path: Path) -> Path:
 def test_nobody_is_told_to_load_weights_that_may_run_code(
     run_hub2hf: Run, folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder, verb: str
 ) -> None:
-    from references import GOLDEN
     from safetensors.torch import load_file
     from torch import save
 
@@ -74,3 +76,85 @@ def test_what_ends_in_a_command_can_be_pasted() -> None:
     for path in (ROOT / "convert").rglob("*.py"):
         for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
             assert not PASTED_WRONG.search(text), path
+
+
+def denied(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let nobody open the files of a name; root may open all."""
+    opened = Path.open
+
+    def open_(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_a_file_that_may_not_be_read_is_no_damaged_one(
+    run_hub2hf: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied(monkeypatch, "model.safetensors")
+    said = f"hub2hf: {folder / 'model.safetensors'} cannot be read: Permission denied. Check its permissions.\n"
+    assert run_hub2hf("export", folder, "onnx") == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is damaged: it is empty. "),
+        ((2).to_bytes(8, "little") + b"[]", "is damaged: a value in it is of another type. "),
+    ],
+)
+def test_what_is_damaged_is_said_without_the_words_of_a_library(
+    run_hub2hf: Run, folder: Path, content: bytes, why: str
+) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    code, _, told = run_hub2hf("export", folder, "onnx")
+    assert (code, f"model.safetensors {why}Convert the model again" in told) == (2, True), told
+
+
+def test_languages_that_are_a_number_are_named(run_hub2hf: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('title = "Mine"\n[card]\nlanguages = 5\n', encoding="utf-8")
+    code, _, told = run_hub2hf("convert", "lealla-mini", tmp_path / "out", "--model", tmp_path / "mine.toml")
+    assert (code, "mine.toml: 'languages' is neither a text nor a list of texts. See " in told) == (2, True), told
+
+
+def test_a_file_of_the_manifest_that_is_missing_is_said_to_be(run_hub2hf: Run, folder: Path) -> None:
+    (folder / "vocab.txt").unlink()
+    _, _, told = run_hub2hf("push", folder, "owner/name", "--dry-run")
+    assert "vocab.txt is not as hub2hf.json says: it is missing. Convert the model again.\n" in told
+
+
+def test_a_recording_that_is_not_there_is_no_damaged_one(
+    run_hub2hf: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = tmp_path / "absent.safetensors"
+    code, _, told = run_hub2hf("verify", "--golden", absent, folder)
+    assert (code, told) == (2, f"hub2hf: {absent} does not exist. Name a file that hub2hf record wrote.\n")
+    denied(monkeypatch, GOLDEN.name)
+    code, _, told = run_hub2hf("verify", "--golden", GOLDEN, folder)
+    assert (code, f"{GOLDEN} cannot be read: Permission denied." in told) == (2, True), told
+
+
+@pytest.mark.parametrize(
+    ("given", "step"),
+    [
+        (["--sample", "0"], "own sentences. Leave out --golden, or --sample."),
+        (["--vocab", "v.txt", "--text-rules", "tftext"], "own ids. Leave out --golden, or --vocab and --text-rules."),
+    ],
+)
+def test_what_a_recording_brings_is_named_as_it_was_given(
+    run_hub2hf: Run, folder: Path, given: list[str], step: str
+) -> None:
+    code, _, told = run_hub2hf("verify", "--golden", GOLDEN, folder, *given)
+    assert (code, told) == (2, f"hub2hf: A recording has its {step}\n")
+
+
+def test_what_cannot_be_added_is_said_before_anything_is_embedded(
+    run_hub2hf: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pairs.tsv").write_text("de\tHund\tdog\n", encoding="utf-8")
+    (folder / "hub2hf.json").unlink()
+    monkeypatch.setattr("hub2hf.retrieval.evaluate.side_by_side", lambda *arguments, **options: pytest.fail("embedded"))
+    code, _, told = run_hub2hf("evaluate", folder, "--pairs", tmp_path / "pairs.tsv", "--add")
+    assert (code, "has no hub2hf.json: hub2hf did not make it." in told) == (2, True), told

@@ -398,7 +398,7 @@ def test_what_cannot_be_added_to_is_refused_and_stays_as_it_is(folder: Path, tmp
     (folder / "model.safetensors").write_bytes(weights[:-1] + b"x")
     assert_refused(r"model.safetensors has other bytes. Convert the model again")
     (folder / "model.safetensors").write_bytes(weights[:-1])
-    assert_refused(r"model.safetensors cannot be read: it is cut short")
+    assert_refused(r"model.safetensors is damaged: it is cut short")
     (folder / "model.safetensors").write_bytes(weights)
     card = (folder / "README.md").read_bytes()
     (folder / "README.md").write_bytes(card + b"mine")

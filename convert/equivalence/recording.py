@@ -103,6 +103,12 @@ class Recording:
         """
         from safetensors import SafetensorError, safe_open
 
+        made = "Name a file that hub2hf record wrote."
+        try:
+            path.open("rb").close()  # safetensors does not say why it cannot
+        except OSError as error:
+            why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+            raise SourceError(f"{path} {why}.", made) from error
         try:
             with safe_open(path, "np") as file:
                 metadata = file.metadata() or {}
@@ -123,9 +129,7 @@ class Recording:
                 about.get("ids_from", ""),
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SourceError(
-                f"{path} is not a recording, or is damaged.", "Name a file that hub2hf record wrote."
-            ) from error
+            raise SourceError(f"{path} is not a recording, or is damaged.", made) from error
 
 
 def check_writable(path: Path, *, force: bool) -> None:

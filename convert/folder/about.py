@@ -25,7 +25,7 @@ from hub2hf.folder.manifest import (
     links,
     problems,
     read_manifest,
-    what_is_wrong,
+    unreadable,
 )
 from hub2hf.folder.staging import alone, half_added
 from hub2hf.folder.ways import files_read
@@ -52,7 +52,7 @@ def read_proof(folder: Path, manifest: Manifest) -> Proof | None:
                 raise ExportError(f"{folder / name} was changed since the verification.", again)
         proof = _load(path, folder / PICTURE if PICTURE in manifest.files else None)
     except UNREADABLE as error:
-        raise ExportError(f"{path} {what_is_wrong(error)}.", again) from error
+        raise unreadable(path, error, again) from error
     return standing(proof, manifest)
 
 

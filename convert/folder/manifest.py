@@ -27,6 +27,7 @@ SHA256 = re.compile("[0-9a-f]{64}")
 PARTS = {"source": dict, "blueprint": dict, "files": dict, "converter": dict, "identity": dict}
 BLUEPRINT_PARTS = {"encoder": dict, "text": list, "mapping": list, "vocabulary": dict}
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+CHECK_PERMISSIONS = "Check its permissions."
 AGAIN = "Convert the model again: hub2hf convert SOURCE OUT"
 
 FileEntry = dict[str, Any]  # bytes: int; sha256: str
@@ -204,11 +205,17 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise ExportError(f"{folder} has no {MANIFEST}: hub2hf did not make it.", step) from error
     except UNREADABLE as error:
-        raise ExportError(f"{path} {what_is_wrong(error)}.", AGAIN) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception, step: str = AGAIN) -> ExportError:
+    """Return the error of a file of a folder that raised one of UNREADABLE; `step` mends it where it is damaged."""
+    denied = isinstance(error, PermissionError)
+    return ExportError(f"{path} {what_is_wrong(error)}.", CHECK_PERMISSIONS if denied else step)
 
 
 def what_is_wrong(error: Exception) -> str:
-    """Return what one of UNREADABLE says of the JSON file that raised it, as the rest of a sentence about that file."""
+    """Return what one of UNREADABLE says of the file that raised it, as the rest of a sentence about that file."""
     match error:
         case OSError():
             return f"cannot be read: {error.strerror}"
@@ -220,6 +227,8 @@ def what_is_wrong(error: Exception) -> str:
             return f"is damaged: it is no JSON, at line {line}, column {column}"
         case KeyError():
             return f"is damaged: it has no {error}"
+        case TypeError() | AttributeError():
+            return "is damaged: a value in it is of another type"
         case _:
             return f"is damaged: {str(error)[:200] or type(error).__name__}"
 
@@ -289,7 +298,7 @@ def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
             elif hash_file(path) != entry:
                 found[name] = "has other bytes"
         except OSError as error:
-            raise ExportError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+            raise ExportError(f"{path} cannot be read: {error.strerror}.", CHECK_PERMISSIONS) from error
     return found
 
 

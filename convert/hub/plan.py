@@ -107,7 +107,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     wrong = problems(folder, manifest)
     for name, what in wrong.items():
         if what == MISSING or name in ABOUT or not allow_unverified:
-            raise ExportError(f"{folder / name} {what}, by {MANIFEST}.", _repair(folder, name))
+            raise ExportError(f"{folder / name} is not as {MANIFEST} says: it {what}.", _repair(folder, name))
     if wrong:  # and published all the same, deliberately
         manifest = replace(
             manifest,

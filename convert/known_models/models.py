@@ -19,6 +19,7 @@ from hub2hf.errors import SourceError
 
 FOLDER = "models"
 SUFFIX = ".toml"
+EXAMPLES = "See configs/models/ for examples."
 LANGUAGE = re.compile(r"[a-z]{2,3}")  # ISO 639-1 to 639-3: the Hub takes no region or script, as in pt-BR
 SEPARATE = ("must_be", "card")  # tables; all else in the file is a plain value
 
@@ -153,6 +154,8 @@ def _load(name: str, file: Traversable) -> KnownModel:
         card = values.pop("card", {})
         for key in ("languages", "tags", "datasets"):
             given = card.get(key, ())
+            if not isinstance(given, (str, list, tuple)) or not all(isinstance(item, str) for item in given):
+                raise SourceError(f"{file}: '{key}' is neither a text nor a list of texts.", EXAMPLES)
             card[key] = tuple(given.split() if isinstance(given, str) else given)
         if wrong := next((code for code in card["languages"] if not LANGUAGE.fullmatch(code)), ""):
             raise SourceError(f"{file}: '{wrong}' is no code of a language.", "ISO 639 has them, such as de or fil.")
@@ -162,12 +165,12 @@ def _load(name: str, file: Traversable) -> KnownModel:
         if unknown:
             raise SourceError(f"{file} has unknown keys: {', '.join(sorted(unknown))}.", "See configs/models/.")
         if "title" not in values:
-            raise SourceError(f"{file} has no title.", "See configs/models/ for examples.")
+            raise SourceError(f"{file} has no title.", EXAMPLES)
         return KnownModel(name=name, **values, card=CardFacts(**card))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise SourceError(
-            f"{file} is not the TOML of a model: {error}.", "See configs/models/ for examples."
-        ) from error
+    except (TypeError, AttributeError) as error:
+        raise SourceError(f"{file} is not the TOML of a model: a value in it is of another type.", EXAMPLES) from error
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file} is not the TOML of a model: {error}.", EXAMPLES) from error
 
 
 def _inherited(file: Traversable, seen: set[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hub2hf.architectures.head import written_head
 from hub2hf.errors import ExportError
 from hub2hf.folder.about import changeable, read_proof, write_about
 from hub2hf.folder.files import hash_file, write_pieces
-from hub2hf.folder.manifest import Manifest, check_unchanged
+from hub2hf.folder.manifest import UNREADABLE, Manifest, check_unchanged, unreadable
 from hub2hf.folder.staging import alone, half_added
 from hub2hf.folder.weights import WEIGHTS
 from hub2hf.onnx.graph import NOTHING, OnnxGraph
@@ -177,8 +177,8 @@ def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
 
 
 def _beside(path: Path) -> Path:

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from hub2hf.errors import ExportError
+from hub2hf.folder.manifest import UNREADABLE, unreadable
 
 DTYPES: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -51,8 +52,8 @@ class WeightFile:
         self.path = path
         try:
             self._stored = _contents(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
 
     def __contains__(self, key: str) -> bool:
         return key in self._stored
@@ -99,7 +100,7 @@ class WeightFile:
                     data = file.read(min(PIECE, stored.end - start))
                     yield np.frombuffer(data, stored.dtype)
         except OSError as error:
-            raise ExportError(f"{self.path} cannot be read: {error.strerror}.", "Check the disk.") from error
+            raise unreadable(self.path, error, "Check the disk.") from error
 
     def rows(self, key: str, width: int = 0) -> Iterator[np.ndarray]:
         """Yield the rows of a matrix in order, [some, width] at a time.

@@ -16,7 +16,7 @@ from hub2hf.architectures import MODEL_FILE, architecture_of_facts
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import write_json, write_pieces
-from hub2hf.folder.manifest import ABOUT, Manifest
+from hub2hf.folder.manifest import ABOUT, Manifest, unreadable
 from hub2hf.folder.weights import DTYPES, WEIGHTS, safetensors_header
 from hub2hf.notices import Progress
 from hub2hf.onnx.export import FILES, write_onnx
@@ -186,5 +186,5 @@ def _head(path: Path) -> dict[str, Any]:
                 if line.strip() == VOCABULARY_KEY:
                     return dict(json.loads(f"{head}}}}}}}"))
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be read: {error}.", "Convert the model again.") from error
+        raise unreadable(path, error) from error
     raise ExportError(f"{path} has no vocabulary.", "Convert the model again.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,13 @@ def verify(
     loaded = Candidate.find(candidate, surfaces, device)
     recording = None
     if golden is not None:
-        _check_alone(sentences, sample, preprocessor or vocab or text_rules, output)
+        _check_alone(
+            {
+                "sentences": {"--sentences": sentences, "--sample": sample},
+                "ids": {"--preprocessor": preprocessor, "--vocab": vocab, "--text-rules": text_rules or None},
+                "output": {"--output": output or None},
+            }
+        )
         recording = Recording.load(Path(golden))
         check_languages(languages, recording.sentences)
         loaded.check_source(recording.fingerprint, str(golden))
@@ -140,20 +146,19 @@ def _added(report: Report, folder: Path, sentences: bool, tolerances: bool) -> R
     return replace(report, note=" ".join(filter(None, (report.note, done))))
 
 
-def _check_alone(sentences: object, sample: object, text_side: object, output: str) -> None:
+def _check_alone(beside: Mapping[str, Mapping[str, object]]) -> None:
     """Refuse what a recording brings itself.
+
+    Args:
+        beside: what it brings → option → what was given, None for nothing.
 
     Raises:
         SourceError: which that is.
     """
-    if sentences is not None or sample is not None:
-        raise SourceError("A recording has its own sentences.", "Leave out golden, or sentences and sample.")
-    if text_side:
-        raise SourceError(
-            "A recording has its own ids.", "Leave out the preprocessor, the vocabulary and the text rules."
-        )
-    if output:
-        raise SourceError("A recording is of one output.", "Leave out either golden or output.")
+    for own, options in beside.items():
+        given = [option for option, value in options.items() if value is not None]
+        if given:
+            raise SourceError(f"A recording has its own {own}.", f"Leave out --golden, or {' and '.join(given)}.")
 
 
 def _adding_up(progress: Progress, total: int | None) -> Callable[[int], None]:
