@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hub2hf.blueprint.text import Pack, ReplacePattern, SplitCharacters, SplitDe
 from hub2hf.commands.printed import describe
 from hub2hf.errors import SourceError
 from hub2hf.hub.result import FileChange, Publication
+from hub2hf.proof import Conditions
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -53,6 +55,19 @@ def test_verify_answers_with_its_exit_code(
     assert answered == code
     if option:
         assert json.loads(out)["equivalent"] is (code == 0)
+
+
+def test_a_way_that_must_be_exact_and_cannot_be_loaded_is_an_open_question(
+    run_hub2hf: Run, verb: Callable[[str, Any], Verb]
+) -> None:
+    found = report([row(), row("bertmodel", difference=0.5)], held=["automodel"])
+    broken = {"onnx-runtime": Conditions("2.19.0", held=True, refused="No graph was found.")}
+    verb("verify", replace(found, conditions={**found.conditions, **broken}))
+    code, out, _ = run_hub2hf("verify", "--golden", "recording", "folder", "--quiet")
+    assert (code, out[:50]) == (2, "NOT MEASURED: ONNX Runtime (No graph was found). E")
+    differs = {"bertmodel": Conditions("2.19.0", held=True)}
+    verb("verify", replace(found, conditions={**found.conditions, **broken, **differs}))
+    assert run_hub2hf("verify", "--golden", "recording", "folder")[0] == 1
 
 
 def test_verify_takes_a_recording_in_place_of_the_source(

@@ -110,6 +110,7 @@ def test_an_unreadable_file_is_named_and_the_rest_compared(
             told = (tmp_path / "report" / report).read_text(encoding="utf-8")
             assert "Files that could not be read, and are not compared" in told
             assert "b.parquet" in told
+        assert "NOT MEASURED: files of the corpus. EXACT: sentence-transformers" in found["summary"]
 
 
 def test_ray_is_for_whole_corpora(converted: Path, tmp_path: Path) -> None:

@@ -113,7 +113,15 @@ class TestSummary:
             assert "it cannot be run: IndexError." in text
         must = replace(found, conditions={"berttokenizerfast": Conditions("2.19.0", held=True, refused="no")})
         assert not must.equivalent
-        assert summary(must).startswith("NOT THE SAME: not measured is BertTokenizerFast (no). EXACT: AutoModel")
+        said = "NOT MEASURED: BertTokenizerFast (no). EXACT: AutoModel (worst 3.6e-07, de). NOT THE SAME: BertModel "
+        stock = replace(must, rows=[*must.rows, row("bertmodel", difference=0.5)])
+        assert summary(stock).startswith(said)
+        differs = replace(must, rows=[row("sentence-transformers", difference=0.5)])
+        held = {"sentence-transformers": Conditions("2.19.0", held=True)}
+        differs = replace(differs, conditions={**must.conditions, **held})
+        assert summary(differs).startswith(
+            "NOT THE SAME: sentence-transformers (off by up to 0.50, de). NOT MEASURED: "
+        )
 
     def test_what_a_reader_can_feel_of_a_way_that_is_not_exact(self) -> None:
         rows = [

@@ -70,21 +70,20 @@ def run(
         print_conversion(found, conversion)
     if people and not verify:
         print_next(source, out, [word for name, value in beside.items() if value for word in (f"--{name}", str(value))])
-    equivalent = True
+    code = 0
     if verify:
-        told["verification"], line, equivalent = _prove(found, out, people, quiet)
-    if repository is not None and equivalent:
+        told["verification"], line, code = _prove(found, out, people, quiet)
+    if repository is not None and not code:
         publication = push.publish(out, repository, quiet=quiet or as_json, private=private)
         told["publication"], line = asdict(publication), publication.url
         if people:
             print_publication(publication)
     options.answer(as_json, quiet, content=lambda: told, line=line, people=lambda: None)
-    if not equivalent:
-        raise typer.Exit(options.EXIT_DIFFERENT)
+    raise typer.Exit(code)
 
 
-def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[dict[str, Any], str, bool]:
-    """Return what `verify` gives a program, its line, and whether the folder is equivalent; print it for people."""
+def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[dict[str, Any], str, int]:
+    """Return what `verify` gives a program, its line, and its exit code; print it for people."""
     from hub2hf.equivalence.reports import report_json, summary
 
     with progress_bar("compared", "sentences", quiet=quiet) as progress:
@@ -92,4 +91,4 @@ def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[
     if people:
         print()
         proving.tell(found, None, as_json=False, quiet=False)
-    return report_json(found), summary(found), found.equivalent
+    return report_json(found), summary(found), proving.code(found)

@@ -86,7 +86,8 @@ def run(
 
     With --surfaces, every way of loading that it names must be exact. Without, a folder that hub2hf made must be exact in
     every way that is measured and declared exact, and anyone else's in at least one; ways that need packages of their own
-    are measured only when they are named. If hub2hf made FOLDER, the result on hub2hf's own sentences, and a card that
+    are measured only when they are named. Where one that must be exact cannot be loaded, and none of the others that must
+    be differs, the exit code is 2. If hub2hf made FOLDER, the result on hub2hf's own sentences, and a card that
     states it, are written into it.
     """
     if integrity is not None:
@@ -145,8 +146,14 @@ def run(
         )
     tell(found, report, as_json, quiet)
     options.name_unreadable(found.unreadable, "The rest was compared")
-    if not found.equivalent:
-        raise typer.Exit(options.EXIT_DIFFERENT)
+    raise typer.Exit(code(found))
+
+
+def code(found: Report) -> int:
+    """Return the exit code of what was found."""
+    if found.equivalent:
+        return 0
+    return options.EXIT_ERROR if found.undecided else options.EXIT_DIFFERENT
 
 
 def check(

@@ -220,17 +220,18 @@ def what_is_wrong(error: Exception) -> str:
         case OSError():
             return f"cannot be read: {error.strerror}"
         case UnicodeDecodeError():
-            return "is damaged: it is not UTF-8"
+            why = "it is not UTF-8"
         case json.JSONDecodeError(doc=text) if not text.strip():
-            return "is damaged: it is empty"
+            why = "it is empty"
         case json.JSONDecodeError(lineno=line, colno=column):
-            return f"is damaged: it is no JSON, at line {line}, column {column}"
+            why = f"it is no JSON, at line {line}, column {column}"
         case KeyError():
-            return f"is damaged: it has no {error}"
-        case TypeError() | AttributeError():
-            return "is damaged: a value in it is of another type"
+            why = f"it has no {error}"
+        case TypeError() | AttributeError() if "object" in str(error):  # in Python's words, not in ours
+            why = "a value in it is of another type"
         case _:
-            return f"is damaged: {str(error)[:200] or type(error).__name__}"
+            why = str(error)[:200] or type(error).__name__
+    return f"is damaged: {why}"
 
 
 def _is_later(version: Any) -> bool:

@@ -166,6 +166,8 @@ def unproved(manifest: Manifest, proof: Proof | None) -> str:
     """
     if proof is None:
         return "no verification of its files is in it"
+    if proof.worth.undecided:
+        return "its verification could not load it in every way that must be exact"
     if not proof.equivalent:
         return "its verification says that it is not the same as the original"
     proved = proof.worth.proved

@@ -245,6 +245,12 @@ class Worth:
         return any(way.same for way in self.ways) and all(way.same for way in self.ways if way.held)
 
     @property
+    def undecided(self) -> bool:
+        """Whether a way that must be exact could not be measured, and each other one that must be is the same."""
+        held = [way for way in self.ways if way.held]
+        return any(way.refused for way in held) and all(way.same for way in held if not way.refused)
+
+    @property
     def lossy(self) -> bool:
         """Whether it is of a lossy folder."""
         return any(way.lossy for way in self.ways)
@@ -307,6 +313,11 @@ class Proof:
         return self.worth.equivalent
 
     @property
+    def undecided(self) -> bool:
+        """Whether nothing that was compared differs where it must not, and not all was that must be."""
+        return self.worth.undecided
+
+    @property
     def languages(self) -> set[str]:
         """The languages, and "traps"."""
         return {row.language for row in self.rows}
@@ -349,3 +360,8 @@ class Report(Proof):
     def equivalent(self) -> bool:
         """Whether all that was to be compared was, and the folder gives the embeddings of the SavedModel; see `Worth`."""
         return not self.unreadable and super().equivalent
+
+    @property
+    def undecided(self) -> bool:
+        """As of any proof; what is in the way may be a file of the corpus."""
+        return super().undecided or bool(self.unreadable and self.worth.equivalent)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from hub2hf.proof.record import EXACT, Failure, Proof, Row, Way
 from hub2hf.proof.text import cosine, count, join, number, printable, share, tolerance, where
 from hub2hf.surfaces import title
+
+NOT_MEASURED: Final = "NOT MEASURED"
 
 
 def ratio(row: Row) -> float:
@@ -90,12 +93,15 @@ def failures_by_turns(found: Proof) -> list[Failure]:
 
 
 def verdict(found: Proof) -> str:
-    """Return EXACT, NOT THE SAME, or NOTHING COMPARED, which proves nothing; of a lossy folder, whether it is in limits.
+    """Return EXACT, NOT THE SAME, or NOT MEASURED or NOTHING COMPARED, which prove nothing; of a lossy folder, whether it
+    is within its limits.
 
     Of a slim folder EXACT is what it covers.
     """
     if not found.rows:
         return "NOTHING COMPARED"
+    if found.undecided:
+        return NOT_MEASURED
     if found.worth.lossy:
         return "LOSSY, WITHIN ITS LIMITS" if found.equivalent else "LOSSY, BEYOND ITS LIMITS"
     if not found.equivalent:
@@ -114,10 +120,13 @@ def explanation(found: Proof) -> str:
         return "no sentence went through any way of loading"
     ways, table = found.worth.ways, grid(found)
     same, other = _same(ways), _not_the_same(ways, table, found)
-    refused = ", ".join(f"{called(way)} ({printable(way.refused, 200).rstrip('.')})" for way in ways if way.refused)
+    unmeasured = sorted((way for way in ways if way.refused), key=lambda way: not way.held)
+    refused = [f"{called(way)} ({printable(way.refused, 200).rstrip('.')})" for way in unmeasured]
+    if found.undecided and not found.worth.undecided:
+        refused.insert(0, "files of the corpus")
     good, bad = ("WITHIN", "BEYOND") if found.worth.lossy else ("EXACT", "NOT THE SAME")
-    told = {good: same, bad: other, "NOT MEASURED": refused}
-    first = told.pop(good if found.equivalent else bad) or f"not measured is {told.pop('NOT MEASURED')}"
+    told = {good: same, bad: other, NOT_MEASURED: ", ".join(refused)}
+    first = told.pop(NOT_MEASURED if found.undecided else good if found.equivalent else bad)
     parts = [first, *(f"{name}: {part}" for name, part in told.items() if part)]
     compared = f"{count(table.sentences(), 'sentence')}, {where(table.languages, table.languages)}"
     if found.unanswered:
