@@ -74,7 +74,7 @@ def run(
     if verify:
         told["verification"], line, code = _prove(found, out, people, quiet)
     if repository is not None and not code:
-        publication = push.publish(out, repository, quiet=quiet or as_json, private=private)
+        publication = push.publish(out, repository, quiet=quiet, as_json=as_json, private=private)
         told["publication"], line = asdict(publication), publication.url
         if people:
             print_publication(publication)

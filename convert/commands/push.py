@@ -51,7 +51,8 @@ def run(
     found = publish(
         folder,
         repository,
-        quiet=quiet or as_json,
+        quiet=quiet,
+        as_json=as_json,
         private=private,
         create_pr=create_pr,
         revision=revision,
@@ -61,6 +62,10 @@ def run(
     )
     line = f"{'planned: ' if found.state == 'planned' else ''}{found.url}"
     options.answer(as_json, quiet, content=lambda: asdict(found), line=line, people=lambda: print_publication(found))
+
+
+def _say(line: str) -> None:
+    print(f"hub2hf: {line}", file=sys.stderr)
 
 
 def check(repository: str) -> None:
@@ -77,12 +82,12 @@ def check(repository: str) -> None:
     connect()
 
 
-def publish(folder: Path, repository: str, *, quiet: bool, **given: Any) -> Publication:
-    """Return what `hub2hf.push` does with the options `given`; what is tried again is told on standard error."""
-    if quiet or not sys.stderr.isatty():
+def publish(folder: Path, repository: str, *, quiet: bool, as_json: bool, **given: Any) -> Publication:
+    """Return what `hub2hf.push` does with the options `given`; what is tried again is told on standard error, if not `quiet`."""
+    if quiet or as_json or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:
-        return verbs.push(folder, repository, **given, say=lambda line: print(f"hub2hf: {line}", file=sys.stderr))
+        return verbs.push(folder, repository, **given, say=(lambda line: None) if quiet else _say)
     except options.Stopped as stopped:
         print("hub2hf: stopped; it may have been published: push again to see.", file=sys.stderr)
         raise typer.Exit(stopped.code) from None
