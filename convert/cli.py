@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from hub2hf.commands.ending import EXIT_ERROR, Asked, Stopped, stoppable
+from hub2hf.commands.ending import EXIT_ERROR, LEFT, NOTHING_LEFT, Asked, Stopped, stoppable
 from hub2hf.errors import Hub2HFError
 
 
@@ -37,10 +37,7 @@ def _run() -> None:
     except Hub2HFError as error:
         _fail(str(error), asked)
     except Stopped as stopped:
-        print(
-            "hub2hf: stopped; nothing half-written was left behind. A download, or embed, goes on when it is run again.",
-            file=sys.stderr,
-        )
+        print(f"hub2hf: stopped; {LEFT.get(asked.verb, NOTHING_LEFT)}", file=sys.stderr)
         sys.exit(stopped.code)
     except MemoryError:
         _fail("There is not enough memory. Close other programs, or use a machine with more.", asked)

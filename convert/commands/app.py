@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import getdoc
 from itertools import takewhile
@@ -19,8 +20,24 @@ from hub2hf.errors import SourceError
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
+def _shown(parameters: list[Any]) -> list[Any]:
+    """Return parameters without a type where they are flags: `<bool>` would ask for a value, which they do not take."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
 class _Verb(TyperCommand):
     """Refuses names that are empty, as an unset variable of a shell gives them, and `-`: no stream is read or written."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the arguments and options, as they are shown in --help."""
+        return _shown(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the line `Usage`: what stands in braces looks as if one could choose."""
+        return [piece.removeprefix("{").removesuffix("}") for piece in super().collect_usage_pieces(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)  # the parser empties it
@@ -30,8 +47,9 @@ class _Verb(TyperCommand):
             name = parameter.metavar if argument else parameter.opts[0]
             values = ctx.params.get(parameter.name)
             for value in values if isinstance(values, list) else [values]:
-                empty = value == "" or (value == Path() and not {".", f"{name}=."}.intersection(given))
-                if empty and value != parameter.default:
+                blank = isinstance(value, str) and not (value if argument else value.strip(", "))
+                empty = blank or (value == Path() and not {".", f"{name}=."}.intersection(given))
+                if empty and ctx.get_parameter_source(parameter.name).name == "COMMANDLINE":
                     raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help")
                 if str(value) == "-" and (argument or isinstance(value, Path)):
                     step = "Name a file or a folder; ./- is one of that name."
@@ -41,6 +59,18 @@ class _Verb(TyperCommand):
 
 class _Verbs(TyperGroup):
     """Finds a verb by its name, and lists all without importing one."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, as they are shown in --help."""
+        return _shown(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb of the first word, and note it; where it is none, name the one that is close."""
+        word = ctx.ensure_object(Asked).verb = args[0] if args else ""
+        meant = get_close_matches(word, VERBS, n=1) if word not in VERBS and not word.startswith("-") else []
+        if meant:
+            raise SourceError(f"No such command '{word}'.", f"Did you mean {meant[0]}?")
+        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Note first whether JSON is asked for: an error in what follows is told in JSON too."""

@@ -14,11 +14,22 @@ EXIT_ERROR: Final = 2
 EXIT_SIGNAL: Final = 128  # and the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM
 
 
+NOTHING_LEFT: Final = "nothing half-written was left behind."
+LEFT: Final = {
+    **dict.fromkeys(
+        ("fetch", "inspect", "convert", "evaluate", "verify", "record"),
+        f"{NOTHING_LEFT} A download goes on when it is run again.",
+    ),
+    "embed": "what is embedded is kept, and the same command goes on with the rest.",
+}  # verb → what a stopped one leaves; NOTHING_LEFT of the others
+
+
 @dataclass
 class Asked:
-    """What was asked of the whole command, for the answer to an error."""
+    """What was asked of the whole command, for the answer to an error, and to being stopped."""
 
     as_json: bool = False
+    verb: str = ""
 
 
 class Stopped(BaseException):

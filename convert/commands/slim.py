@@ -36,7 +36,9 @@ def run(
     ] = False,
     pairs: Annotated[
         list[Path] | None,
-        typer.Option(help="Translations, as for evaluate, to measure what less precise numbers lose."),
+        typer.Option(
+            metavar="<path>", help="Translations, as for evaluate, to measure what less precise numbers lose."
+        ),
     ] = None,
     beyond_limits: Annotated[
         bool, typer.Option("--beyond-limits", help="Write the folder even if it loses more than the limits allow.")
