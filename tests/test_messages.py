@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import pytest
 from references import GOLDEN, ROOT
 
+import hub2hf
 from hub2hf.commands import VERBS
+from hub2hf.commands.ending import Stopped
+from hub2hf.hub.result import Publication
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -158,3 +162,75 @@ def test_what_cannot_be_added_is_said_before_anything_is_embedded(
     monkeypatch.setattr("hub2hf.retrieval.evaluate.side_by_side", lambda *arguments, **options: pytest.fail("embedded"))
     code, _, told = run_hub2hf("evaluate", folder, "--pairs", tmp_path / "pairs.tsv", "--add")
     assert (code, "has no hub2hf.json: hub2hf did not make it." in told) == (2, True), told
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [
+        *(("verify", option) for option in ("--languages", "--surfaces", "--output")),
+        *(("slim", option) for option in ("--languages", "--scripts")),
+        ("record", "--languages"),
+    ],
+)
+@pytest.mark.parametrize("nothing", ["", " , "])
+def test_a_list_that_is_empty_is_not_all(run_hub2hf: Run, tmp_path: Path, verb: str, option: str, nothing: str) -> None:
+    """As an unset variable of a shell gives it."""
+    code, _, told = run_hub2hf(verb, "lealla-mini", tmp_path / "out", option, nothing)
+    assert (code, told.startswith(f"hub2hf: {option} is empty. See ")) == (2, True), told
+
+
+def test_evaluate_asks_for_languages_or_takes_all(run_hub2hf: Run, folder: Path) -> None:
+    code, _, told = run_hub2hf("evaluate", folder, "--pairs", folder, "--languages=")
+    assert (code, told.startswith("hub2hf: --languages is empty. See ")) == (2, True), told
+
+
+def test_notes_in_a_folder_are_to_be_moved_and_not_removed(run_hub2hf: Run, folder: Path) -> None:
+    (folder / "notes.md").write_text("mine", encoding="utf-8")
+    code, out, _ = run_hub2hf("verify", "--integrity", folder)
+    assert (code, "Move files that are not in hub2hf.json elsewhere" in out, "emove" in out) == (1, True, False)
+
+
+@pytest.mark.parametrize(("options", "told"), [(["-q"], ""), ([], "hub2hf: broke\n"), (["--json"], "hub2hf: broke\n")])
+def test_quiet_says_nothing_of_what_is_tried_again(
+    run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
+) -> None:
+    def push(*_: Any, say: Callable[[str], None], **__: Any) -> Publication:
+        say("broke")
+        return Publication("planned", "me/x", "https://huggingface.co/me/x", "main", "", True, [], [], [], "")
+
+    monkeypatch.setattr(hub2hf, "push", push)
+    assert run_hub2hf("push", "folder", "me/x", "--dry-run", *options)[::2] == (0, told)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["embed", "folder", "in", "out"], "what is embedded is kept, and the same command goes on with the rest."),
+        (["fetch", "x"], "nothing half-written was left behind. A download goes on when it is run again."),
+        (["card", "folder"], "nothing half-written was left behind."),
+    ],
+)
+def test_what_is_left_of_a_verb_that_was_stopped_is_said_of_that_verb(
+    run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise Stopped(signal.SIGINT)
+
+    monkeypatch.setattr(hub2hf, words[0], stopped)
+    assert run_hub2hf(*words) == (130, "", f"hub2hf: stopped; {said}\n")
+
+
+def test_a_plot_is_not_written_under_the_name_of_another_kind(run_hub2hf: Run, folder: Path, tmp_path: Path) -> None:
+    code, _, told = run_hub2hf("evaluate", folder, "--pairs", folder, "--plot", tmp_path / "x.png")
+    assert (code, "x.png is not named as one. Name x.svg." in told, (tmp_path / "x.png").exists()) == (2, True, False)
+
+
+def test_flags_are_shown_without_a_type_and_arguments_without_braces(run_hub2hf: Run) -> None:
+    for verb in VERBS:
+        _, out, _ = run_hub2hf(verb, "--help")
+        assert not re.search(r"<bool>|list\[|\{[A-Z]", out), verb
+    assert "<bool>" not in run_hub2hf("--help")[1]
+
+
+def test_a_verb_that_is_misspelt_is_named(run_hub2hf: Run) -> None:
+    assert run_hub2hf("conver") == (2, "", "hub2hf: No such command 'conver'. Did you mean convert?\n")

@@ -24,6 +24,7 @@ def run(
     pairs: Annotated[
         list[Path],
         typer.Option(
+            metavar="<path>",
             help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
             "text, translation, or language, text, translation, without a header; or two files that match line by line: "
             "--pairs A --pairs B.",
@@ -54,6 +55,8 @@ def run(
 
     if report is not None and report == plot:
         raise SourceError(f"{report} cannot be both the table and the plot.", "Name two files.")
+    if plot is not None and plot.suffix.casefold() != ".svg":
+        raise SourceError(f"The plot is an SVG file, and {plot} is not named as one.", f"Name {plot.stem}.svg.")
     for file, is_ours in ((report, is_table), (plot, is_plot)):
         if file is not None:
             check_own(file, is_ours, force=force)

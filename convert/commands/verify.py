@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hub2hf.proof import Report
 
 REPAIR = (
-    "Remove files that are not in hub2hf.json; copy others again from where they are intact, or make the folder again: "
+    "Move files that are not in hub2hf.json elsewhere; copy others again from where they are intact, or make the folder "
+    "again: "
     "hub2hf convert SOURCE OUT"
 )
 
