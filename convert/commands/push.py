@@ -83,7 +83,7 @@ def check(repository: str) -> None:
 
 
 def publish(folder: Path, repository: str, *, quiet: bool, as_json: bool, **given: Any) -> Publication:
-    """Return what `hub2hf.push` does with the options `given`; what is tried again is told on standard error, if not `quiet`."""
+    """Return what `hub2hf.push` does with the options `given`; say on standard error what is tried again, if not quiet."""
     if quiet or as_json or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     try:
