@@ -142,9 +142,9 @@ class Examination:
                 yield cause
                 continue
             after = mended()
-            change = f"the mean difference is {number(after)} in place of {number(before)}"
-            told = f"{cause.evidence}; with this alone mended, {change}"
-            yield replace(cause, evidence=told, share=max(0.0, 1.0 - after / before))
+            change = f"{'larger, ' if after > before else ''}{number(after)} in place of {number(before)}"
+            told = f"{cause.evidence}; with this alone mended, the mean difference is {change}"
+            yield replace(cause, evidence=told, share=1.0 - after / before)
 
     def _found(self) -> Iterator[tuple[Cause, Callable[[], float] | None]]:
         """Yield each cause, and what gives the mean difference with it alone mended."""

@@ -113,19 +113,25 @@ class Failure:
 
 @dataclass(frozen=True)
 class Cause:
-    """A likely cause of failures.
+    """A likely cause of failures, or what differs besides.
 
     Attributes:
         name: a few words.
         evidence: a sentence.
         sentences: some that show it.
-        share: how much of the mean difference goes where this alone is mended, at most 1; None where that was not measured.
+        share: how much of the mean difference goes where this alone is mended, at most 1; negative where the difference
+            grows, as another fault makes up for this one; None where that was not measured.
     """
 
     name: str
     evidence: str
     sentences: Sequence[str] = ()
     share: float | None = None
+
+    @property
+    def likely(self) -> bool:
+        """Whether the difference does not grow where this alone is mended."""
+        return self.share is None or self.share >= 0
 
 
 @dataclass(frozen=True)

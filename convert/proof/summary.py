@@ -213,8 +213,9 @@ def felt(way: Way) -> str:
 
 
 def _causes(found: Proof) -> str:
-    if not found.causes:
+    causes = [cause for cause in found.causes if cause.likely]
+    if not causes:
         return ""
-    names = [printable(cause.name, 80) + share(cause) for cause in found.causes[:2]]
-    more = f"; and {len(found.causes) - 2} more" if len(found.causes) > 2 else ""
-    return f"; likely cause{'s' if found.causes[1:] else ''}: {'; '.join(names)}{more}"
+    names = [printable(cause.name, 80) + share(cause) for cause in causes[:2]]
+    more = f"; and {len(causes) - 2} more" if len(causes) > 2 else ""
+    return f"; likely cause{'s' if causes[1:] else ''}: {'; '.join(names)}{more}"

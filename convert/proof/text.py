@@ -101,6 +101,8 @@ def share(cause: Cause) -> str:
     """Return how much of the mean difference a cause alone makes: ` (58 %)`; "" where that was not measured."""
     if cause.share is None:
         return ""
+    if not cause.likely:
+        return " (differs, but is no cause by itself)"
     return f" ({cause.share:.0%})".replace("%", " %") if cause.share >= 0.01 else " (under 1 %)"
 
 

@@ -157,7 +157,8 @@ def _print_way(page: _Page, way: Way) -> None:
 
 
 def _print_cause(page: _Page, cause: Cause) -> None:
-    page.line(f"likely cause: {printable(cause.name)}{share(cause)}", "bold yellow")
+    name = f"{printable(cause.name)}{share(cause)}"
+    page.line(f"likely cause: {name}" if cause.likely else name, "bold yellow")
     page.line(f"  {printable(cause.evidence)}")
     for sentence in cause.sentences[:SENTENCES]:
         page.line(f"    {printable(sentence, LENGTH)}")
