@@ -76,7 +76,7 @@ class TestSummary:
         kana = row(language="ja", difference=0.11, tolerance=0.13, reason="kana are one script there")
         found = report([row(), kana])
         said = "AutoModel differs by 0.11 in ja, where 0.13 is allowed: kana are one script there"
-        assert summary(found) == f"EXACT: AutoModel (worst 3.6e-07, de); but {said}. 8 sentences, both languages"
+        assert summary(found) == f"EXACT: AutoModel (worst 3.6e-07, de); but {said}. 8 sentences, de and ja"
         assert found.equivalent
         assert "".join(said.split()) in "".join(terminal(found).split())
         assert said in report_markdown(found)
@@ -97,8 +97,8 @@ class TestSummary:
             row("automodel", "de"),
         ]
         assert summary(report(rows, causes=[Cause("pooler", "tanh")])) == (
-            "NOT THE SAME: BertTokenizerFast in 1 of 2 languages (off by up to 0.45, ja); likely cause: pooler. "
-            "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, both languages"
+            "NOT THE SAME: BertTokenizerFast in ja (off by up to 0.45, ja); likely cause: pooler. "
+            "EXACT: AutoModel (worst 3.6e-07, ja). 8 sentences, de and ja"
         )
 
     def test_what_could_not_be_measured_is_said(self) -> None:
@@ -140,7 +140,7 @@ class TestSummary:
     def test_no_number_fails_and_is_shown(self, value: float) -> None:
         found = report([row(difference=value), row(language="ja", difference=0.9)])
         shown = "infinite" if math.isinf(value) else "NaN"
-        assert summary(found) == f"NOT THE SAME: AutoModel (off by up to {shown}, de). 8 sentences, both languages"
+        assert summary(found) == f"NOT THE SAME: AutoModel (off by up to {shown}, de). 8 sentences, de and ja"
         assert report_json(found)["equivalent"] is False
         assert f"{shown} ≠" in terminal(found)
         assert f"**{shown}**" in report_markdown(found)

@@ -11,7 +11,7 @@ from hub2hf.architectures.words import head_of_facts, words_of_facts
 from hub2hf.folder.manifest import ABOUT, Manifest
 from hub2hf.proof import PARTLY, TRAPS, Proof, Way
 from hub2hf.proof.summary import called, differing, felt, grid
-from hub2hf.proof.text import OTHERS, count, number
+from hub2hf.proof.text import NAMED, OTHERS, count, join, number
 from hub2hf.surfaces import CPU, SURFACES, Surface, reads, title
 from hub2hf.surfaces.onnxruntime import MODEL
 from hub2hf.surfaces.servers import SERVERS, Facts
@@ -114,10 +114,8 @@ def plain(text: str) -> str:
 def places(proof: Proof) -> str:
     """Return in words on what was measured."""
     traps = ", and texts that ports often get wrong" if TRAPS in proof.languages else ""
-    sentences, languages = (
-        count(grid(proof).sentences(), "sentence"),
-        count(len(proof.languages - OTHERS.keys()), "language"),
-    )
+    sentences, names = count(grid(proof).sentences(), "sentence"), sorted(proof.languages - OTHERS.keys())
+    languages = join([plain(name) for name in names]) if 0 < len(names) <= NAMED else count(len(names), "language")
     partly = f", {OTHERS[PARTLY]}" if PARTLY in proof.languages else ""
     return f"{sentences} in all: {languages}{partly}{traps}"
 

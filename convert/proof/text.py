@@ -19,6 +19,7 @@ OTHERS = {
     UNKNOWN: "the sentences of no stated language",
     PARTLY: "parts of other languages",
 }  # stand in the place of a language
+NAMED = 3  # languages are named up to here, and counted beyond
 PLAIN = 1e-3  # differences from here on are written without an exponent
 STAGES = {
     "ids": "token ids",
@@ -130,15 +131,13 @@ def count(number_of: int, thing: str) -> str:
 
 
 def where(some: Iterable[str], every: Iterable[str]) -> str:
-    """Return in words which of the languages `every` are in `some`: `37 of 109 languages and the traps`."""
+    """Return in words which of the languages `every` are in `some`: `de and ja`, or `37 of 109 languages and the traps`."""
     found = set(some)
     part, whole = found - OTHERS.keys(), set(every) - OTHERS.keys()
-    if part and len(whole) == 1:
-        languages = [printable(next(iter(part)))]
+    if part and len(whole) <= NAMED:
+        languages = [printable(name) for name in sorted(part)]
     elif part:
-        every_one = "both" if len(whole) == 2 else f"all {len(whole):,}"
-        amount = every_one if part == whole else f"{len(part):,} of {len(whole):,}"
-        languages = [f"{amount} languages"]
+        languages = [f"{f'all {len(whole):,}' if part == whole else f'{len(part):,} of {len(whole):,}'} languages"]
     else:
         languages = []
     return join(languages + [words for name, words in OTHERS.items() if name in found])
