@@ -106,7 +106,8 @@ def test_a_file_that_may_not_be_read_is_no_damaged_one(
     ("content", "why"),
     [
         (b"", "is damaged: it is empty. "),
-        ((2).to_bytes(8, "little") + b"[]", "is damaged: a value in it is of another type. "),
+        ((2).to_bytes(8, "little") + b"[]", "is damaged: its header is no object of JSON. "),
+        ((7).to_bytes(8, "little") + b'{"a":5}', "is damaged: a value in it is of another type. "),
     ],
 )
 def test_what_is_damaged_is_said_without_the_words_of_a_library(
@@ -234,3 +235,11 @@ def test_flags_are_shown_without_a_type_and_arguments_without_braces(run_hub2hf:
 
 def test_a_verb_that_is_misspelt_is_named(run_hub2hf: Run) -> None:
     assert run_hub2hf("conver") == (2, "", "hub2hf: No such command 'conver'. Did you mean convert?\n")
+
+
+def test_a_file_of_text_is_offered_for_vectors_with_what_it_lacks(
+    run_hub2hf: Run, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "texts.txt").write_text("dog\n", encoding="utf-8")
+    code, _, told = run_hub2hf("embed", folder, tmp_path / "texts.txt", tmp_path / "out.csv")
+    assert (code, ".txt (vectors alone, which mine and verify --golden cannot read)." in told) == (2, True), told

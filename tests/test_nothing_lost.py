@@ -79,7 +79,11 @@ def test_what_was_written_before_is_written_again(verb: str, folder: Path, run_h
     with place.open("ab") as file:
         file.write(OWN)  # people annotate reports
     code, _, said = run_hub2hf(*asked)
-    assert (code, "exists already. Name another f" in said, "or replace it with --force." in said) == (2, True, True)
+    assert (
+        code,
+        "exists already. Name another f" in said,
+        "or replace it with --force (in Python, force=True)." in said,
+    ) == (2, True, True)
     assert place.read_bytes() == first + OWN
     assert run_hub2hf(*asked, "--force")[0] == 0
     if verb != "report":  # says how long it took

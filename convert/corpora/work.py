@@ -16,13 +16,17 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, whole, writable
+from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, TEXT, form_of, located, pyarrow, shown, whole, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import as_text
 from hub2hf.locks import held
 
 VERSION: Final = 1
+NAMES: Final = ", ".join(  # a file of text has no place for the texts: mine and verify --golden read the others
+    f"{suffix} (vectors alone, which mine and verify --golden cannot read)" if form == TEXT else suffix
+    for suffix, form in SUFFIXES.items()
+)
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
 # Of a manifest: what may differ in a run that goes on, and what is looked at in a way of its own.
 NO_RUN: Final = frozenset({"version", "hub2hf", "path", "savedmodel", "done", "fingerprint", "inputs"})
@@ -70,12 +74,12 @@ class Destination:
         if form is not None and PurePosixPath(path.lower()).suffix not in SUFFIXES:
             raise ExportError(
                 f"{shown(out)} asks for compression, which embed does not write.",
-                f"Name a file that ends in {', '.join(SUFFIXES)}.",
+                f"Name a file that ends in {NAMES}.",
             )
         if path.lower().endswith(FOREIGN):
             raise ExportError(
                 f"{shown(out)} is in a format that embed does not write.",
-                f"Name a file that ends in {', '.join(SUFFIXES)}, or a folder.",
+                f"Name a folder, or a file that ends in {NAMES}.",
             )
         return cls(files, path, form or PARQUET, form is not None)
 

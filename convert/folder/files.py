@@ -88,7 +88,7 @@ def check_own(path: Path, is_ours: Callable[[bytes], bool], next_step: str = ANO
                 if is_ours(file.read(HEAD)):
                     if force:
                         return
-                    step = f"{next_step.removesuffix('.')}, or replace it with --force."
+                    step = f"{next_step.removesuffix('.')}, or replace it with --force (in Python, force=True)."
                     raise ExportError(f"{path} exists already.", step)
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}.", next_step) from error

@@ -38,9 +38,9 @@ def check_free(out: Path, force: bool, source: Path | None = None) -> None:
 
 def _check_free(out: Path, force: bool, source: Path | None) -> None:
     place = Path(os.path.realpath(out))
-    for kept in _in_use(source):
+    for what, kept in _in_use(source):
         if place in (kept, *kept.parents):
-            raise ExportError(f"{out} is or holds {kept}, which is in use.", "Name another folder.")
+            raise ExportError(f"{out} is {what} itself, or contains it: {kept}.", "Name another folder.")
     if source is not None and Path(os.path.realpath(source)) in place.parents:
         raise ExportError(f"{out} is inside {source}, the source.", "Name a folder beside it.")
     if out.is_symlink() and not out.exists():
@@ -54,7 +54,10 @@ def _check_free(out: Path, force: bool, source: Path | None) -> None:
             "Move them elsewhere, or name another folder: --force replaces only what hub2hf wrote.",
         )
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise ExportError(f"{out} exists and is not empty.", "Name another folder, or pass --force to replace it.")
+        raise ExportError(
+            f"{out} exists and is not empty.",
+            "Name another folder, or pass --force to replace it (in Python, force=True).",
+        )
 
 
 def _not_ours(out: Path) -> Iterator[str]:
@@ -79,12 +82,12 @@ def half_added(out: Path, name: str) -> bool:
     return ADDED.fullmatch(name) is not None and (out / ADDING).is_file()
 
 
-def _in_use(source: Path | None) -> Iterator[Path]:
-    """Yield the source and the working directory, where there still is one."""
+def _in_use(source: Path | None) -> Iterator[tuple[str, Path]]:
+    """Yield the source and the working directory, where there still is one, each with what it is."""
     if source is not None:
-        yield Path(os.path.realpath(source))
+        yield "the source", Path(os.path.realpath(source))
     with contextlib.suppress(FileNotFoundError):
-        yield Path.cwd()
+        yield "the working directory", Path.cwd()
 
 
 @contextlib.contextmanager

@@ -120,8 +120,8 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     if reason and not allow_unverified:
         raise ExportError(
             f"{folder} is not proved: {reason}.",
-            f"Run hub2hf verify SOURCE {pasted(folder)}; or publish it as it is with --allow-unverified, "
-            "which its card will say.",
+            f"Run hub2hf verify SOURCE {pasted(folder)}; or publish it as it is with --allow-unverified: "
+            "its card will say so.",
         )
     about, manifest = about_files(manifest, proof)
     contents = {name: about.get(name) or _content(folder, name, manifest) for name in (*manifest.files, MANIFEST)}
