@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub2hf.errors import SourceError
 from hub2hf.known_models import KnownModel
+from hub2hf.names import check_paths
 from hub2hf.notices import Progress
 from hub2hf.savedmodel.original import Original
 from hub2hf.sources import address_of, model_of, resolve
@@ -67,6 +68,7 @@ class Source:
             >>> hub2hf.convert(source, "out").blueprint is source.blueprint
             True
         """
+        check_paths(source=name)
         folder, known = resolve(name, progress=progress), model_of(name)
         if preprocessor is None and vocab is None and not text_rules and known is not None:
             preprocessor = known.preprocessor or None

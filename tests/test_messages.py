@@ -18,6 +18,7 @@ from references import GOLDEN, ROOT
 import hub2hf
 from hub2hf.commands import VERBS
 from hub2hf.commands.ending import Stopped
+from hub2hf.errors import SourceError
 from hub2hf.hub.result import Publication
 
 Run = Callable[..., tuple[int, str, str]]
@@ -106,7 +107,7 @@ def test_a_file_that_may_not_be_read_is_no_damaged_one(
     ("content", "why"),
     [
         (b"", "is damaged: it is empty. "),
-        ((2).to_bytes(8, "little") + b"[]", "is damaged: its header is no object of JSON. "),
+        ((2).to_bytes(8, "little") + b"[]", "is damaged: its header names no tensors. "),
         ((7).to_bytes(8, "little") + b'{"a":5}', "is damaged: a value in it is of another type. "),
     ],
 )
@@ -243,3 +244,36 @@ def test_a_file_of_text_is_offered_for_vectors_with_what_it_lacks(
     (tmp_path / "texts.txt").write_text("dog\n", encoding="utf-8")
     code, _, told = run_hub2hf("embed", folder, tmp_path / "texts.txt", tmp_path / "out.csv")
     assert (code, ".txt (vectors alone, which mine and verify --golden cannot read)." in told) == (2, True), told
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"x"])
+@pytest.mark.parametrize(
+    ("verb", "arguments", "named"),
+    [
+        ("card", "?", "folder"),
+        ("convert", "lealla-mini ?", "out"),
+        ("convert", "? out", "source"),
+        ("embed", "folder texts.txt ?", "out"),
+        ("embed", "folder ? out", "source"),
+        ("evaluate", "? pairs", "model"),
+        ("export", "? onnx", "folder"),
+        ("fetch", "?", "source"),
+        ("graph_only", "lealla-mini ?", "file"),
+        ("integrity", "?", "folder"),
+        ("mine", "a b ?", "out"),
+        ("push", "? me/x", "folder"),
+        ("record", "lealla-mini ?", "file"),
+        ("slim", "folder ?", "out"),
+        ("verify", "lealla-mini ?", "candidate"),
+        ("verify_vectors", "? folder", "golden"),
+    ],
+)
+def test_what_is_no_path_is_refused_by_the_name_of_its_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, arguments: str, named: str, wrong: object
+) -> None:
+    """`embed(folder, "texts.txt", None)` wrote a folder that was called None."""
+    monkeypatch.chdir(tmp_path)
+    given = [wrong if word == "?" else word for word in arguments.split()]
+    with pytest.raises(SourceError, match=f"^{named} is of the type {type(wrong).__name__}, and no path"):
+        getattr(hub2hf, verb)(*given)
+    assert not list(tmp_path.iterdir())

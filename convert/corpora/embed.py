@@ -20,6 +20,7 @@ from hub2hf.corpora.work import AGAIN, Destination, Work, plan_of
 from hub2hf.corpora.writing import check_columns
 from hub2hf.errors import SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
+from hub2hf.names import check_paths
 from hub2hf.notices import Progress
 from hub2hf.proof.text import count
 from hub2hf.surfaces.base import unit
@@ -112,6 +113,7 @@ def embed(
         Hub2HFError: something is missing, or `out` is another run's or cannot be written.
     """
     start = time.monotonic()
+    check_paths(folder=folder, source=source, out=out)
     pyarrow()
     target = Destination.of(str(out))
     _check(Path(folder), target, dtype, shards)

@@ -20,6 +20,7 @@ from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
 from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
 from hub2hf.equivalence.tolerances import load_tolerances
 from hub2hf.errors import ExportError, SourceError, pasted
+from hub2hf.names import check_paths
 from hub2hf.proof import UNKNOWN
 from hub2hf.proof.text import count as rows_of
 from hub2hf.proof.text import number
@@ -131,6 +132,7 @@ def verify_vectors(
     Raises:
         Hub2HFError: a column is missing, there is nothing to compare, or `again` cannot be written.
     """
+    check_paths(golden=golden, candidate=candidate)
     start, folder = time.monotonic(), Path(candidate)
     if not folder.is_dir():
         raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")

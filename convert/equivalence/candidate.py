@@ -15,6 +15,7 @@ from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import SourceError, raised
 from hub2hf.folder.files import files_in
 from hub2hf.folder.manifest import MANIFEST, Manifest, check_for_python, read_manifest
+from hub2hf.names import check_paths
 from hub2hf.notices import notice
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.scope import SlimScope
@@ -63,6 +64,7 @@ class Candidate:
     @classmethod
     def find(cls, name: str | Path, surfaces: Sequence[str] = (), device: str = CPU) -> Candidate:
         """Return the candidate `name`: a folder, or OWNER/NAME of a repository that is already in the Hub cache."""
+        check_paths(candidate=name)
         if Path(name).is_dir():
             check_for_python(Path(name))
             return cls(Path(name), surfaces, device)

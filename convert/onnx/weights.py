@@ -144,7 +144,7 @@ def _contents(path: Path) -> dict[str, TensorPlace]:
             raise ValueError("its header is too long")
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
-        raise ValueError("its header is no object of JSON")
+        raise TypeError("its header names no tensors")
     header.pop("__metadata__", None)
     found = {key: _stored(entry, 8 + length) for key, entry in header.items()}
     if path.stat().st_size < max((stored.end for stored in found.values()), default=0):

@@ -14,7 +14,7 @@ import numpy as np
 from hub2hf.corpora.encoders import FLOAT32, chosen_means, load, options_of
 from hub2hf.equivalence import reference
 from hub2hf.errors import SourceError
-from hub2hf.names import listed
+from hub2hf.names import check_paths, listed
 from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
@@ -188,6 +188,7 @@ def evaluate(
     Raises:
         SourceError: there is no such model, its libraries are not installed, or the pairs are none.
     """
+    check_paths(model=model)
     given = [pairs] if isinstance(pairs, str | Path) else pairs
     data = read_pairs([Path(path) for path in given], listed(languages), sample)
     named = str(against) if against is not None else ""

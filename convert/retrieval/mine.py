@@ -26,6 +26,7 @@ from hub2hf.corpora.vectors import check_vectors, read_vectors
 from hub2hf.corpora.writing import written
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
+from hub2hf.names import check_paths
 from hub2hf.notices import Progress
 from hub2hf.retrieval.metrics import NEIGHBOURS, margin
 
@@ -123,6 +124,7 @@ def mine(
         ExportError: `out` is there already, or cannot be written.
     """
     start = time.monotonic()
+    check_paths(one=one, other=other, out=out)
     if by not in BY:
         raise SourceError(f"Nothing scores pairs by '{by}'.", f"Choose from: {', '.join(BY)}.")
     if neighbours < 1:

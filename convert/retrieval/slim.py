@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.errors import ExportError
-from hub2hf.names import listed
+from hub2hf.names import check_paths, listed
 from hub2hf.notices import Progress
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.asked import Loss, Slim
@@ -71,6 +71,7 @@ def slim(
         Hub2HFError: as `hub2hf.slimming.folder.slim`; the corpus or the pairs are none, what would measure the loss is not
             installed, or the loss is beyond its limits in a language.
     """
+    check_paths(folder=folder, out=out)
     folder, used = Path(folder), None
     if corpus is not None:
         from hub2hf.retrieval.used import used_pieces

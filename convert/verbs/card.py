@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hub2hf.names import check_paths
+
 
 def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:
     """Write README.md, the card of a folder, again from its manifest and its proof; return its path. No weights are touched.
@@ -19,6 +21,7 @@ def card(folder: str | Path, *, model: str | Path | None = None, force: bool = F
     from hub2hf.folder.about import write_card
     from hub2hf.known_models import find_model
 
+    check_paths(folder=folder)
     return write_card(Path(folder), find_model(model) if model is not None else None, force=force)
 
 
@@ -34,6 +37,7 @@ def integrity(folder: str | Path) -> dict[str, str]:
     """
     from hub2hf.folder.manifest import problems, read_manifest, unknown_files
 
+    check_paths(folder=folder)
     manifest = read_manifest(Path(folder))
     unknown = dict.fromkeys(unknown_files(Path(folder), manifest), "is not in hub2hf.json")
     return {**problems(Path(folder), manifest), **unknown}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub2hf.names import check_paths
+
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.notices import Progress
@@ -61,6 +63,7 @@ def convert(
     from hub2hf.opened import Source
     from hub2hf.threads import worker
 
+    check_paths(out=out)
     target = Path(out)
     named = find_model(model) if model is not None else None
     found = Source.of(

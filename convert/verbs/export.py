@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hub2hf.names import check_paths
+
 
 def export(
     folder: str | Path, target: str, out: str | Path | None = None, *, dtype: str = "float32", force: bool = False
@@ -27,4 +29,5 @@ def export(
     """
     from hub2hf.verbs.targets import export_to
 
+    check_paths(folder=folder, out=folder if out is None else out)
     return export_to(Path(folder), target, Path(out) if out is not None else None, dtype, force)

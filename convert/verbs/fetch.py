@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hub2hf.names import check_paths
+
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
 
@@ -21,4 +23,5 @@ def fetch(source: str | Path, *, progress: Progress | None = None) -> Path:
     """
     from hub2hf.sources import resolve
 
+    check_paths(source=source)
     return resolve(source, progress=progress)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub2hf.names import check_paths
+
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
     from hub2hf.blueprint.refused.diagnosis import Diagnosis
@@ -104,6 +106,7 @@ def graph_only(
     from hub2hf.savedmodel.graph_only import is_zipped
     from hub2hf.savedmodel.stripped import stripped
 
+    check_paths(file=file)
     check_own(Path(file), is_zipped, force=force)
     found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)
     data = found.zipped()

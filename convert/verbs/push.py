@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hub2hf.names import check_paths
+
 if TYPE_CHECKING:
     from hub2hf.hub import Publication
 
@@ -43,6 +45,7 @@ def push(
     """
     from hub2hf.hub import push as publish
 
+    check_paths(folder=folder)
     return publish(
         Path(folder),
         repository,

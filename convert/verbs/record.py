@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
-from hub2hf.names import listed
+from hub2hf.names import check_paths, listed
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -49,6 +49,7 @@ def record(
     from hub2hf.equivalence.sentences import chosen_sentences, chunked, count_sentences
     from hub2hf.opened import Source
 
+    check_paths(file=file)
     check_writable(Path(file), force=force)
     languages = listed(languages)
     parts = []
