@@ -41,6 +41,7 @@ class Candidate:
     ours: bool = True
     fails: Sequence[str] = ()
     limits: None = None  # of a folder that is not exact
+    languages: Sequence[str] = ()  # of a slim one
 
     def answered(self, recording: Recording) -> Recording:
         return recording

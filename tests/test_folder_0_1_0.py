@@ -96,7 +96,7 @@ def test_its_proof_is_still_one_of_its_files(folder: Path) -> None:
     assert found.equivalent
     assert len(found.rows) == 4 * 110
     (folder / "config.json").write_bytes((folder / "config.json").read_bytes() + b"\n")
-    with pytest.raises(ExportError, match=r"config\.json has"):
+    with pytest.raises(ExportError, match=r"config\.json is not as hub2hf\.json says: it has"):
         check_folder(folder, NAME, allow_unverified=False)
     assert not check_folder(folder, NAME, allow_unverified=True).verified
 

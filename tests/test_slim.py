@@ -204,7 +204,7 @@ def test_a_language_that_a_slim_folder_covers_in_part_is_not_among_the_exact_one
     assert summary(report).startswith("EXACT FOR WHAT IT COVERS: ")
     card = (tmp_path / "de" / "README.md").read_text(encoding="utf-8")
     assert "**Exactly the original, for what it covers**" in card
-    assert "1 language, parts of other languages, and texts that ports often get wrong" in card
+    assert "de, parts of other languages, and texts that ports often get wrong" in card
     assert "| fa " not in card
 
 
