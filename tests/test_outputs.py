@@ -97,7 +97,7 @@ def test_a_folder_remembers_its_output(signed: Callable[..., Path], tmp_path: Pa
     assert hub2hf.verify(None, out, golden=tmp_path / "golden", surfaces=["automodel"]).equivalent
     with pytest.raises(GraphError, match="--output NAME"):
         hub2hf.record(folder, tmp_path / "other", languages=["de"])
-    with pytest.raises(SourceError, match="one output"):
+    with pytest.raises(SourceError, match="its own output"):
         hub2hf.verify(None, out, golden=tmp_path / "golden", output="b")
 
 
