@@ -74,7 +74,7 @@ class TestFiles:
     def test_a_changed_file_needs_a_word_and_the_token_is_never_sent(self, folder: Path) -> None:
         path = folder / "vocab.txt"
         path.write_bytes(path.read_bytes() + b"\n")
-        with pytest.raises(ExportError, match=r"vocab\.txt has"):
+        with pytest.raises(ExportError, match=r"vocab\.txt is not as hub2hf\.json says: it has"):
             check_folder(folder, NAME, allow_unverified=False)
         path.write_bytes(path.read_bytes() + TOKEN.encode())
         with pytest.raises(ExportError, match="holds the token") as told:

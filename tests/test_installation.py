@@ -69,7 +69,7 @@ def test_the_core_install_converts(tmp_path: Path) -> None:
         command = [bin_folder / "hub2hf", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert re.search(r"pip install 'hub2hf\[\w+\] @ file://\S+/built/hub2hf-\S+\.whl'\.$", done.stderr), done.stderr
+        assert re.search(r"pip install 'hub2hf\[\w+\] @ file://\S+/built/hub2hf-\S+\.whl'$", done.stderr), done.stderr
     code = "from hub2hf.equivalence.sentences import demo_sentences; print(len(demo_sentences()))"
     done = subprocess.run([bin_folder / "python", "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert int(done.stdout) >= 17

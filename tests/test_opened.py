@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tarfile
@@ -17,6 +18,7 @@ from references import EMBEDDED
 
 import hub2hf
 from hub2hf.errors import GraphError, SourceError
+from hub2hf.savedmodel.files import states
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.original import Original, _hashed
 
@@ -163,6 +165,14 @@ def test_files_that_are_hashed_beside_are_hashed_once_and_those_that_change_agai
             assert one.fingerprint == before, "it is taken once"
     assert counted["file hashed"] == 2 * FILES + 1
     assert found == Original(folder).fingerprint != before
+
+
+def test_what_never_ends_is_not_hashed_beside(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EMBEDDED, tmp_path / "model"))
+    (folder / "assets" / "endless").symlink_to(os.devnull)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "assets" / "pipe")
+    assert states(folder).keys() == {folder / path.relative_to(EMBEDDED) for path in states(EMBEDDED)}
 
 
 def test_hashing_beside_ends_where_nobody_waits_for_it() -> None:

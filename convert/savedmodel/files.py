@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 # Bytes that are hashed at a time: a thread of Python waits for the others after each piece.
@@ -24,12 +25,13 @@ def is_file(path: Path) -> bool:
 
 
 def states(folder: Path) -> dict[Path, State]:
-    """Return the files that a SavedModel in a folder may be made of, each with its state."""
+    """Return the files that a SavedModel in a folder may be made of, each with its state; pipes and devices are none."""
     found = {}
     for path in (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*")):
         with contextlib.suppress(OSError):
             told = path.stat()
-            found[path] = (told.st_ino, told.st_size, told.st_mtime_ns)
+            if S_ISREG(told.st_mode):
+                found[path] = (told.st_ino, told.st_size, told.st_mtime_ns)
     return found
 
 
