@@ -56,7 +56,7 @@ def test_equally_shaped_outputs_are_listed_and_the_person_says_which(signed: Cal
     assert hub2hf.inspect(folder, output="b").encoder.normalised.value is False
     assert hub2hf.inspect(folder, output="serving_default:b").output_name == "b"
     there = "There is: serving_default: source_raw string"
-    with pytest.raises(SourceError, match=rf"as its output 'c'\. {there}.*Write --output 'a' or --output 'b'"):
+    with pytest.raises(SourceError, match=rf"as an output called 'c'\. {there}.*Write --output 'a' or --output 'b'"):
         hub2hf.inspect(folder, output="c")
 
 

@@ -131,7 +131,7 @@ class TestSummary:
         found = report(rows, held=["automodel"])
         said = "cosine to the true embedding as low as 0.451; a different nearest neighbour for 3 of 4 sentences"
         assert "".join(f"{said}; different token ids in 1 kana".split()) in "".join(terminal(found).split())
-        assert f"**Not the same** in de: {said}; different token ids in 1. kana." in report_markdown(found)
+        assert f"**Not the same** in de: {said}; different token ids in 1. Kana." in report_markdown(found)
         text = report_html(found)
         assert 'data-head="smallest cosine">0.451<' in text
         assert 'data-head="other neighbours">3 of 4<' in text

@@ -75,7 +75,7 @@ def test_what_was_not_measured_is_a_table_of_its_own(found: tuple[Manifest, Proo
     manifest, proof = found
     for text in (ways_table(manifest, proof), ways_table(manifest, None)):
         before, _, after = text.partition(
-            "\n\nNot measured for this folder:\n\n| loaded with | as | for others that hub2hf made |\n|:--|:--|:--|\n| "
+            "\n\nNot measured for this folder:\n\n| loaded with | as | on other folders made by hub2hf |\n|:--|:--|:--|\n| "
         )
         assert before.splitlines()[-1].strip()
         assert "\n\nNot run, but judged by their source code:\n\n- " in after

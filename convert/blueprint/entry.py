@@ -297,7 +297,8 @@ def _no_such_output(entries: Sequence[Entry], output: str) -> SourceError:
     names = dict.fromkeys(_quoted(entry, name, fitting) for entry in fitting for name in embeddings(entry))
     choice = " or ".join(f"--output {name}" for name in names)
     return SourceError(
-        f"No entry point takes text, or ids, and gives one float32 row per text as its output '{output}'. There is: {told}.",
+        f"No entry point takes text, or ids, and gives one float32 row per text as an output called '{output}'. "
+        f"There is: {told}.",
         f"Write {choice}, or leave it out." if names else "Leave out --output.",
     )
 

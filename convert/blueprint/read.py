@@ -67,9 +67,8 @@ def read_blueprint(
             blueprint = read_beside(original, output, thorough=thorough, recognised=recognised)
         elif original.preprocessor is not None or original.vocabulary is not None or original.text_rules:
             raise SourceError(
-                f"{original.name} takes text (signature '{found.entry.name}'): it needs no preprocessor, no "
-                "vocabulary and no text rules.",
-                "Leave them out.",
+                f"{original.name} takes text (signature '{found.entry.name}'): it has its own text side.",
+                "Leave out preprocessor, vocabulary and text rules.",
             )
         else:
             waiting = [recognised]

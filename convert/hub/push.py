@@ -103,9 +103,9 @@ def _unasked(ready: Ready, repository: str, branch: str, error: HubError) -> Pub
         card_diff="",
         notes=[
             *ready.notes,
-            f"the Hub was not asked: {error.problem} It is not known whether {repository} exists, which of these files "
-            "are new there, and whether you may write to it. To see that, repeat the dry run "
-            f"{'without HF_HUB_OFFLINE' if constants.HF_HUB_OFFLINE else 'when the Hub can be reached'}",
+            f"the Hub was not asked: {error.problem} To see which of these files are new there, repeat the dry run "
+            f"{'without HF_HUB_OFFLINE' if constants.HF_HUB_OFFLINE else 'when the Hub can be reached'}. "
+            f"No dry run tells whether you may write to {repository}",
         ],
     )
 

@@ -138,7 +138,7 @@ def _fetched(source: str, places: list[Address], progress: Progress | None) -> P
         raise SourceError(
             f"{source} is in no cache on this machine, and {setting} forbids downloading it.",
             f"Unset {setting.partition('=')[0]}; or, on another machine, run {pasted('hub2hf', 'fetch', source)}, copy the "
-            "folder that it prints here, and give it as SOURCE.",
+            "folder that it names to this machine, and give it as SOURCE.",
         )
     failures: list[SourceError] = []
     for place in places:

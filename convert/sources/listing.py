@@ -42,7 +42,9 @@ def listed() -> Iterator[Listed]:
     for place in sorted(archives.iterdir()) if archives.is_dir() else ():
         folder = None if place.name.startswith(".") else _model_in(place)
         if folder is not None:
-            yield Listed(described(place) or str(place), "", "", "", folder, _size(folder))
+            told = described(place)
+            again = "://" in told or (Path(told).is_absolute() and Path(told).is_file())
+            yield Listed(told if again else str(folder), "", "", "", folder, _size(folder))
 
 
 def _cached(name: str) -> Path | None:

@@ -69,7 +69,7 @@ def unpacked(folder: Path, archive: Path, sha256: str) -> Path:
         unpack(archive, work)
         return sha256
 
-    return _made(folder, str(archive), fill)
+    return _made(folder, str(archive.absolute()), fill)
 
 
 def file_sha256(path: Path) -> str:

@@ -59,7 +59,7 @@ def _text_embeddings_inference(facts: Facts) -> str:
     else:
         candle = "Candle, the backend of its other images, takes every module of this folder"
     if MODEL not in facts.files:
-        return f"there is no ONNX file for ONNX Runtime: `hub2hf export` makes one. {candle}"
+        return f"there is no ONNX file for ONNX Runtime: `hub2hf export . onnx` makes one. {candle}"
     return (
         "its images for processors run `onnx/model.onnx` and take the output `sentence_embedding`, the embedding; with the "
         f"releases that it is built on, tokenizers 0.21 and ONNX Runtime 1.22, that was exact. {candle}"

@@ -102,7 +102,7 @@ class Web(Surface):
 SURFACES = (
     Web(
         title="Transformers.js",
-        code='load(transformers, "OUT")  # of OUT/hub2hf.mjs, after: hub2hf export {id} web OUT',
+        code='load(transformers, "../OUT")  # of ../OUT/hub2hf.mjs, after: hub2hf export {id} web ../OUT',
         load=load,
         exact=True,
         libraries=(PACKAGE, "onnxruntime-node"),

@@ -105,12 +105,12 @@ def _verdict(way: Way, differ: list[Row]) -> str:
         allowed = f" But {_escape(differing(way))}." if way.allowed else ""
         return f"**Exact** in {_escape(where(set(languages) - {row.language for row in way.allowed}, languages))}.{allowed}"
     told = f"**Not the same** in {_escape(where([row.language for row in differ], languages))}: {felt(way)}."
-    return f"{told} {_escape(way.reason)}." if way.reason else told
+    return f"{told} {_escape(way.reason[:1].upper() + way.reason[1:])}." if way.reason else told
 
 
 def _rows(rows: list[Row]) -> str:
     lines = [
-        "| language | difference | | sentences | other ids | similarity | cosine | other neighbours |",
+        "| language | difference | | sentences | other ids | similarity off by | lowest cosine | other neighbours |",
         "|:--|--:|:-:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
@@ -132,9 +132,9 @@ def _provenance(report: Report) -> str:
         f"- expected values: {_escape(report.witness)}",
         f"- candidate: {_code(report.candidate)}" + (f", loaded by {versions}" if versions else ""),
         f"- {count(table.sentences(), 'sentence')} compared in {report.seconds:,.1f} seconds",
-        "- difference: largest absolute difference of an entry of the unit embeddings; similarity: largest absolute "
+        "- difference: largest absolute difference of an entry of the unit embeddings; similarity off by: largest absolute "
         "difference of a cosine similarity between two sentences; other ids: sentences with different token ids from the "
-        "source's; cosine: smallest to the embedding of the source; other neighbours: sentences whose nearest other "
+        "source's; lowest cosine: to the embedding of the source; other neighbours: sentences whose nearest other "
         "sentence changes",
     ]
     return "\n".join(["### What was compared\n", *lines])
