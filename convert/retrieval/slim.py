@@ -60,8 +60,8 @@ def slim(
         embeddings: how word embeddings are kept: int8 is with a scale each 16 numbers, in an ONNX file, which is then all
             there is.
         int8: whether all weights are int8, in such a file, and products are computed in int8; it leaves no choice of dtype.
-            With trained weights, in 3 of the 19 smallest languages of Tatoeba, and in 4 of all 112 with 100 pairs each, 3 or 4
-            translations were lost where 2 may be: `hub2hf.onnx.precision` says why. `pairs` in one's own languages tell.
+            With trained weights, in 3 of the 19 smallest languages of Tatoeba, and in 4 of all 112 with 100 pairs each, 3 or
+            4 translations were lost where 2 may be: `hub2hf.onnx.precision` says why. `pairs` in one's own languages tell.
         pairs: pairs of translations, as for `evaluate`, on which the loss is measured too.
         beyond_limits: write a folder that loses more than its limits; `verify` will say that it does.
         force: replace `out` if it is there and holds nothing but what hub2hf wrote.
