@@ -13,12 +13,11 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from hub2hf.blueprint.entry import Entry
 from hub2hf.equivalence.exposed import expose
-from hub2hf.errors import FETCH_AGAIN, SourceError
+from hub2hf.errors import FETCH_AGAIN, SourceError, raised
 from hub2hf.savedmodel.model import SavedModel
 from hub2hf.savedmodel.node import Node
 
 Tensors = dict[str, np.ndarray]
-SAID = 300  # characters of what TensorFlow says
 
 
 class GraphSession:
@@ -98,10 +97,7 @@ def _told(model: SavedModel) -> Iterator[None]:
     except (tf.errors.OpError, ValueError) as error:
         for name in model.checkpoint.variables if model.has_checkpoint else ():
             model.checkpoint.verify(name)
-        said = str(getattr(error, "message", error)).strip().partition("\n")[0][:SAID]
-        raise SourceError(
-            f"TensorFlow cannot run {model.folder}: {type(error).__name__}: {said}.", FETCH_AGAIN
-        ) from error
+        raise SourceError(f"TensorFlow cannot run {model.folder}: {raised(error)}.", FETCH_AGAIN) from error
 
 
 def _add(graph: Any, node: Node, entry: Entry) -> None:

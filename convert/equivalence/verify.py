@@ -196,8 +196,8 @@ class Verification:
             draw: whether some are drawn of it, on which likely causes are tried.
         """
         recording = self.candidate.answered(part)
-        languages = (Counter(sentence.language for sentence in each.sentences) for each in (part, recording))
-        held = Held(part.part([]), next(languages) - next(languages))
+        every, answered = (Counter(sentence.language for sentence in each.sentences) for each in (part, recording))
+        held = Held(part.part([]), every - answered)
         held.compared.add(recording.sentences)
         if draw:
             at = np.linspace(0, len(recording.sentences) - 1, min(DRAWN, len(recording.sentences)), dtype=int)

@@ -20,9 +20,9 @@ from hub2hf.folder.manifest import (
     PROOF,
     UNREADABLE,
     Manifest,
-    check_for_python,
     check_unchanged,
     links,
+    manifest_for_python,
     problems,
     read_manifest,
     unreadable,
@@ -186,8 +186,7 @@ def changeable(folder: Path, *, force: bool = False) -> Manifest:
     Raises:
         ExportError: hub2hf did not make the folder, it is a cached copy, or its card was edited by hand.
     """
-    check_for_python(folder)
-    manifest = read_manifest(folder)
+    manifest = manifest_for_python(folder)
     if links(folder, manifest):
         raise ExportError(f"{folder} holds links, as a cached copy does.", "Copy the files to a folder of their own.")
     if edited_by_hand(folder, manifest) and not force:

@@ -184,6 +184,16 @@ def check_for_python(folder: Path) -> None:
         )
 
 
+def manifest_for_python(folder: Path) -> Manifest:
+    """Return the manifest of a folder that hub2hf made, and that Python's libraries load.
+
+    Raises:
+        ExportError: as `check_for_python` and `read_manifest`.
+    """
+    check_for_python(folder)
+    return read_manifest(folder)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a folder that hub2hf made.
 

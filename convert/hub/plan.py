@@ -18,11 +18,10 @@ from hub2hf.folder.manifest import (
     MANIFEST,
     MISSING,
     Manifest,
-    check_for_python,
     links,
     listed,
+    manifest_for_python,
     problems,
-    read_manifest,
 )
 from hub2hf.hub.client import token
 from hub2hf.hub.repository import Content, Repository, card_diff, text_of
@@ -100,8 +99,7 @@ def check_folder(folder: Path, repository: str, *, allow_unverified: bool) -> Re
     Raises:
         ExportError: a file is not what the manifest says, or there is no passing verification of these very files.
     """
-    check_for_python(folder)
-    manifest = read_manifest(folder)
+    manifest = manifest_for_python(folder)
     if linked := links(folder, manifest):
         raise ExportError(f"{folder / linked[0]} is a link.", "Copy the files to a folder of their own, and push that.")
     wrong = problems(folder, manifest)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hub2hf.errors import ExportError
-from hub2hf.folder.manifest import check_for_python, check_unchanged, read_manifest
+from hub2hf.folder.manifest import check_unchanged, manifest_for_python
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.notices import Progress
 from hub2hf.slimming.alphabet import alphabet_of_file, alphabet_of_languages, alphabet_of_scripts, cldr_version
@@ -40,8 +40,7 @@ def slim(
             "Nothing says what to keep, or how.",
             "Give languages, scripts, an alphabet or a corpus; or a dtype, or int8.",
         )
-    check_for_python(folder)
-    manifest = read_manifest(folder)
+    manifest = manifest_for_python(folder)
     if manifest.lossy:
         raise ExportError(
             f"{folder} is lossy already: {manifest.lossy['said']}.", "Start from the folder that it was made from."

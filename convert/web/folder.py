@@ -24,7 +24,7 @@ from hub2hf.blueprint.text import TextBlueprint
 from hub2hf.errors import ExportError, pasted
 from hub2hf.folder.about import check_unedited
 from hub2hf.folder.files import hash_files, write_json
-from hub2hf.folder.manifest import BROWSER, MANIFEST, check_for_python, check_unchanged, read_manifest
+from hub2hf.folder.manifest import BROWSER, MANIFEST, check_unchanged, manifest_for_python
 from hub2hf.folder.staging import check_free, staged
 from hub2hf.folder.tokenizer_proof import points, words_of
 from hub2hf.surfaces.onnxruntime import FOLDER
@@ -50,8 +50,7 @@ def export_web(folder: Path, out: Path, *, force: bool = False) -> Path:
             text side, there is no ONNX file, or `out` cannot be written. Then `out` is as it was.
         GraphError: an operation of the text side is not understood.
     """
-    check_for_python(folder)
-    manifest = read_manifest(folder)
+    manifest = manifest_for_python(folder)
     check_free(out, force, folder)
     check_unedited(out)
     check_unchanged(folder, manifest)
