@@ -167,6 +167,6 @@ def test_rules_that_are_not_there_or_not_needed(pair: Callable[[str], Pair]) -> 
         hub2hf.inspect(cased.encoder, text_rules="full")
     with pytest.raises(SourceError, match="a preprocessor and text rules"):
         hub2hf.inspect(cased.encoder, preprocessor=cased.preprocessor, text_rules="fulltokenizer")
-    with pytest.raises(SourceError, match="no text rules"):
+    with pytest.raises(SourceError, match="it has its own text side"):
         hub2hf.inspect(EMBEDDED, text_rules="fulltokenizer")
     assert young()
