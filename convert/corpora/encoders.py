@@ -14,8 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from hub2hf.errors import SourceError, raised
-from hub2hf.folder.files import files_in, hash_files
+from hub2hf.folder.files import files_in, hash_file
 from hub2hf.folder.manifest import ABOUT, MANIFEST, check_for_python
+from hub2hf.folder.weights import WEIGHTS
+from hub2hf.onnx.mapped import mapped_session
 from hub2hf.surfaces import CPU, SURFACES, chosen, on, reads
 from hub2hf.surfaces.onnxruntime import Session
 from hub2hf.surfaces.padded import padded
@@ -102,7 +104,7 @@ class OnnxEncoder(Encoder):
     """ONNX Runtime."""
 
     def __init__(self, folder: Path) -> None:
-        self.session = Session(folder)
+        self.session = Session(folder, mapped_session)
 
     def prepare(self, texts: Sequence[str]) -> list[Batch]:
         """Return `texts`, tokenised, in batches of like length."""
@@ -219,10 +221,10 @@ def fingerprint(folder: Path, runtime: str) -> str:
         SourceError: as `surface_of`.
     """
     name = surface_of(folder, runtime).name
-    said = {*ABOUT, MANIFEST}
+    left = {*ABOUT, MANIFEST, *((WEIGHTS,) if runtime == "onnx" else ())}  # an ONNX file has weights of its own
     hashes = {
-        file: entry["sha256"]
-        for file, entry in hash_files(folder).items()
-        if reads(name, file) and file not in said and not any(part.startswith(".") for part in file.split("/"))
+        file: hash_file(folder / file)["sha256"]
+        for file in files_in(folder)
+        if reads(name, file) and file not in left and not any(part.startswith(".") for part in file.split("/"))
     }
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

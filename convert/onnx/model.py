@@ -73,7 +73,7 @@ class Model:
         Raises:
             ExportError: a weight cannot be read.
         """
-        yield self._head + _tag(GRAPH, self._length) + self._nodes
+        yield self._head + field_key(GRAPH, self._length) + self._nodes
         for item in self._initializers:
             yield self._field(item)
             if item.name not in self._offsets:
@@ -103,9 +103,9 @@ class Model:
             place = {"location": self._data_file, "offset": self._offsets[item.name], "length": item.nbytes}
             tensor.data_location = EXTERNAL
             tensor.external_data.extend(new("StringStringEntryProto", key=k, value=str(v)) for k, v in place.items())
-            return _tag(INITIALIZER, tensor.ByteSize()) + _bytes(tensor)
-        head = _bytes(tensor) + _tag(RAW_DATA, item.nbytes)
-        return _tag(INITIALIZER, len(head) + item.nbytes) + head
+            return field_key(INITIALIZER, tensor.ByteSize()) + _bytes(tensor)
+        head = _bytes(tensor) + field_key(RAW_DATA, item.nbytes)
+        return field_key(INITIALIZER, len(head) + item.nbytes) + head
 
 
 def _laid_out(initializers: Sequence[Initializer]) -> dict[str, int]:
@@ -130,7 +130,7 @@ def _numbers(item: Initializer) -> Iterator[bytes | memoryview]:
         )
 
 
-def _tag(field: int, length: int) -> bytes:
+def field_key(field: int, length: int) -> bytes:
     """Return the key of a length-delimited field and its length, each a varint."""
     return _varint(field << 3 | LENGTH_DELIMITED) + _varint(length)
 

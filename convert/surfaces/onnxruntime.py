@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +21,24 @@ def has_model(files: Collection[str]) -> bool:
     return MODEL in files
 
 
+def opened(path: Path) -> Any:
+    """Return an ONNX file as everyone opens it."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
 class Session(WithTokenizer):
-    """A tokenizer and an ONNX file whose first output is the embedding."""
+    """A tokenizer and an ONNX file whose first output is the embedding.
 
-    def __init__(self, folder: Path) -> None:
-        import onnxruntime
+    Args:
+        folder: has both.
+        model: opens the file.
+    """
 
+    def __init__(self, folder: Path, model: Callable[[Path], Any] = opened) -> None:
         super().__init__(folder)
-        self.session = onnxruntime.InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
+        self.session = model(folder / MODEL)
         self.takes = [each.name for each in self.session.get_inputs()]
 
     def run(self, inputs: Inputs) -> np.ndarray:
