@@ -26,6 +26,7 @@ from hub2hf.surfaces.padded import padded
 # needs many rows at a time to be busy; how many is not measured.
 TOKENS: Final = 1024
 TOKENS_OF_A_GPU: Final = 16384
+ENCODED: Final = 256  # texts that are tokenised at a time: what the tokenizer makes is far larger than the ids
 SURFACE_OF: Final = {"onnx": "onnx-runtime", "torch": "sentence-transformers"}  # the exact ways of loading that embed
 FLOAT32: Final = "float32"
 PRECISIONS: Final = (FLOAT32, "float16", "bfloat16")
@@ -108,7 +109,9 @@ class OnnxEncoder(Encoder):
 
     def prepare(self, texts: Sequence[str]) -> list[Batch]:
         """Return `texts`, tokenised, in batches of like length."""
-        return self.ids([encoding.ids for encoding in self.session.tokenizer.encode_batch_fast(list(texts))])
+        encode = self.session.tokenizer.encode_batch_fast
+        parts = (list(texts[at : at + ENCODED]) for at in range(0, len(texts), ENCODED))
+        return self.ids([encoding.ids for part in parts for encoding in encode(part)])
 
     def run(self, given: Any) -> np.ndarray:
         """Return the embeddings of a batch, float32 [texts, hidden]."""
