@@ -21,12 +21,12 @@ from hub2hf.tokenizer.engine import CharacterMap
 from hub2hf.tokenizer.javascript import JavaScript
 
 RULES: dict[str, tuple[TextBlueprint, int]] = {  # and the size of the sample: folding takes three times as long
-    "lealla": (standard_operations(), 400),
-    "cased": (bert_operations(lower_case=False), 400),
-    "uncased": (bert_operations(lower_case=True), 1000),
-    "words uncased": (folding_operations(), 1000),
+    "lealla": (standard_operations(), 250),
+    "cased": (bert_operations(lower_case=False), 250),
+    "uncased": (bert_operations(lower_case=True), 600),
+    "words uncased": (folding_operations(), 600),
 }
-MOST = 8_000
+MOST = 5_000
 
 in_node = pytest.mark.skipif(not is_installed(), reason="make test installs Node's packages")
 
