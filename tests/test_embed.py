@@ -261,6 +261,27 @@ def test_another_run_is_not_gone_on_with(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("file", ["onnx/model.onnx", "tokenizer.json"])
+def test_nothing_is_kept_of_a_folder_that_changes_meanwhile(
+    folder: Path, corpus: Path, file: str, tmp_path: Path
+) -> None:
+    own, out = Path(shutil.copytree(folder, tmp_path / "own")), tmp_path / "out.parquet"
+    before = (own / file).read_bytes()
+
+    def change(done: int, total: int) -> None:
+        if done >= 200 and (own / file).stat().st_size == len(before):
+            with (own / file).open("ab") as more:  # in its place: what maps it sees it
+                more.write(b" ")
+
+    with pytest.raises(SourceError, match=f"{file} was changed while it was read"):
+        hub2hf.embed(own, corpus, out, window=50, progress=change)
+    assert not out.exists()
+    (own / file).write_bytes(before)
+    hub2hf.embed(own, corpus, out, window=50)
+    hub2hf.embed(folder, corpus, tmp_path / "undisturbed.parquet", window=50)
+    assert pq.read_table(out).equals(pq.read_table(tmp_path / "undisturbed.parquet"))
+
+
 def test_a_proof_added_to_the_folder_is_no_other_folder(folder: Path, corpus: Path, tmp_path: Path) -> None:
     own, out = Path(shutil.copytree(folder, tmp_path / "own")), tmp_path / "out.parquet"
     with pytest.raises(Stop):

@@ -217,17 +217,26 @@ def default_runtime(folder: Path) -> str:
     return "onnx" if SURFACES[SURFACE_OF["onnx"]].applies({*files_in(folder)}) else "torch"
 
 
-def fingerprint(folder: Path, runtime: str) -> str:
-    """Return a SHA-256 of every file that embedding with a runtime may read: other bytes may be other vectors.
+def files_read(folder: Path, runtime: str) -> list[str]:
+    """Return the files, as paths inside a folder, that embedding with a runtime may read.
 
     Raises:
         SourceError: as `surface_of`.
     """
     name = surface_of(folder, runtime).name
     left = {*ABOUT, MANIFEST, *((WEIGHTS,) if runtime == "onnx" else ())}  # an ONNX file has weights of its own
-    hashes = {
-        file: hash_file(folder / file)["sha256"]
+    return [
+        file
         for file in files_in(folder)
         if reads(name, file) and file not in left and not any(part.startswith(".") for part in file.split("/"))
-    }
+    ]
+
+
+def fingerprint(folder: Path, runtime: str) -> str:
+    """Return a SHA-256 of every file that embedding with a runtime may read: other bytes may be other vectors.
+
+    Raises:
+        SourceError: as `surface_of`.
+    """
+    hashes = {file: hash_file(folder / file)["sha256"] for file in files_read(folder, runtime)}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

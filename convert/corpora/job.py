@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hub2hf.corpora.encoders import Batch, Encoder, Means, load
+from hub2hf.corpora.encoders import Batch, Encoder, Means, files_read, load
 from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
 from hub2hf.corpora.reading import Reader, Scan, Window, joined, scanned
 from hub2hf.corpora.work import Chunk, Destination, keep
 from hub2hf.corpora.writing import with_vectors
-from hub2hf.errors import Hub2HFError
+from hub2hf.errors import Hub2HFError, SourceError
+from hub2hf.savedmodel.files import state_of
 
 Request = TypeVar("Request")
 Made = TypeVar("Made")
@@ -188,6 +189,7 @@ class Embedder(Worker):
 
     def __init__(self, job: Embedding) -> None:
         self.job = job
+        self._states = {file: state_of(job.folder / file) for file in files_read(job.folder, job.means.runtime)}
         self.encoder: Encoder = load(job.folder, job.means)
 
     def run(self, chunks: Sequence[Chunk]) -> Iterator[Done]:
@@ -197,13 +199,24 @@ class Embedder(Worker):
 
         Raises:
             ExportError: a window cannot be kept.
+            SourceError: the folder was changed meanwhile; its weights are mapped, not copied.
         """
         for chunk, made in self.job.taken(chunks, self.encoder.prepare):
             if isinstance(made, str):
                 yield chunk, made, None
             else:
-                keep(self.job.target, chunk, self._embedded(made.window, made.batches), made.window.failed)
+                table = self._embedded(made.window, made.batches)
+                self._check_unchanged()
+                keep(self.job.target, chunk, table, made.window.failed)
                 yield chunk, "", None
+
+    def _check_unchanged(self) -> None:
+        for file, state in self._states.items():
+            if state_of(self.job.folder / file) != state:
+                raise SourceError(
+                    f"{self.job.folder / file} was changed while it was read.",
+                    "Put it back and run the same command again, or name another OUT.",
+                )
 
     def _embedded(self, window: Window, batches: Sequence[Batch]) -> Any:
         """Return the rows of a window with their vectors."""

@@ -26,13 +26,17 @@ def is_file(path: Path) -> bool:
 
 def states(folder: Path) -> dict[Path, State]:
     """Return the files that a SavedModel in a folder may be made of, each with its state; pipes and devices are none."""
-    found = {}
-    for path in (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*")):
-        with contextlib.suppress(OSError):
-            told = path.stat()
-            if S_ISREG(told.st_mode):
-                found[path] = (told.st_ino, told.st_size, told.st_mtime_ns)
-    return found
+    paths = (folder / SAVED_MODEL_FILE, *folder.glob("variables/*"), *folder.glob("assets/**/*"))
+    return {path: state for path in paths if (state := state_of(path)) is not None}
+
+
+def state_of(path: Path) -> State | None:
+    """Return the state of a file; None where there is none."""
+    with contextlib.suppress(OSError):
+        told = path.stat()
+        if S_ISREG(told.st_mode):
+            return told.st_ino, told.st_size, told.st_mtime_ns
+    return None
 
 
 def hash_file(path: Path, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
