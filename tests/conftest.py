@@ -125,6 +125,16 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the embedded model, converted with its ONNX file; not to be changed."""
+
+    def make(folder: Path) -> None:
+        hub2hf.convert(EMBEDDED, folder / "lealla-mini", onnx=True)
+
+    return shared.made_once(tmp_path_factory, "exported", make) / "lealla-mini"
+
+
+@pytest.fixture(scope="session")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the embedded model, converted and verified in all languages; not to be changed."""
 

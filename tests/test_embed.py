@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import shared
 from references import GOLDEN, ROOT
 
 import hub2hf
@@ -35,15 +34,10 @@ TOLERANCE = 2e-6
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(exported: Path) -> Path:
     """Return the embedded model, converted with its ONNX file; not to be changed."""
-    return (
-        shared.made_once(
-            tmp_path_factory, "exported", lambda to: hub2hf.convert("lealla-mini", to / "lealla-mini", onnx=True)
-        )
-        / "lealla-mini"
-    )
+    return exported
 
 
 @pytest.fixture

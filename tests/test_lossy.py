@@ -50,13 +50,9 @@ TEXTS = [text for _, text in language_sentences()][:64]
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exact(exported: Path) -> Path:
     """Return the embedded model, converted with its ONNX file; not to be changed."""
-
-    def make(folder: Path) -> None:
-        hub2hf.convert("lealla-mini", folder / "lealla-mini", onnx=True)
-
-    return shared.made_once(tmp_path_factory, "exported", make) / "lealla-mini"
+    return exported
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,7 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
-import shared
 
-import hub2hf
 from hub2hf.corpora.encoders import Means, load
 from hub2hf.equivalence.sentences import language_sentences
 from hub2hf.errors import SourceError
@@ -21,16 +19,6 @@ from hub2hf.surfaces.onnxruntime import MODEL, Session, opened
 
 RNG = np.random.default_rng(11)
 PIECE = 1 << 12  # bytes of a tensor that are looked for
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the embedded model, converted with its ONNX file; not to be changed."""
-
-    def make(folder: Path) -> None:
-        hub2hf.convert("lealla-mini", folder / "lealla-mini", onnx=True)
-
-    return shared.made_once(tmp_path_factory, "exported", make) / "lealla-mini"
 
 
 def as_in_the_cache(folder: Path, place: Path) -> Path:

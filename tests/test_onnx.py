@@ -16,7 +16,6 @@ import onnx
 import onnx.numpy_helper
 import onnxruntime
 import pytest
-import shared
 from references import GOLDEN
 
 import hub2hf
@@ -37,16 +36,6 @@ from hub2hf.surfaces import embed
 Arrays = list[np.ndarray]
 TOLERANCE = 2e-6
 RNG = np.random.default_rng(5)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the embedded model, converted with its ONNX file; not to be changed."""
-
-    def make(folder: Path) -> None:
-        hub2hf.convert("lealla-mini", folder / "lealla-mini", onnx=True)
-
-    return shared.made_once(tmp_path_factory, "exported", make) / "lealla-mini"
 
 
 @pytest.fixture
