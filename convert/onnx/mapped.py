@@ -11,13 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from hub2hf.onnx.messages import EXTERNAL, new
-from hub2hf.onnx.model import GRAPH, INITIALIZER, LENGTH_DELIMITED, RAW_DATA, SMALL, field_key
+from hub2hf.onnx.model import (
+    DATA_LOCATION,
+    GRAPH,
+    INITIALIZER,
+    LENGTH_DELIMITED,
+    RAW_DATA,
+    SMALL,
+    field_key,
+    placed,
+)
 from hub2hf.surfaces.onnxruntime import opened
 
 # onnxruntime_session_options_config_keys.h: the folder of files that a model in memory names; since version 1.21
 FOLDER_OF_WEIGHTS: Final = "session.model_external_initializers_file_folder_path"
-DATA_LOCATION: Final = 14  # the field of a tensor that may say that its numbers lie in another file
 VARINT: Final = 0  # protobuf's wire type
 WIDTHS: Final = {1: 8, 5: 4}  # its wire types of a fixed size → bytes
 MOST_BITS: Final = 70  # of its numbers: ten groups of seven
@@ -43,7 +50,7 @@ def mapped_session(path: Path) -> Any:
         return opened(path)  # which maps them
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry(FOLDER_OF_WEIGHTS, str(real.parent))
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return opened(model, options)
 
 
 def without_weights(path: Path) -> bytes:
@@ -54,24 +61,22 @@ def without_weights(path: Path) -> bytes:
         ValueError: it is no protobuf.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return bytes(_placed(data, 0, len(data), (GRAPH, INITIALIZER, RAW_DATA), path.name))
+        return bytes(_without(data, 0, len(data), (GRAPH, INITIALIZER, RAW_DATA), path.name))
 
 
-def _placed(data: mmap.mmap, begin: int, end: int, nest: tuple[int, ...], name: str) -> bytearray:
+def _without(data: mmap.mmap, begin: int, end: int, nest: tuple[int, ...], name: str) -> bytearray:
     """Return a message as it is, but for the numbers of large tensors: `nest` is the fields that lead to these."""
     out = bytearray()
     for field, start, inside, stop in _fields(data, begin, end):
         if field == DATA_LOCATION and nest == (RAW_DATA,):
             raise ElsewhereError
         if field == nest[0] and len(nest) > 1:
-            message = _placed(data, inside, stop, nest[1:], name)
+            message = _without(data, inside, stop, nest[1:], name)
             out += field_key(field, len(message)) + message
         elif field != nest[0] or stop - inside < SMALL:
             out += data[start:stop]
         else:
-            place = {"location": name, "offset": inside, "length": stop - inside}
-            entries = [new("StringStringEntryProto", key=key, value=str(value)) for key, value in place.items()]
-            out += new("TensorProto", external_data=entries, data_location=EXTERNAL).SerializeToString()
+            out += placed(name, inside, stop - inside)
     return out
 
 

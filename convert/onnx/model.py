@@ -16,7 +16,7 @@ from hub2hf.onnx.messages import DATA_TYPES, EXTERNAL, new
 MAX_BYTES = (1 << 31) - 1
 ALIGNMENT = 1 << 16  # of a weight in that file, so that it can be mapped into memory: Windows asks for the most
 SMALL = 1024  # bytes; what has less stays in the model file, where shapes are inferred from it
-GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9  # field numbers, as in `messages`
+GRAPH, INITIALIZER, RAW_DATA, DATA_LOCATION = 7, 5, 9, 14  # field numbers, as in `messages`
 LENGTH_DELIMITED = 2  # protobuf's wire type of a message and of bytes
 
 
@@ -98,13 +98,11 @@ class Model:
 
     def _field(self, item: Initializer) -> bytes:
         """Return an initializer as a field of the graph, up to its numbers, which are its last field."""
-        tensor = new("TensorProto", name=item.name, dims=item.shape, data_type=DATA_TYPES[item.dtype])
+        head = _bytes(new("TensorProto", name=item.name, dims=item.shape, data_type=DATA_TYPES[item.dtype]))
         if item.name in self._offsets:
-            place = {"location": self._data_file, "offset": self._offsets[item.name], "length": item.nbytes}
-            tensor.data_location = EXTERNAL
-            tensor.external_data.extend(new("StringStringEntryProto", key=k, value=str(v)) for k, v in place.items())
-            return field_key(INITIALIZER, tensor.ByteSize()) + _bytes(tensor)
-        head = _bytes(tensor) + field_key(RAW_DATA, item.nbytes)
+            head += placed(self._data_file, self._offsets[item.name], item.nbytes)
+            return field_key(INITIALIZER, len(head)) + head
+        head += field_key(RAW_DATA, item.nbytes)
         return field_key(INITIALIZER, len(head) + item.nbytes) + head
 
 
@@ -128,6 +126,13 @@ def _numbers(item: Initializer) -> Iterator[bytes | memoryview]:
         raise ExportError(
             f"The weights of '{item.name}' are not as many as its shape says.", "Convert the model again."
         )
+
+
+def placed(location: str, offset: int, length: int) -> bytes:
+    """Return the fields of a tensor that say in which file its numbers lie, and where."""
+    place = {"location": location, "offset": offset, "length": length}
+    entries = [new("StringStringEntryProto", key=key, value=str(value)) for key, value in place.items()]
+    return _bytes(new("TensorProto", external_data=entries, data_location=EXTERNAL))
 
 
 def field_key(field: int, length: int) -> bytes:

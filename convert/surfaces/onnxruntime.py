@@ -21,11 +21,11 @@ def has_model(files: Collection[str]) -> bool:
     return MODEL in files
 
 
-def opened(path: Path) -> Any:
-    """Return an ONNX file as everyone opens it."""
+def opened(model: Path | bytes, options: Any = None) -> Any:
+    """Return an ONNX file, or what such a file holds, as everyone opens it."""
     import onnxruntime
 
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class Session(WithTokenizer):
