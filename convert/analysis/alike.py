@@ -8,8 +8,9 @@ first, which of 24 are 22: the first, and the last on what the first one makes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 from hub2hf.analysis.flow import SHAPES
@@ -72,8 +73,9 @@ def _shortened(graph: Graph, output: TensorRef, spans: Sequence[Span], keys: Key
     order = order_of(graph, [output])
     weighted, told = _dependent(order, keys)
     twins: dict[str, str] = {}
+    form_of = cache(lambda node: node.form)  # the first layer is held beside each of the others
     for span in spans[1:]:
-        found = _twins(graph, spans[0], span, keys, weighted)
+        found = _twins(graph, spans[0], span, keys, weighted, form_of)
         if found is None:
             return None
         twins |= found
@@ -136,8 +138,10 @@ def _dependent(order: Sequence[Node], keys: Keys) -> tuple[set[str], set[str]]:
     return weighted, told
 
 
-def _twins(graph: Graph, first: Span, other: Span, keys: Keys, weighted: set[str]) -> dict[str, str] | None:
-    """Return node of `other` → node in its place in `first`; None where the two are not alike."""
+def _twins(
+    graph: Graph, first: Span, other: Span, keys: Keys, weighted: set[str], form_of: Callable[[Node], object]
+) -> dict[str, str] | None:
+    """Return node of `other` → node in its place in `first`, whose forms `form_of` keeps; None where they are not alike."""
     twins: dict[str, str] = {}
     for one, two in _side_by_side(graph, first, other, keys):
         if one is None or two is None:
@@ -152,7 +156,7 @@ def _twins(graph: Graph, first: Span, other: Span, keys: Keys, weighted: set[str
             if not key.startswith(first.key) or key_there != other.key + key[len(first.key) :] or part != part_there:
                 return None
             twins[two.name] = one.name
-        elif one.form != two.form or not (one.inputs or one.op == "Const"):
+        elif form_of(one) != two.form or not (one.inputs or one.op == "Const"):
             return None
         else:
             twins[two.name] = one.name

@@ -123,7 +123,7 @@ class Asking:
             return np.array(_last(values[0], axes).reshape(tokens, -1)[0])
 
         found = self._matrix(product, [ref], read)
-        if len(np.unique(found.outputs)) < len(found.outputs):  # the numbers of a token do not stand side by side
+        if len(set(found.outputs.tolist())) < len(found.outputs):  # the numbers of a token do not stand side by side
             axes = self._varying(product, ref)
             found = self._matrix(product, [ref], read)
         if end is None:
@@ -242,8 +242,8 @@ class Asking:
 
         def step_to(place: int, axis: int) -> int:
             feeds = {product.data: self._unit(product, axis, place)}
-            steps = np.unique(self._vector(product.leaves, fetches, feeds, read).outputs - first.outputs)
-            if len(steps) != 1:
+            steps = self._vector(product.leaves, fetches, feeds, read).outputs - first.outputs
+            if (steps != steps[0]).any():
                 raise MappingError(f"The weights of node '{product.node.name}' are in no regular order.", REPORT)
             return int(steps[0])
 
@@ -273,7 +273,7 @@ class Asking:
             names = self.flow.shown(list(leaves))
             raise MappingError(f"At node '{fetches[0].node}' each number should be one of {names}; it is not.", REPORT)
         owner = np.searchsorted(ends, rounded - 1, side="right")
-        if len(np.unique(owner)) != 1:
+        if (owner != owner[0]).any():
             raise MappingError(f"Node '{fetches[0].node}' mixes {self.flow.shown(list(leaves))}.", REPORT)
         leaf = int(owner[0])
         outputs = (rounded - 1 - (ends[leaf - 1] if leaf else 0)).astype(np.int64)

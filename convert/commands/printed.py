@@ -37,13 +37,13 @@ from hub2hf.blueprint.text_side.probed import Seen
 from hub2hf.commands.bars import screen, table
 from hub2hf.errors import pasted, printable
 from hub2hf.extras import command, install
-from hub2hf.hub.result import Publication
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.savedmodel.graph_only import left_out
 from hub2hf.savedmodel.objects import CALL
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.refused.diagnosis import Diagnosis
+    from hub2hf.hub.result import Publication
 
 LABELS = {
     "vocab_size": "vocabulary size",

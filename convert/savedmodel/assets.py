@@ -48,15 +48,18 @@ def check_vocabulary(path: Path) -> None:
         if size > MAX_VOCABULARY_BYTES:
             raise VocabularyError(f"{path} has {size} bytes, too many for a vocabulary.", FETCH_AGAIN)
         with path.open("rb") as file:
-            content = np.frombuffer(file.read(MAX_VOCABULARY_BYTES + 1), np.uint8)
+            content = file.read(MAX_VOCABULARY_BYTES + 1)
     except OSError as error:
         raise VocabularyError(f"{path} cannot be read: {error.strerror}.", FETCH_AGAIN) from None
-    ends = np.append(np.flatnonzero(content == ord("\n")), content.size)
-    if ends.size > MAX_VOCABULARY_LINES + 1:
+    if np.count_nonzero(np.frombuffer(content, np.uint8) == ord("\n")) > MAX_VOCABULARY_LINES:
         raise VocabularyError(f"{path} has more than {MAX_VOCABULARY_LINES} lines.", FETCH_AGAIN)
-    lengths = np.diff(ends, prepend=-1)
-    if lengths.max() >= MAX_LINE_BYTES:
-        raise VocabularyError(f"{path}: line {int(lengths.argmax()) + 1} is longer than any piece.", FETCH_AGAIN)
+    start = 0  # of a line; from the last end of a line within reach of it the next look goes on
+    while len(content) - start >= MAX_LINE_BYTES:
+        end = content.rfind(b"\n", start, start + MAX_LINE_BYTES)
+        if end < 0:
+            number = content.count(b"\n", 0, start) + 1
+            raise VocabularyError(f"{path}: line {number} is longer than any piece.", FETCH_AGAIN)
+        start = end + 1
 
 
 def _declared(folder: Path, meta_graph: Any) -> Iterator[Any]:

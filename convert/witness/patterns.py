@@ -7,7 +7,7 @@ into the pattern as code points.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -24,6 +24,10 @@ from .syntax import tokens
 MOST_PATTERNS: Final = 16  # that are kept: each may take 16 MB in all
 MOST_WRITTEN: Final = 1 << 19  # characters of a pattern with ranges for classes; \p{L} has 13,000
 WHOLE: Final = 0  # the group of the whole match
+LONGEST_CHARACTER: Final = 4  # bytes of UTF-8
+MOST_TOLD: Final = (
+    1 << 15
+)  # characters, of each pattern, whose answers are kept: graphs ask of the same ones text by text
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class Pattern:
     groups: int
     size: int
     doubtful: bool
+    _told: dict[bytes, bool] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # what `matches` said of a character
 
     def check(self, text: bytes) -> None:
         """Refuse what would take too long, and what would be answered otherwise than TensorFlow does.
@@ -65,8 +72,13 @@ class Pattern:
 
     def matches(self, text: bytes) -> bool:
         """Whether the pattern matches all of `text`."""
-        self.check(text)
-        return self.whole.fullmatch(text) is not None
+        known = self._told.get(text)
+        if known is None:
+            self.check(text)
+            known = self.whole.fullmatch(text) is not None
+            if len(text) <= LONGEST_CHARACTER and len(self._told) < MOST_TOLD:
+                self._told[text] = known
+        return known
 
     def replaced(self, text: bytes, rewrite: Rewrite, everywhere: bool) -> bytes:
         """`text` with its matches, or the first of them, rewritten."""

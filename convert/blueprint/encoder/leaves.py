@@ -87,8 +87,8 @@ class Leaves:
         order = self._in_rows_of_lookups(order)
         order = self._together(order)
         order = self._by_table(order, sample)
-        self._apart(self._made(order))
-        self.graph = in_rows(self.graph, order_of(self.graph, [self.output]), self.of)
+        order = self._apart(self._made(order))
+        self.graph = in_rows(self.graph, order, self.of)
 
     def _stored(self, nodes: Sequence[Node]) -> Places:
         """Return node → (variable, part of the whole variable) of what may be weights."""
@@ -111,9 +111,15 @@ class Leaves:
                     self.frozen[node.name], self.shapes[node.name] = node, shape
         return (leaves if rows is not None else {}) | {name: (name, ()) for name in self.frozen}
 
-    def _rewrite(self, graph: Graph) -> list[Node]:
-        """Take another graph, which should compute the same, for the one that is run; return its nodes in order."""
+    def _rewrite(self, graph: Graph, order: list[Node]) -> list[Node]:
+        """Do as `_take` with a graph that should compute the same in another way."""
         self.rewritten = self.rewritten or graph is not self.graph
+        return self._take(graph, order)
+
+    def _take(self, graph: Graph, order: list[Node]) -> list[Node]:
+        """Take a graph for the one that is run, whose nodes are `order`; return its own nodes in order."""
+        if graph is self.graph:
+            return order
         self.graph = graph
         return order_of(graph, [self.output])
 
@@ -135,7 +141,7 @@ class Leaves:
             Interpreter(self.graph, substitutes, take).run([self.output], feeds)
         except GraphError:
             return order  # whoever reads the graph says why
-        return self._rewrite(as_products(self.graph, sums, shapes))
+        return self._rewrite(as_products(self.graph, sums, shapes), order)
 
     def _by_table(self, order: list[Node], sample: Sample) -> list[Node]:
         """Make tables of the rows of one that are looked up at several places; return the order of nodes as it is then."""
@@ -149,7 +155,7 @@ class Leaves:
 
         for rewrite in (summed_apart, tables_apart):
             with suppress(GraphError):  # whoever reads the graph says why
-                order = self._rewrite(rewrite(self.graph, order, tables, run))
+                order = self._rewrite(rewrite(self.graph, order, tables, run), order)
         return order
 
     def _in_rows_of_lookups(self, order: list[Node]) -> list[Node]:
@@ -165,7 +171,7 @@ class Leaves:
         given = {f"{node}/hub2hf/rows": leaves[table] for node, (table, _) in found.items()}
         tables = {table for table, _ in found.values()}
         self.of = {node: leaf for node, leaf in leaves.items() if node not in tables} | given
-        return self._rewrite(graph)
+        return self._rewrite(graph, order)
 
     def _together(self, order: list[Node]) -> list[Node]:
         """Make one variable of those that hold the rows of one table; return the order of nodes as it is then."""
@@ -173,7 +179,7 @@ class Leaves:
         self.lookups = lookups(self.graph, order, leaves, self.shapes)
         if not self.lookups:
             return order
-        self.graph = joined_in(self.graph, self.lookups)
+        graph = joined_in(self.graph, self.lookups)
         inside = {node for lookup in self.lookups for node in lookup.nodes}
         kept = {node: leaf for node, leaf in leaves.items() if node not in inside}
         values = Values(self.model.checkpoint if self.model.has_checkpoint else None, self.frozen)
@@ -190,7 +196,7 @@ class Leaves:
                 names = [name]
             kept[lookup.node] = (names[0], ())
         self.of = kept
-        return order_of(self.graph, [self.output])
+        return self._take(graph, order)
 
     def _made(self, order: list[Node]) -> list[Node]:
         """Make variables of the weights that the graph makes of those; return the order of nodes as it is then."""
@@ -198,20 +204,18 @@ class Leaves:
         most = max((prod(self.shapes[leaf]) for leaf, _ in leaves.values()), default=0)  # those of the words' table
         tables = {n for n, (leaf, part) in leaves.items() if not part and len(self.shapes[leaf]) == 2}
         tables = {n for n in tables if prod(self.shapes[leaves[n][0]]) == most}
-        self.graph = looked_up_in_rows(self.graph, order, tables)
-        order = order_of(self.graph, [self.output])
+        order = self._take(looked_up_in_rows(self.graph, order, tables), order)
         shapes = {node: self._shape_of(leaf, part) for node, (leaf, part) in leaves.items()}
         for rewrite in REWRITES:
-            order = self._rewrite(rewrite(self.graph, order, shapes))
+            order = self._rewrite(rewrite(self.graph, order, shapes), order)
         found = made_in(self.graph, order, leaves, self.shapes)
         self.made = {made.name: made for made in found}
         if not found:
             return order
-        self.graph = with_made(self.graph, order, found)
+        order = self._take(with_made(self.graph, order, found), order)
         self.shapes |= {made.name: made.shape for made in found}
         for made in found:
             self.names[made.name] = self.names.get(made.variables[0], ()) if len(made.variables) == 1 else ()
-        order = order_of(self.graph, [self.output])
         reached = {node.name for node in order}
         kept = {node: leaf for node, leaf in leaves.items() if node in reached}
         self.of = kept | {made.variable: (made.name, ()) for made in found}
@@ -220,18 +224,18 @@ class Leaves:
     def _shape_of(self, leaf: str, part: tuple[slice, ...]) -> tuple[int, ...]:
         return tuple(each.stop - each.start for each in part) or self.shapes[leaf]
 
-    def _apart(self, order: Sequence[Node]) -> None:
-        """Make variables of the parts of those that are used by parts."""
+    def _apart(self, order: list[Node]) -> list[Node]:
+        """Make variables of the parts of those that are used by parts; return the order of nodes as it is then."""
         wholes = {node: leaf for node, (leaf, part) in self.of.items() if not part}
         parts = parts_of(self.graph, order, wholes, self.shapes)
         self.parts = {part.name: part for part in parts}
         if not parts:
-            return
-        self.graph = apart(self.graph, order, parts)
+            return order
         self.shapes |= {part.name: part.numbers.shape for part in parts}
         divided = {part.node for part in parts}
         kept = {node: leaf for node, leaf in self.of.items() if node not in divided}
         self.of = kept | {part.variable: (part.name, ()) for part in parts}
+        return self._take(apart(self.graph, order, parts), order)
 
     @property
     def are_made(self) -> bool:
