@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from .config import common_config, write_json
 from .javascript import TOKENIZER_CONFIG, JavaScript, tokenizer_parts
 from .oniguruma import Oniguruma, normalizer, pre_tokenizer
 from .pieces import piece_files
-from .pipeline import Pipeline, build_pipeline
+from .pipeline import build_pipeline
 from .vocabulary import SpecialTokens, Vocabulary, read_vocabulary, special_tokens
 
 PLACEHOLDER = "placeholder-of-the-vocabulary"
@@ -166,13 +165,8 @@ def _tokenizer(text: TextBlueprint, vocabulary: dict[str, int], ends: tuple[str,
     return tokenizer
 
 
-@lru_cache(maxsize=1)  # it is compiled once, for the proof and for the file
-def _pipeline(text: TextBlueprint, never_a_piece: str) -> Pipeline:
-    return build_pipeline(text, never_a_piece, Oniguruma())
-
-
 def _add_rules(tokenizer: Tokenizer, text: TextBlueprint, never_a_piece: str) -> None:
-    pipeline = _pipeline(text, never_a_piece)
+    pipeline = build_pipeline(text, never_a_piece, Oniguruma())
     tokenizer.normalizer = normalizers.Sequence([normalizer(step) for step in pipeline.steps])
     tokenizer.pre_tokenizer = pre_tokenizer(pipeline)
 

@@ -12,6 +12,8 @@ from builders.oracles import standard_operations
 
 from hub2hf.blueprint.text import Pack, TextBlueprint
 from hub2hf.errors import VocabularyError
+from hub2hf.limits import MAX_LINE_BYTES, MAX_VOCABULARY_LINES
+from hub2hf.savedmodel.assets import check_vocabulary
 from hub2hf.tokenizer import read_vocabulary, special_tokens, tokenizer_files
 
 
@@ -61,6 +63,29 @@ def test_errors_name_the_line(tmp_path: Path, data: bytes, line: int) -> None:
     path.write_bytes(data)
     with pytest.raises(VocabularyError, match=f"line {line} "):
         read_vocabulary(path)
+
+
+LONGEST = b"x" * (MAX_LINE_BYTES - 1)  # with its newline, the longest line that is read
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\nb"])
+@pytest.mark.parametrize("before", [b"", b"a\n", LONGEST + b"\n", b"a\n" * 5000])
+def test_the_longest_line_is_read_and_a_longer_one_named(tmp_path: Path, before: bytes, end: bytes) -> None:
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(before + LONGEST + end)
+    check_vocabulary(path)
+    path.write_bytes(before + LONGEST + b"x" + end)
+    with pytest.raises(VocabularyError, match=f"line {1 + before.count(10)} is longer"):
+        check_vocabulary(path)
+
+
+def test_more_lines_than_any_vocabulary_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vocabulary.txt"
+    path.write_bytes(b"\n" * MAX_VOCABULARY_LINES)
+    check_vocabulary(path)
+    path.write_bytes(b"\n" * (MAX_VOCABULARY_LINES + 1))
+    with pytest.raises(VocabularyError, match="lines"):
+        check_vocabulary(path)
 
 
 def test_missing_file(tmp_path: Path) -> None:
