@@ -18,6 +18,7 @@ __all__ = ["as_text", "check_own", "hash_bytes", "hash_file", "make_folder", "wr
 
 ANOTHER = "Name another file."
 HEAD = 1 << 16  # bytes that tell whose a file is
+WORTH_A_THREAD = 1 << 18  # bytes that take longer to hash than to hand over
 
 
 def as_text(content: Any) -> str:
@@ -55,14 +56,18 @@ def hash_files(folder: Path, known: Mapping[str, str] = MappingProxyType({})) ->
 def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, Any]:
     """Write a new file piece by piece, and return its size and SHA-256, as `hash_file` does.
 
-    Hashing takes as long as writing: another thread does it meanwhile.
+    Hashing takes as long as writing: of pieces that are large enough another thread does it meanwhile.
     """
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
         for piece in pieces:
-            hashed = hasher.submit(digest.update, piece)
-            size += file.write(piece)
-            hashed.result()
+            if len(piece) < WORTH_A_THREAD:
+                digest.update(piece)
+                size += file.write(piece)
+            else:
+                hashed = hasher.submit(digest.update, piece)
+                size += file.write(piece)
+                hashed.result()
         file.flush()
         os.fsync(file.fileno())  # a whole folder is brought to the disk before it gets its name: this one meanwhile
     return {"bytes": size, "sha256": digest.hexdigest()}
