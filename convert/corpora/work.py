@@ -375,7 +375,7 @@ def _other_inputs(
         if old != new and "unreadable" not in old:
             yield f"{new['path']} was changed since"
         elif old["rows"] != new["rows"] and not whole:
-            yield f"{new['path']} has other rows, and so has each of the files"
+            yield f"{new['path']} has {new['rows']} rows, not {old['rows']}, and so each file of OUT has others"
 
 
 def plan_of(chunks: Sequence[Sequence[Chunk]], target: Destination, shards: int | None) -> list[list[Chunk]]:
