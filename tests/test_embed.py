@@ -25,10 +25,10 @@ from huggingface_hub.errors import HfHubHTTPError
 from references import GOLDEN, ROOT
 
 import hub2hf
-from hub2hf.corpora import places
+from hub2hf.corpora import places, work
 from hub2hf.corpora.encoders import batches
 from hub2hf.corpora.places import form_of, inputs
-from hub2hf.corpora.writing import check_columns
+from hub2hf.corpora.writing import check_columns, write_rows
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import ExportError, Hub2HFError, SourceError
 from hub2hf.onnx.export import write_onnx
@@ -560,6 +560,22 @@ def test_what_a_person_puts_at_out_meanwhile_is_not_written_over(folder: Path, o
     said: list[int] = []
     assert hub2hf.embed(folder, source, place, window=2, progress=lambda done, total: said.append(done)).rows == 9
     assert said == [9]  # all was kept
+
+
+def test_nor_what_comes_while_out_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / "o.jsonl"
+
+    def write(*given: Any) -> None:
+        write_rows(*given)
+        out.write_text("mine")
+
+    monkeypatch.setattr(work, "write_rows", write)
+    with pytest.raises(ExportError, match="exists already"):
+        hub2hf.embed(folder, numbered(tmp_path / "in.jsonl"), out)
+    assert out.read_text() == "mine"
+    out.unlink()
+    monkeypatch.undo()
+    assert hub2hf.embed(folder, tmp_path / "in.jsonl", out).rows == 9
 
 
 def test_a_link_to_nothing_is_something(folder: Path, tmp_path: Path) -> None:
