@@ -22,3 +22,27 @@ def check_paths(**given: object) -> None:
     for name, value in given.items():
         if not isinstance(value, str | os.PathLike):
             raise SourceError(f"{name} is of the type {type(value).__name__}, and no path.", "Pass a str or a Path.")
+
+
+def check_texts(**given: object) -> None:
+    """Refuse arguments, given by their names, that are no text.
+
+    Raises:
+        SourceError: names the argument.
+    """
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise SourceError(f"{name} is of the type {type(value).__name__}, and no text.", "Pass a str.")
+
+
+def check_counts(**given: object) -> None:
+    """Refuse arguments, given by their names, that are no whole number from 1 on.
+
+    Raises:
+        SourceError: names the argument.
+    """
+    for name, value in given.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise SourceError(f"{name} is of the type {type(value).__name__}, and no whole number.", "Pass an int.")
+        if value < 1:
+            raise SourceError(f"{name} is {value}.", "Pass 1 or more.")

@@ -15,14 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 from references import GOLDEN, ROOT
 
 import hub2hf
+from hub2hf.corpora import places, work
 from hub2hf.corpora.encoders import batches
+from hub2hf.corpora.places import form_of, inputs
+from hub2hf.corpora.writing import check_columns, write_rows
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import ExportError, Hub2HFError, SourceError
 from hub2hf.onnx.export import write_onnx
@@ -175,8 +181,8 @@ def test_globs_and_urls(folder: Path, place: str, tmp_path: Path) -> None:
 def test_keys_in_a_url_are_not_shown(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("x\n")
     url = "s3://key:secret@bucket/{}?scheme=http&endpoint_override=127.0.0.1%3A1&region=x&connect_timeout=1"
-    for places in ((url.format("in.txt"), tmp_path / "out.txt"), (tmp_path / "in.txt", url.format("out.txt"))):
-        code, _, said = run_hub2hf("embed", folder, *places)
+    for asked in ((url.format("in.txt"), tmp_path / "out.txt"), (tmp_path / "in.txt", url.format("out.txt"))):
+        code, _, said = run_hub2hf("embed", folder, *asked)
         assert (code, said.count("\n"), "secret" in said) == (2, 1, False), said
         assert "bucket/" in said
 
@@ -523,3 +529,379 @@ def test_batches_are_of_like_length_and_no_larger_than_told() -> None:
     assert all(len(batch) * wide <= 400 for batch, wide in zip(found, widest, strict=True))
     padding = sum(len(batch) * wide for batch, wide in zip(found, widest, strict=True)) - sum(lengths)
     assert padding < 0.05 * sum(lengths)
+
+
+def lines(path: Path, *rows: dict[str, Any]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def numbered(path: Path, count: int = 9) -> Path:
+    return lines(path, *[{"text": str(i)} for i in range(count)])
+
+
+@pytest.mark.parametrize("out", ["o.jsonl", "o"])
+def test_what_a_person_puts_at_out_meanwhile_is_not_written_over(folder: Path, out: str, tmp_path: Path) -> None:
+    """Between two runs, or while one works; once it is moved away the same command goes on."""
+    source, place = numbered(tmp_path / "in.jsonl"), tmp_path / out
+    theirs = place if place.suffix else place / "part-00000-of-00001.parquet"
+
+    def put(done: int, total: int) -> None:
+        if done == 4:
+            theirs.write_text("mine")
+
+    with pytest.raises(ExportError, match=r"exists already, and hub2hf embed did not write it\. Move it away and"):
+        hub2hf.embed(folder, source, place, window=2, progress=put)
+    with pytest.raises(ExportError, match="exists already"):
+        hub2hf.embed(folder, source, place, window=2)
+    assert theirs.read_text() == "mine"
+    theirs.unlink()
+    said: list[int] = []
+    assert hub2hf.embed(folder, source, place, window=2, progress=lambda done, total: said.append(done)).rows == 9
+    assert said == [9]  # all was kept
+
+
+def test_nor_what_comes_while_out_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / "o.jsonl"
+
+    def write(*given: Any) -> None:
+        write_rows(*given)
+        out.write_text("mine")
+
+    monkeypatch.setattr(work, "write_rows", write)
+    with pytest.raises(ExportError, match="exists already"):
+        hub2hf.embed(folder, numbered(tmp_path / "in.jsonl"), out)
+    assert out.read_text() == "mine"
+    out.unlink()
+    monkeypatch.undo()
+    assert hub2hf.embed(folder, tmp_path / "in.jsonl", out).rows == 9
+
+
+def test_a_link_to_nothing_is_something(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.symlink_to("elsewhere.jsonl")
+    with pytest.raises(ExportError, match="exists already"):
+        hub2hf.embed(folder, numbered(tmp_path / "in.jsonl"), out)
+    assert out.is_symlink()
+    assert not (tmp_path / "elsewhere.jsonl").exists()
+
+
+@pytest.mark.parametrize(("out", "shards"), [("o.parquet", None), ("o", 3)])
+def test_what_was_taken_away_is_made_again(folder: Path, out: str, shards: int | None, tmp_path: Path) -> None:
+    source, place = numbered(tmp_path / "in.jsonl"), tmp_path / out
+    files = [Path(file) for file in hub2hf.embed(folder, source, place, shards=shards).files]
+    before = {file: file.read_bytes() for file in files}
+    files[-1].unlink()
+    said: list[int] = []
+    found = hub2hf.embed(folder, source, place, shards=shards, progress=lambda done, total: said.append(done))
+    assert (found.rows, found.files) == (9, tuple(map(str, files)))
+    assert {file: file.read_bytes() for file in files} == before
+    assert said[0] == (6 if shards else 0)  # the others are as they were
+    assert hub2hf.embed(folder, source, place, shards=shards).rows == 9
+
+
+def test_a_hidden_folder_of_the_same_name_keeps_what_is_in_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "o" / ".hub2hf").mkdir(parents=True)
+    (tmp_path / "o" / ".hub2hf" / "x").touch()
+    (tmp_path / "o" / ".hub2hf" / "00000-000000000.arrow").write_bytes(b"of nobody knows what")
+    assert hub2hf.embed(folder, numbered(tmp_path / "in.jsonl"), tmp_path / "o").rows == 9
+    assert [p.name for p in (tmp_path / "o" / ".hub2hf").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_window_is_embedded_again(folder: Path, content: bytes, tmp_path: Path) -> None:
+    source, out = numbered(tmp_path / "in.jsonl"), tmp_path / "o.parquet"
+    with pytest.raises(Stop):
+        hub2hf.embed(folder, source, out, window=2, progress=stop_after(4))
+    (tmp_path / ".o.parquet.hub2hf" / "00000-000000001.arrow").write_bytes(content)
+    if content:
+        with pytest.raises(ExportError, match=r"is damaged, and was removed\. Run the same command again"):
+            hub2hf.embed(folder, source, out, window=2)
+    assert hub2hf.embed(folder, source, out, window=2).rows == 9
+    assert pq.read_table(out)["text"].to_pylist() == [str(i) for i in range(9)]
+
+
+def test_a_file_that_was_damaged_in_the_middle_is_repaired(folder: Path, tmp_path: Path) -> None:
+    place, out = tmp_path / "in", tmp_path / "o.parquet"
+    place.mkdir()
+    for name in "ab":
+        texts = [f"{name}{i}" for i in range(200)]
+        pq.write_table(pa.table({"text": texts}), place / f"{name}.parquet", row_group_size=50, use_dictionary=False)
+    path = place / "a.parquet"
+    whole, at = path.read_bytes(), pq.read_metadata(path).row_group(2).column(0).data_page_offset
+    path.write_bytes(whole[:at] + b"\xff" * 40 + whole[at + 40 :])
+    assert hub2hf.embed(folder, place, out, window=20).files == ()
+    assert hub2hf.embed(folder, place, out, window=20).files == ()  # as often as one likes
+    pq.write_table(pa.table({"text": [f"c{i}" for i in range(200)]}), path)  # nothing of what was read before is left
+    assert hub2hf.embed(folder, place, out, window=20).rows == 400
+    assert pq.read_table(out)["text"].to_pylist() == [f"{name}{i}" for name in "cb" for i in range(200)]
+    alone = hub2hf.surfaces.embed("onnx", folder, ["c0"]).embeddings
+    assert np.abs(vectors(pq.read_table(out))[0] - alone).max() < TOLERANCE
+
+
+def test_a_repaired_file_with_other_columns_is_another_run(folder: Path, tmp_path: Path) -> None:
+    place, out = tmp_path / "in", tmp_path / "o.jsonl"
+    lines(place / "a.jsonl", {"text": "a"})
+    (place / "b.jsonl").write_text("no\n")
+    assert hub2hf.embed(folder, place, out).files == ()
+    lines(place / "b.jsonl", {"text": "b", "id": 1})
+    with pytest.raises(ExportError, match="its schema is text: string, not text: string, id: int64"):
+        hub2hf.embed(folder, place, out)
+    lines(place / "b.jsonl", {"text": "b"})
+    assert hub2hf.embed(folder, place, out).rows == 2
+
+
+def test_with_a_number_of_files_a_repaired_file_has_as_many_rows(folder: Path, tmp_path: Path) -> None:
+    place, out = tmp_path / "in", tmp_path / "o"
+    numbered(place / "a.jsonl", 4)
+    grown = numbered(place / "b.jsonl", 4)
+
+    def grow(done: int, total: int) -> None:
+        if done == 2:
+            numbered(grown, 6)
+
+    assert len(hub2hf.embed(folder, place, out, shards=2, window=2, progress=grow).files) == 1
+    with pytest.raises(ExportError, match=re.escape("b.jsonl has 6 rows, not 4, and so each file of OUT has others")):
+        hub2hf.embed(folder, place, out, shards=2, window=2)
+    numbered(grown, 4)
+    assert hub2hf.embed(folder, place, out, shards=2, window=2).rows == 8
+
+
+def test_every_name_of_compression(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.TXT.GZ").write_bytes(gzip.compress(b"eins\nzwei\n"))
+    with pa.CompressedOutputStream(str(tmp_path / "in" / "b.jsonl.ZST"), "zstd") as stream:
+        stream.write(b'{"text": "drei"}\n')
+    hub2hf.embed(folder, tmp_path / "in", tmp_path / "o.parquet")
+    assert pq.read_table(tmp_path / "o.parquet")["text"].to_pylist() == ["eins", "zwei", "drei"]
+    for name in ("o.parquet.zst", "o.jsonl.gz", "o.gz"):
+        with pytest.raises(ExportError, match="asks for compression"):
+            hub2hf.embed(folder, tmp_path / "in", tmp_path / name)
+
+
+def found(place: Path) -> list[str]:
+    return [Path(given.path).name for given in inputs(str(place))]
+
+
+def test_which_files_are_of_a_corpus(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    for name in ("top", "x/a", "x/y/b", ".hidden", ".hid/c", "x/.hid/d"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        numbered(place / f"{name}.jsonl", 1)
+    assert found(place / "*.jsonl") == ["top.jsonl"]
+    assert found(place / ".*.jsonl") == [".hidden.jsonl"]
+    assert found(place / "*" / "*.jsonl") == ["a.jsonl"]
+    assert found(place / "**" / "*.jsonl") == found(place) == ["top.jsonl", "a.jsonl", "b.jsonl"]
+    assert found(place / "**") == found(place)
+    (place / "x" / "loop").symlink_to(place)
+    (place / "x" / "y" / "again").symlink_to("../y")
+    assert found(place) == found(place / "**" / "*") == ["top.jsonl", "a.jsonl", "b.jsonl"]
+    (place / "gone.jsonl").symlink_to("nowhere.jsonl")
+    for source in (place, f"{place}/*.jsonl"):
+        code, _, said = run_hub2hf("embed", folder, source, tmp_path / "o")
+        assert (code, said.count("\n")) == (2, 1), said
+        assert f"{place / 'gone.jsonl'} cannot be read" in said
+        shutil.rmtree(tmp_path / "o")
+
+
+def test_out_is_no_part_of_in(folder: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        numbered(tmp_path / "in" / f"{name}.jsonl", 4)
+    with pytest.raises(Stop):
+        hub2hf.embed(folder, tmp_path / "in", tmp_path / "in" / "o", window=2, progress=stop_after(6))
+    for _ in range(2):
+        assert hub2hf.embed(folder, tmp_path / "in", tmp_path / "in" / "o", window=2).rows == 8
+    for _ in range(2):
+        assert hub2hf.embed(folder, f"{tmp_path}/in/*.jsonl", tmp_path / "in" / "all.jsonl").rows == 8
+    for out in ("in", "in/a.jsonl"):
+        with pytest.raises(ExportError, match="is where IN itself is"):
+            hub2hf.embed(folder, tmp_path / "in" / "a.jsonl", tmp_path / out)
+
+
+def test_columns_that_folders_are_named_after(folder: Path, tmp_path: Path) -> None:
+    """As Spark and Hive write them."""
+    for name, text in (("lang=de", "eins"), ("lang=a%20b", "zwei"), ("lang=__HIVE_DEFAULT_PARTITION__", "drei")):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        pq.write_table(pa.table({"text": [text]}), tmp_path / "in" / name / "part.parquet")
+    numbered(tmp_path / "in" / "x.jsonl", 1)
+    for out in ("o.parquet", "o.jsonl"):
+        assert hub2hf.embed(folder, tmp_path / "in", tmp_path / out).rows == 4
+    table = pq.read_table(tmp_path / "o.parquet")
+    told = dict(zip(table["text"].to_pylist(), table["lang"].to_pylist(), strict=True))
+    assert told == {"eins": "de", "zwei": "a b", "drei": None, "0": None}
+    rows = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
+    assert {row["text"]: row["lang"] for row in rows} == told
+
+
+def test_a_file_of_no_rows_is_one(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    for name, texts in (("a", ["x"]), ("b", []), ("c", ["y"])):
+        pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), place / f"{name}.parquet")
+    found = hub2hf.embed(folder, place, tmp_path / "o")
+    assert (found.rows, dict(found.unreadable), len(found.files)) == (2, {}, 3)
+    hub2hf.embed(folder, place / "b.parquet", tmp_path / "b.parquet")
+    assert pq.read_table(tmp_path / "b.parquet").column_names == ["text", "embedding"]
+    assert hub2hf.verify_vectors(tmp_path / "o", folder).total.rows == 2
+    assert hub2hf.mine(tmp_path / "o", tmp_path / "o", tmp_path / "pairs.jsonl", threshold=0).rows == (2, 2)
+
+
+def test_dictionaries_of_row_groups(folder: Path, tmp_path: Path) -> None:
+    columns = [pa.array(names).dictionary_encode() for names in (["x", "y"], ["z", "w"])]
+    with pq.ParquetWriter(tmp_path / "in.parquet", pa.schema({"text": pa.string(), "c": columns[0].type})) as writer:
+        for column in columns:
+            writer.write_table(pa.table({"text": ["a", "b"], "c": column}))
+    hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.parquet")
+    assert pq.read_table(tmp_path / "o.parquet")["c"].to_pylist() == ["x", "y", "z", "w"]
+
+
+def broken(*values: bytes) -> pa.Array:
+    """Return strings of bytes that may be none."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
+def test_what_json_has_no_word_for(folder: Path, tmp_path: Path) -> None:
+    at = 1234567891
+    columns: dict[str, Any] = {
+        "text": broken(b"ok", b"\xff"),
+        "time": pa.array([at, None], pa.timestamp("ns")),
+        "within": pa.array([{"t": [at]}] * 2, pa.struct({"t": pa.list_(pa.time64("ns"))})),
+        "far": pa.array([3_000_000, 0], pa.date32()),
+        "took": pa.array([at, 1], pa.duration("ns")),
+        "number": [float("nan"), 1.5],
+        "numbers": [[float("-inf"), 2.5], []],
+        "kind": pa.array(["x", "y"]).dictionary_encode(),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+    found = hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.jsonl")
+    assert found.failed == {"not valid Unicode": 1}
+    told = (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in told]
+    assert rows[1].pop("embedding") is None
+    assert len(rows[0].pop("embedding")) == RECORDED.embeddings.shape[1]
+    within = {"t": ["00:00:01.234567891"]}
+    assert rows == [
+        {
+            "text": "ok",
+            "time": "1970-01-01 00:00:01.234567891",
+            "within": within,
+            "far": "10183-09-21",
+            "took": at,
+            "number": None,
+            "numbers": [None, 2.5],
+            "kind": "x",
+        },
+        {
+            "text": "\\xff",
+            "time": None,
+            "within": within,
+            "far": "1970-01-01",
+            "took": 1,
+            "number": 1.5,
+            "numbers": [],
+            "kind": "y",
+        },
+    ]
+
+
+def test_a_column_that_is_not_unicode_is_named(folder: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "o": broken(b"ok", b"\xff")}), tmp_path / "in.parquet")
+    found = hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.jsonl")
+    assert list(found.unreadable.values()) == ["the column 'o' holds text that is not valid Unicode"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "out", "says"),
+    [
+        (pa.struct({"a": pa.struct({"b": pa.binary()})}), "jsonl", "JSON has no bytes. Write Parquet, or leave"),
+        (pa.list_(pa.large_binary()), "jsonl", "JSON has no bytes"),
+        (pa.dictionary(pa.int32(), pa.binary()), "jsonl", "JSON has no bytes"),
+        (pa.map_(pa.string(), pa.binary(2)), "jsonl", "JSON has no bytes"),
+        (pa.timestamp("us", tz="Mars/Olympus"), "jsonl", "timezone 'Mars/Olympus'"),
+        (pa.list_(pa.struct([])), "parquet", "Write JSON lines, or leave the column out of IN."),
+    ],
+)
+def test_a_column_that_cannot_be_written(kind: Any, out: str, says: str) -> None:
+    form = form_of(f"o.{out}")
+    assert form is not None
+    with pytest.raises(SourceError, match=re.escape(says)):
+        check_columns(pa.schema({"text": pa.string(), "x": kind}), "embedding", form)
+
+
+@pytest.mark.parametrize("out", ["o.parquet", "o.jsonl"])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('"x": ' + "[" * 200 + "]" * 200, "The column 'x' is nested 201 deep, and 50 is the most. Leave it out of IN."),
+        ('"x": ' + "[" * 200_000 + "]" * 200_000, "row 1 is no JSON: maximum recursion depth exceeded"),
+        ('"x": "\\ud800"', "the column 'x' holds text that is not valid Unicode. Mend the text"),
+        (f'"x": {2**63}', "the column 'x' holds a whole number outside of -2**63"),
+    ],
+)
+def test_lines_that_no_column_can_hold(folder: Path, line: str, says: str, out: str, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(f'{{"text": "a", {line}}}\n', encoding="utf-8")
+    with pytest.raises(SourceError, match=re.escape(says)):
+        hub2hf.embed(folder, tmp_path / "in.jsonl", tmp_path / out)
+
+
+@pytest.mark.parametrize("name", ["text", "d"])
+def test_two_columns_of_one_name(folder: Path, name: str, tmp_path: Path) -> None:
+    columns = [pa.array(["a"])] * 3
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", name, "d"]), tmp_path / "in.parquet")
+    with pytest.raises(SourceError, match=f"has two columns '{name}'. Give each"):
+        hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"window": 0}, "window is 0. Pass 1 or more."),
+        ({"window": "2"}, "window is of the type str, and no whole number."),
+        ({"shards": 1.5}, "shards is of the type float"),
+        ({"shards": -1}, "shards is -1."),
+        ({"embedding": None}, "embedding is of the type NoneType, and no text."),
+        ({"text": 5}, "text is of the type int"),
+        ({"device": None}, "device is of the type NoneType"),
+    ],
+)
+def test_arguments_of_another_type(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(SourceError, match=re.escape(says)):
+        hub2hf.embed("nowhere", "nowhere", "nowhere", **options)
+
+
+def test_a_file_system_that_tells_no_times(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/embed/a.jsonl", b'{"text": "a"}\n')
+    files = pa.fs.PyFileSystem(pa.fs.FSSpecHandler(memory))
+    assert files.get_file_info("/embed/a.jsonl").mtime_ns is None
+    known = places.located
+    monkeypatch.setattr(places, "located", lambda place: (files, place[9:]) if "memory" in place else known(place))
+    found = hub2hf.embed(folder, "memory:///embed/a.jsonl", tmp_path / "o.parquet")
+    assert (found.rows, found.unreadable) == (1, {})
+
+
+def test_a_hub_that_cannot_be_reached(
+    folder: Path, run_hub2hf: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its client raises what is no OSError."""
+    base = HfHubHTTPError.__mro__[1]
+
+    def lost(place: str) -> Any:
+        raise base("no route")
+
+    monkeypatch.setattr(places, "_infos", lambda files, path: lost(path))
+    code, _, said = run_hub2hf("embed", folder, numbered(tmp_path / "in.jsonl").as_uri(), tmp_path / "o.parquet")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "cannot be read: no route. Check the URL and the network." in said
+
+
+def test_only_what_stands_before_the_host_is_a_secret() -> None:
+    for url, shown in (
+        ("file:///a/sub@x/o.jsonl", "file:///a/sub@x/o.jsonl"),
+        ("s3://key:sec/ret@bucket/o?region=x", "s3://bucket/o"),
+        ("s3://bucket/sub@x/o", "s3://bucket/sub@x/o"),
+        ("hdfs://host:8020/sub@x", "hdfs://host:8020/sub@x"),
+        ("no@url", "no@url"),
+    ):
+        assert places.shown(url) == shown

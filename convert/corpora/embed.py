@@ -11,16 +11,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from hub2hf.corpora.destination import Destination
 from hub2hf.corpora.encoders import FLOAT32, chosen_means, fingerprint, load
 from hub2hf.corpora.job import Embedding, Prepared
 from hub2hf.corpora.places import Input, inputs, pyarrow, shown
 from hub2hf.corpora.ray_engine import Run, check_engine, run_on
 from hub2hf.corpora.reading import joined, scanned
-from hub2hf.corpora.work import AGAIN, Destination, Work, plan_of
+from hub2hf.corpora.work import AGAIN, Work, plan_of
 from hub2hf.corpora.writing import check_columns
-from hub2hf.errors import SourceError
+from hub2hf.errors import ExportError, SourceError
 from hub2hf.folder.manifest import MANIFEST, read_manifest
-from hub2hf.names import check_paths
+from hub2hf.names import check_counts, check_paths, check_texts
 from hub2hf.notices import Progress
 from hub2hf.proof.text import count
 from hub2hf.surfaces.base import unit
@@ -114,13 +115,17 @@ def embed(
     """
     start = time.monotonic()
     check_paths(folder=folder, source=source, out=out)
+    check_texts(text=text, embedding=embedding, device=device)
+    check_counts(window=window, shards=1 if shards is None else shards)
     pyarrow()
     target = Destination.of(str(out))
     _check(Path(folder), target, dtype, shards)
     check_engine(engine, address, workers)
     means = chosen_means(Path(folder), runtime, device, precision)
     mark = fingerprint(Path(folder), means.runtime)
-    found = inputs(str(source))
+    found = [given for given in inputs(str(source)) if not target.holds(given.files, given.path)]
+    if not found:
+        raise ExportError(f"{shown(str(out))} is where IN itself is.", "Name another OUT.")
     scans, unreadable = scanned(found, text, window)
     if shards is not None:
         if unreadable:
@@ -140,7 +145,7 @@ def embed(
     files = {i: found[i] for i in scans}
     job = Embedding(text, window, files, scans, schema, Path(folder).resolve(), means, dtype, embedding, target)
     plan = plan_of([job.chunks(i) for i in range(len(found))], target, shards)
-    work = Work(target, plan, _identity(job, mark, found, shards))
+    work = Work(target, plan, _identity(job, mark, found, shards), set(unreadable))
     departure = None
     with work.opened():
         done = work.done()
@@ -162,10 +167,10 @@ def _check(folder: Path, target: Destination, dtype: str, shards: int | None) ->
     """See that what was asked for makes sense, before anything is read."""
     if dtype not in DTYPES:
         raise SourceError(f"Vectors cannot be stored as '{dtype}'.", f"Choose from: {', '.join(DTYPES)}.")
-    if shards is not None and (shards < 1 or (target.single and shards > 1)):
+    if shards is not None and target.single and shards > 1:
         raise SourceError(
             f"{target.path} cannot be written as {shards} files.",
-            "For several files, name a folder, without a suffix, and a number from 1.",
+            "For several files, name a folder, without a suffix.",
         )
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder.", "Name a folder that hub2hf convert made.")
@@ -186,8 +191,9 @@ def _identity(job: Embedding, mark: str, found: Sequence[Input], shards: int | N
         "embedding": job.embedding,
         "window": job.window,
         "shards": shards,
+        "schema": ", ".join(f"{field.name}: {field.type}" for field in job.schema),
         "inputs": [
-            given.state if i in job.files else {"path": given.path, "unreadable": True} for i, given in enumerate(found)
+            {**given.state, "rows": job.scans[i].rows if i in job.scans else None} for i, given in enumerate(found)
         ],
     }
 
@@ -220,13 +226,15 @@ def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], pr
         shard = shard_of[chunk]
         missing[shard].discard(chunk)
         if why:
+            if chunk.file not in unreadable:
+                work.damaged(chunk.file)
             unreadable[chunk.file] = why
         else:
             done += job.rows(chunk)
             progress(done, total)
         if not missing[shard] and _whole(work, shard, unreadable):
             work.finish(shard, job.embedding)
-    return work.end(whole=not unreadable)
+    return work.end()
 
 
 def _whole(work: Work, shard: int, unreadable: Mapping[int, str]) -> bool:

@@ -6,17 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from hub2hf.corpora.destination import Destination
 from hub2hf.corpora.encoders import Batch, Encoder, Means, files_read, load
-from hub2hf.corpora.places import Input, first_line, inputs, pyarrow
+from hub2hf.corpora.places import LINES, Input, failures, first_line, inputs
 from hub2hf.corpora.reading import Reader, Scan, Window, joined, scanned
-from hub2hf.corpora.work import Chunk, Destination, keep
-from hub2hf.corpora.writing import with_vectors
+from hub2hf.corpora.work import Chunk, keep
+from hub2hf.corpora.writing import as_json, with_vectors
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.savedmodel.files import state_of
 
@@ -35,12 +36,13 @@ class Prepared:
 Prepare = Callable[[list[str]], Sequence[Batch]]
 
 
-def take(reader: Reader, number: int, prepare: Prepare) -> Prepared | str:
+def take(reader: Reader, number: int, prepare: Prepare, fitted: Callable[[Any], Any]) -> Prepared | str:
     """Return a window of a file, its texts tokenised; or why it cannot be read."""
     try:
         window = reader.take(number)
+        window = replace(window, table=fitted(window.table))
         reader.given.check_unchanged()
-    except (OSError, ValueError, Hub2HFError, pyarrow().ArrowException) as error:
+    except failures(ValueError, Hub2HFError) as error:
         return first_line(error)
     return Prepared(window, prepare([text for text in window.texts if text is not None]))
 
@@ -110,8 +112,8 @@ class Windows:
 
     @property
     def all_chunks(self) -> list[Chunk]:
-        """The windows of all files, in order."""
-        return [chunk for file in self.files for chunk in self.chunks(file)]
+        """The windows of all files, in order, but those of empty ones."""
+        return [chunk for file in self.files for chunk in self.chunks(file) if self.rows(chunk)]
 
     def chunks(self, file: int) -> list[Chunk]:
         """Return the windows of a file: none of one that cannot be read, and one of an empty one."""
@@ -138,12 +140,16 @@ class Windows:
             def made(chunk: Chunk) -> Prepared | str:
                 if chunk.file not in readers:
                     readers[chunk.file] = opened.enter_context(closing(self._reader(chunk.file)))
-                return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, prepare)
+                return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, prepare, self.fitted)
 
             for chunk, one in zip(chunks, ahead(made, chunks), strict=True):
                 if isinstance(one, str):
                     bad[chunk.file] = one
                 yield chunk, one
+
+    def fitted(self, table: Any) -> Any:
+        """Return the rows of a window as they are needed (ValueError: they cannot be so)."""
+        return table
 
     def _reader(self, file: int) -> Reader:
         return Reader(self.files[file], self.text, self.scans[file], self.schema, self.window)
@@ -178,6 +184,10 @@ class Embedding(Job):
     def load(self) -> Worker:
         """Return the folder, loaded (SourceError: it cannot be)."""
         return Embedder(self)
+
+    def fitted(self, table: Any) -> Any:
+        """Return the rows of a window as OUT can hold them (ValueError: it cannot)."""
+        return as_json(table, self.text) if self.target.form == LINES else table
 
 
 class Embedder(Worker):

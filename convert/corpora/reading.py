@@ -6,19 +6,15 @@ notes where each window begins.
 
 from __future__ import annotations
 
-import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
 
-from hub2hf.corpora.places import MADE_OF, PARQUET, TEXT, Input, first_line, pyarrow
+from hub2hf.corpora.lines import BUFFER, NO_UTF8, NULL, ONE_TYPE, LineReader
+from hub2hf.corpora.places import MADE_OF, PARQUET, Input, failures, first_line, pyarrow
 from hub2hf.errors import SourceError
-
-NULL, NO_STRING, NO_UTF8 = "null", "not a string", "not valid Unicode"  # why a text has no embedding
-BUFFER: Final = 1 << 20  # bytes read ahead
-BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -57,30 +53,46 @@ def scan(given: Input, text: str, window: int) -> Scan:
     """Look through a file once, for all but its texts.
 
     Raises:
-        SourceError: it has no such column of strings, or a column is of mixed types; names it.
+        SourceError: it has no such column of strings, two of one name, or one that cannot be kept; names it.
         OSError, ValueError, ArrowException: it cannot be read.
     """
-    arrow = pyarrow()
-    if given.form == PARQUET:
-        with given.files.open_input_file(given.path) as opened:
-            file = arrow.parquet.ParquetFile(opened)
-            schema = file.schema_arrow.remove_metadata()  # that of a data set would be wrong with one column more
-            _check_strings(given, schema, text)
-            made_of = (file.schema_arrow.metadata or {}).get(MADE_OF, b"")
-            return Scan(file.metadata.num_rows, schema, made_of=made_of)
-    rows, schema, offsets = 0, arrow.schema([]), []
-    reader = LineReader(given, text)
-    while True:
-        offset, lines = reader.position, reader.lines(window)
-        if not lines:
-            break
-        offsets.append(offset)
-        schema = _joined(given, schema, reader.table(lines, rows).schema)
-        rows += len(lines)
-    reader.close()
-    if rows:
+    found = _scan_parquet(given) if given.form == PARQUET else _scan_lines(given, text, window)
+    twice = [name for name, times in Counter(found.schema.names).items() if times > 1]
+    if twice:
+        raise SourceError(f"{given.path} has two columns '{twice[0]}'.", "Give each column a name of its own.")
+    schema = found.schema
+    for name in given.partitions:
+        if name not in schema.names:
+            schema = schema.append(pyarrow().field(name, pyarrow().string()))
+    if found.rows or given.form == PARQUET:
         _check_strings(given, schema, text)
-    return Scan(rows, schema, () if given.compressed else tuple(offsets))
+    return replace(found, schema=schema)
+
+
+def _scan_parquet(given: Input) -> Scan:
+    with given.files.open_input_file(given.path) as opened:
+        file = pyarrow().parquet.ParquetFile(opened)
+        made_of = (file.schema_arrow.metadata or {}).get(MADE_OF, b"")
+        schema = file.schema_arrow.remove_metadata()  # that of a data set would be wrong with one column more
+        return Scan(file.metadata.num_rows, schema, made_of=made_of)
+
+
+def _scan_lines(given: Input, text: str, window: int) -> Scan:
+    rows, schema, offsets = 0, pyarrow().schema([]), []
+    with closing(LineReader(given, text)) as reader:
+        while True:
+            offset, lines = reader.position, reader.lines(window)
+            if not lines:
+                break
+            offsets.append(offset)
+            try:
+                schema = _unified(schema, reader.table(lines, rows).schema)
+            except pyarrow().ArrowException as error:
+                raise SourceError(
+                    f"{given.path} has a column of mixed types: {first_line(error)}.", ONE_TYPE
+                ) from error
+            rows += len(lines)
+    return Scan(rows, schema, () if given.compression else tuple(offsets))
 
 
 def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, Scan], dict[int, str]]:
@@ -93,7 +105,7 @@ def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, S
     for i, given in enumerate(found):
         try:
             scans[i] = scan(given, text, window)
-        except (OSError, ValueError, pyarrow().ArrowException) as error:
+        except failures(ValueError) as error:
             unreadable[i] = first_line(error)
     if not scans:
         i, why = next(iter(unreadable.items()))
@@ -102,13 +114,9 @@ def scanned(found: Sequence[Input], text: str, window: int) -> tuple[dict[int, S
     return scans, unreadable
 
 
-def _joined(given: Input, schema: Any, other: Any) -> Any:
+def _unified(schema: Any, other: Any) -> Any:
     """Return the columns of both; a column that has been null so far takes the type of the other."""
-    arrow = pyarrow()
-    try:
-        return arrow.unify_schemas([schema, other], promote_options="permissive")
-    except arrow.ArrowException as error:
-        raise _mixed(given, first_line(error)) from error
+    return pyarrow().unify_schemas([schema, other], promote_options="permissive")
 
 
 def joined(scans: Iterable[tuple[Input, Scan]], text: str) -> Any:
@@ -120,15 +128,15 @@ def joined(scans: Iterable[tuple[Input, Scan]], text: str) -> Any:
     arrow = pyarrow()
     schema = arrow.schema([])
     for given, found in scans:
-        schema = _joined(given, schema, found.schema)
+        try:
+            schema = _unified(schema, found.schema)
+        except arrow.ArrowException as error:
+            raise SourceError(
+                f"{given.path} has a column of another type than files before it: {first_line(error)}.",
+                "Give the column one type in all files, or leave the file out.",
+            ) from error
     fields = [arrow.field(f.name, arrow.string() if f.type == arrow.null() else f.type) for f in schema]
     return arrow.schema(fields if fields else [arrow.field(text, arrow.string())])
-
-
-def _mixed(given: Input, why: str) -> SourceError:
-    return SourceError(
-        f"{given.path} has a column of mixed types: {why}.", "Give the column one type, or leave it out."
-    )
 
 
 def _check_strings(given: Input, schema: Any, text: str) -> None:
@@ -176,6 +184,9 @@ class Reader:
             texts, failed = self._lines.texts(lines)
         if len(texts) != count:
             raise OSError(f"it ends after {start + len(texts)} rows of {self.found.rows}")
+        for name, value in self.given.partitions.items():
+            if name not in table.column_names:
+                table = table.append_column(name, pyarrow().array([value] * count, pyarrow().string()))
         return Window(_fitted(table, self.schema), texts, failed)
 
     def close(self) -> None:
@@ -246,119 +257,10 @@ class ParquetRows:
                 first += rows
             else:
                 groups.append(number)
-        self._batches, self._left, self._at = self._file.iter_batches(size, row_groups=groups), None, first
+        self._batches, self._left, self._at = self._file.iter_batches(max(1, size), row_groups=groups), None, first
         while self._at < start:
             self.rows(self._at, min(size, start - self._at))
 
     def close(self) -> None:
         """Let go of the file."""
         self._opened.close()
-
-
-class LineReader:
-    """A file of lines: a text each, or a JSON object each."""
-
-    def __init__(self, given: Input, text: str) -> None:
-        self.given, self.text = given, text
-        stream = (
-            given.files.open_input_stream(given.path) if given.compressed else given.files.open_input_file(given.path)
-        )
-        self._stream = stream
-        self._file = io.BufferedReader(stream, BUFFER)
-        self.position, self._row = 0, 0
-
-    def seek(self, offset: int) -> None:
-        """Go on from that byte."""
-        if offset != self.position:
-            self._file.seek(offset)
-            self.position = offset
-
-    def skip_to(self, row: int) -> None:
-        """Go on from that row, of a file that cannot be entered in the middle."""
-        while self._row < row:
-            if not self.lines(1):
-                return
-
-    def lines(self, count: int) -> list[bytes]:
-        """Return the next lines, without their ends; blank ones are no rows of JSON lines."""
-        found: list[bytes] = []
-        while len(found) < count and (line := self._file.readline()):
-            if self.position == 0:
-                self.position, line = (3, line[3:]) if line.startswith(BOM) else (0, line)
-            self.position += len(line)
-            if self.given.form == TEXT or line.strip():
-                found.append(line.rstrip(b"\r\n"))
-        self._row += len(found)
-        return found
-
-    def texts(self, lines: Sequence[bytes]) -> tuple[list[str | None], Counter[str]]:
-        """Return the text of each line, and why how many are none."""
-        failed: Counter[str] = Counter()
-        values = [self._text(line) if self.given.form == TEXT else json.loads(line).get(self.text) for line in lines]
-        texts: list[str | None] = []
-        for value in values:
-            why = _why_none(value)
-            failed.update([why] if why else [])
-            texts.append(None if why else str(value))
-        return texts, failed
-
-    @staticmethod
-    def _text(line: bytes) -> str:
-        return line.decode("utf-8", "surrogateescape")
-
-    def table(self, lines: Sequence[bytes], first: int, schema: Any = None) -> Any:
-        """Return lines as a table, with the types of `schema` or those that they show; `first` is the row of the first.
-
-        Raises:
-            ValueError: a line is no JSON object; names its row.
-            SourceError: a column is of mixed types.
-        """
-        arrow = pyarrow()
-        if self.given.form == TEXT:
-            texts = [self._text(line).encode("utf-8", "backslashreplace").decode() for line in lines]
-            # what is not UTF-8 is written as \xNN
-            return arrow.table({self.text: arrow.array(texts, arrow.string())})
-        rows = [self._object(line, first + i) for i, line in enumerate(lines)]
-        columns = {name: arrow.string() for name in [self.text] if any(name in row for row in rows)}
-        ordered = list(dict.fromkeys(name for row in rows for name in row))
-        for name in ordered:
-            known = schema is not None and name in schema.names
-            columns.setdefault(name, schema.field(name).type if known else None)
-        arrays = [self._column(name, [row.get(name) for row in rows], columns[name]) for name in ordered]
-        return arrow.table(dict(zip(ordered, arrays, strict=True)))
-
-    def _object(self, line: bytes, row: int) -> dict[str, Any]:
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"row {row + 1} is no JSON: {first_line(error)}") from error
-        if not isinstance(found, dict):
-            raise ValueError(f"row {row + 1} is no JSON object")  # noqa: TRY004  (the file's mistake, not a caller's)
-        return found
-
-    def _column(self, name: str, values: list[Any], kind: Any) -> Any:
-        arrow = pyarrow()
-        if name == self.text:  # what is no text stays as the JSON that it is
-            values = [v if v is None or not _why_none(v) else json.dumps(v) for v in values]
-        try:
-            return arrow.array(values, kind)
-        except (arrow.ArrowException, ValueError, TypeError, OverflowError) as error:
-            raise _mixed(self.given, f"'{name}': {first_line(error)}") from error
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.detach()
-        self._stream.close()
-
-
-def _why_none(value: Any) -> str:
-    """Return why a value is no text; "" where it is one."""
-    if value is None:
-        return NULL
-    if not isinstance(value, str):
-        return NO_STRING
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return NO_UTF8
-    return ""

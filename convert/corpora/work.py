@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, TEXT, form_of, located, pyarrow, shown, whole, writable
+from hub2hf.corpora.destination import Destination
+from hub2hf.corpora.places import failures, is_local, is_there, pyarrow, whole, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import as_text
 from hub2hf.locks import held
 
 VERSION: Final = 1
-NAMES: Final = ", ".join(  # a file of text has no place for the texts: mine and verify --golden read the others
-    f"{suffix} (vectors alone, which mine and verify --golden cannot read)" if form == TEXT else suffix
-    for suffix, form in SUFFIXES.items()
-)
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
+MOVE: Final = "Move it away and run the same command again."
+WINDOW_FILE: Final = re.compile(r"(\d+)-\d+\.arrow")
+OURS: Final = re.compile(
+    r"lock|part|part\.json|done-\d+\.json|\d+-\d+\.arrow(\.part)?"
+)  # what is made in the hidden folder
 # Of a manifest: what may differ in a run that goes on, and what is looked at in a way of its own.
 NO_RUN: Final = frozenset({"version", "hub2hf", "path", "savedmodel", "done", "fingerprint", "inputs"})
 
@@ -45,62 +48,6 @@ class Chunk:
         return f"{self.file:05}-{self.number:09}.arrow"
 
 
-@dataclass(frozen=True)
-class Destination:
-    """What is written where.
-
-    Attributes:
-        files: the file system.
-        path: OUT there.
-        form: of its files.
-        single: whether OUT is one file.
-    """
-
-    files: Any
-    path: str
-    form: str
-    single: bool
-
-    @classmethod
-    def of(cls, out: str) -> Destination:
-        """Return what OUT names: a file where it ends as those of corpora do, or else a folder of Parquet files.
-
-        Raises:
-            SourceError: its file system cannot be reached.
-            ExportError: its name is that of a compressed file, or of one in a format that is not written.
-        """
-        files, path = located(out)
-        form = form_of(path)
-        if form is not None and PurePosixPath(path.lower()).suffix not in SUFFIXES:
-            raise ExportError(
-                f"{shown(out)} asks for compression, which embed does not write.",
-                f"Name a file that ends in {NAMES}.",
-            )
-        if path.lower().endswith(FOREIGN):
-            raise ExportError(
-                f"{shown(out)} is in a format that embed does not write.",
-                f"Name a folder, or a file that ends in {NAMES}.",
-            )
-        return cls(files, path, form or PARQUET, form is not None)
-
-    @property
-    def work(self) -> str:
-        """The folder of what is not done yet."""
-        place = PurePosixPath(self.path)
-        return str(place.with_name(f".{place.name}.hub2hf") if self.single else place / ".hub2hf")
-
-    @property
-    def manifest(self) -> str:
-        """The file that says what was made of what."""
-        return (
-            f"{self.path}.hub2hf.json" if self.single else f"{self.path}/_hub2hf.json"
-        )  # pyarrow, Spark and others skip such names
-
-    def shard(self, number: int, count: int) -> str:
-        """Return the path of one of so many files."""
-        return self.path if self.single else f"{self.path}/part-{number:05}-of-{count:05}.{self.form}"
-
-
 @dataclass
 class Work:
     """A run, from its first to its last, however often it is stopped.
@@ -109,11 +56,16 @@ class Work:
         target: where it writes.
         plan: the windows of each file of OUT.
         identity: what is made of what, as JSON data.
+        unreadable: files of IN that cannot be read; they may be repaired.
     """
 
     target: Destination
     plan: Sequence[Sequence[Chunk]]
     identity: Mapping[str, Any]
+    unreadable: set[int] = field(default_factory=set)
+    _records: dict[int, dict[str, Any]] = field(
+        default_factory=dict, init=False
+    )  # of the files of OUT that were written
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -126,11 +78,11 @@ class Work:
             before, made = self._before(), self._is_new()
             with writable(self.target.path, "Check the disk and the permissions."):
                 self.target.files.create_dir(self.target.work)
-            if pyarrow().fs.LocalFileSystem().equals(self.target.files):
+            if is_local(self.target.files):
                 taken = ExportError(f"Another hub2hf embed is writing {self.target.path}.", "Wait for it.")
                 block.enter_context(held(Path(f"{self.target.work}/lock"), taken))
-            if before is None or before.get("done") is None:
-                self._write_manifest(None)
+            with writable(self.target.work, AGAIN):
+                self._take_up(before)
             try:
                 yield
             except BaseException:
@@ -141,7 +93,7 @@ class Work:
             if self.done() is not None:
                 block.close()
                 with writable(self.target.work, "Remove it."):
-                    self.target.files.delete_dir(self.target.work)
+                    self._clear()
 
     def _is_new(self) -> bool:
         """Whether nothing is there yet, not even a folder."""
@@ -149,9 +101,7 @@ class Work:
 
     def _begun(self) -> bool:
         """Whether anything was embedded that another run could go on with."""
-        selector = pyarrow().fs.FileSelector(self.target.work, allow_not_found=True)
-        names = [info.base_name for info in self.target.files.get_file_info(selector)]
-        return any(name.endswith(".arrow") or name.startswith("done-") for name in names)
+        return any(name.endswith(".arrow") or name.startswith("done-") for name in self._kept_files())
 
     def _leave(self, *, made: bool) -> None:
         """Remove what a run left that came to nothing: the next is not held against it."""
@@ -159,7 +109,7 @@ class Work:
         with contextlib.suppress(OSError):
             if self._exists(self.target.manifest):
                 files.delete_file(self.target.manifest)
-            files.delete_dir(self.target.work)
+            self._clear()
             if made and not self.target.single and not files.get_file_info(pyarrow().fs.FileSelector(self.target.path)):
                 files.delete_dir(self.target.path)
 
@@ -178,23 +128,47 @@ class Work:
                 f"{self.target.path} belongs to another run: {named}.",
                 f"Name another OUT, or remove this one with {self.target.manifest} and {self.target.work}.",
             )
-        sizes = (content.get("done") or {}).get("bytes", {})
-        for name, size in self._sizes().items() if sizes else ():
-            if sizes.get(name, size) != size:
-                raise ExportError(
-                    f"{name} was changed since embed wrote it.",
-                    f"Name another OUT, or remove it with {self.target.manifest}.",
-                )
+        known = (content.get("done") or {}).get("files")
+        for shard in range(len(self.plan)):
+            name = PurePosixPath(self._shard(shard)).name
+            record = self._read(self._record(shard)) if known is None else known.get(name)
+            if record is not None:
+                self._records[shard] = record
+            self._is_done(shard)
         return content
 
     def _taken(self) -> str:
         """Return what stands where OUT is to be; "" where nothing does."""
         arrow, files = pyarrow(), self.target.files
-        info = files.get_file_info(self.target.path)
-        if self.target.single or info.type == arrow.fs.FileType.File:
-            return "" if info.type == arrow.fs.FileType.NotFound else self.target.path
+        if self.target.single or files.get_file_info(self.target.path).type == arrow.fs.FileType.File:
+            return self.target.path if is_there(files, self.target.path) else ""
         inside = files.get_file_info(arrow.fs.FileSelector(self.target.path, allow_not_found=True))
         return next((each.path for each in inside if not each.base_name.startswith(".")), "")
+
+    def _take_up(self, before: Mapping[str, Any] | None) -> None:
+        """Begin, or go on where the run before was stopped, or with what was taken away since."""
+        if before is None:
+            self._delete(name for name in self._kept_files() if name != "lock")  # whatever it is of, nothing says so
+        elif before.get("done") is None:
+            for file, (old, new) in enumerate(zip(before["inputs"], self.identity["inputs"], strict=True)):
+                if "unreadable" in old and old == {**new, "unreadable": True}:
+                    self.unreadable.add(file)
+                elif "unreadable" in old:
+                    self._forget(file)
+        elif all(map(self._is_done, range(len(self.plan)))):
+            return
+        else:
+            for shard in filter(self._is_done, range(len(self.plan))):
+                self._write(self._record(shard), self._records[shard], AGAIN)
+        self._write_manifest(None)
+
+    def _forget(self, file: int) -> None:
+        """Remove what was made of a file of IN that is another by now."""
+        for shard, chunks in enumerate(self.plan):
+            if any(chunk.file == file for chunk in chunks) and self._is_done(shard):
+                self.target.files.delete_file(self._shard(shard))
+        matches = map(WINDOW_FILE.fullmatch, self._kept_files())
+        self._delete([match[0] for match in matches if match and int(match[1]) == file])
 
     def done(self) -> dict[str, Any] | None:
         """Return what the manifest says of a run that has ended: rows and failed texts."""
@@ -203,21 +177,25 @@ class Work:
 
     def missing(self, shard: int) -> list[Chunk]:
         """Return the windows of a file of OUT that are still to be embedded; none where the file is done."""
-        if self._record(shard) is not None and self._exists(self._shard(shard)):
+        if self._is_done(shard):
             return []
-        arrow = pyarrow()
-        selector = arrow.fs.FileSelector(self.target.work, allow_not_found=True)
-        there = {info.base_name for info in self.target.files.get_file_info(selector)}
+        there = {name for name, size in self._kept_files().items() if size}  # as after a power cut
         return [chunk for chunk in self.plan[shard] if chunk.name not in there]
+
+    def damaged(self, file: int) -> None:
+        """Note that a file of IN cannot be read to its end: a run goes on once it is repaired."""
+        self.unreadable.add(file)
+        self._write_manifest(None)
 
     def finish(self, shard: int, embedding: str) -> None:
         """Make a file of OUT of its windows, which are all there, and remove them.
 
         Raises:
-            ExportError: it cannot be written.
+            ExportError: it cannot be written, or another stands there.
         """
-        if self._record(shard) is not None and self._exists(self._shard(shard)):
-            self._remove(self.plan[shard])  # by a run that was stopped while it removed them
+        path, part = self._shard(shard), f"{self.target.work}/part"
+        if self._is_done(shard):
+            self._delete(chunk.name for chunk in self.plan[shard])  # by a run that was stopped while it removed them
             return
         rows, failed = 0, Counter[str]()
 
@@ -229,61 +207,98 @@ class Work:
                 failed.update(json.loads(table.schema.metadata[b"failed"]))
                 yield table.replace_schema_metadata()
 
-        path, part = self._shard(shard), f"{self.target.work}/part"
         with (
             writable(path, AGAIN),
             whole(self.target.files, path, part, place=path, next_step=AGAIN) as stream,
         ):
             write_rows(stream, self.target.form, tables(), embedding, self.identity)
-            self._write(f"{self.target.work}/done-{shard:05}.json", {"rows": rows, "failed": dict(failed)}, AGAIN)
-        self._remove(self.plan[shard])
+            if is_there(self.target.files, path):
+                raise _foreign(path)
+            record = {"rows": rows, "failed": dict(failed), "bytes": stream.tell()}
+            self._write(self._record(shard), record, AGAIN)
+        self._records[shard] = record
+        self._delete(chunk.name for chunk in self.plan[shard])
 
-    def end(self, *, whole: bool) -> dict[str, Any]:
+    def end(self) -> dict[str, Any]:
         """Return how many rows and failed texts the files hold; and where all are there, say so in the manifest."""
-        rows, failed = 0, Counter[str]()
-        for shard in self._finished():
-            record = self._record(shard) or {}
+        rows, failed, files = 0, Counter[str](), {}
+        for shard in filter(self._is_done, range(len(self.plan))):
+            record = files[PurePosixPath(self._shard(shard)).name] = self._records[shard]
             rows += record["rows"]
             failed.update(record["failed"])
         counts = {"rows": rows, "failed": dict(failed)}
-        if whole:
-            self._write_manifest({**counts, "bytes": self._sizes()})
+        if len(files) == len(self.plan):
+            self.unreadable.clear()
+            self._write_manifest({**counts, "files": files})
         return counts
 
     @property
     def written(self) -> list[str]:
         """The files of OUT that are there."""
-        return [path for path in map(self._shard, range(len(self.plan))) if self._exists(path)]
+        return [path for path in map(self._shard, sorted(self._records)) if self._exists(path)]
 
-    def _sizes(self) -> dict[str, int]:
-        """Return name → bytes of the files of OUT that are there."""
-        return {PurePosixPath(path).name: int(self.target.files.get_file_info(path).size) for path in self.written}
+    def _is_done(self, shard: int) -> bool:
+        """Whether a file of OUT is there.
 
-    def _finished(self) -> list[int]:
-        return [i for i in range(len(self.plan)) if self._record(i) is not None and self._exists(self._shard(i))]
+        Raises:
+            ExportError: another than was written is.
+        """
+        path, record = self._shard(shard), self._records.get(shard)
+        if not is_there(self.target.files, path):
+            return False
+        if record is None:
+            raise _foreign(path)
+        if self.target.files.get_file_info(path).size != record["bytes"]:
+            raise ExportError(f"{path} was changed since embed wrote it.", MOVE)
+        return True
 
     def _shard(self, number: int) -> str:
         return self.target.shard(number, len(self.plan))
 
-    def _record(self, shard: int) -> dict[str, Any] | None:
-        return self._read(f"{self.target.work}/done-{shard:05}.json")
+    def _record(self, shard: int) -> str:
+        return f"{self.target.work}/done-{shard:05}.json"
 
     def _kept(self, chunk: Chunk) -> Any:
-        arrow = pyarrow()
-        with self.target.files.open_input_file(f"{self.target.work}/{chunk.name}") as stream:
-            return arrow.ipc.open_file(stream).read_all()
+        """Return a window that was kept.
 
-    def _remove(self, chunks: Iterable[Chunk]) -> None:
+        Raises:
+            ExportError: it is damaged; the next run embeds it again.
+        """
+        try:
+            with self.target.files.open_input_file(f"{self.target.work}/{chunk.name}") as stream:
+                return pyarrow().ipc.open_file(stream).read_all()
+        except failures() as error:
+            self._delete([chunk.name])
+            raise ExportError(f"{self.target.work}/{chunk.name} is damaged, and was removed.", AGAIN) from error
+
+    def _kept_files(self) -> dict[str, int]:
+        """Return name → bytes of what embed has made in the hidden folder."""
+        selector = pyarrow().fs.FileSelector(self.target.work, allow_not_found=True)
+        inside = self.target.files.get_file_info(selector)
+        return {info.base_name: info.size or 0 for info in inside if OURS.fullmatch(info.base_name)}
+
+    def _delete(self, names: Iterable[str]) -> None:
+        """Remove files of the hidden folder."""
         with writable(self.target.work, AGAIN):
-            for chunk in chunks:
-                if self._exists(path := f"{self.target.work}/{chunk.name}"):
+            for name in names:
+                if self._exists(path := f"{self.target.work}/{name}"):
                     self.target.files.delete_file(path)
+
+    def _clear(self) -> None:
+        """Remove the hidden folder, but not what others have put there."""
+        self._delete(self._kept_files())
+        if not self.target.files.get_file_info(pyarrow().fs.FileSelector(self.target.work, allow_not_found=True)):
+            self.target.files.delete_dir(self.target.work)
 
     def _exists(self, path: str) -> bool:
         return bool(self.target.files.get_file_info(path).type == pyarrow().fs.FileType.File)
 
     def _write_manifest(self, done: Mapping[str, Any] | None) -> None:
-        content = {"version": VERSION, **self.identity, "done": done}
+        inputs = [
+            {**given, "unreadable": True} if file in self.unreadable else given
+            for file, given in enumerate(self.identity["inputs"])
+        ]
+        content = {"version": VERSION, **self.identity, "inputs": inputs, "done": done}
         self._write(self.target.manifest, content, "Check the disk and the permissions.")
 
     def _write(self, path: str, content: Any, next_step: str) -> None:
@@ -305,11 +320,15 @@ class Work:
                 return None
             with self.target.files.open_input_stream(path) as stream:
                 content = json.loads(stream.read())
-        except (OSError, ValueError) as error:
+        except failures(ValueError) as error:
             raise ExportError(
                 f"{path} cannot be read: {error}.", "Name another OUT, or remove this one with it."
             ) from error
         return content if isinstance(content, dict) else {}
+
+
+def _foreign(path: str) -> ExportError:
+    return ExportError(f"{path} exists already, and hub2hf embed did not write it.", MOVE)
 
 
 def keep(target: Destination, chunk: Chunk, table: Any, failed: Mapping[str, int]) -> None:
@@ -319,7 +338,7 @@ def keep(target: Destination, chunk: Chunk, table: Any, failed: Mapping[str, int
         ExportError: it cannot be written.
     """
     arrow = pyarrow()
-    kept = table.replace_schema_metadata({"failed": json.dumps(failed)})
+    kept = table.unify_dictionaries().replace_schema_metadata({"failed": json.dumps(failed)})  # one for each file
     path = f"{target.work}/{chunk.name}"
     with (
         writable(target.path, AGAIN),
@@ -338,16 +357,25 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             yield f"its {name} is {before.get(name)}, not {now[name]}"
     if before.get("fingerprint") != now["fingerprint"]:
         yield "the folder has other files"
-    yield from _other_inputs(before.get("inputs") or [], now["inputs"])
+    yield from _other_inputs(before.get("inputs") or [], now["inputs"], whole=now["shards"] is None)
 
 
-def _other_inputs(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield in what the files differ; those of which nothing could be read may have been repaired."""
+def _other_inputs(
+    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], *, whole: bool
+) -> Iterator[str]:
+    """Yield in what the files differ; those that could not be read may have been repaired.
+
+    Args:
+        before, now: the files, then and now.
+        whole: whether a file of OUT is made of whole files.
+    """
     if [each["path"] for each in before] != [each["path"] for each in now]:
         yield "the input is of other files"
     for old, new in zip(before, now, strict=False):
         if old != new and "unreadable" not in old:
             yield f"{new['path']} was changed since"
+        elif old["rows"] != new["rows"] and not whole:
+            yield f"{new['path']} has {new['rows']} rows, not {old['rows']}, and so each file of OUT has others"
 
 
 def plan_of(chunks: Sequence[Sequence[Chunk]], target: Destination, shards: int | None) -> list[list[Chunk]]:

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 
-from hub2hf.corpora.places import LINES, MADE_OF, PARQUET, SUFFIXES, form_of, located, pyarrow, shown, whole, writable
+from hub2hf.corpora.places import (
+    LINES,
+    MADE_OF,
+    PARQUET,
+    SUFFIXES,
+    first_line,
+    form_of,
+    is_there,
+    located,
+    pyarrow,
+    shown,
+    whole,
+    writable,
+)
 from hub2hf.errors import ExportError, SourceError
 
 DIGITS: Final = {"halffloat": "%.5g", "float": "%.9g"}  # enough to read the same number again (IEEE 754: 1 + p log 2)
 ROWS: Final = 4096  # of JSON that are made at a time
+DEEPEST: Final = 50  # pyarrow reads no Parquet that is nested much deeper, nor what it keeps of it
+NO_NUMBER: Final = re.compile(r"-?(?:nan|inf)")
 AGAIN: Final = "Name another OUT, or remove this one."
 FORMS: Final = "Name a file that ends in .parquet or .jsonl."
 
@@ -36,18 +54,92 @@ def with_vectors(table: Any, name: str, vectors: np.ndarray, missing: np.ndarray
 
 
 def check_columns(schema: Any, embedding: str, form: str) -> None:
-    """See that rows of `schema` can have the column `embedding` and be written.
+    """See that rows of `schema` can have the column `embedding`, be kept, and be written.
 
     Raises:
-        SourceError: they have such a column, or one that JSON cannot hold.
+        SourceError: they have such a column, or one that cannot be written.
     """
-    types = pyarrow().types
+    arrow = pyarrow()
     if embedding in schema.names:
         raise SourceError(f"IN already has a column '{embedding}'.", "Give the new one another name: --embedding NAME.")
     for field in schema:
-        kind = field.type
-        if form == LINES and (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)):
-            raise SourceError(f"JSON cannot hold the bytes of the column '{field.name}'.", "Write Parquet.")
+        depth = _depth(field.type)
+        if depth > DEEPEST:
+            raise SourceError(
+                f"The column '{field.name}' is nested {depth} deep, and {DEEPEST} is the most.", "Leave it out of IN."
+            )
+        try:
+            if form == LINES:
+                json_type(field.type)
+            elif form == PARQUET:
+                arrow.parquet.ParquetWriter(arrow.BufferOutputStream(), arrow.schema([field])).close()
+        except (ValueError, arrow.ArrowException) as error:
+            other = "Parquet" if form == LINES else "JSON lines"
+            raise SourceError(
+                f"The column '{field.name}' cannot be written: {first_line(error)}.",
+                f"Write {other}, or leave the column out of IN.",
+            ) from error
+
+
+def _depth(kind: Any) -> int:
+    """Return how deep a type is nested; 1 where it holds no others."""
+    depth, inside = 0, [kind]
+    while inside:
+        depth, inside = depth + 1, [each.field(i).type for each in inside for i in range(each.num_fields)]
+    return depth
+
+
+def json_type(kind: Any) -> Any:
+    """Return what a type becomes in JSON: dates and times are text, exact to their last digit; durations count their unit.
+
+    Raises:
+        ValueError: JSON cannot hold it, or nobody knows its time zone.
+    """
+    arrow, types = pyarrow(), pyarrow().types
+    found = kind
+    inside = [kind.field(i).with_type(json_type(kind.field(i).type)) for i in range(kind.num_fields)]
+    if any(
+        each(kind)
+        for each in (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    ):
+        raise ValueError("JSON has no bytes")
+    if types.is_dictionary(kind):
+        found = json_type(kind.value_type)
+    elif types.is_duration(kind):
+        found = arrow.int64()
+    elif types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind):
+        found = arrow.nulls(1, kind).cast(arrow.string()).type
+    elif types.is_struct(kind):
+        found = arrow.struct(inside)
+    elif types.is_map(kind):
+        found = arrow.map_(*inside[0].type)
+    elif types.is_fixed_size_list(kind):
+        found = arrow.list_(inside[0], kind.list_size)
+    elif types.is_large_list(kind):
+        found = arrow.large_list(inside[0])
+    elif types.is_list(kind):
+        found = arrow.list_(inside[0])
+    return found
+
+
+def as_json(table: Any, text: str) -> Any:
+    """Return a table as JSON can hold it; what is not UTF-8 in the column of texts is written as \\xNN.
+
+    Raises:
+        ValueError: another column is not UTF-8; names it.
+    """
+    arrow = pyarrow()
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        columns[name] = column.cast(json_type(column.type))
+        try:
+            columns[name].validate(full=True)
+        except arrow.ArrowException as error:
+            if name != text:
+                raise ValueError(f"the column '{name}' holds text that is not valid Unicode") from error
+            known = columns[name].cast(arrow.large_binary()).to_pylist()
+            columns[name] = arrow.array([t if t is None else t.decode("utf-8", "backslashreplace") for t in known])
+    return arrow.table(columns)
 
 
 def write_rows(stream: Any, form: str, tables: Iterable[Any], embedding: str, about: Mapping[str, Any]) -> None:
@@ -66,6 +158,7 @@ def write_rows(stream: Any, form: str, tables: Iterable[Any], embedding: str, ab
     for table in tables:
         numbers = _numbers(table.column(embedding))
         if form == LINES:
+            numbers = [NO_NUMBER.sub("null", each) for each in numbers]
             rows = table.drop_columns([embedding]).to_pylist()
             key = json.dumps(embedding, ensure_ascii=False)
             lines = [_line(row, key, each) for row, each in zip(rows, numbers, strict=True)]
@@ -75,15 +168,13 @@ def write_rows(stream: Any, form: str, tables: Iterable[Any], embedding: str, ab
 
 
 def _write_parquet(stream: Any, tables: Iterable[Any], embedding: str, about: Mapping[str, Any]) -> None:
-    arrow, writer = pyarrow(), None
-    for table in tables:
-        if writer is None:
-            schema = table.schema.with_metadata({MADE_OF: json.dumps(about)})
-            names = [name for name in table.column_names if name != embedding]  # no two vectors are the same
-            writer = arrow.parquet.ParquetWriter(stream, schema, use_dictionary=names)
-        writer.write_table(table.replace_schema_metadata(schema.metadata))
-    if writer is not None:
-        writer.close()
+    arrow, coming = pyarrow(), iter(tables)
+    table = next(coming)
+    schema = table.schema.with_metadata({MADE_OF: json.dumps(about)})
+    names = [name for name in table.column_names if name != embedding]  # no two vectors are the same
+    with arrow.parquet.ParquetWriter(stream, schema, use_dictionary=names) as writer:
+        for each in chain([table], coming):
+            writer.write_table(each.replace_schema_metadata(schema.metadata))
 
 
 def _numbers(column: Any) -> list[str]:
@@ -97,8 +188,20 @@ def _numbers(column: Any) -> list[str]:
 
 
 def _line(row: Mapping[str, Any], key: str, numbers: str) -> str:
-    start = json.dumps(row, ensure_ascii=False, default=str)[:-1]
-    return f"{start}{', ' if row else ''}{key}: {f'[{numbers}]' if numbers else 'null'}}}"
+    try:
+        written = json.dumps(row, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        written = json.dumps(_finite(row), ensure_ascii=False, default=str)
+    return f"{written[:-1]}{', ' if row else ''}{key}: {f'[{numbers}]' if numbers else 'null'}}}"
+
+
+def _finite(value: Any) -> Any:
+    """Return a value of JSON with null in place of what is no number."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager
@@ -118,7 +221,7 @@ def written(out: str) -> Iterator[Callable[[Any], None]]:
     work = str(place.with_name(f".{place.name}.{os.getpid()}"))
 
     def check_free() -> None:
-        if files.get_file_info(path).type != arrow.fs.FileType.NotFound:
+        if is_there(files, path):
             raise ExportError(f"{shown(out)} exists already.", AGAIN)
 
     def write(table: Any) -> None:
