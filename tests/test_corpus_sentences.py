@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from collections import Counter
@@ -18,7 +19,7 @@ import pytest
 
 import hub2hf
 from hub2hf.corpora.sentences import Corpus, Sample, bound
-from hub2hf.equivalence.sentences import Sentence, language_sentences
+from hub2hf.equivalence.sentences import Sentence, language_sentences, read_sentences
 from hub2hf.errors import SourceError
 from hub2hf.proof import UNKNOWN
 
@@ -58,6 +59,46 @@ def test_rows_without_a_text_are_left_out(tmp_path: Path) -> None:
         '{"text": "a", "language": "de"}\n{"text": null}\n{"text": 3}\n{"text": "b"}\n'
     )
     assert list(Corpus(str(tmp_path / "corpus.jsonl"))) == [Sentence("de", "a"), Sentence(UNKNOWN, "b")]
+
+
+def test_a_file_of_lines_is_the_same_in_every_form(tmp_path: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    path = tmp_path / "lines" / "a.txt"
+    path.write_bytes("\ufeffde\tHund\r\n\nno tab\nja\t犬\n".encode())
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
+    said = list(read_sentences(path))
+    assert said == [Sentence("de", "Hund"), Sentence(UNKNOWN, "no tab"), Sentence("ja", "犬")]
+    for place in (path.parent, path.parent / "*.txt", tmp_path / "a.txt.gz"):
+        corpus = Corpus.of(place)
+        assert corpus is not None and list(corpus) == said
+    assert Corpus.of(path) is None
+    path.write_bytes(b"a\n\xff\n")
+    with pytest.raises(SourceError, match=r"a\.txt holds lines that are not UTF-8"):
+        list(Corpus(str(path.parent)))
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [
+        (pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers()), "holds what is not UTF-8"),
+        (pa.array([["de"]]), "holds list<element: string>"),
+        (pa.array([b"de"]), Sentence("de", "a")),
+        (pa.array([7]), Sentence("7", "a")),
+        (pa.array([""]), Sentence(UNKNOWN, "a")),
+        (pa.array(["de"]).dictionary_encode(), Sentence("de", "a")),
+    ],
+    ids=["not UTF-8", "lists", "bytes", "numbers", "blank", "dictionary"],
+)
+def test_languages_of_any_type_are_names_or_named(tmp_path: Path, languages: pa.Array, said: Any) -> None:
+    path = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table({"text": ["a"], "language": languages}), path)
+    if isinstance(said, Sentence):
+        assert list(Corpus(str(path))) == [said]
+    else:
+        with pytest.raises(
+            SourceError, match=rf"corpus\.parquet: the column 'language' {said}, not names of languages"
+        ):
+            list(Corpus(str(path)))
 
 
 def test_a_shard_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ def check(
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.reports import prepare_reports
     from hub2hf.equivalence.sentences import count_sentences
+    from hub2hf.corpora.sentences import Corpus
     from hub2hf.equivalence.tolerances import load_tolerances
     from hub2hf.surfaces import chosen
 
@@ -188,7 +189,7 @@ def check(
         way.versions()  # what was asked for is here, or is asked for in vain
     load_tolerances(tolerances)
     if live:
-        if sentences is None or not is_corpus(sentences):  # a corpus is read through when TensorFlow is there
+        if sentences is None or Corpus.of(sentences) is None:  # a corpus is read through when TensorFlow is there
             count_sentences(languages, sentences)
         if engine == "local":  # a cluster has it on its machines
             require_tensorflow()

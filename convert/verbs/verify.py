@@ -69,7 +69,6 @@ def verify(
     """
     from hub2hf.corpora.holding import AGAIN
     from hub2hf.corpora.holding import hold as hold_corpus
-    from hub2hf.corpora.places import is_corpus
     from hub2hf.corpora.ray_engine import RAY, check_engine, run_on
     from hub2hf.corpora.sentences import Corpus, Sample
     from hub2hf.equivalence import reference, require_tensorflow
@@ -84,9 +83,7 @@ def verify(
 
     languages, surfaces = listed(languages), listed(surfaces)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
-    corpus = (
-        Corpus(str(sentences), text) if sentences is not None and is_corpus(sentences) and source is not None else None
-    )
+    corpus = Corpus.of(sentences, text) if sentences is not None and source is not None else None
     if engine == RAY and (corpus is None or sample is not None):
         raise SourceError("Ray is for whole corpora.", "Pass sentences in Parquet or JSON lines, all of them.")
     check_engine(engine, address, workers)
