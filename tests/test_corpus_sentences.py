@@ -144,7 +144,7 @@ def test_an_unreadable_file_is_named_and_the_rest_compared(
     if sample:
         assert "Repair it, or leave it out." in said
     else:
-        assert "The rest was compared: repair it and run the same command again." in said
+        assert "The rest was compared: repair it and run the same command again, with --force." in said
         assert list(found["unreadable"]) == [str(place / "b.parquet")]
         assert sum(row["sentences"] for row in found["rows"]) == len(SENTENCES)
         for report in ("report.md", "report.html"):

@@ -263,3 +263,4 @@ def test_the_verb_answers_and_names_what_it_could_not_read(run_hub2hf: Run, tmp_
     (tmp_path / "a/2.parquet").unlink()
     code, out, error = run_hub2hf("mine", f"{tmp_path}/a", f"{tmp_path}/b.jsonl", f"{tmp_path}/o.jsonl", "-q")
     assert (code, error) == (0, "") and int(out) == len(found_in(tmp_path / "o.jsonl"))
+    assert "The rest is done: repair it and run the same command again, with another OUT." in error

@@ -294,7 +294,18 @@ def test_a_folder_of_vectors_one_file_of_which_cannot_be_read(
 
 @pytest.mark.parametrize(
     "option",
-    ["--languages=de", "--sentences=x", "--surfaces=onnx", "--sample=3", "--report=x", "--vocab=x", "--text-rules=x"],
+    [
+        *(
+            "--languages=de",
+            "--sentences=x",
+            "--surfaces=onnx",
+            "--sample=3",
+            "--report=x",
+            "--vocab=x",
+            "--text-rules=x",
+        ),
+        *("--engine=ray", "--engine=local", "--address=x", "--workers=3", "--sample=0", "--seed=0", "--force"),
+    ],
 )
 def test_what_is_not_meant_for_stored_vectors_is_refused(
     option: str, run_hub2hf: Callable[..., tuple[int, str, str]]
@@ -324,3 +335,7 @@ def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     store(tmp_path / "index.parquet", VECTORS, [None] * len(TEXTS))
     with pytest.raises(Hub2HFError, match=r"column 'sentence' holds null|No row has a text"):
         hub2hf.verify_vectors(tmp_path / "index.parquet", folder, text="sentence", embedding="vector")
+    code, _, error = run_hub2hf("verify", "--golden", "a.safetensors", "folder", "--embedding", "vector")
+    assert (code, "--embedding does not apply" in error) == (2, True)
+    code, _, error = run_hub2hf("verify", "--integrity", "folder", "--seed", "0")
+    assert (code, "--integrity takes one folder and nothing beside it." in error) == (2, True)
