@@ -223,6 +223,7 @@ def test_vectors_of_embed_are_mined_and_two_models_are_not(converted: Path, tmp_
         ({"threshold": float("nan")}, SourceError, "nan is no least score."),
         ({"other": "narrow.parquet"}, SourceError, "The vectors of A and B have 48 and 3 numbers. Embed both with one"),
         ({"other": "none.parquet"}, SourceError, "none.parquet: no row has a text and a vector. Check the columns."),
+        ({"other": "broken.parquet"}, SourceError, "broken.parquet cannot be read: "),
         ({"one": "single.parquet", "other": "single.parquet"}, SourceError, "One text has no other to be like."),
     ],
 )
@@ -240,6 +241,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         "there": one[:1],
     }.items():
         written(tmp_path / f"{name}.parquet", rows)
+    whole = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "broken.parquet").write_bytes(
+        whole[:4] + bytes(999) + whole[1003:]
+    )  # which is seen when its rows are read
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     given = {"one": "a.parquet", "other": "b.parquet", "out": "out.parquet", **options}
     with pytest.raises(error) as caught:

@@ -17,9 +17,9 @@ from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import located, shown, whole, writable
 from hub2hf.corpora.sentences import LANGUAGES, languages_of
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
-from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
+from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors, vectors_of
 from hub2hf.equivalence.tolerances import load_tolerances
-from hub2hf.errors import ExportError, SourceError, pasted
+from hub2hf.errors import ExportError, SourceError, pasted, printable
 from hub2hf.names import check_paths, check_whole_numbers, present
 from hub2hf.proof import UNKNOWN
 from hub2hf.proof.text import count as rows_of
@@ -92,7 +92,7 @@ class StoredReport:
             yield f"  {rows_of(self.duplicates, 'text')} came before, {self.disagreeing:,} of them with another vector"
         for language, tally in self.languages.items():
             if tally.matching < tally.rows:
-                yield f"  {language}: {tally.matching:,} of {tally.rows:,}"
+                yield f"  {printable(language)}: {tally.matching:,} of {tally.rows:,}"
         yield self.advice
         if self.again:
             column = [] if self.text == TEXT else ["--text", self.text]
@@ -165,9 +165,9 @@ def verify_vectors(
             if isinstance(each, str):
                 unreadable[path] = each
                 continue
-            table, texts = each.window.table, each.window.texts
+            stored, texts = vectors_of(corpus, chunk.file, each.window.table, embedding), each.window.texts
             languages = languages_of(each.window, corpus.files[chunk.file], language)
-            why = comparison.add(texts, languages, table.column(embedding), encoder.embed(each.batches))
+            why = comparison.add(texts, languages, stored, encoder.embed(each.batches))
             for row, reason in enumerate(why):
                 if reason and reason not in (NO_TEXT, CLOSE_BY):
                     listed += 1
@@ -175,7 +175,7 @@ def verify_vectors(
             done += len(texts)
             progress(done, corpus.all_rows)
         total = comparison.total
-        verdict = _verdict(total)  # while the list has not got its name yet: it may be an error
+        verdict = _verdict(total, unreadable)  # while the list has not got its name yet: it may be an error
     return StoredReport(
         shown(str(golden)),
         str(candidate),
@@ -195,7 +195,7 @@ def verify_vectors(
     )
 
 
-def _verdict(total: Tally) -> str:
+def _verdict(total: Tally, unreadable: Mapping[str, str]) -> str:
     """Return what to do.
 
     Raises:
@@ -204,6 +204,8 @@ def _verdict(total: Tally) -> str:
     nothing = sum(total.others[why] for why in (NO_TEXT, NO_VECTOR, NOT_A_NUMBER, ZERO))
     compared = total.rows - nothing
     if not compared:
+        for path, why in unreadable.items():
+            raise SourceError(f"{path} cannot be read: {why}.", "Repair it, or name another.")
         raise SourceError("No row has a text and a vector that can be compared.", "Check the columns.")
     strange, unseen = total.others[Causes.UNEXPLAINED], total.others[UNSEEN]
     explained = sum(

@@ -94,9 +94,10 @@ def languages_of(window: Window, given: Input, column: str | None) -> list[str]:
         return [UNKNOWN] * len(window.texts)
     arrow, values = pyarrow(), window.table.column(column)
     try:
-        return [name or UNKNOWN for name in values.cast(arrow.string()).to_pylist()]
+        return [(name or "").strip() or UNKNOWN for name in values.cast(arrow.string()).to_pylist()]
     except (UnicodeDecodeError, arrow.ArrowException) as error:
-        kind = "what is not UTF-8" if isinstance(error, ValueError) else str(values.type)
+        other = arrow.types.is_nested(values.type) or arrow.types.is_temporal(values.type)
+        kind = str(values.type) if other else "what is not UTF-8"
         raise SourceError(
             f"{shown(given.path)}: the column '{column}' holds {kind}, not names of languages.",
             "Make it a column of strings, or give it another name.",

@@ -50,17 +50,32 @@ def check_vectors(corpus: Windows, name: str) -> None:
     Raises:
         SourceError: it does not; names the file.
     """
-    arrow = pyarrow()
-    for number, found in corpus.scans.items():
-        kind = found.schema.field(name).type if name in found.schema.names else arrow.null()
-        of = kind.value_type if _is_list(kind) else kind
-        numbers = _is_list(kind) and (arrow.types.is_floating(of) or arrow.types.is_signed_integer(of))
-        if not numbers and not arrow.types.is_null(of):
-            path = shown(corpus.files[number].path)
+    types = pyarrow().types
+    for file, given in corpus.files.items():
+        kind = _kind(corpus, file, name)
+        lists = _is_list(kind)
+        of = kind.value_type if lists else kind
+        if not types.is_null(of) and not (lists and (types.is_floating(of) or types.is_signed_integer(of))):
             raise SourceError(
-                f"{path}: the column '{name}' holds {kind}, not lists of signed numbers.",
+                f"{shown(given.path)}: the column '{name}' holds {kind}, not lists of signed numbers.",
                 "Name another: --embedding COLUMN.",
             )
+
+
+def vectors_of(corpus: Windows, file: int, table: Any, name: str) -> Any:
+    """Return a column that `check_vectors` passed, of a window of a file: as lists of the type that this file has.
+
+    All files together may have another, as of int8 and float32; and without a vector a column is of no type in particular.
+    """
+    arrow, kind = pyarrow(), _kind(corpus, file, name)
+    if _is_list(kind):
+        return table.column(name).cast(kind)
+    return arrow.chunked_array([arrow.nulls(len(table), arrow.list_(arrow.float32()))])
+
+
+def _kind(corpus: Windows, file: int, name: str) -> Any:
+    schema = corpus.scans[file].schema
+    return schema.field(name).type if name in schema.names else pyarrow().null()
 
 
 def _is_list(kind: Any) -> bool:
@@ -69,20 +84,14 @@ def _is_list(kind: Any) -> bool:
 
 
 def widths_of(column: Any) -> Counter[int]:
-    """Return how many vectors of a column that `check_vectors` passed have how many numbers."""
-    return Counter(pyarrow().compute.list_value_length(_lists(column)).drop_null().to_pylist())
-
-
-def _lists(column: Any) -> Any:
-    """Return a column as one of lists: in a corpus without a vector it is of no type in particular."""
-    arrow = pyarrow()
-    return column if _is_list(column.type) else arrow.nulls(len(column), arrow.list_(arrow.float32()))
+    """Return how many vectors of a column of `vectors_of` have how many numbers."""
+    return Counter(pyarrow().compute.list_value_length(column).drop_null().to_pylist())
 
 
 def read_vectors(column: Any, hidden: int) -> Vectors:
-    """Return the vectors of a column that `check_vectors` passed; of `hidden` numbers each, or they cannot be compared."""
+    """Return the vectors of a column of `vectors_of`; of `hidden` numbers each, or they cannot be compared."""
     arrow = pyarrow()
-    whole = _lists(column)
+    whole = column.combine_chunks()
     whole = whole if isinstance(whole, arrow.Array) else arrow.concat_arrays(whole.chunks)
     lengths = [None if length is None else int(length) for length in arrow.compute.list_value_length(whole).to_pylist()]
     why = [NO_VECTOR if n is None else WIDTH if n != hidden else "" for n in lengths]

@@ -23,7 +23,7 @@ import numpy as np
 from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import pyarrow, shown
 from hub2hf.corpora.stored import NO_TEXT
-from hub2hf.corpora.vectors import check_vectors, read_vectors, widths_of
+from hub2hf.corpora.vectors import check_vectors, read_vectors, vectors_of, widths_of
 from hub2hf.corpora.writing import written
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
@@ -247,9 +247,10 @@ def _read(
     if side.vectors.shape[1] != most:  # its first window is not like the rest
         side, why, _ = _read_of(most, corpus, embedding, unreadable, lambda _: None)
     if not len(side.vectors):
-        raise SourceError(
-            f"{shown(next(iter(corpus.files.values())).path)}: no row has a text and a vector.", "Check the columns."
-        )
+        paths = [given.path for given in corpus.files.values()]
+        for path in unreadable.keys() & paths:
+            raise SourceError(f"{path} cannot be read: {unreadable[path]}.", "Repair it, or name another.")
+        raise SourceError(f"{shown(paths[0])}: no row has a text and a vector.", "Check the columns.")
     left_out.update(why)
     counted(side.all_rows - len(side.vectors))  # these are not looked up
     return side
@@ -273,7 +274,7 @@ def _read_of(
         if isinstance(made, str):
             unreadable[corpus.files[chunk.file].path] = made
         elif rows:
-            column, given = made.window.table.column(embedding), made.window.texts
+            column, given = vectors_of(corpus, chunk.file, made.window.table, embedding), made.window.texts
             widths.update(found := widths_of(column))
             hidden = hidden or max(found, key=found.__getitem__, default=0)
             read = read_vectors(column, hidden or 1)  # where none of them is there, any width will do
