@@ -161,6 +161,20 @@ def test_ray_is_for_whole_corpora(converted: Path, tmp_path: Path) -> None:
             hub2hf.verify("lealla-mini", converted, engine="ray", **asked)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"sentences": 5}, "sentences is of the type int, and no path."),
+        ({"golden": 5}, "golden is of the type int, and no path."),
+        ({"tolerances": 5}, "tolerances is of the type int, and no path."),
+        ({"surfaces": [None]}, "A name is of the type NoneType."),
+    ],
+)
+def test_what_python_cannot_ask_for(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        hub2hf.verify("lealla-mini", "folder", **asked)
+
+
 def many(**sizes: int) -> list[Sentence]:
     return [Sentence(language, f"{language} {n}") for language, size in sizes.items() for n in range(size)]
 
@@ -176,6 +190,9 @@ def test_a_sample_is_drawn_evenly_and_by_its_seed() -> None:
     assert len(spread) == 300  # each has its chance: it is missed with (5/6)^200
     with pytest.raises(SourceError, match="proves nothing"):
         Sample(lambda: sentences, 0, 0)
+    for size, seed, said in (("3", 0, "sample is of the type str"), (3, None, "seed is of the type NoneType")):
+        with pytest.raises(SourceError, match=f"{said}, and no whole number"):
+            Sample(lambda: sentences, size, seed)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("drawn", [1, 10, 300])

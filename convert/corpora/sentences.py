@@ -16,6 +16,7 @@ from hub2hf.corpora.places import COMPRESSED, TEXT, Input, is_corpus, pyarrow, s
 from hub2hf.corpora.reading import NO_UTF8, Window
 from hub2hf.equivalence.sentences import Sentence, sentence_of
 from hub2hf.errors import SourceError
+from hub2hf.names import check_whole_numbers
 from hub2hf.proof import UNKNOWN
 
 LANGUAGES: Final = ("language", "lang")  # columns that say one
@@ -114,6 +115,7 @@ class Sample:
     """
 
     def __init__(self, sentences: Callable[[], Iterable[Sentence]], size: int, seed: int) -> None:
+        check_whole_numbers(sample=size, seed=seed)
         if size < 1:
             raise SourceError(f"A sample of {size} proves nothing.", "Ask for more.")
         self.sentences, self.size, self.seed = sentences, size, seed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
-from hub2hf.names import listed
+from hub2hf.names import check_paths, listed, present
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -81,6 +81,7 @@ def verify(
     from hub2hf.equivalence.verify import verify as hold
     from hub2hf.opened import Source
 
+    check_paths(**present(golden=golden, sentences=sentences, tolerances=tolerances))
     languages, surfaces = listed(languages), listed(surfaces)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
     corpus = Corpus.of(sentences, text) if sentences is not None and source is not None else None
