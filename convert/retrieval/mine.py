@@ -121,7 +121,8 @@ def mine(
         progress: called with (rows read and looked up so far, all that are to be).
 
     Raises:
-        SourceError: a column or faiss is missing, the threshold is no number, or there are no two vectors to compare.
+        SourceError: a column or faiss is missing, the threshold is no number, a file is in both corpora, or there are no
+            two vectors to compare.
         ExportError: `out` is there already, or cannot be written.
     """
     start = time.monotonic()
