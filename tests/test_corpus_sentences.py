@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from collections import Counter
@@ -18,7 +19,7 @@ import pytest
 
 import hub2hf
 from hub2hf.corpora.sentences import Corpus, Sample, bound
-from hub2hf.equivalence.sentences import Sentence, language_sentences
+from hub2hf.equivalence.sentences import Sentence, language_sentences, read_sentences
 from hub2hf.errors import SourceError
 from hub2hf.proof import UNKNOWN
 
@@ -58,6 +59,46 @@ def test_rows_without_a_text_are_left_out(tmp_path: Path) -> None:
         '{"text": "a", "language": "de"}\n{"text": null}\n{"text": 3}\n{"text": "b"}\n'
     )
     assert list(Corpus(str(tmp_path / "corpus.jsonl"))) == [Sentence("de", "a"), Sentence(UNKNOWN, "b")]
+
+
+def test_a_file_of_lines_is_the_same_in_every_form(tmp_path: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    path = tmp_path / "lines" / "a.txt"
+    path.write_bytes("\ufeffde\tHund\r\n\nno tab\nja\t犬\n".encode())
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
+    said = list(read_sentences(path))
+    assert said == [Sentence("de", "Hund"), Sentence(UNKNOWN, "no tab"), Sentence("ja", "犬")]
+    for place in (path.parent, path.parent / "*.txt", tmp_path / "a.txt.gz"):
+        corpus = Corpus.of(place)
+        assert corpus is not None and list(corpus) == said
+    assert Corpus.of(path) is None
+    path.write_bytes(b"a\n\xff\n")
+    with pytest.raises(SourceError, match=r"a\.txt holds lines that are not UTF-8"):
+        list(Corpus(str(path.parent)))
+
+
+@pytest.mark.parametrize(
+    ("languages", "said"),
+    [
+        (pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers()), "holds what is not UTF-8"),
+        (pa.array([["de"]]), "holds list<element: string>"),
+        (pa.array([b"de"]), Sentence("de", "a")),
+        (pa.array([7]), Sentence("7", "a")),
+        (pa.array([""]), Sentence(UNKNOWN, "a")),
+        (pa.array(["de"]).dictionary_encode(), Sentence("de", "a")),
+    ],
+    ids=["not UTF-8", "lists", "bytes", "numbers", "blank", "dictionary"],
+)
+def test_languages_of_any_type_are_names_or_named(tmp_path: Path, languages: pa.Array, said: Any) -> None:
+    path = tmp_path / "corpus.parquet"
+    pq.write_table(pa.table({"text": ["a"], "language": languages}), path)
+    if isinstance(said, Sentence):
+        assert list(Corpus(str(path))) == [said]
+    else:
+        with pytest.raises(
+            SourceError, match=rf"corpus\.parquet: the column 'language' {said}, not names of languages"
+        ):
+            list(Corpus(str(path)))
 
 
 def test_a_shard_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
@@ -103,7 +144,7 @@ def test_an_unreadable_file_is_named_and_the_rest_compared(
     if sample:
         assert "Repair it, or leave it out." in said
     else:
-        assert "The rest was compared: repair it and run the same command again." in said
+        assert "The rest was compared: repair it and run the same command again, with --force." in said
         assert list(found["unreadable"]) == [str(place / "b.parquet")]
         assert sum(row["sentences"] for row in found["rows"]) == len(SENTENCES)
         for report in ("report.md", "report.html"):
@@ -118,6 +159,20 @@ def test_ray_is_for_whole_corpora(converted: Path, tmp_path: Path) -> None:
     for asked in ({}, {"sentences": corpus, "sample": 3}):
         with pytest.raises(SourceError, match="Ray is for whole corpora"):
             hub2hf.verify("lealla-mini", converted, engine="ray", **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"sentences": 5}, "sentences is of the type int, and no path."),
+        ({"golden": 5}, "golden is of the type int, and no path."),
+        ({"tolerances": 5}, "tolerances is of the type int, and no path."),
+        ({"surfaces": [None]}, "A name is of the type NoneType."),
+    ],
+)
+def test_what_python_cannot_ask_for(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        hub2hf.verify("lealla-mini", "folder", **asked)
 
 
 def many(**sizes: int) -> list[Sentence]:
@@ -135,6 +190,9 @@ def test_a_sample_is_drawn_evenly_and_by_its_seed() -> None:
     assert len(spread) == 300  # each has its chance: it is missed with (5/6)^200
     with pytest.raises(SourceError, match="proves nothing"):
         Sample(lambda: sentences, 0, 0)
+    for size, seed, said in (("3", 0, "sample is of the type str"), (3, None, "seed is of the type NoneType")):
+        with pytest.raises(SourceError, match=f"{said}, and no whole number"):
+            Sample(lambda: sentences, size, seed)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("drawn", [1, 10, 300])

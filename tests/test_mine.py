@@ -121,7 +121,8 @@ def test_one_corpus_gives_the_texts_that_are_alike(tmp_path: Path) -> None:
     one[5] = unit(one[[5]] + 1e-4)[0]
     one[6] = one[5]
     path = str(written(tmp_path / "a.parquet", one))
-    made = hub2hf.mine(path, f"{tmp_path}/./a.parquet", str(tmp_path / "out.jsonl"), by="cosine", threshold=0.99999)
+    (tmp_path / "b.parquet").symlink_to("a.parquet")
+    made = hub2hf.mine(path, f"{tmp_path}/./b.parquet", str(tmp_path / "out.jsonl"), by="cosine", threshold=0.99999)
     pairs = {(row["row_a"], row["row_b"]) for row in found_in(tmp_path / "out.jsonl")}
     cosine = one @ one.T
     alike = {(i, j) for i, j in combinations(range(len(one)), 2) if cosine[i, j] >= 0.99999}
@@ -168,6 +169,22 @@ def test_the_width_is_that_of_most_vectors(tmp_path: Path) -> None:
     assert hub2hf.mine(str(a), str(b), str(tmp_path / "out.jsonl")).left_out == {"wrong width": 1}
 
 
+def test_the_width_is_not_that_of_a_small_first_file(tmp_path: Path) -> None:
+    one, other = sides(10)
+    (tmp_path / "a").mkdir()
+    written(tmp_path / "a" / "1.parquet", [[1.0] * 4, [2.0] * 4])
+    a, b = written(tmp_path / "a" / "2.parquet", one), written(tmp_path / "b.parquet", other)
+    told: list[tuple[int, int]] = []
+    made = hub2hf.mine(a.parent, b, tmp_path / "out.jsonl", progress=lambda *each: told.append(each))
+    whole = hub2hf.mine(a, b, tmp_path / "whole.jsonl")
+    assert (made.pairs, made.left_out) == (whole.pairs, {"wrong width": 2})
+    assert {row["row_a"] for row in found_in(tmp_path / "out.jsonl")} == {
+        row["row_a"] + 2 for row in found_in(tmp_path / "whole.jsonl")
+    }
+    rows = 2 * (len(one) + len(other) + 2)
+    assert told[-1] == (rows, rows) and told == sorted(told)
+
+
 def test_vectors_of_embed_are_mined_and_two_models_are_not(converted: Path, tmp_path: Path) -> None:
     texts = ["Der Hund schläft.", "犬が寝ている。", "the dog", "Katze", "ein Haus am See", "Я читаю книгу"]
     for name, lines in (("a", texts), ("b", [*texts[::-1], "quite another one"])):
@@ -196,12 +213,17 @@ def test_vectors_of_embed_are_mined_and_two_models_are_not(converted: Path, tmp_
         ({"one": "absent.parquet"}, SourceError, "absent.parquet holds no file of a corpus"),
         ({"text": "words"}, SourceError, "has no column 'words'"),
         ({"embedding": "vector"}, SourceError, "a.parquet has no column 'vector'; it has text, embedding."),
-        ({"embedding": "text"}, SourceError, "The column 'text' holds string, not lists of signed numbers."),
+        ({"embedding": "text"}, SourceError, "a.parquet: the column 'text' holds string, not lists of signed nu"),
         ({"by": "luck"}, SourceError, "Nothing scores pairs by 'luck'. Choose from: margin, cosine."),
         ({"neighbours": 0}, SourceError, "0 neighbours tell nothing."),
+        ({"neighbours": "4"}, SourceError, "neighbours is of the type str, and no whole number."),
+        ({"neighbours": 2.5}, SourceError, "neighbours is of the type float, and no whole number."),
+        ({"threshold": "1"}, SourceError, "threshold is of the type str, and no number."),
+        ({"other": "[ab].parquet"}, SourceError, "a.parquet is in A and in B. Name two corpora that share no file"),
         ({"threshold": float("nan")}, SourceError, "nan is no least score."),
         ({"other": "narrow.parquet"}, SourceError, "The vectors of A and B have 48 and 3 numbers. Embed both with one"),
         ({"other": "none.parquet"}, SourceError, "none.parquet: no row has a text and a vector. Check the columns."),
+        ({"other": "broken.parquet"}, SourceError, "broken.parquet cannot be read: "),
         ({"one": "single.parquet", "other": "single.parquet"}, SourceError, "One text has no other to be like."),
     ],
 )
@@ -219,6 +241,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         "there": one[:1],
     }.items():
         written(tmp_path / f"{name}.parquet", rows)
+    whole = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "broken.parquet").write_bytes(
+        whole[:4] + bytes(999) + whole[1003:]
+    )  # which is seen when its rows are read
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     given = {"one": "a.parquet", "other": "b.parquet", "out": "out.parquet", **options}
     with pytest.raises(error) as caught:
@@ -259,6 +285,7 @@ def test_the_verb_answers_and_names_what_it_could_not_read(run_hub2hf: Run, tmp_
         and f"{tmp_path}/a/2.parquet cannot be read" in error
         and [*told["unreadable"]] == [f"{tmp_path}/a/2.parquet"]
     )
+    assert "The rest is done: repair it and run the same command again, with another OUT." in error
     assert told["pairs"] == len(expected(one, other, "margin", 1.05)) == pq.read_table(told["out"]).num_rows
     (tmp_path / "a/2.parquet").unlink()
     code, out, error = run_hub2hf("mine", f"{tmp_path}/a", f"{tmp_path}/b.jsonl", f"{tmp_path}/o.jsonl", "-q")

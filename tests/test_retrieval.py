@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -236,3 +237,21 @@ def test_a_sample_of_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
     with pytest.raises(SourceError, match="measures nothing"):
         read_pairs([tmp_path / "pairs.tsv"], sample=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"pairs": 5}, "pairs is of the type int, and no path."),
+        ({"pairs": None}, "pairs is of the type NoneType, and no path."),
+        ({"pairs": b"x"}, "pairs is of the type bytes, and no path."),
+        ({"pairs": ["x", 6]}, "pairs is of the type int, and no path."),
+        ({"against": 5}, "against is of the type int, and no path."),
+        ({"languages": None}, "A name is of the type NoneType."),
+        ({"sample": "3"}, "sample is of the type str, and no whole number."),
+    ],
+)
+def test_what_python_cannot_ask_for(asked: dict[str, Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    with pytest.raises(SourceError, match=said):
+        hub2hf.evaluate(EMBEDDED, **{"pairs": tmp_path / "pairs.tsv", **asked})

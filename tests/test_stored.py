@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 
 import hub2hf
 from hub2hf.corpora.golden import AGAIN, KEEP, NEAR, OTHER, StoredReport
+from hub2hf.corpora.stored import Tally
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import ExportError, Hub2HFError, SourceError
 
@@ -88,14 +90,17 @@ def int8(vectors: np.ndarray) -> np.ndarray:
         (lambda v: v, "float32"),
         (lambda v: v.astype(np.float64), "float32"),
         (lambda v: v * np.linspace(0.1, 30, len(v), dtype=np.float32)[:, None], "float32"),
+        (lambda v: v * np.logspace(-300, 300, len(v))[:, None], "float32"),
         (lambda v: v.astype(np.float16), "float16"),
         (lambda v: v.astype(np.float16).astype(np.float32), "float16"),
+        (lambda v: (v * 0.003).astype(np.float16), "float16"),
         (lambda v: np.array([[float(f"{x:.9g}") for x in row] for row in v.astype(np.float16)]), "float16"),
         (lambda v: v.astype(ml_dtypes.bfloat16).astype(np.float32), "bfloat16"),
         (int8, "int8"),
     ],
-    ids=["float32", "float64", "scaled", "float16", "widened", "as JSON", "bfloat16", "int8"],
+    ids=["float32", "float64", "scaled", "far", "float16", "widened", "short", "as JSON", "bfloat16", "int8"],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_tensorflow_made_is_kept_in_whatever_precision(
     hold: Hold, change: Callable[[np.ndarray], np.ndarray], form: str
 ) -> None:
@@ -180,6 +185,29 @@ def test_holes_are_counted_named_and_listed(hold: Hold, folder: Path, tmp_path: 
     assert f"no row needs to be embedded again: {close.listed} is empty" in [*close.lines()]
 
 
+def test_a_null_among_the_numbers_of_a_vector_is_of_that_vector_alone(hold: Hold) -> None:
+    rows: list[list[int | None]] = int8(VECTORS).tolist()
+    rows[7][0] = None
+    found = hold(pa.array(rows, pa.list_(pa.int8())))
+    assert found.total.others == {"NaN or infinite": 1}
+    assert (found.total.matching, found.rounding) == (len(TEXTS) - 1, {"int8": len(TEXTS) - 1})
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".parquet"])
+def test_what_embed_wrote_is_clean_where_texts_are_null(folder: Path, tmp_path: Path, form: str) -> None:
+    """There is nothing to embed again of a row that has no text, of a file or of the whole corpus."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"text": null}\n{"text": null}\n')
+    (tmp_path / "in" / "b.jsonl").write_text('{"text": "a"}\n{"text": null}\n')
+    (tmp_path / "out").mkdir()
+    for name in ("a", "b"):
+        hub2hf.embed(folder, tmp_path / "in" / f"{name}.jsonl", tmp_path / "out" / f"{name}{form}")
+    found = hub2hf.verify_vectors(tmp_path / "out", folder)
+    assert (found.verdict, found.total.others, found.again) == (KEEP, {"no text": 3}, 0)
+    with pytest.raises(SourceError, match="No row has a text and a vector"):
+        hub2hf.verify_vectors(tmp_path / "out" / f"a{form}", folder)
+
+
 def test_texts_that_were_cut_earlier(hold: Hold, folder: Path) -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
@@ -239,6 +267,8 @@ def test_duplicates_are_counted_and_held_against_each_other(hold: Hold) -> None:
     found = hold(np.concatenate([VECTORS, VECTORS[:2], VECTORS[3:4]]), [*TEXTS, TEXTS[0], TEXTS[1], TEXTS[2]])
     assert found.duplicates - before.duplicates == 3
     assert found.disagreeing == 1
+    said = [*replace(found, duplicates=1, disagreeing=0, languages={"d\x1be": Tally(1)}).lines()]
+    assert {"  1 text came before, 0 of them with another vector", r"  d\x1be: 0 of 1"} < {*said}
 
 
 def test_windows_change_nothing(hold: Hold) -> None:
@@ -275,6 +305,7 @@ def test_a_folder_of_vectors_one_file_of_which_cannot_be_read(
     store(place / "a.parquet", VECTORS)
     (place / "b.parquet").write_bytes(b"no")
     store(place / "c.parquet", VECTORS.astype(np.float16))
+    store(place / "d.parquet", int8(VECTORS))
     code, printed, said = run_hub2hf(
         "verify", "--golden", place, folder, "--text", "sentence", "--embedding", "vector", "--json"
     )
@@ -283,18 +314,39 @@ def test_a_folder_of_vectors_one_file_of_which_cannot_be_read(
     assert f"{place / 'b.parquet'} cannot be read" in said
     assert "The rest was compared: repair it and run the same command again." in said
     assert (found["total"]["matching"], found["rounding"]) == (
-        2 * len(TEXTS),
-        {"float32": len(TEXTS), "float16": len(TEXTS)},
+        3 * len(TEXTS),
+        {"float32": len(TEXTS), "float16": len(TEXTS), "int8": len(TEXTS)},
     )
-    for path in (place / "a.parquet", place / "c.parquet"):
-        path.write_bytes(b"no")
+    whole = (place / "a.parquet").read_bytes()
+    for name in "bcd":
+        (place / f"{name}.parquet").unlink()
+    (place / "a.parquet").write_bytes(whole[:4] + bytes(2000) + whole[2004:])  # which is seen when its rows are read
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read: .*\. Repair it, or name another\."):
+        hub2hf.verify_vectors(place, folder, text="sentence", embedding="vector")
+    for name in "ab":
+        (place / f"{name}.parquet").write_bytes(b"no")
     with pytest.raises(SourceError, match=r"a\.parquet cannot be read: .*; neither can the others"):
         hub2hf.verify_vectors(place, folder)
 
 
 @pytest.mark.parametrize(
     "option",
-    ["--languages=de", "--sentences=x", "--surfaces=onnx", "--sample=3", "--report=x", "--vocab=x", "--text-rules=x"],
+    [
+        "--languages=de",
+        "--sentences=x",
+        "--surfaces=onnx",
+        "--sample=3",
+        "--report=x",
+        "--vocab=x",
+        "--text-rules=x",
+        "--engine=ray",
+        "--engine=local",
+        "--address=x",
+        "--workers=3",
+        "--sample=0",
+        "--seed=0",
+        "--force",
+    ],
 )
 def test_what_is_not_meant_for_stored_vectors_is_refused(
     option: str, run_hub2hf: Callable[..., tuple[int, str, str]]
@@ -303,6 +355,10 @@ def test_what_is_not_meant_for_stored_vectors_is_refused(
     assert run_hub2hf("verify", "--golden", "index.parquet", "folder", option) == (2, "", said)
     code, _, error = run_hub2hf("verify", "source", "folder", "--again", "list.jsonl")
     assert (code, "--again does not apply" in error) == (2, True)
+    code, _, error = run_hub2hf("verify", "--golden", "a.safetensors", "folder", "--embedding", "vector")
+    assert (code, "--embedding does not apply" in error) == (2, True)
+    code, _, error = run_hub2hf("verify", "--integrity", "folder", "--seed", "0")
+    assert (code, "--integrity takes one folder and nothing beside it." in error) == (2, True)
 
 
 def test_a_device_that_there_is_none_of_is_said(
@@ -313,6 +369,24 @@ def test_a_device_that_there_is_none_of_is_said(
     assert (code, said.count("\n"), "tpu" in said) == (2, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"golden": None}, "golden is of the type NoneType, and no path."),
+        ({"again": 5}, "again is of the type int, and no path."),
+        ({"tolerances": 5}, "tolerances is of the type int, and no path."),
+        ({"window": 0}, "Windows of 0 rows hold nothing."),
+        ({"window": 1.5}, "window is of the type float, and no whole number."),
+        ({"language": "tongue"}, "has no column 'tongue'; it has sentence, lang, vector. Name another, or none."),
+        ({"again": "list.jsonl", "text": "why"}, "The list of rows has a column 'why' of its own, beside their texts."),
+    ],
+)
+def test_what_cannot_be_asked_for(folder: Path, tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+    given = {"golden": store(tmp_path / "index.parquet", VECTORS), "text": "sentence", "embedding": "vector"} | asked
+    with pytest.raises(SourceError, match=re.escape(said)):
+        hub2hf.verify_vectors(candidate=folder, **given)
+
+
 def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     for vectors, says in (
         (["x"] * len(TEXTS), "not lists of signed numbers"),
@@ -320,6 +394,18 @@ def test_columns_that_cannot_be(folder: Path, tmp_path: Path) -> None:
     ):
         store(tmp_path / "index.parquet", vectors)
         with pytest.raises(Hub2HFError, match=says):
+            hub2hf.verify_vectors(tmp_path / "index.parquet", folder, text="sentence", embedding="vector")
+    store(tmp_path / "index.parquet", VECTORS, ["a"] * len(TEXTS))
+    table = pq.read_table(tmp_path / "index.parquet").drop_columns(["lang"])
+    bytes_of = pa.array([b"\xff"] * len(TEXTS)).buffers()
+    for column, holds in (
+        (pa.Array.from_buffers(pa.string(), len(TEXTS), bytes_of), "what is not UTF-8"),
+        (pa.array([["de"]] * len(TEXTS)), "list<element: string>"),
+    ):
+        pq.write_table(table.append_column("lang", column), tmp_path / "index.parquet")
+        with pytest.raises(
+            SourceError, match=rf"index\.parquet: the column 'lang' holds {holds}, not names of languages"
+        ):
             hub2hf.verify_vectors(tmp_path / "index.parquet", folder, text="sentence", embedding="vector")
     store(tmp_path / "index.parquet", VECTORS, [None] * len(TEXTS))
     with pytest.raises(Hub2HFError, match=r"column 'sentence' holds null|No row has a text"):

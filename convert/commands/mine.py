@@ -51,4 +51,4 @@ def run(
     left = "".join(f"; {number:,} left out: {why}" for why, number in found.left_out.items())
     said = f"{found.out}: {count(found.pairs, 'pair')} of {found.rows[0]:,} and {found.rows[1]:,} rows{left}"
     options.answer(as_json, quiet, content=lambda: asdict(found), line=str(found.pairs), people=lambda: print(said))
-    options.name_unreadable(found.unreadable, "The rest is done")
+    options.name_unreadable(found.unreadable, "The rest is done", "another OUT")

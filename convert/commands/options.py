@@ -68,12 +68,17 @@ Precision = Annotated[
 ]
 
 
-def name_unreadable(unreadable: Mapping[str, str], rest: str) -> None:
-    """Name the files of a corpus that could not be read, if any, say what became of the rest, and exit with 2."""
+def name_unreadable(unreadable: Mapping[str, str], rest: str, but: str = "") -> None:
+    """Name the files of a corpus that could not be read, if any, and exit with 2.
+
+    Args:
+        unreadable: file → why it could not be read.
+        rest: what became of the others.
+        but: what has to be another in the same command, as what it wrote is there now.
+    """
+    step = f"repair it and run the same command again{f', with {but}' if but else ''}"
     for name, why in unreadable.items():
-        print(
-            f"hub2hf: {name} cannot be read: {why}. {rest}: repair it and run the same command again.", file=sys.stderr
-        )
+        print(f"hub2hf: {name} cannot be read: {why}. {rest}: {step}.", file=sys.stderr)
     if unreadable:
         raise typer.Exit(EXIT_ERROR)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -26,7 +26,12 @@ REPAIR = (
 )
 
 
+SHOWN: Final = {"quiet", "as_json"}
+STORED: Final = {"source", "golden", "text", "embedding", "again", "device", "tolerances", *SHOWN}
+
+
 def run(
+    ctx: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -92,7 +97,7 @@ def run(
     states it, are written into it.
     """
     if integrity is not None:
-        if source or golden:
+        if _beside(ctx, {"integrity", *SHOWN}):
             raise SourceError("--integrity takes one folder and nothing beside it.", "Leave out the rest.")
         _integrity(integrity, as_json, quiet)
         return
@@ -102,19 +107,11 @@ def run(
             "See hub2hf verify --help",
         )
     stored = bool(golden and is_corpus(golden))
-    whole: dict[str, Any] = {
-        "--languages": languages,
-        "--sentences": sentences,
-        "--surfaces": surfaces,
-        "--sample": sample,
-        "--report": report,
-    }
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
-    whole |= {f"--{name.replace('_', '-')}": value for name, value in beside.items()}
-    for option, given in whole.items() if stored else [("--again", again)]:
-        if given:
-            why = "Stored vectors are compared whole" if stored else "Only of stored vectors there is a list to write"
-            raise SourceError(f"{why}: {option} does not apply.", "Leave it out.")
+    others = ctx.params.keys() - {"embedding", "again"}
+    for option in _beside(ctx, STORED if stored else others):
+        why = "Stored vectors are compared whole" if stored else "Without stored vectors"
+        raise SourceError(f"{why}: {option} does not apply.", "Leave it out.")
     if golden and stored:
         alone = {"text": text, "embedding": embedding, "again": again, "device": device, "tolerances": tolerances}
         _stored(golden, source, alone, as_json, quiet)
@@ -146,8 +143,14 @@ def run(
             progress=progress,
         )
     tell(found, report, as_json, quiet)
-    options.name_unreadable(found.unreadable, "The rest was compared")
+    options.name_unreadable(found.unreadable, "The rest was compared", "--force" if report is not None else "")
     raise typer.Exit(code(found))
+
+
+def _beside(ctx: typer.Context, names: Collection[str]) -> list[str]:
+    """Return the options and arguments that were given, but those of the names."""
+    sources = {each: ctx.get_parameter_source(each.name or "") for each in ctx.command.params if each.name not in names}
+    return [each.opts[0] for each, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 def code(found: Report) -> int:
@@ -178,6 +181,7 @@ def check(
     Raises:
         Hub2HFError: something is not.
     """
+    from hub2hf.corpora.sentences import Corpus
     from hub2hf.equivalence import require_tensorflow
     from hub2hf.equivalence.reports import prepare_reports
     from hub2hf.equivalence.sentences import count_sentences
@@ -188,7 +192,7 @@ def check(
         way.versions()  # what was asked for is here, or is asked for in vain
     load_tolerances(tolerances)
     if live:
-        if sentences is None or not is_corpus(sentences):  # a corpus is read through when TensorFlow is there
+        if sentences is None or Corpus.of(sentences) is None:  # a corpus is read through when TensorFlow is there
             count_sentences(languages, sentences)
         if engine == "local":  # a cluster has it on its machines
             require_tensorflow()
@@ -230,7 +234,9 @@ def _stored(golden: str, candidate: str, asked: dict[str, Any], as_json: bool, q
         line=found.advice,
         people=lambda: print("\n".join(found.lines())),
     )
-    options.name_unreadable(found.unreadable, "The rest was compared")
+    options.name_unreadable(
+        found.unreadable, "The rest was compared", "another file for --again" if found.listed else ""
+    )
     if found.verdict != "keep" or found.again:
         raise typer.Exit(options.EXIT_DIFFERENT)
 

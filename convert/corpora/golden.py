@@ -15,17 +15,18 @@ from hub2hf.corpora.causes import Causes
 from hub2hf.corpora.encoders import SURFACE_OF, chosen_means, load
 from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import located, shown, whole, writable
-from hub2hf.corpora.sentences import LANGUAGES
+from hub2hf.corpora.sentences import LANGUAGES, languages_of
 from hub2hf.corpora.stored import CLOSE_BY, NO_TEXT, UNSEEN, Comparison, Tally
-from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors
+from hub2hf.corpora.vectors import NO_VECTOR, NOT_A_NUMBER, WIDTH, ZERO, check_vectors, vectors_of
 from hub2hf.equivalence.tolerances import load_tolerances
-from hub2hf.errors import ExportError, SourceError, pasted
-from hub2hf.names import check_paths
+from hub2hf.errors import ExportError, SourceError, pasted, printable
+from hub2hf.names import check_counts, check_paths, present
 from hub2hf.proof import UNKNOWN
 from hub2hf.proof.text import count as rows_of
 from hub2hf.proof.text import number
 
 WINDOW: Final = 1024
+PLACE: Final = ("file", "row", "why")  # columns of the list of rows, beside their texts
 TEXT: Final = "text"  # the column of texts, where none is named
 KEEP, NEAR, AGAIN, OTHER = "keep", "close", "again", "another model"
 SAYS: Final = {
@@ -88,10 +89,10 @@ class StoredReport:
         for why, count in total.others.most_common():
             yield f"  {count:,}: {why}"
         if self.duplicates:
-            yield f"  {self.duplicates:,} texts came before, {self.disagreeing:,} of them with another vector"
+            yield f"  {rows_of(self.duplicates, 'text')} came before, {self.disagreeing:,} of them with another vector"
         for language, tally in self.languages.items():
             if tally.matching < tally.rows:
-                yield f"  {language}: {tally.matching:,} of {tally.rows:,}"
+                yield f"  {printable(language)}: {tally.matching:,} of {tally.rows:,}"
         yield self.advice
         if self.again:
             column = [] if self.text == TEXT else ["--text", self.text]
@@ -132,19 +133,23 @@ def verify_vectors(
     Raises:
         Hub2HFError: a column is missing, there is nothing to compare, or `again` cannot be written.
     """
-    check_paths(golden=golden, candidate=candidate)
+    check_paths(golden=golden, candidate=candidate, **present(again=again, tolerances=tolerances))
+    check_counts(window=window)
+    if again is not None and text in PLACE:
+        raise SourceError(
+            f"The list of rows has a column '{text}' of its own, beside their texts.",
+            "Give the column of texts another name.",
+        )
     start, folder = time.monotonic(), Path(candidate)
     if not folder.is_dir():
         raise SourceError(f"{candidate} is not a folder.", "Name a Hugging Face model folder.")
     means = chosen_means(folder, runtime, device)
     corpus, unreadable = Windows.found(str(golden), text, window)
     schema = corpus.schema
-    for option, name in (("embedding", embedding), *([("language", language)] if language else [])):
-        if name not in schema.names:
-            raise SourceError(
-                f"{shown(str(golden))} has no column '{name}'; it has {', '.join(schema.names)}.",
-                f"Name it: --{option} COLUMN.",
-            )
+    for name, step in ((embedding, "Name it: --embedding COLUMN."), (language, "Name another, or none.")):
+        if name is not None and name not in schema.names:
+            raise SourceError(f"{shown(str(golden))} has no column '{name}'; it has {', '.join(schema.names)}.", step)
+    check_vectors(corpus, embedding)
     language = language or next((name for name in LANGUAGES if name in schema.names), None)
     encoder = load(folder, means)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None).of(
@@ -158,18 +163,17 @@ def verify_vectors(
             if isinstance(each, str):
                 unreadable[path] = each
                 continue
-            table, texts = each.window.table, each.window.texts
-            check_vectors(embedding, table.column(embedding))
-            languages = _languages(table, language)
-            why = comparison.add(texts, languages, table.column(embedding), encoder.embed(each.batches))
+            stored, texts = vectors_of(corpus, chunk.file, each.window.table, embedding), each.window.texts
+            languages = languages_of(each.window, corpus.files[chunk.file], language)
+            why = comparison.add(texts, languages, stored, encoder.embed(each.batches))
             for row, reason in enumerate(why):
                 if reason and reason not in (NO_TEXT, CLOSE_BY):
                     listed += 1
-                    listing({"file": path, "row": first + row, "why": reason, text: texts[row]})
+                    listing(dict(zip(PLACE, (path, first + row, reason), strict=True)) | {text: texts[row]})
             done += len(texts)
             progress(done, corpus.all_rows)
         total = comparison.total
-        verdict = _verdict(total)  # while the list has not got its name yet: it may be an error
+        verdict = _verdict(total, unreadable)  # while the list has not got its name yet: it may be an error
     return StoredReport(
         shown(str(golden)),
         str(candidate),
@@ -189,13 +193,7 @@ def verify_vectors(
     )
 
 
-def _languages(table: Any, column: str | None) -> list[str]:
-    if column is None:
-        return [UNKNOWN] * len(table)
-    return [UNKNOWN if value is None else str(value) for value in table.column(column).to_pylist()]
-
-
-def _verdict(total: Tally) -> str:
+def _verdict(total: Tally, unreadable: Mapping[str, str]) -> str:
     """Return what to do.
 
     Raises:
@@ -204,6 +202,8 @@ def _verdict(total: Tally) -> str:
     nothing = sum(total.others[why] for why in (NO_TEXT, NO_VECTOR, NOT_A_NUMBER, ZERO))
     compared = total.rows - nothing
     if not compared:
+        for path, why in unreadable.items():
+            raise SourceError(f"{path} cannot be read: {why}.", "Repair it, or name another.")
         raise SourceError("No row has a text and a vector that can be compared.", "Check the columns.")
     strange, unseen = total.others[Causes.UNEXPLAINED], total.others[UNSEEN]
     explained = sum(

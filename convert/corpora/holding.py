@@ -74,7 +74,8 @@ class Holder(Worker):
                 yield chunk, made, None
                 continue
             only = self.job.languages
-            sentences = [one for one in sentences_of(made.window) if not only or one.language in only]
+            given = self.job.files[chunk.file]
+            sentences = [one for one in sentences_of(made.window, given) if not only or one.language in only]
             draw = chunk.number == 0  # whatever else this process has seen
             yield chunk, "", self.verification.hold(self.graph.record(sentences), draw=draw) if sentences else None
 

@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from hub2hf.corpora.job import Windows
-from hub2hf.corpora.reading import Window
-from hub2hf.equivalence.sentences import Sentence
+from hub2hf.corpora.places import COMPRESSED, TEXT, Input, is_corpus, pyarrow, shown
+from hub2hf.corpora.reading import NO_UTF8, Window
+from hub2hf.equivalence.sentences import Sentence, sentence_of
 from hub2hf.errors import SourceError
+from hub2hf.names import check_whole_numbers
 from hub2hf.proof import UNKNOWN
 
 LANGUAGES: Final = ("language", "lang")  # columns that say one
@@ -26,12 +29,17 @@ class Corpus:
     """The sentences of a corpus, read anew whenever they are asked for, and never held whole.
 
     Attributes:
-        place: Parquet or JSON lines, as `embed` takes them.
+        place: Parquet, JSON lines or lines, as `embed` takes them; a line may say its language: `language<TAB>sentence`.
         text: the column of texts; rows without one are left out.
     """
 
     place: str
     text: str = "text"
+
+    @classmethod
+    def of(cls, place: str | Path, text: str = "text") -> Corpus | None:
+        """Return what a place holds; None of a file of lines, which may be a pipe: `read_sentences` reads it."""
+        return cls(str(place), text) if is_corpus(place) or str(place).endswith(COMPRESSED) else None
 
     def __iter__(self) -> Iterator[Sentence]:
         """Yield them in order.
@@ -59,15 +67,42 @@ class Corpus:
             if isinstance(made, str):
                 unreadable[windows.files[chunk.file].path] = made
             else:
-                yield from sentences_of(made.window)
+                yield from sentences_of(made.window, windows.files[chunk.file])
 
 
-def sentences_of(window: Window) -> list[Sentence]:
-    """Return the texts of a window that are some, with the language that a column says."""
-    language = next((name for name in LANGUAGES if name in window.table.column_names), None)
-    names = window.table.column(language).to_pylist() if language else [None] * len(window.texts)
-    pairs = zip(names, window.texts, strict=True)
-    return [Sentence(UNKNOWN if name is None else str(name), text) for name, text in pairs if text is not None]
+def sentences_of(window: Window, given: Input) -> list[Sentence]:
+    """Return the texts of a window of a file that are some, with the language that a column, or the line itself, says.
+
+    Raises:
+        SourceError: the column holds no names, or a line is not UTF-8.
+    """
+    if given.form == TEXT:
+        if NO_UTF8 in window.failed:
+            raise SourceError(f"{shown(given.path)} holds lines that are not UTF-8.", "Save the file as UTF-8.")
+        return [sentence_of(line) for line in window.texts if line]
+    column = next((name for name in LANGUAGES if name in window.table.column_names), None)
+    pairs = zip(languages_of(window, given, column), window.texts, strict=True)
+    return [Sentence(name, text) for name, text in pairs if text is not None]
+
+
+def languages_of(window: Window, given: Input, column: str | None) -> list[str]:
+    """Return the language of each row of a window of a file, which a column says, if there is such a one.
+
+    Raises:
+        SourceError: the column holds no names.
+    """
+    if column is None:
+        return [UNKNOWN] * len(window.texts)
+    arrow, values = pyarrow(), window.table.column(column)
+    try:
+        return [(name or "").strip() or UNKNOWN for name in values.cast(arrow.string()).to_pylist()]
+    except (UnicodeDecodeError, arrow.ArrowException) as error:
+        other = arrow.types.is_nested(values.type) or arrow.types.is_temporal(values.type)
+        kind = str(values.type) if other else "what is not UTF-8"
+        raise SourceError(
+            f"{shown(given.path)}: the column '{column}' holds {kind}, not names of languages.",
+            "Make it a column of strings, or give it another name.",
+        ) from error
 
 
 class Sample:
@@ -80,6 +115,7 @@ class Sample:
     """
 
     def __init__(self, sentences: Callable[[], Iterable[Sentence]], size: int, seed: int) -> None:
+        check_whole_numbers(sample=size, seed=seed)
         if size < 1:
             raise SourceError(f"A sample of {size} proves nothing.", "Ask for more.")
         self.sentences, self.size, self.seed = sentences, size, seed

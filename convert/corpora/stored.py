@@ -81,7 +81,7 @@ class Comparison:
             found: what the folder gives for the rows that have a text, float32 [texts, hidden].
         """
         stored = read_vectors(column, found.shape[1])
-        why = [each or (NO_TEXT if text is None else "") for each, text in zip(stored.why, texts, strict=True)]
+        why = [NO_TEXT if text is None else each for each, text in zip(stored.why, texts, strict=True)]
         unit = np.zeros((len(texts), found.shape[1]))
         present = [i for i, text in enumerate(texts) if text is not None]
         unit[present] = found / np.linalg.norm(found.astype(np.float64), axis=1, keepdims=True)

@@ -49,6 +49,12 @@ def _rows(name: str) -> Iterator[tuple[str, str]]:
             yield first, second
 
 
+def sentence_of(line: str) -> Sentence:
+    """Return the sentence of a line: `sentence` or `language<TAB>sentence`."""
+    language, tab, text = line.partition("\t")
+    return Sentence(language, text) if tab else Sentence(UNKNOWN, line)
+
+
 def read_sentences(path: Path) -> Iterator[Sentence]:
     """Yield the sentences of a person's file, one a line, as `sentence` or `language<TAB>sentence`; never held whole.
 
@@ -60,9 +66,8 @@ def read_sentences(path: Path) -> Iterator[Sentence]:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")  # as Windows saves it
-                language, tab, rest = text.partition("\t")
                 if text:
-                    yield Sentence(language, rest) if tab else Sentence(UNKNOWN, text)
+                    yield sentence_of(text)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 from hub2hf.corpora.encoders import FLOAT32, chosen_means, load, options_of
 from hub2hf.equivalence import reference
 from hub2hf.errors import SourceError
-from hub2hf.names import check_paths, listed
+from hub2hf.names import check_paths, check_whole_numbers, listed, present
 from hub2hf.notices import Progress
 from hub2hf.opened import Source
 from hub2hf.retrieval.metrics import Nearest, changed, interval, mining, search
@@ -188,8 +188,11 @@ def evaluate(
     Raises:
         SourceError: there is no such model, its libraries are not installed, or the pairs are none.
     """
-    check_paths(model=model)
-    given = [pairs] if isinstance(pairs, str | Path) else pairs
+    check_paths(model=model, **present(against=against))
+    given = [pairs] if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable) else list(pairs)
+    for path in given:
+        check_paths(pairs=path)
+    check_whole_numbers(**present(sample=sample))
     data = read_pairs([Path(path) for path in given], listed(languages), sample)
     named = str(against) if against is not None else ""
     if not _is_folder(str(model)) and (asked := options_of(device, precision)):

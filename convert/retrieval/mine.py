@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,11 +23,11 @@ import numpy as np
 from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import pyarrow, shown
 from hub2hf.corpora.stored import NO_TEXT
-from hub2hf.corpora.vectors import check_vectors, read_vectors
+from hub2hf.corpora.vectors import check_vectors, read_vectors, vectors_of, widths_of
 from hub2hf.corpora.writing import written
 from hub2hf.errors import SourceError
 from hub2hf.extras import install
-from hub2hf.names import check_paths
+from hub2hf.names import check_numbers, check_paths, check_whole_numbers, present
 from hub2hf.notices import Progress
 from hub2hf.retrieval.metrics import NEIGHBOURS, margin
 
@@ -120,11 +121,14 @@ def mine(
         progress: called with (rows read and looked up so far, all that are to be).
 
     Raises:
-        SourceError: a column or faiss is missing, the threshold is no number, or there are no two vectors to compare.
+        SourceError: a column or faiss is missing, the threshold is no number, a file is in both corpora, or there are no
+            two vectors to compare.
         ExportError: `out` is there already, or cannot be written.
     """
     start = time.monotonic()
     check_paths(one=one, other=other, out=out)
+    check_whole_numbers(neighbours=neighbours)
+    check_numbers(**present(threshold=threshold))
     if by not in BY:
         raise SourceError(f"Nothing scores pairs by '{by}'.", f"Choose from: {', '.join(BY)}.")
     if neighbours < 1:
@@ -135,7 +139,9 @@ def mine(
     one, other, out = map(str, (one, other, out))
     least = BY[by] if threshold is None else threshold
     found = [Windows.found(place, text, WINDOW) for place in dict.fromkeys([one, other])]
-    found = found[:1] if _state(found[0][0]) == _state(found[-1][0]) else found
+    found = found[:1] if _one_corpus(found[0][0], found[-1][0]) else found
+    for corpus, _ in found:
+        _check_column(corpus, embedding)
     _check_alike(*(corpus for corpus, _ in found))
     counted = _Counted(progress, 2 * sum(corpus.all_rows for corpus, _ in found))
     unreadable = {name: why for _, bad in found for name, why in bad.items()}
@@ -180,8 +186,36 @@ def _faiss() -> Any:
         ) from error
 
 
-def _state(corpus: Windows) -> list[dict[str, Any]]:
-    return [given.state for given in corpus.files.values()]
+def _one_corpus(one: Windows, other: Windows) -> bool:
+    """Whether two are of the same files, however they were named.
+
+    Raises:
+        SourceError: some of their files are the same: of the texts in these, each would find itself.
+    """
+    files, others = (
+        {(os.path.realpath(each.path), each.size, each.modified): each.path for each in corpus.files.values()}
+        for corpus in (one, other)
+    )
+    for same in files.keys() & others.keys() if [*files] != [*others] else ():
+        raise SourceError(
+            f"{shown(files[same])} is in A and in B.", "Name two corpora that share no file, or one corpus twice."
+        )
+    return [*files] == [*others]
+
+
+def _check_column(corpus: Windows, embedding: str) -> None:
+    """See that a corpus has a column of vectors.
+
+    Raises:
+        SourceError: it has no such column, or one of other things.
+    """
+    if embedding not in corpus.schema.names:
+        name = shown(next(iter(corpus.files.values())).path)
+        raise SourceError(
+            f"{name} has no column '{embedding}'; it has {', '.join(corpus.schema.names)}.",
+            "hub2hf embed makes it; or name it: --embedding COLUMN.",
+        )
+    check_vectors(corpus, embedding)
 
 
 def _check_alike(*corpora: Windows) -> None:
@@ -204,54 +238,59 @@ def _check_alike(*corpora: Windows) -> None:
 def _read(
     corpus: Windows, embedding: str, left_out: Counter[str], unreadable: dict[str, str], counted: _Counted
 ) -> _Side:
-    """Read the vectors of a corpus into memory.
+    """Read the vectors of a corpus into memory, of those that are as wide as most.
 
     Raises:
-        SourceError: it has no such column of numbers, or no vector.
+        SourceError: it has no vector.
+    """
+    side, why, widths = _read_of(0, corpus, embedding, unreadable, counted)
+    most = max(widths, key=widths.__getitem__, default=0)
+    if side.vectors.shape[1] != most:  # its first window is not like the rest
+        side, why, _ = _read_of(most, corpus, embedding, unreadable, lambda _: None)
+    if not len(side.vectors):
+        paths = [given.path for given in corpus.files.values()]
+        for path in unreadable.keys() & paths:
+            raise SourceError(f"{path} cannot be read: {unreadable[path]}.", "Repair it, or name another.")
+        raise SourceError(f"{shown(paths[0])}: no row has a text and a vector.", "Check the columns.")
+    left_out.update(why)
+    counted(side.all_rows - len(side.vectors))  # these are not looked up
+    return side
+
+
+def _read_of(
+    hidden: int, corpus: Windows, embedding: str, unreadable: dict[str, str], counted: Callable[[int], None]
+) -> tuple[_Side, Counter[str], Counter[int]]:
+    """Read the vectors of one width, by default that of most in the first window that has any.
+
+    Returns:
+        The rows, why others are left out → how many, and width → how many vectors.
     """
     arrow = pyarrow()
-    if embedding not in corpus.schema.names:
-        name = shown(next(iter(corpus.files.values())).path)
-        raise SourceError(
-            f"{name} has no column '{embedding}'; it has {', '.join(corpus.schema.names)}.",
-            "hub2hf embed makes it; or name it: --embedding COLUMN.",
-        )
-    vectors, numbers, texts, first, hidden = [], [], [], 0, 0
+    why: Counter[str] = Counter()
+    widths: Counter[int] = Counter()
+    vectors, numbers, first = [], [np.zeros(0, np.int64)], 0
+    texts = [arrow.array([], arrow.large_string())]
     for chunk, made in corpus.taken(corpus.all_chunks, lambda _: ()):
         rows = corpus.rows(chunk)
         if isinstance(made, str):
             unreadable[corpus.files[chunk.file].path] = made
-            counted(rows)
         elif rows:
-            column = made.window.table.column(embedding)
-            check_vectors(embedding, column)
-            hidden = hidden or _width(column)
+            column, given = vectors_of(corpus, chunk.file, made.window.table, embedding), made.window.texts
+            widths.update(found := widths_of(column))
+            hidden = hidden or max(found, key=found.__getitem__, default=0)
             read = read_vectors(column, hidden or 1)  # where none of them is there, any width will do
-            why = [
-                each or ("" if t and t.strip() else NO_TEXT)
-                for each, t in zip(read.why, made.window.texts, strict=True)
-            ]
-            left_out.update(filter(None, why))
-            comparable = [reason for reason, each in zip(why, read.why, strict=True) if not each]
+            reasons = [each if t and t.strip() else NO_TEXT for each, t in zip(read.why, given, strict=True)]
+            at = [i for i, reason in enumerate(reasons) if not reason]
+            why.update(filter(None, reasons))
             if hidden:
-                vectors.append(read.unit[[not reason for reason in comparable]].astype(np.float32))
-            at = [i for i, reason in enumerate(why) if not reason]
-            counted(rows - len(at))  # these are not looked up
+                there = [not reason for reason, each in zip(reasons, read.why, strict=True) if not each]
+                vectors.append(read.unit[there].astype(np.float32))
             numbers.append(first + np.array(at, np.int64))
-            texts.append(arrow.array([made.window.texts[i] for i in at], arrow.large_string()))
+            texts.append(arrow.array([given[i] for i in at], arrow.large_string()))
         first += rows
         counted(rows)
-    if not any(len(each) for each in vectors):
-        raise SourceError(
-            f"{shown(next(iter(corpus.files.values())).path)}: no row has a text and a vector.", "Check the columns."
-        )
-    return _Side(np.concatenate(vectors), np.concatenate(numbers), arrow.chunked_array(texts), first)
-
-
-def _width(column: Any) -> int:
-    """Return how many numbers most vectors have; 0 where there is none."""
-    lengths = Counter(pyarrow().compute.list_value_length(column).drop_null().to_pylist())
-    return int(lengths.most_common(1)[0][0]) if lengths else 0
+    held = np.concatenate(vectors) if vectors else np.zeros((0, hidden), np.float32)
+    return _Side(held, np.concatenate(numbers), arrow.chunked_array(texts), first), why, widths
 
 
 def _nearest(texts: np.ndarray, others: np.ndarray, count: int, counted: _Counted) -> _Neighbours:

@@ -10,7 +10,6 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from hub2hf.corpora.places import is_corpus
 from hub2hf.corpora.sentences import Corpus
 from hub2hf.equivalence.sentences import Sentence, chunked, read_sentences
 from hub2hf.errors import ExportError
@@ -43,7 +42,7 @@ def used_pieces(folder: Path, corpus: str | Path, text: str = "text") -> Used:
     tokenizer.encode_special_tokens = True
 
     def sentences() -> Iterable[Sentence]:
-        return Corpus(str(corpus), text) if is_corpus(corpus) else read_sentences(Path(corpus))
+        return Corpus.of(corpus, text) or read_sentences(Path(corpus))
 
     learnt: set[int] = set()
     texts: Counter[str] = Counter()

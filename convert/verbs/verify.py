@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
-from hub2hf.names import listed
+from hub2hf.names import check_paths, listed, present
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -69,7 +69,6 @@ def verify(
     """
     from hub2hf.corpora.holding import AGAIN
     from hub2hf.corpora.holding import hold as hold_corpus
-    from hub2hf.corpora.places import is_corpus
     from hub2hf.corpora.ray_engine import RAY, check_engine, run_on
     from hub2hf.corpora.sentences import Corpus, Sample
     from hub2hf.equivalence import reference, require_tensorflow
@@ -82,11 +81,10 @@ def verify(
     from hub2hf.equivalence.verify import verify as hold
     from hub2hf.opened import Source
 
+    check_paths(**present(golden=golden, sentences=sentences, tolerances=tolerances))
     languages, surfaces = listed(languages), listed(surfaces)
     allowed = load_tolerances(Path(tolerances) if tolerances is not None else None)
-    corpus = (
-        Corpus(str(sentences), text) if sentences is not None and is_corpus(sentences) and source is not None else None
-    )
+    corpus = Corpus.of(sentences, text) if sentences is not None and source is not None else None
     if engine == RAY and (corpus is None or sample is not None):
         raise SourceError("Ray is for whole corpora.", "Pass sentences in Parquet or JSON lines, all of them.")
     check_engine(engine, address, workers)
