@@ -375,7 +375,7 @@ def test_a_device_that_there_is_none_of_is_said(
         ({"golden": None}, "golden is of the type NoneType, and no path."),
         ({"again": 5}, "again is of the type int, and no path."),
         ({"tolerances": 5}, "tolerances is of the type int, and no path."),
-        ({"window": 0}, "Windows of 0 rows hold nothing."),
+        ({"window": 0}, "window is 0."),
         ({"window": 1.5}, "window is of the type float, and no whole number."),
         ({"language": "tongue"}, "has no column 'tongue'; it has sentence, lang, vector. Name another, or none."),
         ({"again": "list.jsonl", "text": "why"}, "The list of rows has a column 'why' of its own, beside their texts."),

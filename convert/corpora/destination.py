@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import COMPRESSED, FOREIGN, PARQUET, SUFFIXES, TEXT, form_of, located, shown
+from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, TEXT, codec_of, form_of, located, shown
 from hub2hf.errors import ExportError
 
 NAMES: Final = ", ".join(  # a file of text has no place for the texts: mine and verify --golden read the others
@@ -41,7 +41,7 @@ class Destination:
         """
         files, path = located(out)
         form = form_of(path)
-        if path.lower().endswith((*COMPRESSED,)):
+        if codec_of(path):
             raise ExportError(
                 f"{shown(out)} asks for compression, which embed does not write.",
                 f"Name a file that ends in {NAMES}.",

@@ -82,7 +82,7 @@ class Input:
     @property
     def compression(self) -> str | None:
         """By which codec its bytes are those of its lines; None where they are so already."""
-        return COMPRESSED.get(PurePosixPath(self.path.lower()).suffix)
+        return codec_of(self.path)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -121,6 +121,11 @@ def located(place: str) -> tuple[Any, str]:
         why = first_line(error).replace(place, shown(place))
         raise SourceError(f"{shown(place)} cannot be opened: {why}.", "Check the URL and the network.") from error
     return found
+
+
+def codec_of(path: str) -> str | None:
+    """Return the codec that a name tells, as pyarrow's streams call it; None where it tells none."""
+    return COMPRESSED.get(PurePosixPath(path.lower()).suffix)
 
 
 def form_of(path: str) -> str | None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.corpora.job import Windows
-from hub2hf.corpora.places import COMPRESSED, TEXT, Input, is_corpus, pyarrow, shown
-from hub2hf.corpora.reading import NO_UTF8, Window
+from hub2hf.corpora.lines import NO_UTF8
+from hub2hf.corpora.places import TEXT, Input, codec_of, is_corpus, pyarrow, shown
+from hub2hf.corpora.reading import Window
 from hub2hf.equivalence.sentences import Sentence, sentence_of
 from hub2hf.errors import SourceError
 from hub2hf.names import check_whole_numbers
@@ -39,7 +40,7 @@ class Corpus:
     @classmethod
     def of(cls, place: str | Path, text: str = "text") -> Corpus | None:
         """Return what a place holds; None of a file of lines, which may be a pipe: `read_sentences` reads it."""
-        return cls(str(place), text) if is_corpus(place) or str(place).endswith(COMPRESSED) else None
+        return cls(str(place), text) if is_corpus(place) or codec_of(str(place)) else None
 
     def __iter__(self) -> Iterator[Sentence]:
         """Yield them in order.
