@@ -120,13 +120,9 @@ mutants: $(VENV)/dev.installed  ## faults planted in a copy, one at a time: the 
 	$(BIN)/python scripts/mutants.py
 
 bench: $(VENV)/dev.installed  ## speed and memory on SavedModels of LEALLA-large's and LaBSE's size, and how they grow with it
-	$(BIN)/python scripts/bench.py
-	$(BIN)/python scripts/bench.py --model labse --json .cache/bench-labse.json
-	$(BIN)/python scripts/bench.py --growth --json .cache/bench-growth.json
-	$(BIN)/python scripts/bench_verify.py
-	$(BIN)/python scripts/bench_onnx.py
-	$(BIN)/python scripts/bench_embed.py
-	$(BIN)/python scripts/bench_slim.py
+	missed=; for part in bench.py 'bench.py --model labse --json .cache/bench-labse.json' \
+	  'bench.py --growth --json .cache/bench-growth.json' bench_verify.py bench_onnx.py bench_embed.py bench_slim.py; \
+	do $(BIN)/python scripts/$$part || missed=1; done; test -z "$$missed"  # all are run, whichever misses a bar
 
 verify-large: WORK := .cache/verify-large
 verify-large: $(VENV)/dev.installed $(LARGE)  ## all languages at LEALLA-large's size with the full vocabulary, in minutes
