@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +50,9 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Embed a corpus of any size; a run that was stopped goes on when it is started again."""
+    os.environ.setdefault(
+        "ARROW_DEFAULT_MEMORY_POOL", "system"
+    )  # read when pyarrow loads; its own pool gives nothing back
     with progress_bar("embedded", "rows", quiet=quiet) as progress:
         found = verbs.embed(
             folder,

@@ -14,7 +14,7 @@ import numpy as np
 
 from hub2hf.corpora.destination import Destination
 from hub2hf.corpora.encoders import Batch, Encoder, Means, files_read, load
-from hub2hf.corpora.places import LINES, Input, failures, first_line, inputs
+from hub2hf.corpora.places import LINES, Input, failures, first_line, inputs, pyarrow
 from hub2hf.corpora.reading import Reader, Scan, Window, joined, scanned
 from hub2hf.corpora.work import Chunk, keep
 from hub2hf.corpora.writing import as_json, with_vectors
@@ -218,6 +218,8 @@ class Embedder(Worker):
                 table = self._embedded(made.window, made.batches)
                 self._check_unchanged()
                 keep(self.job.target, chunk, table, made.window.failed)
+                del table, made
+                pyarrow().default_memory_pool().release_unused()
                 yield chunk, "", None
 
     def _check_unchanged(self) -> None:
