@@ -45,6 +45,19 @@ def check_texts(**given: object) -> None:
     _check(str, "text", "Pass a str.", given)
 
 
+def check_flags(**given: object) -> None:
+    """Refuse arguments, given by their names, that are neither True nor False: any text would count as True, "no" as well.
+
+    Raises:
+        SourceError: names the argument.
+    """
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise SourceError(
+                f"{name} is of the type {type(value).__name__}, and neither True nor False.", "Pass a bool."
+            )
+
+
 def check_whole_numbers(**given: object) -> None:
     """Refuse arguments, given by their names, that are no whole numbers (SourceError: names the argument)."""
     _check(Integral, "whole number", "Pass an int.", given)

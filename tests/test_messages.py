@@ -277,3 +277,28 @@ def test_what_is_no_path_is_refused_by_the_name_of_its_argument(
     with pytest.raises(SourceError, match=f"^{named} is of the type {type(wrong).__name__}, and no path"):
         getattr(hub2hf, verb)(*given)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "named"),
+    [
+        ("card", ("folder",), "force"),
+        ("convert", ("lealla-mini", "out"), "force"),
+        ("convert", ("lealla-mini", "out"), "onnx"),
+        ("export", ("folder", "onnx"), "force"),
+        ("graph_only", ("lealla-mini", "file"), "force"),
+        ("push", ("folder", "me/x"), "allow_unverified"),
+        ("push", ("folder", "me/x"), "dry_run"),
+        ("push", ("folder", "me/x"), "private"),
+        ("record", ("lealla-mini", "file"), "force"),
+        ("slim", ("folder", "out"), "force"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, arguments: tuple[str, ...], named: str
+) -> None:
+    """`force="false"` counted as True, and replaced what was there."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=f"^{named} is of the type str, and neither True nor False"):
+        getattr(hub2hf, verb)(*arguments, **{named: "false"})
+    assert not list(tmp_path.iterdir())

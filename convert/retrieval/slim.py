@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hub2hf.errors import ExportError
-from hub2hf.names import check_paths, listed
+from hub2hf.names import check_flags, check_paths, listed
 from hub2hf.notices import Progress
 from hub2hf.proof.limits import Limits
 from hub2hf.slimming.asked import Loss, Slim
@@ -72,6 +72,7 @@ def slim(
             installed, or the loss is beyond its limits in a language.
     """
     check_paths(folder=folder, out=out)
+    check_flags(int8=int8, beyond_limits=beyond_limits, force=force)
     folder, used = Path(folder), None
     if corpus is not None:
         from hub2hf.retrieval.used import used_pieces

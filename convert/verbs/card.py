@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub2hf.names import check_paths
+from hub2hf.names import check_flags, check_paths
 
 
 def card(folder: str | Path, *, model: str | Path | None = None, force: bool = False) -> Path:
@@ -22,6 +22,7 @@ def card(folder: str | Path, *, model: str | Path | None = None, force: bool = F
     from hub2hf.known_models import find_model
 
     check_paths(folder=folder)
+    check_flags(force=force)
     return write_card(Path(folder), find_model(model) if model is not None else None, force=force)
 
 

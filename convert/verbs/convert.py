@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub2hf.names import check_paths
+from hub2hf.names import check_flags, check_paths
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
@@ -64,6 +64,7 @@ def convert(
     from hub2hf.threads import worker
 
     check_paths(out=out)
+    check_flags(thorough=thorough, force=force, onnx=onnx)
     target = Path(out)
     named = find_model(model) if model is not None else None
     found = Source.of(

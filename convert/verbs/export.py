@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub2hf.names import check_paths
+from hub2hf.names import check_flags, check_paths
 
 
 def export(
@@ -30,4 +30,5 @@ def export(
     from hub2hf.verbs.targets import export_to
 
     check_paths(folder=folder, out=folder if out is None else out)
+    check_flags(force=force)
     return export_to(Path(folder), target, Path(out) if out is not None else None, dtype, force)

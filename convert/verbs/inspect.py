@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub2hf.names import check_paths
+from hub2hf.names import check_flags, check_paths
 
 if TYPE_CHECKING:
     from hub2hf.blueprint.blueprint import Blueprint
@@ -107,6 +107,7 @@ def graph_only(
     from hub2hf.savedmodel.stripped import stripped
 
     check_paths(file=file)
+    check_flags(force=force)
     check_own(Path(file), is_zipped, force=force)
     found = stripped(Source.of(source, preprocessor=preprocessor, vocab=vocab).whole().original)
     data = found.zipped()

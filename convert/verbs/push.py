@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hub2hf.names import check_paths
+from hub2hf.names import check_flags, check_paths
 
 if TYPE_CHECKING:
     from hub2hf.hub import Publication
@@ -46,6 +46,7 @@ def push(
     from hub2hf.hub import push as publish
 
     check_paths(folder=folder)
+    check_flags(private=private, create_pr=create_pr, dry_run=dry_run, allow_unverified=allow_unverified)
     return publish(
         Path(folder),
         repository,

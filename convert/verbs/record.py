@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub2hf.errors import SourceError
-from hub2hf.names import check_paths, listed
+from hub2hf.names import check_flags, check_paths, listed
 
 if TYPE_CHECKING:
     from hub2hf.notices import Progress
@@ -50,6 +50,7 @@ def record(
     from hub2hf.opened import Source
 
     check_paths(file=file)
+    check_flags(force=force)
     check_writable(Path(file), force=force)
     languages = listed(languages)
     parts = []
