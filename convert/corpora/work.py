@@ -28,9 +28,7 @@ VERSION: Final = 1
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
 MOVE: Final = "Move it away and run the same command again."
 WINDOW_FILE: Final = re.compile(r"(\d+)-\d+\.arrow")
-OURS: Final = re.compile(
-    r"lock|part|part\.json|done-\d+\.json|\d+-\d+\.arrow(\.part)?"
-)  # what is made in the hidden folder
+OURS: Final = re.compile(r"lock|part|part\.json|done-\d+\.json|\d+-\d+\.arrow(\.part)?")  # names in the hidden folder
 # Of a manifest: what may differ in a run that goes on, and what is looked at in a way of its own.
 NO_RUN: Final = frozenset({"version", "hub2hf", "path", "savedmodel", "done", "fingerprint", "inputs"})
 
@@ -63,9 +61,8 @@ class Work:
     plan: Sequence[Sequence[Chunk]]
     identity: Mapping[str, Any]
     unreadable: set[int] = field(default_factory=set)
-    _records: dict[int, dict[str, Any]] = field(
-        default_factory=dict, init=False
-    )  # of the files of OUT that were written
+    # Of the files of OUT that were written: their rows, failed texts and bytes.
+    _records: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
