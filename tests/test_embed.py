@@ -25,7 +25,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from references import GOLDEN, ROOT
 
 import hub2hf
-from hub2hf.corpora import places, work
+from hub2hf.corpora import job, places, work
 from hub2hf.corpora.encoders import batches
 from hub2hf.corpora.places import form_of, inputs
 from hub2hf.corpora.writing import check_columns, write_rows
@@ -622,6 +622,73 @@ def test_a_damaged_window_is_embedded_again(folder: Path, content: bytes, tmp_pa
     assert pq.read_table(out)["text"].to_pylist() == [str(i) for i in range(9)]
 
 
+def test_a_window_that_cannot_be_read_now_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source, out = numbered(tmp_path / "in.jsonl"), tmp_path / "o.parquet"
+
+    def lost(stream: object) -> None:
+        raise OSError(104, "Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pa.ipc, "open_file", lost)
+        with pytest.raises(ExportError, match=r"Connection reset by peer\. Run the same command again"):
+            hub2hf.embed(folder, source, out, window=2)
+    kept = sorted(p.name for p in (tmp_path / ".o.parquet.hub2hf").glob("*.arrow"))
+    assert kept == [f"00000-{i:09}.arrow" for i in range(5)]
+    assert hub2hf.embed(folder, source, out, window=2).rows == 9
+
+
+def test_a_run_that_ends_while_another_begins_is_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source, out = numbered(tmp_path / "in.jsonl"), tmp_path / "o.parquet"
+    with pytest.raises(Stop):
+        hub2hf.embed(folder, source, out, window=2, progress=stop_after(4))
+    is_new = work.Work._is_new
+
+    def meanwhile(self: work.Work) -> bool:
+        monkeypatch.setattr(work.Work, "_is_new", is_new)
+        hub2hf.embed(folder, source, out, window=2)
+        return is_new(self)
+
+    monkeypatch.setattr(work.Work, "_is_new", meanwhile)
+    for _ in range(2):
+        assert hub2hf.embed(folder, source, out, window=2).rows == 9
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.jsonl", "o.parquet", "o.parquet.hub2hf.json"]
+
+
+def test_one_file_of_many_is_open_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for i in range(5):
+        numbered(tmp_path / "in" / f"{i}.jsonl", 3)
+    open_now: list[int] = []
+    most = 0
+
+    class Counted(job.Reader):
+        def __init__(self, *arguments: Any) -> None:
+            nonlocal most
+            super().__init__(*arguments)
+            open_now.append(1)
+            most = max(most, len(open_now))
+
+        def close(self) -> None:
+            super().close()
+            open_now.pop()
+
+    monkeypatch.setattr(job, "Reader", Counted)
+    assert hub2hf.embed(folder, tmp_path / "in", tmp_path / "o", window=2).rows == 15
+    assert (most, open_now) == (1, [])
+
+
+def test_a_part_does_not_list_all_of_in(folder: Path, tmp_path: Path) -> None:
+    for i in range(2):
+        numbered(tmp_path / "in" / f"{i}.jsonl", 3)
+    hub2hf.embed(folder, tmp_path / "in", tmp_path / "o")
+    for part in (tmp_path / "o").glob("*.parquet"):
+        told = json.loads(pq.read_schema(part).metadata[places.MADE_OF])
+        assert (told["runtime"], "inputs" in told) == ("onnx", False)
+
+
 def test_a_file_that_was_damaged_in_the_middle_is_repaired(folder: Path, tmp_path: Path) -> None:
     place, out = tmp_path / "in", tmp_path / "o.parquet"
     place.mkdir()
@@ -714,6 +781,13 @@ def test_out_is_no_part_of_in(folder: Path, tmp_path: Path) -> None:
         assert hub2hf.embed(folder, tmp_path / "in", tmp_path / "in" / "o", window=2).rows == 8
     for _ in range(2):
         assert hub2hf.embed(folder, f"{tmp_path}/in/*.jsonl", tmp_path / "in" / "all.jsonl").rows == 8
+    (tmp_path / "link").symlink_to("in")
+    (tmp_path / "in" / "all.jsonl").unlink()
+    for source in ("in/[ab]*", "link/*.jsonl"):
+        for _ in range(2):
+            out = tmp_path / "in" / f"b{len(source)}.jsonl"
+            assert hub2hf.embed(folder, f"{tmp_path}/{source}", out).rows == 8
+        out.unlink()
     for out in ("in", "in/a.jsonl"):
         with pytest.raises(ExportError, match="is where IN itself is"):
             hub2hf.embed(folder, tmp_path / "in" / "a.jsonl", tmp_path / out)
@@ -754,6 +828,18 @@ def test_dictionaries_of_row_groups(folder: Path, tmp_path: Path) -> None:
             writer.write_table(pa.table({"text": ["a", "b"], "c": column}))
     hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.parquet")
     assert pq.read_table(tmp_path / "o.parquet")["c"].to_pylist() == ["x", "y", "z", "w"]
+
+
+def test_dictionaries_that_are_too_small_for_a_window(folder: Path, tmp_path: Path) -> None:
+    kind = pa.dictionary(pa.int8(), pa.string())
+    with pq.ParquetWriter(tmp_path / "in.parquet", pa.schema({"text": pa.string(), "c": kind})) as writer:
+        for start in (0, 100):
+            names = [str(i) for i in range(start, start + 100)]
+            writer.write_table(pa.table({"text": names, "c": pa.array(names).cast(kind)}))
+    with pytest.raises(
+        ExportError, match=r"dictionaries cannot be combined.* Store plain values in the columns of IN\."
+    ):
+        hub2hf.embed(folder, tmp_path / "in.parquet", tmp_path / "o.parquet")
 
 
 def broken(*values: bytes) -> pa.Array:

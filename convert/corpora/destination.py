@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from hub2hf.corpora.places import FOREIGN, PARQUET, SUFFIXES, TEXT, codec_of, form_of, located, shown
+from hub2hf.corpora.places import (
+    FOREIGN,
+    MANIFEST,
+    PARQUET,
+    SUFFIXES,
+    TEXT,
+    codec_of,
+    form_of,
+    is_local,
+    located,
+    shown,
+)
 from hub2hf.errors import ExportError
 
 NAMES: Final = ", ".join(  # a file of text has no place for the texts: mine and verify --golden read the others
@@ -62,14 +75,13 @@ class Destination:
     @property
     def manifest(self) -> str:
         """The file that says what was made of what."""
-        return (
-            f"{self.path}.hub2hf.json" if self.single else f"{self.path}/_hub2hf.json"
-        )  # pyarrow, Spark and others skip such names
+        return f"{self.path}.{MANIFEST}" if self.single else f"{self.path}/_{MANIFEST}"  # others skip such names
 
     def shard(self, number: int, count: int) -> str:
         """Return the path of one of so many files."""
         return self.path if self.single else f"{self.path}/part-{number:05}-of-{count:05}.{self.form}"
 
     def holds(self, files: Any, path: str) -> bool:
-        """Whether a file lies in OUT, or is it."""
-        return bool(self.files.equals(files)) and PurePosixPath(path).is_relative_to(self.path)
+        """Whether a file lies in OUT, or is it, by whatever name."""
+        name: Callable[[str], str] = os.path.realpath if is_local(files) else str
+        return bool(self.files.equals(files)) and PurePosixPath(name(path)).is_relative_to(name(self.path))

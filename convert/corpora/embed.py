@@ -214,7 +214,7 @@ def _departure(job: Embedding) -> Departure | None:
 
 def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], progress: Progress) -> dict[str, Any]:
     """Embed what is missing, and make each file of OUT once all of it is there; return rows and failed texts."""
-    missing = {shard: set(work.missing(shard)) for shard in range(len(work.plan))}
+    missing = {shard: set(chunks) for shard, chunks in work.missing().items()}
     chunks = [chunk for shard in missing for chunk in work.plan[shard] if chunk in missing[shard]]
     shard_of = {chunk: shard for shard, left in missing.items() for chunk in left}
     total = sum(one.rows for one in job.scans.values())

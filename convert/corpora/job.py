@@ -134,11 +134,13 @@ class Windows:
             prepare: tokenises texts.
         """
         with ExitStack() as opened:
-            readers: dict[int, Reader] = {}
+            readers: dict[int, Reader] = {}  # one, of the file that is read
             bad: dict[int, str] = {}
 
             def made(chunk: Chunk) -> Prepared | str:
                 if chunk.file not in readers:
+                    opened.close()
+                    readers.clear()
                     readers[chunk.file] = opened.enter_context(closing(self._reader(chunk.file)))
                 return bad.get(chunk.file) or take(readers[chunk.file], chunk.number, prepare, self.fitted)
 

@@ -20,24 +20,14 @@ from hub2hf.extras import install
 PARQUET, LINES, TEXT = "parquet", "jsonl", "text"
 SUFFIXES: Final = {".parquet": PARQUET, ".pq": PARQUET, ".jsonl": LINES, ".ndjson": LINES, ".txt": TEXT}
 COMPRESSED: Final = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}  # as pyarrow's streams call them
-FOREIGN: Final = (
-    ".csv",
-    ".tsv",
-    ".json",
-    ".npy",
-    ".npz",
-    ".arrow",
-    ".feather",
-    ".h5",
-    ".hdf5",
-)  # not read, nor written
+# Not read, nor written.
+FOREIGN: Final = (".csv", ".tsv", ".json", ".npy", ".npz", ".arrow", ".feather", ".h5", ".hdf5")
+MANIFEST: Final = "hub2hf.json"  # how the file ends in which `embed` says what OUT is made of
 MADE_OF: Final = b"hub2hf"  # the key of what `embed` says of a file of Parquet in its metadata
 MAGIC: Final = "*?["
 BELOW: Final = "**"  # of a glob: any number of folders
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
-CREDENTIALS: Final = re.compile(
-    r"\A(?:[^/]*@|[^/:]+:(?!\d+/).*@)"
-)  # of a URL; a secret may hold a slash that is not escaped
+CREDENTIALS: Final = re.compile(r"\A(?:[^/]*@|[^/:]+:(?!\d+/).*@)")  # a secret may hold a slash that is not escaped
 KNOWN: Final = (
     f"Files may end in {', '.join(SUFFIXES)}; text and JSON lines also in {', '.join(COMPRESSED)} after that."
 )
@@ -193,6 +183,7 @@ def _infos(files: Any, path: str) -> tuple[tuple[str, ...], list[Any]]:
         return parts[:-1], [info] if info.type == kind.NotFound and is_there(files, path) else []
     pattern = parts[fixed:]
     inside = _below(files, str(PurePosixPath(*parts[:fixed])), math.inf if BELOW in pattern else len(pattern))
+    inside = [each for each in inside if not each.path.endswith((f".{MANIFEST}", f"/_{MANIFEST}"))]
     return parts[:fixed], [each for each in inside if _matches(PurePosixPath(each.path).parts[fixed:], pattern)]
 
 

@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from hub2hf.corpora.destination import Destination
-from hub2hf.corpora.places import failures, is_local, is_there, pyarrow, whole, writable
+from hub2hf.corpora.places import failures, first_line, is_local, is_there, pyarrow, whole, writable
 from hub2hf.corpora.writing import write_rows
 from hub2hf.errors import ExportError
 from hub2hf.folder.files import as_text
 from hub2hf.locks import held
 
-VERSION: Final = 1
+VERSION: Final = 2
 AGAIN: Final = "Run the same command again: it goes on where this one stopped."
 MOVE: Final = "Move it away and run the same command again."
 WINDOW_FILE: Final = re.compile(r"(\d+)-\d+\.arrow")
@@ -72,12 +72,14 @@ class Work:
             ExportError: another run works there, or another has worked there.
         """
         with contextlib.ExitStack() as block:
-            before, made = self._before(), self._is_new()
+            self._before()  # refuses before anything is made
+            made = self._is_new()
             with writable(self.target.path, "Check the disk and the permissions."):
                 self.target.files.create_dir(self.target.work)
             if is_local(self.target.files):
                 taken = ExportError(f"Another hub2hf embed is writing {self.target.path}.", "Wait for it.")
                 block.enter_context(held(Path(f"{self.target.work}/lock"), taken))
+            before = self._before()  # once more: another run may have ended meanwhile
             with writable(self.target.work, AGAIN):
                 self._take_up(before)
             try:
@@ -126,6 +128,7 @@ class Work:
                 f"Name another OUT, or remove this one with {self.target.manifest} and {self.target.work}.",
             )
         known = (content.get("done") or {}).get("files")
+        self._records.clear()
         for shard in range(len(self.plan)):
             name = PurePosixPath(self._shard(shard)).name
             record = self._read(self._record(shard)) if known is None else known.get(name)
@@ -172,12 +175,13 @@ class Work:
         content = self._read(self.target.manifest)
         return content and content.get("done")
 
-    def missing(self, shard: int) -> list[Chunk]:
-        """Return the windows of a file of OUT that are still to be embedded; none where the file is done."""
-        if self._is_done(shard):
-            return []
-        there = {name for name, size in self._kept_files().items() if size}  # as after a power cut
-        return [chunk for chunk in self.plan[shard] if chunk.name not in there]
+    def missing(self) -> dict[int, list[Chunk]]:
+        """Return, of each file of OUT, the windows that are still to be embedded; none of one that is done."""
+        there = {name for name, size in self._kept_files().items() if size}  # a power cut may leave an empty one
+        return {
+            shard: [] if self._is_done(shard) else [chunk for chunk in chunks if chunk.name not in there]
+            for shard, chunks in enumerate(self.plan)
+        }
 
     def damaged(self, file: int) -> None:
         """Note that a file of IN cannot be read to its end: a run goes on once it is repaired."""
@@ -208,7 +212,9 @@ class Work:
             writable(path, AGAIN),
             whole(self.target.files, path, part, place=path, next_step=AGAIN) as stream,
         ):
-            write_rows(stream, self.target.form, tables(), embedding, self.identity)
+            # What it was made by; the manifest says of what, which may be thousands of files.
+            made_by = {name: value for name, value in self.identity.items() if name != "inputs"}
+            write_rows(stream, self.target.form, tables(), embedding, made_by)
             if is_there(self.target.files, path):
                 raise _foreign(path)
             record = {"rows": rows, "failed": dict(failed), "bytes": stream.tell()}
@@ -264,7 +270,7 @@ class Work:
         try:
             with self.target.files.open_input_file(f"{self.target.work}/{chunk.name}") as stream:
                 return pyarrow().ipc.open_file(stream).read_all()
-        except failures() as error:
+        except pyarrow().ArrowInvalid as error:
             self._delete([chunk.name])
             raise ExportError(f"{self.target.work}/{chunk.name} is damaged, and was removed.", AGAIN) from error
 
@@ -335,7 +341,13 @@ def keep(target: Destination, chunk: Chunk, table: Any, failed: Mapping[str, int
         ExportError: it cannot be written.
     """
     arrow = pyarrow()
-    kept = table.unify_dictionaries().replace_schema_metadata({"failed": json.dumps(failed)})  # one for each file
+    try:
+        table = table.unify_dictionaries()  # a file of Arrow has one for each column
+    except arrow.ArrowInvalid as error:
+        raise ExportError(
+            f"{target.path} cannot be written: {first_line(error)}.", "Store plain values in the columns of IN."
+        ) from error
+    kept = table.replace_schema_metadata({"failed": json.dumps(failed)})
     path = f"{target.work}/{chunk.name}"
     with (
         writable(target.path, AGAIN),
