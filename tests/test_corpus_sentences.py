@@ -77,6 +77,16 @@ def test_a_file_of_lines_is_the_same_in_every_form(tmp_path: Path) -> None:
         list(Corpus(str(path.parent)))
 
 
+def test_a_folder_says_the_language_of_lines_that_say_none(tmp_path: Path) -> None:
+    place = tmp_path / "in" / "lang=fr"
+    place.mkdir(parents=True)
+    (place / "a.txt").write_text("bonjour\n\nde\tHund\n")
+    (place / "b.jsonl").write_text('{"text": "salut"}\n')
+    corpus = Corpus.of(tmp_path / "in")
+    assert corpus is not None
+    assert list(corpus) == [Sentence("fr", "bonjour"), Sentence("de", "Hund"), Sentence("fr", "salut")]
+
+
 @pytest.mark.parametrize(
     ("languages", "said"),
     [

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from references import GOLDEN, ROOT
 import hub2hf
 from hub2hf.corpora import job, places, work
 from hub2hf.corpora.encoders import batches
+from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import form_of, inputs
-from hub2hf.corpora.writing import check_columns, write_rows
+from hub2hf.corpora.work import Chunk
+from hub2hf.corpora.writing import as_json, check_columns, write_rows
 from hub2hf.equivalence.recording import Recording
 from hub2hf.errors import ExportError, Hub2HFError, SourceError
 from hub2hf.onnx.export import write_onnx
@@ -808,6 +811,45 @@ def test_columns_that_folders_are_named_after(folder: Path, tmp_path: Path) -> N
     assert {row["text"]: row["lang"] for row in rows} == told
 
 
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_folder_tells_values_of_the_type_of_the_column(form: str, tmp_path: Path) -> None:
+    """A file of no rows decides nothing; what cannot be of that type is one line that names the folder."""
+    for name, row in (("2020", {"text": "a", "year": 2020}), ("2021", {"text": "b"}), ("none", None)):
+        place = tmp_path / "in" / f"year={name}" / f"a.{form}"
+        place.parent.mkdir(parents=True)
+        if form == "jsonl":
+            lines(place, *([row] if row else []))
+        else:
+            pq.write_table(
+                pa.Table.from_pylist([row] if row else [], None if row else pa.schema({"text": "str"})), place
+            )
+    windows, bad = Windows.found(str(tmp_path / "in"), "text", 8)
+    assert (windows.schema, bad) == (pa.schema({"text": pa.string(), "year": pa.int64()}), {})
+    taken = [made for _, made in windows.taken([Chunk(n, 0) for n in range(3)], lambda texts: ())]
+    assert [made if isinstance(made, str) else made.window.table["year"].to_pylist() for made in taken] == [
+        *([2020], [2021], [])
+    ]
+    (tmp_path / "in" / "year=2021").rename(tmp_path / "in" / "year=new")
+    with pytest.raises(
+        SourceError, match=r"is in a folder 'year=new', but the column 'year' of other files holds int64\."
+    ):
+        Windows.found(str(tmp_path / "in"), "text", 8)
+
+
+def test_a_folder_tells_no_texts(exported: Path, run_hub2hf: Run, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    (place / "text=hello").mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1]}), place / "text=hello" / "a.parquet")
+    for asked in (
+        ("embed", exported, place, tmp_path / "o.parquet"),
+        ("verify", exported, "--golden", place),
+        ("mine", place, place, tmp_path / "pairs.jsonl"),
+    ):
+        code, _, said = run_hub2hf(*asked)
+        assert (code, said.count("\n")) == (2, 1), said
+        assert "a.parquet has no column 'text'; it has x. Name it: --" in said
+
+
 def test_a_file_of_no_rows_is_one(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "in"
     place.mkdir()
@@ -855,6 +897,8 @@ def test_what_json_has_no_word_for(folder: Path, tmp_path: Path) -> None:
         "within": pa.array([{"t": [at]}] * 2, pa.struct({"t": pa.list_(pa.time64("ns"))})),
         "far": pa.array([3_000_000, 0], pa.date32()),
         "took": pa.array([at, 1], pa.duration("ns")),
+        "price": pa.array([Decimal("1.5"), None], pa.decimal128(5, 2)),
+        "views": pa.array([[1], None], pa.list_view(pa.int64())),
         "number": [float("nan"), 1.5],
         "numbers": [[float("-inf"), 2.5], []],
         "kind": pa.array(["x", "y"]).dictionary_encode(),
@@ -874,6 +918,8 @@ def test_what_json_has_no_word_for(folder: Path, tmp_path: Path) -> None:
             "within": within,
             "far": "10183-09-21",
             "took": at,
+            "price": "1.50",
+            "views": [1],
             "number": None,
             "numbers": [None, 2.5],
             "kind": "x",
@@ -884,6 +930,8 @@ def test_what_json_has_no_word_for(folder: Path, tmp_path: Path) -> None:
             "within": within,
             "far": "1970-01-01",
             "took": 1,
+            "price": None,
+            "views": None,
             "number": 1.5,
             "numbers": [],
             "kind": "y",
@@ -897,6 +945,29 @@ def test_a_column_that_is_not_unicode_is_named(folder: Path, tmp_path: Path) -> 
     assert list(found.unreadable.values()) == ["the column 'o' holds text that is not valid Unicode"]
 
 
+SECONDS, DAYS = pa.array([2**40], pa.timestamp("s")), pa.array([-(2**30)], pa.date32())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        SECONDS,
+        DAYS,
+        SECONDS.cast(pa.timestamp("ms", "Asia/Tokyo")),
+        pa.array([86_400], pa.time32("s")),
+        DAYS.dictionary_encode(),
+        pa.StructArray.from_arrays([pa.FixedSizeListArray.from_arrays(DAYS, 1)], ["d"]),
+        pa.MapArray.from_arrays([0, 1], ["k"], SECONDS),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_date_that_has_no_name_is_named(column: pa.Array) -> None:
+    with pytest.raises(ValueError, match="the column 'd' holds a date or time outside of the years"):
+        as_json(pa.table({"text": ["a"], "d": column}), "text")
+    nothing = pa.table({"text": ["a"], "d": column}).slice(1)  # what is not of the window
+    assert len(as_json(nothing, "text")) == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "out", "says"),
     [
@@ -905,6 +976,10 @@ def test_a_column_that_is_not_unicode_is_named(folder: Path, tmp_path: Path) -> 
         (pa.dictionary(pa.int32(), pa.binary()), "jsonl", "JSON has no bytes"),
         (pa.map_(pa.string(), pa.binary(2)), "jsonl", "JSON has no bytes"),
         (pa.timestamp("us", tz="Mars/Olympus"), "jsonl", "timezone 'Mars/Olympus'"),
+        (pa.list_view(pa.timestamp("ns")), "jsonl", "JSON has no list_view<item: timestamp[ns]>. Write Parquet, or"),
+        (pa.large_list_view(pa.decimal128(5)), "jsonl", "JSON has no large_list_view<item: decimal128(5, 0)>"),
+        (pa.run_end_encoded(pa.int32(), pa.date32()), "jsonl", "JSON has no run_end_encoded<"),
+        (pa.opaque(pa.binary(), "kind", "vendor"), "jsonl", "JSON has no bytes"),
         (pa.list_(pa.struct([])), "parquet", "Write JSON lines, or leave the column out of IN."),
     ],
 )

@@ -7,9 +7,9 @@ notes where each window begins.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hub2hf.corpora.lines import BUFFER, NO_UTF8, NULL, ONE_TYPE, LineReader
@@ -38,7 +38,7 @@ class Scan:
 
     Attributes:
         rows: how many there are.
-        schema: their columns.
+        schema: their columns, but those that the names of its folders tell.
         offsets: of lines, the byte at which each window begins.
         made_of: what `embed` keeps in a file of Parquet that it writes, as JSON; empty in all others.
     """
@@ -60,13 +60,9 @@ def scan(given: Input, text: str, window: int) -> Scan:
     twice = [name for name, times in Counter(found.schema.names).items() if times > 1]
     if twice:
         raise SourceError(f"{given.path} has two columns '{twice[0]}'.", "Give each column a name of its own.")
-    schema = found.schema
-    for name in given.partitions:
-        if name not in schema.names:
-            schema = schema.append(pyarrow().field(name, pyarrow().string()))
     if found.rows or given.form == PARQUET:
-        _check_strings(given, schema, text)
-    return replace(found, schema=schema)
+        _check_strings(given, found.schema, text)
+    return found
 
 
 def _scan_parquet(given: Input) -> Scan:
@@ -119,11 +115,11 @@ def _unified(schema: Any, other: Any) -> Any:
     return pyarrow().unify_schemas([schema, other], promote_options="permissive")
 
 
-def joined(scans: Iterable[tuple[Input, Scan]], text: str) -> Any:
-    """Return the columns of all files; one that a file lacks is null there.
+def joined(scans: Sequence[tuple[Input, Scan]], text: str) -> Any:
+    """Return the columns of all files, and those that folders alone tell; see `_lacking` for a file that has not all.
 
     Raises:
-        SourceError: two files have a column of different types.
+        SourceError: two files have a column of different types, or a folder tells what is not of a column's type.
     """
     arrow = pyarrow()
     schema = arrow.schema([])
@@ -135,8 +131,28 @@ def joined(scans: Iterable[tuple[Input, Scan]], text: str) -> Any:
                 f"{given.path} has a column of another type than files before it: {first_line(error)}.",
                 "Give the column one type in all files, or leave the file out.",
             ) from error
-    fields = [arrow.field(f.name, arrow.string() if f.type == arrow.null() else f.type) for f in schema]
-    return arrow.schema(fields if fields else [arrow.field(text, arrow.string())])
+    names = dict.fromkeys([*schema.names, *(name for given, _ in scans for name in given.partitions)] or [text])
+    known = {field.name: field.type for field in schema if field.type != arrow.null()}
+    schema = arrow.schema([(name, known.get(name, arrow.string())) for name in names])
+    for given, found in scans:
+        for name in set(given.partitions) - set(found.schema.names):
+            try:
+                _lacking(given, schema.field(name), min(1, found.rows))
+            except arrow.ArrowException as error:
+                raise SourceError(
+                    f"{given.path} is in a folder '{name}={given.partitions[name]}', but the column '{name}' of other "
+                    f"files holds {known[name]}.",
+                    "Make it a column of strings there, or give the folder another name.",
+                ) from error
+    return schema
+
+
+def _lacking(given: Input, field: Any, rows: int) -> Any:
+    """Return a column that a file does not have: in all rows what the name of a folder tells, or null."""
+    arrow, value = pyarrow(), given.partitions.get(field.name)
+    if value is None or not rows:
+        return arrow.nulls(rows, field.type)
+    return arrow.array([value] * rows, arrow.string()).cast(field.type)
 
 
 def _check_strings(given: Input, schema: Any, text: str) -> None:
@@ -184,10 +200,7 @@ class Reader:
             texts, failed = self._lines.texts(lines)
         if len(texts) != count:
             raise OSError(f"it ends after {start + len(texts)} rows of {self.found.rows}")
-        for name, value in self.given.partitions.items():
-            if name not in table.column_names:
-                table = table.append_column(name, pyarrow().array([value] * count, pyarrow().string()))
-        return Window(_fitted(table, self.schema), texts, failed)
+        return Window(_fitted(table, self.schema, self.given), texts, failed)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -196,16 +209,15 @@ class Reader:
                 opened.close()
 
 
-def _fitted(table: Any, schema: Any) -> Any:
-    """Return a table with all the columns of `schema`."""
-    arrow = pyarrow()
+def _fitted(table: Any, schema: Any, given: Input) -> Any:
+    """Return rows of a file with all the columns of `schema`."""
     columns = [
         table.column(field.name).cast(field.type)
         if field.name in table.column_names
-        else arrow.nulls(len(table), field.type)
+        else _lacking(given, field, len(table))
         for field in schema
     ]
-    return arrow.table(columns, schema=schema)
+    return pyarrow().table(columns, schema=schema)
 
 
 def _strings(column: Any) -> tuple[list[str | None], Counter[str]]:

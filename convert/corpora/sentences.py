@@ -21,6 +21,7 @@ from hub2hf.names import check_whole_numbers
 from hub2hf.proof import UNKNOWN
 
 LANGUAGES: Final = ("language", "lang")  # columns that say one
+TAB: Final = "\t"  # after the language of a line that says it
 WINDOW: Final = 1024
 CONFIDENCE: Final = 0.95
 
@@ -72,17 +73,17 @@ class Corpus:
 
 
 def sentences_of(window: Window, given: Input) -> list[Sentence]:
-    """Return the texts of a window of a file that are some, with the language that a column, or the line itself, says.
+    """Return the texts of a window of a file that are some, with the language that the line itself, or a column, says.
 
     Raises:
         SourceError: the column holds no names, or a line is not UTF-8.
     """
+    column = next((name for name in LANGUAGES if name in window.table.column_names), None)
+    pairs = zip(languages_of(window, given, column), window.texts, strict=True)
     if given.form == TEXT:
         if NO_UTF8 in window.failed:
             raise SourceError(f"{shown(given.path)} holds lines that are not UTF-8.", "Save the file as UTF-8.")
-        return [sentence_of(line) for line in window.texts if line]
-    column = next((name for name in LANGUAGES if name in window.table.column_names), None)
-    pairs = zip(languages_of(window, given, column), window.texts, strict=True)
+        return [sentence_of(line) if TAB in line else Sentence(name, line) for name, line in pairs if line]
     return [Sentence(name, text) for name, text in pairs if text is not None]
 
 

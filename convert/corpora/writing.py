@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 
@@ -34,6 +35,8 @@ DIGITS: Final = {"halffloat": "%.5g", "float": "%.9g"}  # enough to read the sam
 ROWS: Final = 4096  # of JSON that are made at a time
 DEEPEST: Final = 50  # pyarrow reads no Parquet that is nested much deeper, nor what it keeps of it
 NO_NUMBER: Final = re.compile(r"-?(?:nan|inf)")
+OF_PYTHON: Final = ("arrow.uuid", "arrow.bool8")  # types of which pyarrow makes more than what they are stored as
+UNNAMED: Final = "<value out of range"  # how Arrow writes a date or time of a year that it does not know
 AGAIN: Final = "Name another OUT, or remove this one."
 FORMS: Final = "Name a file that ends in .parquet or .jsonl."
 
@@ -90,7 +93,9 @@ def _depth(kind: Any) -> int:
 
 
 def json_type(kind: Any) -> Any:
-    """Return what a type becomes in JSON: dates and times are text, exact to their last digit; durations count their unit.
+    """Return what a type becomes in JSON: dates, times and decimals are text, exact to their last digit; durations count.
+
+    Of what is left Python makes words of JSON, and of UUIDs text.
 
     Raises:
         ValueError: JSON cannot hold it, or nobody knows its time zone.
@@ -105,8 +110,12 @@ def json_type(kind: Any) -> Any:
         raise ValueError("JSON has no bytes")
     if types.is_dictionary(kind):
         found = json_type(kind.value_type)
+    elif isinstance(kind, arrow.BaseExtensionType) and kind.extension_name not in OF_PYTHON:
+        found = json_type(kind.storage_type)
     elif types.is_duration(kind):
         found = arrow.int64()
+    elif types.is_decimal(kind):
+        found = arrow.string()
     elif types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind):
         found = arrow.nulls(1, kind).cast(arrow.string()).type
     elif types.is_struct(kind):
@@ -119,6 +128,8 @@ def json_type(kind: Any) -> Any:
         found = arrow.large_list(inside[0])
     elif types.is_list(kind):
         found = arrow.list_(inside[0])
+    elif inside != [kind.field(i) for i in range(kind.num_fields)]:
+        raise ValueError(f"JSON has no {kind}")
     return found
 
 
@@ -126,12 +137,14 @@ def as_json(table: Any, text: str) -> Any:
     """Return a table as JSON can hold it; what is not UTF-8 in the column of texts is written as \\xNN.
 
     Raises:
-        ValueError: another column is not UTF-8; names it.
+        ValueError: another column is not UTF-8, or one holds a date or time that has no name; names it.
     """
     arrow = pyarrow()
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         columns[name] = column.cast(json_type(column.type))
+        if columns[name].type != column.type and not all(map(_is_named, column.chunks)):
+            raise ValueError(f"the column '{name}' holds a date or time outside of the years that have a name")
         try:
             columns[name].validate(full=True)
         except arrow.ArrowException as error:
@@ -140,6 +153,26 @@ def as_json(table: Any, text: str) -> Any:
             known = columns[name].cast(arrow.large_binary()).to_pylist()
             columns[name] = arrow.array([t if t is None else t.decode("utf-8", "backslashreplace") for t in known])
     return arrow.table(columns)
+
+
+def _is_named(array: Any) -> bool:
+    """Whether Arrow, whose years are of 16 bits, knows the names of all dates and times in an array, however deep they lie.
+
+    Of those it does not know it says so where they have no time zone, and gives others where they have one.
+    """
+    arrow, types, kind = pyarrow(), pyarrow().types, array.type
+    if types.is_dictionary(kind):
+        return _is_named(array.dictionary_decode())
+    if types.is_struct(kind):
+        return all(map(_is_named, array.flatten()))
+    if types.is_map(kind):
+        return _is_named(array.cast(arrow.list_(kind.field(0))))
+    if kind.num_fields:
+        return _is_named(array.flatten())
+    if not types.is_temporal(kind) or types.is_duration(kind):
+        return True
+    local = arrow.compute.local_timestamp(array) if types.is_timestamp(kind) and kind.tz else array
+    return not arrow.compute.any(arrow.compute.match_substring(local.cast(arrow.string()), UNNAMED)).as_py()
 
 
 def write_rows(stream: Any, form: str, tables: Iterable[Any], embedding: str, about: Mapping[str, Any]) -> None:
@@ -189,10 +222,16 @@ def _numbers(column: Any) -> list[str]:
 
 def _line(row: Mapping[str, Any], key: str, numbers: str) -> str:
     try:
-        written = json.dumps(row, ensure_ascii=False, default=str, allow_nan=False)
+        written = json.dumps(row, ensure_ascii=False, default=_text, allow_nan=False)
     except ValueError:
-        written = json.dumps(_finite(row), ensure_ascii=False, default=str)
+        written = json.dumps(_finite(row), ensure_ascii=False, default=_text)
     return f"{written[:-1]}{', ' if row else ''}{key}: {f'[{numbers}]' if numbers else 'null'}}}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, UUID):
+        raise TypeError(f"{type(value).__name__} is not of a `json_type`")
+    return str(value)
 
 
 def _finite(value: Any) -> Any:
