@@ -40,6 +40,7 @@ def pyarrow() -> Any:
         SourceError: it is not installed.
     """
     try:
+        import pyarrow.compute
         import pyarrow.fs
         import pyarrow.parquet
     except ImportError as error:
