@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from builders.bundles import encode_table, varint
 
-from hub2hf.errors import CheckpointError, GraphError, SourceError, VocabularyError
+from hub2hf.errors import CheckpointError, GraphError, SourceError
 from hub2hf.savedmodel import messages
-from hub2hf.savedmodel.assets import check_vocabulary, read_assets
+from hub2hf.savedmodel.assets import read_assets
 from hub2hf.savedmodel.attributes import decode_attribute, decode_tensor
 from hub2hf.savedmodel.checkpoint import Checkpoint
 from hub2hf.savedmodel.node import Node, TensorRef
@@ -293,11 +293,3 @@ class TestAssets:
             read_assets(folder, self.graph("link"))
         with pytest.raises(SourceError, match="is missing"):
             read_assets(folder, self.graph("none"))
-
-    def test_a_vocabulary_has_no_line_without_end(self, tmp_path: Path) -> None:
-        path = tmp_path / "vocab.txt"
-        path.write_bytes(b"a\n" + b"b" * 4094 + b"\nc")
-        check_vocabulary(path)
-        path.write_bytes(b"a\n" + b"b" * 4095 + b"\nc")
-        with pytest.raises(VocabularyError, match="line 2 is longer"):
-            check_vocabulary(path)
