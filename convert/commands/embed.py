@@ -50,9 +50,8 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Embed a corpus of any size; a run that was stopped goes on when it is started again."""
-    os.environ.setdefault(
-        "ARROW_DEFAULT_MEMORY_POOL", "system"
-    )  # read when pyarrow loads; its own pool gives nothing back
+    # Read when pyarrow loads; its own pool gives nothing back.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with progress_bar("embedded", "rows", quiet=quiet) as progress:
         found = verbs.embed(
             folder,

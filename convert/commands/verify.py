@@ -25,7 +25,7 @@ REPAIR = (
     "hub2hf convert SOURCE OUT"
 )
 
-
+# Parameters: of how a result is shown, and all that stored vectors heed.
 SHOWN: Final = {"quiet", "as_json"}
 STORED: Final = {"source", "golden", "text", "embedding", "again", "device", "tolerances", *SHOWN}
 

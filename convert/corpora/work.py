@@ -96,7 +96,7 @@ class Work:
 
     def _is_new(self) -> bool:
         """Whether nothing is there yet, not even a folder."""
-        return bool(self.target.files.get_file_info(self.target.path).type == pyarrow().fs.FileType.NotFound)
+        return not is_there(self.target.files, self.target.path)
 
     def _begun(self) -> bool:
         """Whether anything was embedded that another run could go on with."""
