@@ -54,23 +54,31 @@ DEFAULT = "lealla-large"
 OF_LEALLA = ("usual way / convert", "convert peak memory, MB")
 
 
+# The peak of a process counts from that of the one that starts it: so that has to be small, and imports no more than this.
+STARTER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(status != 0)
+"""
+
+
 def run(command: Sequence[str | Path]) -> tuple[float, float]:
     """Run a whole process; return its wall-clock seconds and peak memory in bytes (the largest single process).
 
     Python keeps what it compiled, as it does for people: the first run of each command is not counted.
     """
     compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=compiled
+    words = [str(word) for word in command]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", STARTER, *words], capture_output=True, text=True, env=compiled, check=False
     )
-    assert process.stderr is not None
-    messages = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{messages.decode(errors='replace')}")
-    return seconds, usage.ru_maxrss * 1024.0
+    if done.returncode:
+        sys.exit(f"{' '.join(words)} failed:\n{done.stderr}")
+    seconds, kilobytes = map(float, done.stdout.split())
+    return seconds, kilobytes * 1024
 
 
 def reference_model(name: str = "lealla-large") -> Path:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.util import find_spec
@@ -27,7 +28,7 @@ from references import GOLDEN, ROOT
 
 import hub2hf
 from hub2hf.corpora import job, places, work
-from hub2hf.corpora.encoders import batches
+from hub2hf.corpora.encoders import Encoder, batches
 from hub2hf.corpora.job import Windows
 from hub2hf.corpora.places import form_of, inputs
 from hub2hf.corpora.work import Chunk
@@ -752,6 +753,50 @@ def test_every_name_of_compression(folder: Path, tmp_path: Path) -> None:
 
 def found(place: Path) -> list[str]:
     return [Path(given.path).name for given in inputs(str(place))]
+
+
+def test_the_last_file_is_made_when_the_folder_has_left_the_memory(
+    folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loaded: list[weakref.ref[Encoder]] = []
+    there = []
+    load, finish = job.load, work.Work.finish
+
+    def noted(*given: Any) -> Encoder:
+        encoder = load(*given)
+        loaded.append(weakref.ref(encoder))
+        return encoder
+
+    def looked(*given: Any) -> None:
+        there.append([each() is not None for each in loaded])
+        finish(*given)
+
+    monkeypatch.setattr(job, "load", noted)
+    monkeypatch.setattr(work.Work, "finish", looked)
+    hub2hf.embed(folder, corpus, tmp_path / "out", shards=3, window=50)
+    assert there == [[True], [True], [False]]
+
+
+GLIBC = """
+import ctypes
+from hub2hf.commands.embed import _give_memory_back
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks rest1 rest2 rest3 rest4 rest5 rest6".split()]
+library = ctypes.CDLL(None)
+library.mallinfo2.restype = Info
+library.malloc.restype = ctypes.c_void_p
+library.free.argtypes = [ctypes.c_void_p]
+_give_memory_back()
+library.free(library.malloc(8 << 20))  # from here on glibc would keep blocks of up to this size
+before = library.mallinfo2().hblks
+library.malloc(1 << 20)
+print(library.mallinfo2().hblks - before)
+"""
+
+
+def test_large_blocks_are_given_back_by_the_c_library() -> None:
+    told = subprocess.run([sys.executable, "-c", GLIBC], check=True, capture_output=True, text=True).stdout
+    assert told == "1\n"  # mapped by itself, and so unmapped once it is free
 
 
 def test_which_files_are_of_a_corpus(folder: Path, run_hub2hf: Run, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +18,9 @@ from hub2hf.proof.text import count
 
 if TYPE_CHECKING:
     from hub2hf.corpora.embed import Departure
+
+M_MMAP_THRESHOLD: Final = -3  # malloc.h of glibc
+THRESHOLD: Final = 128 << 10  # bytes; that with which glibc begins
 
 
 def run(
@@ -50,8 +55,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Embed a corpus of any size; a run that was stopped goes on when it is started again."""
-    # Read when pyarrow loads; its own pool gives nothing back.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    _give_memory_back()
     with progress_bar("embedded", "rows", quiet=quiet) as progress:
         found = verbs.embed(
             folder,
@@ -84,6 +88,16 @@ def run(
         people=lambda: print(f"{found.out}: {said}{_departs(found.departure, precision)}"),
     )
     options.name_unreadable(found.unreadable, "The rest is done and kept")
+
+
+def _give_memory_back() -> None:
+    """Have what a window took given back to the system: a run may last for days.
+
+    pyarrow's own pool keeps it; glibc does once large blocks have come and gone, unless told from what size on not to.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read when pyarrow loads
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # of another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, THRESHOLD)
 
 
 def _departs(departure: Departure | None, precision: str) -> str:

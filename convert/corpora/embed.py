@@ -220,9 +220,10 @@ def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], pr
     total = sum(one.rows for one in job.scans.values())
     done = total - sum(map(job.rows, chunks))
     progress(done, total)
-    for shard in [shard for shard, left in missing.items() if not left and _whole(work, shard, unreadable)]:
-        work.finish(shard, job.embedding)
+    ready = [shard for shard, left in missing.items() if not left and _whole(work, shard, unreadable)]
+    _finish(work, ready, job.embedding)
     for chunk, why, _ in engine(job, chunks) if chunks else ():
+        _finish(work, ready, job.embedding)
         shard = shard_of[chunk]
         missing[shard].discard(chunk)
         if why:
@@ -233,8 +234,17 @@ def _run(work: Work, job: Embedding, engine: Run, unreadable: dict[int, str], pr
             done += job.rows(chunk)
             progress(done, total)
         if not missing[shard] and _whole(work, shard, unreadable):
-            work.finish(shard, job.embedding)
+            ready.append(shard)
+    _finish(work, ready, job.embedding)  # the last one without the folder in memory
     return work.end()
+
+
+def _finish(work: Work, ready: list[int], embedding: str) -> None:
+    """Make the files of OUT that are ready, and strike them off."""
+    if ready:
+        pyarrow().default_memory_pool().release_unused()
+    while ready:
+        work.finish(ready.pop(0), embedding)
 
 
 def _whole(work: Work, shard: int, unreadable: Mapping[int, str]) -> bool:

@@ -14,7 +14,7 @@ from hub2hf.surfaces.base import BATCH, Embedded, Loaded, unit
 Inputs = dict[str, np.ndarray]  # name → int64 [texts, longest]
 
 
-def padded(rows: Sequence[Sequence[int]]) -> Inputs:
+def padded(rows: Sequence[Sequence[int] | np.ndarray]) -> Inputs:
     """Return the ids of some texts as models take them, int64 [texts, longest] each: not every model takes all of these."""
     lengths = np.array([len(row) for row in rows])
     mask = (np.arange(lengths.max()) < lengths[:, np.newaxis]).astype(np.int64)
