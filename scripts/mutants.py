@@ -38,7 +38,7 @@ EACH = 12.0  # seconds for each of all the tests, which are run once without any
 # What the product and pytest import, and the product itself is not among it: loaded once, and forked for each fault.
 PRELOADED = (
     *("pytest", "hypothesis", "numpy", "ml_dtypes", "google.protobuf.message_factory", "google_crc32c", "cramjam"),
-    *("tokenizers", "re2", "unicodedata2", "idna", "typer", "rich.progress", "jinja2", "requests", "filelock"),
+    *("tokenizers", "re2", "unicodedata2", "idna", "click", "rich.progress", "jinja2", "requests", "filelock"),
     *("huggingface_hub.hf_api", "huggingface_hub.repocard", "safetensors.numpy", "hypothesis.strategies"),
 )
 

@@ -17,11 +17,9 @@ from pathlib import Path
 
 import pytest
 from references import GOLDEN
-from typer.main import get_command
 
 import hub2hf
 from hub2hf.commands import VERBS, bars
-from hub2hf.commands.app import app
 from hub2hf.equivalence.sentences import count_sentences, language_sentences, trap_sentences
 from hub2hf.errors import SourceError, pasted
 from hub2hf.surfaces.devices import DEVICES
@@ -93,7 +91,7 @@ def test_the_command_is_there_at_once() -> None:
     """Ctrl-C is one line from where `main` begins, and the Tab key waits for nothing: neither imports NumPy."""
     code = (
         "import sys; import hub2hf.cli; first = set(sys.modules); from hub2hf.commands.app import app;"
-        "print('typer' in first, 'numpy' in sys.modules)"
+        "print('click' in first, 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
@@ -133,10 +131,25 @@ def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
         assert (code, "--json" in out, "--quiet" in out, "-q" in out) == (0, True, True, True), verb
         usage = next(line for line in out.splitlines() if "Usage:" in line).partition(verb)[2]
         assert usage == usage.upper(), f"{verb}: arguments are called as its help calls them"
-        told = get_command(app).get_command(None, verb).help  # type: ignore[attr-defined, arg-type]
-        assert [part for part in told.split("\n\n") if "\n" in part] == [], "a terminal wraps, not the source"
     assert run_hub2hf("-h")[0] == 0
-    assert "--install-completion" in run_hub2hf("--help")[1]
+    told = " ".join(run_hub2hf("--help")[1].split())
+    for verb in VERBS:
+        paragraph, *_ = run_hub2hf(verb, "--help")[1].split("\n\n")[1:]
+        assert f" {verb} {' '.join(paragraph.split())} " in f"{told} ", "the list tells the first paragraph, whole"
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("hub2hf ver", ["verify"]), ("hub2hf fetch --q", ["--quiet"]), ("hub2hf convert --fo", ["--force"])],
+)
+def test_a_shell_completes_words(words: str, completed: list[str]) -> None:
+    asked = {"_HUB2HF_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = Path(sys.executable).with_name("hub2hf")
+    done = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == completed
+    asked = {"_HUB2HF_COMPLETE": "bash_source"}
+    done = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    subprocess.run(["bash", "-c", f"{done.stdout}\ncomplete -p hub2hf"], check=True, capture_output=True)
 
 
 # Verb, and what is typed after it → names in the JSON that it answers, as a program may read them.
@@ -176,15 +189,6 @@ def test_every_verb_answers_programs_in_json_of_these_names(
         found = answer[0] if isinstance(answer, list) else answer
         assert (code, sorted(found)) == (2 if names == "error" else 0, sorted(names.split())), (typed, error)
     assert {typed.split()[0] for typed in ANSWERS} == set(VERBS)
-
-
-def test_a_verb_is_found_by_the_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("_HUB2HF_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "hub2hf ver")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    with pytest.raises(SystemExit):
-        app(prog_name="hub2hf", args=[])
-    assert capsys.readouterr().out.split() == ["verify"]
 
 
 def test_quiet_is_the_answer_and_nothing_else(run_hub2hf: Run, verified: Path, tmp_path: Path) -> None:

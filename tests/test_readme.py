@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click import Context
 from references import ROOT
-from typer.main import get_command
 
 from hub2hf.commands import VERBS
 from hub2hf.commands.app import app
@@ -104,11 +104,11 @@ def test_the_extras_that_it_names_are_there() -> None:
 def test_the_commands_that_it_shows_are_those_that_there_are() -> None:
     shown = re.findall(r"^hub2hf (\w+)([^#\n]*)", section("Commands"), flags=re.MULTILINE)
     assert tuple(dict.fromkeys(verb for verb, _ in shown)) == VERBS, "another order than that of --help"
-    group = get_command(app)
+    verbs = {verb: app.get_command(Context(app), verb) for verb in VERBS}
     for verb, rest in shown:
-        options = {option for parameter in group.get_command(None, verb).params for option in parameter.opts}  # type: ignore[attr-defined, arg-type]
+        options = {option for parameter in verbs[verb].params for option in parameter.opts}
         assert set(re.findall(r"--[\w-]+", rest)) <= options, verb
-        arguments = {parameter.metavar for parameter in group.get_command(None, verb).params}  # type: ignore[attr-defined, arg-type]
+        arguments = {parameter.metavar for parameter in verbs[verb].params}
         assert set(re.findall(r"\b[A-Z][A-Z/]*\b", rest)) - {"FILE", "DIR"} <= arguments, (
             f"--help of {verb} says otherwise"
         )

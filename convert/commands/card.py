@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
 
 
-def run(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
-    model: options.Model = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a card that was edited by hand.")] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@options.verb()
+@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@options.model
+@options.option("--force", is_flag=True, help="Overwrite a card that was edited by hand.")
+@options.quiet
+@options.as_json
+def run(folder: Path, model: str | None, force: bool, quiet: bool, as_json: bool) -> None:
     """Write the model card of a folder again; the weights are not touched."""
     path = verbs.card(folder, model=model, force=force)
     options.answer(

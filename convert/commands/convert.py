@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options, push
@@ -16,33 +16,45 @@ from hub2hf.errors import SourceError
 from hub2hf.notices import notice
 
 
+@options.verb()
+@options.source
+@click.argument(
+    "out", type=options.PATH, metavar="OUT", help="The folder to make: one that does not exist yet, or is empty."
+)
+@options.preprocessor
+@options.vocab
+@options.text_rules
+@options.output
+@options.thorough
+@options.model
+@options.option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+@options.option("--onnx", is_flag=True, help="Write onnx/model.onnx too, as `export OUT onnx` does.")
+@options.option("--verify", is_flag=True, help="Then prove it, as `verify SOURCE OUT` does.")
+@options.option(
+    "--push",
+    "repository",
+    metavar="OWNER/NAME",
+    help="Then publish it as `push OUT OWNER/NAME` does; publicly, unless --private or OWNER's default forbids it.",
+)
+@options.option("--private", is_flag=True, help="Publish it as private, as `push` does.")
+@options.quiet
+@options.as_json
 def run(
-    source: options.Source,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The folder to make: one that does not exist yet, or is empty.")
-    ],
-    preprocessor: options.Preprocessor = None,
-    vocab: options.Vocab = None,
-    text_rules: options.TextRules = "",
-    output: options.Output = "",
-    thorough: options.Thorough = False,
-    model: options.Model = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
-    ] = False,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write onnx/model.onnx too, as `export OUT onnx` does.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Then prove it, as `verify SOURCE OUT` does.")] = False,
-    repository: Annotated[
-        str | None,
-        typer.Option(
-            "--push",
-            metavar="OWNER/NAME",
-            help="Then publish it as `push OUT OWNER/NAME` does; publicly, unless --private or OWNER's default forbids it.",
-        ),
-    ] = None,
-    private: Annotated[bool, typer.Option("--private", help="Publish it as private, as `push` does.")] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    source: str,
+    out: Path,
+    preprocessor: str | None,
+    vocab: Path | None,
+    text_rules: str,
+    output: str,
+    thorough: bool,
+    model: str | None,
+    force: bool,
+    onnx: bool,
+    verify: bool,
+    repository: str | None,
+    private: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Convert a SavedModel into a Hugging Face folder. Needs neither TensorFlow nor PyTorch; --verify needs both."""
     if private and repository is None:
@@ -79,7 +91,7 @@ def run(
         if people:
             print_publication(publication)
     options.answer(as_json, quiet, content=lambda: told, line=line, people=lambda: None)
-    raise typer.Exit(code)
+    raise click.exceptions.Exit(code)
 
 
 def _prove(source: verbs.Source, out: Path, people: bool, quiet: bool) -> tuple[dict[str, Any], str, int]:

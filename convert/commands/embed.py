@@ -7,9 +7,9 @@ import ctypes
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -23,36 +23,48 @@ M_MMAP_THRESHOLD: Final = -3  # malloc.h of glibc
 THRESHOLD: Final = 128 << 10  # bytes; that with which glibc begins
 
 
+@options.verb()
+@click.argument(
+    "folder",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="A folder that hub2hf made, or that sentence-transformers loads.",
+)
+@click.argument("source", metavar="IN", help="Parquet, JSON lines or text: a file, folder, glob, or URL such as s3://…")
+@click.argument(
+    "out",
+    metavar="OUT",
+    help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files; one that exists and that "
+    "embed did not begin is refused.",
+)
+@options.text
+@options.option("--embedding", default="embedding", help="The column to add.")
+@options.runtime
+@options.device
+@options.precision
+@options.option("--dtype", default="float32", help="How vectors are stored: float32 or float16.")
+@options.option("--shards", type=int, help="How many files to write into a folder; by default as many as IN has.")
+@options.engine
+@options.address
+@options.workers
+@options.quiet
+@options.as_json
 def run(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made, or that sentence-transformers loads.")
-    ],
-    source: Annotated[
-        str,
-        typer.Argument(metavar="IN", help="Parquet, JSON lines or text: a file, folder, glob, or URL such as s3://…"),
-    ],
-    out: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT",
-            help="A file such as vectors.parquet or vectors.jsonl, or a folder of Parquet files; one that exists and that "
-            "embed did not begin is refused.",
-        ),
-    ],
-    text: options.Text = "text",
-    embedding: Annotated[str, typer.Option(help="The column to add.")] = "embedding",
-    runtime: options.Runtime = None,
-    device: options.Device = "cpu",
-    precision: options.Precision = "float32",
-    dtype: Annotated[str, typer.Option(help="How vectors are stored: float32 or float16.")] = "float32",
-    shards: Annotated[
-        int | None, typer.Option(help="How many files to write into a folder; by default as many as IN has.")
-    ] = None,
-    engine: options.Engine = "local",
-    address: options.Address = None,
-    workers: options.Workers = None,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    folder: Path,
+    source: str,
+    out: str,
+    text: str,
+    embedding: str,
+    runtime: str | None,
+    device: str,
+    precision: str,
+    dtype: str,
+    shards: int | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Embed a corpus of any size; a run that was stopped goes on when it is started again."""
     _give_memory_back()

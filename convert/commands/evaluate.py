@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -13,37 +12,48 @@ from hub2hf.commands.bars import progress_bar
 from hub2hf.errors import SourceError
 
 
+@options.verb()
+@click.argument(
+    "model",
+    metavar="MODEL",
+    help="A Hugging Face folder, or a SavedModel, which TensorFlow runs, and that is no sandbox.",
+)
+@options.option(
+    "--pairs",
+    required=True,
+    multiple=True,
+    type=options.PATH,
+    help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
+    "text, translation, or language, text, translation, without a header; or two files that match line by "
+    "line: --pairs A --pairs B.",
+)
+@options.option("--against", help="Another folder or SavedModel, to measure beside it.")
+@options.option("--languages", default="", help="Only these languages, as the pairs name them: deu,jpn.")
+@options.option("--sample", type=int, help="Only the first pairs of each language, this many; not drawn.")
+@options.runtime
+@options.device
+@options.precision
+@options.option("--report", type=options.PATH, help="Write the table to this Markdown file.")
+@options.option("--plot", type=options.PATH, help="Draw accuracies and intervals to this SVG file.")
+@options.option("--force", is_flag=True, help="Replace a table or plot that evaluate wrote.")
+@options.option("--add", is_flag=True, help="Write the result into the folder's manifest and card.")
+@options.quiet
+@options.as_json
 def run(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A Hugging Face folder, or a SavedModel, which TensorFlow runs, and that is no sandbox.",
-        ),
-    ],
-    pairs: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="<path>",
-            help="A folder of files such as tatoeba.deu-eng.deu and tatoeba.deu-eng.eng; or a TSV file with the columns "
-            "text, translation, or language, text, translation, without a header; or two files that match line by line: "
-            "--pairs A --pairs B.",
-        ),
-    ],
-    against: Annotated[str | None, typer.Option(help="Another folder or SavedModel, to measure beside it.")] = None,
-    languages: Annotated[str, typer.Option(help="Only these languages, as the pairs name them: deu,jpn.")] = "",
-    sample: Annotated[
-        int | None, typer.Option(help="Only the first pairs of each language, this many; not drawn.")
-    ] = None,
-    runtime: options.Runtime = None,
-    device: options.Device = "cpu",
-    precision: options.Precision = "float32",
-    report: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw accuracies and intervals to this SVG file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a table or plot that evaluate wrote.")] = False,
-    add: Annotated[bool, typer.Option("--add", help="Write the result into the folder's manifest and card.")] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    model: str,
+    pairs: tuple[Path, ...],
+    against: str | None,
+    languages: str,
+    sample: int | None,
+    runtime: str | None,
+    device: str,
+    precision: str,
+    report: Path | None,
+    plot: Path | None,
+    force: bool,
+    add: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Measure how often the nearest neighbour of a text is its translation, both ways, and F1 of mining, by language."""
     if add and precision != "float32":

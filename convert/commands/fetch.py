@@ -7,7 +7,11 @@ from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
 
 
-def run(source: options.Source, quiet: options.Quiet = False, as_json: options.AsJson = False) -> None:
+@options.verb()
+@options.source
+@options.quiet
+@options.as_json
+def run(source: str, quiet: bool, as_json: bool) -> None:
     """Download a source into this machine's cache, and print its folder."""
     with progress_bar("fetching", quiet=quiet) as report:
         folder = verbs.fetch(source, progress=report)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -14,20 +13,32 @@ from hub2hf.commands.bars import progress_bar
 from hub2hf.errors import Hub2HFError
 
 
+@options.verb()
+@options.source
+@options.preprocessor
+@options.vocab
+@options.text_rules
+@options.output
+@options.thorough
+@options.option(
+    "--graph-only",
+    type=options.PATH,
+    help="Only write the graph to this file, without weights or vocabulary, to attach to an issue.",
+)
+@options.option("--force", is_flag=True, help="Replace a graph that --graph-only wrote.")
+@options.quiet
+@options.as_json
 def run(
-    source: options.Source,
-    preprocessor: options.Preprocessor = None,
-    vocab: options.Vocab = None,
-    text_rules: options.TextRules = "",
-    output: options.Output = "",
-    thorough: options.Thorough = False,
-    graph_only: Annotated[
-        Path | None,
-        typer.Option(help="Only write the graph to this file, without weights or vocabulary, to attach to an issue."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a graph that --graph-only wrote.")] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    source: str,
+    preprocessor: str | None,
+    vocab: Path | None,
+    text_rules: str,
+    output: str,
+    thorough: bool,
+    graph_only: Path | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Show what a SavedModel is, what it becomes, and what in it is unused, with the evidence."""
     from hub2hf.commands.printed import headline, print_blueprint, print_diagnosis, print_graph_only
@@ -54,7 +65,7 @@ def run(
             print_diagnosis(source, diagnosis)
         sys.stdout.flush()
         print(f"hub2hf: {error}", file=sys.stderr)
-        raise typer.Exit(options.EXIT_ERROR) from None
+        raise click.exceptions.Exit(options.EXIT_ERROR) from None
     options.answer(
         as_json,
         quiet,

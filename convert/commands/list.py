@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.markup import escape
 
 from hub2hf.commands import options
@@ -16,14 +15,16 @@ if TYPE_CHECKING:
     from hub2hf.sources.listing import Listed
 
 
-def run(
-    every: Annotated[
-        bool,
-        typer.Option("--all", help="Instead: every text module that tfhub.dev documents, and what is expected of it."),
-    ] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@options.verb()
+@options.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Instead: every text module that tfhub.dev documents, and what is expected of it.",
+)
+@options.quiet
+@options.as_json
+def run(every: bool, quiet: bool, as_json: bool) -> None:
     """List the models known by name, and what of them and of other sources is on this machine."""
     if every:
         _every(quiet, as_json)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -13,27 +12,30 @@ from hub2hf.commands.bars import progress_bar
 from hub2hf.proof.text import count
 
 
+@options.verb()
+@click.argument("one", metavar="A", help="Texts with their vectors, as hub2hf embed writes them: Parquet, JSON lines.")
+@click.argument(
+    "other", metavar="B", help="Texts in another language, likewise; or A again, to find texts alike in it."
+)
+@click.argument("out", metavar="OUT", help="The file of pairs to write: pairs.parquet or pairs.jsonl, or a URL.")
+@options.text
+@options.option("--embedding", default="embedding", help="The column of vectors.")
+@options.option("--by", default="margin", help="How pairs are scored: margin, or cosine, as for duplicates.")
+@options.option("--threshold", help="The least score of a pair; by default 1 by margin, and 0 by cosine.")
+@options.option("--neighbours", default=4, help="How many of the nearest texts are looked at.")
+@options.quiet
+@options.as_json
 def run(
-    one: Annotated[
-        str,
-        typer.Argument(metavar="A", help="Texts with their vectors, as hub2hf embed writes them: Parquet, JSON lines."),
-    ],
-    other: Annotated[
-        str,
-        typer.Argument(metavar="B", help="Texts in another language, likewise; or A again, to find texts alike in it."),
-    ],
-    out: Annotated[
-        str, typer.Argument(metavar="OUT", help="The file of pairs to write: pairs.parquet or pairs.jsonl, or a URL.")
-    ],
-    text: options.Text = "text",
-    embedding: Annotated[str, typer.Option(help="The column of vectors.")] = "embedding",
-    by: Annotated[str, typer.Option(help="How pairs are scored: margin, or cosine, as for duplicates.")] = "margin",
-    threshold: Annotated[
-        float | None, typer.Option(help="The least score of a pair; by default 1 by margin, and 0 by cosine.")
-    ] = None,
-    neighbours: Annotated[int, typer.Option(help="How many of the nearest texts are looked at.")] = 4,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    one: str,
+    other: str,
+    out: str,
+    text: str,
+    embedding: str,
+    by: str,
+    threshold: float | None,
+    neighbours: int,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find translations among the texts of two corpora, by the vectors that embed gave them."""
     with progress_bar("read and looked up", "rows", quiet=quiet) as progress:

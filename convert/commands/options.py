@@ -5,67 +5,97 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Final
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands.bars import progress_bar
 from hub2hf.commands.ending import EXIT_DIFFERENT, EXIT_ERROR, Stopped
+from hub2hf.errors import SourceError
 
 __all__ = ["EXIT_DIFFERENT", "EXIT_ERROR", "Stopped"]
 
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A SavedModel folder or archive, a name in `hub2hf list`, or an address on tfhub.dev or Kaggle.",
-    ),
-]
-Model = Annotated[
-    str | None, typer.Option(help="The model that it is, for the card: a name in `hub2hf list`, or your own TOML file.")
-]
-Preprocessor = Annotated[str | None, typer.Option(help="The SavedModel that turns text into ids, if SOURCE takes ids.")]
-Vocab = Annotated[Path | None, typer.Option(help="The vocabulary file, if SOURCE takes ids and has no vocabulary.")]
-TextRules = Annotated[
-    str,
-    typer.Option(
-        help="How text becomes ids, if SOURCE takes ids and has no preprocessor: tftext, the default, for the rules of TF "
-        "Text's BertTokenizer; fulltokenizer, for those of tokenization.py in google-research/bert."
-    ),
-]
-Output = Annotated[
-    str, typer.Option(help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME.")
-]
-Thorough = Annotated[bool, typer.Option("--thorough", help="Prove the tokenizer on a hundred times as many words.")]
-Languages = Annotated[str, typer.Option(help="Only these languages, such as de,ja.")]
-Corpus = Annotated[
-    str | None,
-    typer.Option(
-        "--sentences",
-        help="Your own sentences: lines of text or of language<TAB>text, or a corpus in Parquet or JSON lines.",
-    ),
-]
-Sentences = Annotated[Path | None, typer.Option(help="Your own sentences, one to a line: text, or language<TAB>text.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print only the answer, in one line: no progress, no advice.")
-]
+PATH: Final = click.Path(path_type=Path)
+# -h as well as --help.
+SETTINGS: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Text = Annotated[str, typer.Option(help="The column of texts.")]
-Engine = Annotated[str, typer.Option(help="local, or ray for Ray Data, on a cluster that reaches all that is named.")]
-Address = Annotated[str | None, typer.Option(help="The address of the Ray cluster; by default one is started here.")]
-Workers = Annotated[int | None, typer.Option(help="Workers of Ray; by default one for each processor.")]
-Runtime = Annotated[str | None, typer.Option(help="onnx or torch; by default the faster one that is installed.")]
-Device = Annotated[str, typer.Option(help="For PyTorch: cpu, cuda or mps.")]
-Precision = Annotated[
-    str,
-    typer.Option(
-        help="Precision of the computation with PyTorch: float32, or float16 or bfloat16, which are not exact."
-    ),
-]
+class Verb(click.Command):
+    """Refuses names that are empty, as an unset variable of a shell gives them, and `-`: no stream is read or written."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse and check what was given."""
+        given = list(args)  # the parser empties it
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            argument = parameter.param_type_name == "argument"
+            name = parameter.human_readable_name if argument else parameter.opts[0]
+            values = ctx.params.get(parameter.name or "")
+            for value in values if isinstance(values, tuple) else [values]:
+                blank = isinstance(value, str) and not (value if argument else value.strip(", "))
+                empty = blank or (value == Path() and not {".", f"{name}=."}.intersection(given))
+                if empty and ctx.get_parameter_source(parameter.name or "") == click.core.ParameterSource.COMMANDLINE:
+                    raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help")
+                if str(value) == "-" and (argument or isinstance(value, Path)):
+                    step = "Name a file or a folder; ./- is one of that name."
+                    raise SourceError(f"{name} is '-', and hub2hf reads and writes no stream.", step)
+        return rest
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return what the list of verbs says of it: the first paragraph, whole."""
+        return " ".join((self.help or "").split("\n\n")[0].split())
+
+
+verb = partial(click.command, cls=Verb, context_settings=SETTINGS)
+
+
+def option(*names: str, **given: Any) -> Callable[[Any], Any]:
+    """Return `click.option`; a default is shown where it tells something."""
+    return click.option(*names, show_default=bool(given.get("default")), **given)
+
+
+source = click.argument(
+    "source",
+    metavar="SOURCE",
+    help="A SavedModel folder or archive, a name in `hub2hf list`, or an address on tfhub.dev or Kaggle.",
+)
+model = option("--model", help="The model that it is, for the card: a name in `hub2hf list`, or your own TOML file.")
+preprocessor = option("--preprocessor", help="The SavedModel that turns text into ids, if SOURCE takes ids.")
+vocab = option("--vocab", type=PATH, help="The vocabulary file, if SOURCE takes ids and has no vocabulary.")
+text_rules = option(
+    "--text-rules",
+    default="",
+    help="How text becomes ids, if SOURCE takes ids and has no preprocessor: tftext, the default, for the rules of TF "
+    "Text's BertTokenizer; fulltokenizer, for those of tokenization.py in google-research/bert.",
+)
+output = option(
+    "--output", default="", help="Which output is the embedding, if several could be: NAME or SIGNATURE:NAME."
+)
+thorough = option("--thorough", is_flag=True, help="Prove the tokenizer on a hundred times as many words.")
+languages = option("--languages", default="", help="Only these languages, such as de,ja.")
+corpus = option(
+    "--sentences",
+    help="Your own sentences: lines of text or of language<TAB>text, or a corpus in Parquet or JSON lines.",
+)
+sentences = option("--sentences", type=PATH, help="Your own sentences, one to a line: text, or language<TAB>text.")
+quiet = option("--quiet", "-q", is_flag=True, help="Print only the answer, in one line: no progress, no advice.")
+as_json = option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+text = option("--text", default="text", help="The column of texts.")
+engine = option(
+    "--engine", default="local", help="local, or ray for Ray Data, on a cluster that reaches all that is named."
+)
+address = option("--address", help="The address of the Ray cluster; by default one is started here.")
+workers = option("--workers", type=int, help="Workers of Ray; by default one for each processor.")
+runtime = option("--runtime", help="onnx or torch; by default the faster one that is installed.")
+device = option("--device", default="cpu", help="For PyTorch: cpu, cuda or mps.")
+precision = option(
+    "--precision",
+    default="float32",
+    help="Precision of the computation with PyTorch: float32, or float16 or bfloat16, which are not exact.",
+)
 
 
 def name_unreadable(unreadable: Mapping[str, str], rest: str, but: str = "") -> None:
@@ -80,7 +110,7 @@ def name_unreadable(unreadable: Mapping[str, str], rest: str, but: str = "") -> 
     for name, why in unreadable.items():
         print(f"hub2hf: {name} cannot be read: {why}. {rest}: {step}.", file=sys.stderr)
     if unreadable:
-        raise typer.Exit(EXIT_ERROR)
+        raise click.exceptions.Exit(EXIT_ERROR)
 
 
 def print_json(content: Any) -> None:

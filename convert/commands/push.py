@@ -6,9 +6,9 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -17,29 +17,32 @@ if TYPE_CHECKING:
     from hub2hf.hub import Publication
 
 
+@options.verb()
+@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@click.argument("repository", metavar="OWNER/NAME", help="OWNER/NAME on the Hub; created if it does not exist.")
+@options.option(
+    "--private",
+    is_flag=True,
+    help="Create the repository as private; without it, it is public, unless OWNER's default is private.",
+)
+@options.option("--create-pr", is_flag=True, help="Open a pull request instead of committing.")
+@options.option("--revision", help="The branch to commit to; created if it does not exist.")
+@options.option("--message", help="The commit message.")
+@options.option("--dry-run", is_flag=True, help="Show what would be published and change nothing; works offline, too.")
+@options.option("--allow-unverified", is_flag=True, help="Publish without a passing verification; the card says so.")
+@options.quiet
+@options.as_json
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
-    repository: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="OWNER/NAME on the Hub; created if it does not exist.")
-    ],
-    private: Annotated[
-        bool,
-        typer.Option(
-            "--private",
-            help="Create the repository as private; without it, it is public, unless OWNER's default is private.",
-        ),
-    ] = False,
-    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")] = False,
-    revision: Annotated[str | None, typer.Option(help="The branch to commit to; created if it does not exist.")] = None,
-    message: Annotated[str | None, typer.Option(help="The commit message.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be published and change nothing; works offline, too.")
-    ] = False,
-    allow_unverified: Annotated[
-        bool, typer.Option("--allow-unverified", help="Publish without a passing verification; the card says so.")
-    ] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    folder: Path,
+    repository: str,
+    private: bool,
+    create_pr: bool,
+    revision: str | None,
+    message: str | None,
+    dry_run: bool,
+    allow_unverified: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Publish a verified folder on the Hugging Face Hub, in one commit of the files that its hub2hf.json lists.
 
@@ -90,4 +93,4 @@ def publish(folder: Path, repository: str, *, quiet: bool, as_json: bool, **give
         return verbs.push(folder, repository, **given, say=(lambda line: None) if quiet else _say)
     except options.Stopped as stopped:
         print("hub2hf: stopped; it may have been published: push again to see.", file=sys.stderr)
-        raise typer.Exit(stopped.code) from None
+        raise click.exceptions.Exit(stopped.code) from None

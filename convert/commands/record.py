@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -14,18 +13,30 @@ from hub2hf.names import listed
 from hub2hf.proof.text import count
 
 
+@options.verb()
+@options.source
+@click.argument("file", type=options.PATH, metavar="FILE", help="The recording to write, a safetensors file.")
+@options.preprocessor
+@options.vocab
+@options.text_rules
+@options.output
+@options.languages
+@options.sentences
+@options.option("--force", is_flag=True, help="Replace FILE, if it is a recording.")
+@options.quiet
+@options.as_json
 def run(
-    source: options.Source,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to write, a safetensors file.")],
-    preprocessor: options.Preprocessor = None,
-    vocab: options.Vocab = None,
-    text_rules: options.TextRules = "",
-    output: options.Output = "",
-    languages: options.Languages = "",
-    sentences: options.Sentences = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE, if it is a recording.")] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    source: str,
+    file: Path,
+    preprocessor: str | None,
+    vocab: Path | None,
+    text_rules: str,
+    output: str,
+    languages: str,
+    sentences: Path | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Record what TensorFlow computes, once, so that `verify --golden` needs no TensorFlow."""
     from hub2hf.equivalence import require_tensorflow

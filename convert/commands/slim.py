@@ -4,50 +4,59 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
 from hub2hf.commands.bars import progress_bar
 
 
+@options.verb()
+@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@click.argument("out", type=options.PATH, metavar="OUT", help="The folder to make.")
+@options.option("--languages", default="", help="Keep what these languages are written in, such as de,ja.")
+@options.option("--scripts", default="", help="Keep these scripts, such as Latin,Han.")
+@options.option("--alphabet", type=options.PATH, help="Keep the characters of this text file.")
+@options.option(
+    "--corpus", help="Keep the pieces that these texts use: Parquet, JSON lines, or lines, language<TAB>text."
+)
+@options.option("--text", default="text", help="The column of texts, if the corpus has columns.")
+@options.option("--dtype", default="float32", help="Store weights as float16 or bfloat16: not exact.")
+@options.option(
+    "--embeddings",
+    default="float32",
+    help="int8: store word embeddings in 8 bits, with a scale per 16 numbers, as ONNX.",
+)
+@options.option(
+    "--int8", is_flag=True, help="Store the whole encoder in 8 bits, as ONNX: smaller and faster; not with --dtype."
+)
+@options.option(
+    "--pairs",
+    multiple=True,
+    type=options.PATH,
+    help="Translations, as for evaluate, to measure what less precise numbers lose.",
+)
+@options.option("--beyond-limits", is_flag=True, help="Write the folder even if it loses more than the limits allow.")
+@options.option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+@options.quiet
+@options.as_json
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that hub2hf made.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make.")],
-    languages: Annotated[str, typer.Option(help="Keep what these languages are written in, such as de,ja.")] = "",
-    scripts: Annotated[str, typer.Option(help="Keep these scripts, such as Latin,Han.")] = "",
-    alphabet: Annotated[Path | None, typer.Option(help="Keep the characters of this text file.")] = None,
-    corpus: Annotated[
-        str | None,
-        typer.Option(help="Keep the pieces that these texts use: Parquet, JSON lines, or lines, language<TAB>text."),
-    ] = None,
-    text: Annotated[str, typer.Option(help="The column of texts, if the corpus has columns.")] = "text",
-    dtype: Annotated[str, typer.Option(help="Store weights as float16 or bfloat16: not exact.")] = "float32",
-    embeddings: Annotated[
-        str, typer.Option(help="int8: store word embeddings in 8 bits, with a scale per 16 numbers, as ONNX.")
-    ] = "float32",
-    int8: Annotated[
-        bool,
-        typer.Option(
-            "--int8", help="Store the whole encoder in 8 bits, as ONNX: smaller and faster; not with --dtype."
-        ),
-    ] = False,
-    pairs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="<path>", help="Translations, as for evaluate, to measure what less precise numbers lose."
-        ),
-    ] = None,
-    beyond_limits: Annotated[
-        bool, typer.Option("--beyond-limits", help="Write the folder even if it loses more than the limits allow.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace OUT, if it holds nothing but what hub2hf wrote.")
-    ] = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    folder: Path,
+    out: Path,
+    languages: str,
+    scripts: str,
+    alphabet: Path | None,
+    corpus: str | None,
+    text: str,
+    dtype: str,
+    embeddings: str,
+    int8: bool,
+    pairs: tuple[Path, ...],
+    beyond_limits: bool,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Make a smaller folder: with part of the vocabulary, with less precise numbers, or both.
 

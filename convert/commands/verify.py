@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
+import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
@@ -30,60 +30,88 @@ SHOWN: Final = {"quiet", "as_json"}
 STORED: Final = {"source", "golden", "text", "embedding", "again", "device", "tolerances", *SHOWN}
 
 
+@options.verb()
+@click.pass_context
+@click.argument(
+    "source",
+    required=False,
+    default="",
+    metavar="SOURCE",
+    help="The SavedModel, which TensorFlow runs, and that is no sandbox; none with --golden.",
+)
+@click.argument(
+    "candidate",
+    required=False,
+    default="",
+    metavar="FOLDER",
+    help="A Hugging Face folder, or OWNER/NAME after hf download.",
+)
+@options.preprocessor
+@options.vocab
+@options.text_rules
+@options.output
+@options.option(
+    "--golden", help="Instead of SOURCE and TensorFlow: a recording, or stored vectors in Parquet or JSON lines."
+)
+@options.languages
+@options.corpus
+@options.option(
+    "--surfaces",
+    default="",
+    help="Only these ways of loading, as the verdict names them, such as AutoModel; a wrong name lists all.",
+)
+@options.option(
+    "--device", default="cpu", help="Where the folder runs: cpu, cuda or mps; results on a GPU are kept apart."
+)
+@options.option("--tolerances", type=options.PATH, help="A file in the form of configs/tolerances.toml.")
+@options.option(
+    "--report", type=options.PATH, help="Write the report, as JSON, Markdown, HTML and PNG, into this folder."
+)
+@options.option("--force", is_flag=True, help="Replace the report of an earlier run.")
+@options.option(
+    "--integrity",
+    type=options.PATH,
+    help="Only check this folder's files against its hub2hf.json; without SOURCE and FOLDER.",
+)
+@options.option("--text", default="text", help="The column of texts, in stored vectors or a corpus of sentences.")
+@options.engine
+@options.address
+@options.workers
+@options.option("--sample", type=int, help="Draw only this many sentences, evenly across languages.")
+@options.option("--seed", default=0, help="The seed of the draw.")
+@options.option("--embedding", default="embedding", help="The column of stored vectors.")
+@options.option(
+    "--again", type=options.PATH, help="For stored vectors: list in this file what needs to be embedded again."
+)
+@options.quiet
+@options.as_json
 def run(
-    ctx: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE", help="The SavedModel, which TensorFlow runs, and that is no sandbox; none with --golden."
-        ),
-    ] = "",
-    candidate: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="A Hugging Face folder, or OWNER/NAME after hf download.")
-    ] = "",
-    preprocessor: options.Preprocessor = None,
-    vocab: options.Vocab = None,
-    text_rules: options.TextRules = "",
-    output: options.Output = "",
-    golden: Annotated[
-        str | None,
-        typer.Option(help="Instead of SOURCE and TensorFlow: a recording, or stored vectors in Parquet or JSON lines."),
-    ] = None,
-    languages: options.Languages = "",
-    sentences: options.Corpus = None,
-    surfaces: Annotated[
-        str,
-        typer.Option(
-            help="Only these ways of loading, as the verdict names them, such as AutoModel; a wrong name lists all."
-        ),
-    ] = "",
-    device: Annotated[
-        str,
-        typer.Option(help="Where the folder runs: cpu, cuda or mps; results on a GPU are kept apart."),
-    ] = "cpu",
-    tolerances: Annotated[Path | None, typer.Option(help="A file in the form of configs/tolerances.toml.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the report, as JSON, Markdown, HTML and PNG, into this folder.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the report of an earlier run.")] = False,
-    integrity: Annotated[
-        Path | None,
-        typer.Option(help="Only check this folder's files against its hub2hf.json; without SOURCE and FOLDER."),
-    ] = None,
-    text: Annotated[
-        str, typer.Option(help="The column of texts, in stored vectors or a corpus of sentences.")
-    ] = "text",
-    engine: options.Engine = "local",
-    address: options.Address = None,
-    workers: options.Workers = None,
-    sample: Annotated[int | None, typer.Option(help="Draw only this many sentences, evenly across languages.")] = None,
-    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
-    embedding: Annotated[str, typer.Option(help="The column of stored vectors.")] = "embedding",
-    again: Annotated[
-        Path | None, typer.Option(help="For stored vectors: list in this file what needs to be embedded again.")
-    ] = None,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    ctx: click.Context,
+    source: str,
+    candidate: str,
+    preprocessor: str | None,
+    vocab: Path | None,
+    text_rules: str,
+    output: str,
+    golden: str | None,
+    languages: str,
+    sentences: str | None,
+    surfaces: str,
+    device: str,
+    tolerances: Path | None,
+    report: Path | None,
+    force: bool,
+    integrity: Path | None,
+    text: str,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    sample: int | None,
+    seed: int,
+    embedding: str,
+    again: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Prove that a folder gives the embeddings of a SavedModel: exit 0 exact, 1 not exact, 2 could not be compared.
 
@@ -144,10 +172,10 @@ def run(
         )
     tell(found, report, as_json, quiet)
     options.name_unreadable(found.unreadable, "The rest was compared", "--force" if report is not None else "")
-    raise typer.Exit(code(found))
+    raise click.exceptions.Exit(code(found))
 
 
-def _beside(ctx: typer.Context, names: Collection[str]) -> list[str]:
+def _beside(ctx: click.Context, names: Collection[str]) -> list[str]:
     """Return the options and arguments that were given, but those of the names."""
     sources = {each: ctx.get_parameter_source(each.name or "") for each in ctx.command.params if each.name not in names}
     return [each.opts[0] for each, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
@@ -217,7 +245,7 @@ def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None
             page = next(path for path in write_reports(found, report) if path.suffix == ".html")
         except ExportError as error:
             print(f"hub2hf: {error}", file=sys.stderr)
-            raise typer.Exit(options.EXIT_ERROR) from None
+            raise click.exceptions.Exit(options.EXIT_ERROR) from None
     for note in (found.note, f"The report is {page}." if page is not None else ""):
         if note and not quiet:
             print(note, file=sys.stderr)
@@ -238,7 +266,7 @@ def _stored(golden: str, candidate: str, asked: dict[str, Any], as_json: bool, q
         found.unreadable, "The rest was compared", "another file for --again" if found.listed else ""
     )
     if found.verdict != "keep" or found.again:
-        raise typer.Exit(options.EXIT_DIFFERENT)
+        raise click.exceptions.Exit(options.EXIT_DIFFERENT)
 
 
 def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:
@@ -253,7 +281,7 @@ def _integrity(folder: Path, as_json: bool, quiet: bool) -> None:
         people=lambda: print("\n".join([*lines, *_repair(folder, wrong)])),
     )
     if wrong:
-        raise typer.Exit(options.EXIT_DIFFERENT)
+        raise click.exceptions.Exit(options.EXIT_DIFFERENT)
 
 
 def _repair(folder: Path, wrong: Mapping[str, str]) -> Iterator[str]:
