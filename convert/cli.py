@@ -68,7 +68,8 @@ def _misused(error: Any, asked: Asked) -> None:
         error.show()
         sys.exit(EXIT_ERROR)
     path = error.ctx.command_path if error.ctx is not None else "hub2hf"
-    _fail(f"{error.format_message().rstrip('.')}. See {path} --help", asked)
+    said = error.format_message().rstrip(".")
+    _fail(f"{said}{'' if said.endswith('?') else '.'} See {path} --help", asked)
 
 
 def _drop_output() -> None:

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 from references import GOLDEN
 
 import hub2hf
 from hub2hf.commands import VERBS, bars
+from hub2hf.commands.app import app
 from hub2hf.equivalence.sentences import count_sentences, language_sentences, trap_sentences
 from hub2hf.errors import SourceError, pasted
 from hub2hf.surfaces.devices import DEVICES
@@ -65,6 +67,7 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
     others = {
         "No such command 'frobnicate'. See hub2hf --help": ["frobnicate"],
         "Missing argument 'OUT'. See hub2hf convert --help": ["convert", "lealla-mini"],
+        "No such option '--for'. Did you mean '--force'? See hub2hf card --help": ["card", "x", "--for"],
         "onnx computes on the CPU and in float32 only. Leave out --device cuda": [
             *embed,
             "--device",
@@ -136,6 +139,24 @@ def test_every_verb_can_be_quiet_speak_json_and_help(run_hub2hf: Run) -> None:
     for verb in VERBS:
         paragraph, *_ = run_hub2hf(verb, "--help")[1].split("\n\n")[1:]
         assert f" {verb} {' '.join(paragraph.split())} " in f"{told} ", "the list tells the first paragraph, whole"
+
+
+KINDS = {"str": "text", "int": "integer", "float": "float", "bool": "boolean", "Path": "path"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_typed_becomes_what_the_verb_takes(verb: str) -> None:
+    run = app.get_command(click.Context(app), verb)
+    assert run is not None
+    takes = run.callback.__annotations__  # type: ignore[union-attr]
+    for parameter in run.params:
+        said = takes[parameter.name]
+        assert parameter.type.name == KINDS[said.removesuffix(" | None").removeprefix("tuple[").removesuffix(", ...]")]
+        assert parameter.multiple == said.startswith("tuple["), parameter.name
+        given = parameter.required or parameter.multiple or said == "bool"
+        absent = not given and parameter.default in (None, click.core.UNSET)
+        assert absent == said.endswith(" | None"), parameter.name
+    assert takes.keys() - {"ctx", "return"} == {parameter.name for parameter in run.params}
 
 
 @pytest.mark.parametrize(

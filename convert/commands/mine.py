@@ -21,7 +21,7 @@ from hub2hf.proof.text import count
 @options.text
 @options.option("--embedding", default="embedding", help="The column of vectors.")
 @options.option("--by", default="margin", help="How pairs are scored: margin, or cosine, as for duplicates.")
-@options.option("--threshold", help="The least score of a pair; by default 1 by margin, and 0 by cosine.")
+@options.option("--threshold", type=float, help="The least score of a pair; by default 1 by margin, and 0 by cosine.")
 @options.option("--neighbours", default=4, help="How many of the nearest texts are looked at.")
 @options.quiet
 @options.as_json
