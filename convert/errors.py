@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from typing import Any, Final
 
 FETCH_AGAIN: Final = "Fetch or copy the SavedModel again."  # the next step where a file of it is damaged
@@ -30,7 +29,11 @@ def raised(error: Exception) -> str:
 def pasted(*words: object) -> str:
     """Return a command line that the shell of this system takes as these words, whatever is in them."""
     said = [str(word) for word in words]
-    return subprocess.list2cmdline(said) if os.name == "nt" else shlex.join(said)
+    if os.name != "nt":
+        return shlex.join(said)
+    import subprocess  # only now: it takes a while to import
+
+    return subprocess.list2cmdline(said)
 
 
 class Hub2HFError(Exception):

@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -38,6 +37,8 @@ def known_versions(library: str, extra: str) -> SpecifierSet:
 @cache
 def _required() -> list[str]:
     """Return what hub2hf asks for; nothing where it runs without being installed."""
+    from importlib import metadata  # only now: it takes a while to import
+
     try:
         return metadata.requires(NAME) or []
     except metadata.PackageNotFoundError:
@@ -89,6 +90,8 @@ def _called(name: str) -> str:
 
 def _direct() -> str | None:
     """Return the content of `direct_url.json`, if there is one."""
+    from importlib import metadata
+
     return next(filter(None, (d.read_text("direct_url.json") for d in metadata.distributions(name=NAME))), None)
 
 

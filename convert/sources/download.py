@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -83,6 +82,8 @@ def download(
         NotAllowed: the server wants to know who asks.
         OSError: `part` cannot be written.
     """
+    from importlib import metadata  # only now: this and the other take a while to import
+
     import requests
 
     transfer = _Transfer(url, part, progress or (lambda done, total: None), policy)
