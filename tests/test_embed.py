@@ -1069,6 +1069,9 @@ def test_two_columns_of_one_name(folder: Path, name: str, tmp_path: Path) -> Non
         ({"embedding": None}, "embedding is of the type NoneType, and no text."),
         ({"text": 5}, "text is of the type int"),
         ({"device": None}, "device is of the type NoneType"),
+        ({"engine": "ray", "workers": "2"}, "workers is of the type str, and no whole number."),
+        ({"engine": "ray", "address": 6379}, "address is of the type int, and no text."),
+        ({"engine": None}, "engine is of the type NoneType, and no text."),
     ],
 )
 def test_arguments_of_another_type(options: dict[str, Any], says: str) -> None:

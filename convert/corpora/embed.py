@@ -117,10 +117,10 @@ def embed(
     check_paths(folder=folder, source=source, out=out)
     check_texts(text=text, embedding=embedding, device=device)
     check_counts(window=window, shards=1 if shards is None else shards)
+    check_engine(engine, address, workers)
     pyarrow()
     target = Destination.of(str(out))
     _check(Path(folder), target, dtype, shards)
-    check_engine(engine, address, workers)
     means = chosen_means(Path(folder), runtime, device, precision)
     mark = fingerprint(Path(folder), means.runtime)
     found = [given for given in inputs(str(source)) if not target.holds(given.files, given.path)]

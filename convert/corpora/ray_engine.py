@@ -22,6 +22,7 @@ from hub2hf.corpora.places import first_line
 from hub2hf.corpora.work import Chunk
 from hub2hf.errors import Hub2HFError, SourceError
 from hub2hf.extras import install
+from hub2hf.names import check_texts, check_whole_numbers, present
 
 LOCAL, RAY = ENGINES = ("local", "ray")
 TASK: Final = 8  # windows that a worker is given at a time: a few seconds of work, read in one go
@@ -37,6 +38,8 @@ def check_engine(engine: str, address: str | None, workers: int | None) -> None:
     Raises:
         SourceError: which it does not.
     """
+    check_texts(engine=engine, **present(address=address))
+    check_whole_numbers(**present(workers=workers))
     if engine not in ENGINES:
         raise SourceError(f"There is no engine '{engine}'.", f"Choose from: {', '.join(ENGINES)}.")
     if engine != RAY and (address is not None or workers is not None):
