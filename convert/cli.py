@@ -29,7 +29,8 @@ def _run() -> None:
         from hub2hf.commands.app import app
 
         try:
-            code = app(obj=asked, standalone_mode=False)
+            # A pattern is the verb's own to read: on Windows the parser would make several arguments of IN.
+            code = app(obj=asked, standalone_mode=False, windows_expand_args=False)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
