@@ -33,7 +33,7 @@ def test_converts_at_full_size(pieces: int, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "hub2hf.cli",
+        "hub2hf",
         "convert",
         encoder,
         tmp_path / "out",
