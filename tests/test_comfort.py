@@ -91,13 +91,13 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_imported(converted: Path
 
 
 def test_the_command_is_there_at_once() -> None:
-    """Ctrl-C is one line from where `main` begins, and the Tab key waits for nothing: neither imports NumPy."""
+    """Ctrl-C is one line from where `main` begins, and the Tab key waits for nothing: neither imports NumPy or rich."""
     code = (
         "import sys; import hub2hf.cli; first = set(sys.modules); from hub2hf.commands.app import app;"
-        "print('click' in first, 'numpy' in sys.modules)"
+        "print('click' in first, 'numpy' in sys.modules, 'rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
+    assert done.stdout == "False False False\n"
 
 
 @pytest.mark.parametrize("word", ["--help", "list"])

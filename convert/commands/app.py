@@ -10,7 +10,6 @@ import click
 
 from hub2hf.commands import VERBS
 from hub2hf.commands.ending import Asked
-from hub2hf.commands.options import SETTINGS
 from hub2hf.errors import SourceError
 
 
@@ -45,7 +44,7 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     no_args_is_help=True,
-    context_settings=SETTINGS,
+    context_settings={"help_option_names": ["-h", "--help"]},  # which every verb takes over
     epilog='To complete words in a shell: eval "$(_HUB2HF_COMPLETE=bash_source hub2hf)" (or zsh_source, fish_source).',
 )
 @click.version_option(package_name="hub2hf", message="hub2hf %(version)s", help="Print the version and exit.")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 import hub2hf as verbs
 from hub2hf.commands import options
 
 
 @options.verb()
-@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@options.folder
 @options.model
 @options.option("--force", is_flag=True, help="Overwrite a card that was edited by hand.")
 @options.quiet

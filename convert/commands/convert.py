@@ -27,7 +27,7 @@ from hub2hf.notices import notice
 @options.output
 @options.thorough
 @options.model
-@options.option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+@options.replace
 @options.option("--onnx", is_flag=True, help="Write onnx/model.onnx too, as `export OUT onnx` does.")
 @options.option("--verify", is_flag=True, help="Then prove it, as `verify SOURCE OUT` does.")
 @options.option(

@@ -14,13 +14,13 @@ SUMMARIES = "; ".join(f"{name} {target.summary}" for name, target in TARGETS.ite
 
 
 @options.verb(help=f"Export a converted folder for other runtimes: {SUMMARIES}.")
-@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@options.folder
 @click.argument("target", metavar="TARGET", help=f"What for: {' or '.join(TARGETS)}.")
 @click.argument(
     "out", required=False, type=options.PATH, metavar="OUT", help="The folder to make, for a target that makes one."
 )
 @options.option("--dtype", default="float32", help="How weights are stored: float32 or float16.")
-@options.option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+@options.replace
 @options.quiet
 @options.as_json
 def run(folder: Path, target: str, out: Path | None, dtype: str, force: bool, quiet: bool, as_json: bool) -> None:

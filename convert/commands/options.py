@@ -19,8 +19,6 @@ from hub2hf.errors import SourceError
 __all__ = ["EXIT_DIFFERENT", "EXIT_ERROR", "Stopped"]
 
 PATH: Final = click.Path(path_type=Path)
-# -h as well as --help.
-SETTINGS: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 
 
 class Verb(click.Command):
@@ -37,7 +35,7 @@ class Verb(click.Command):
             for value in values if isinstance(values, tuple) else [values]:
                 blank = isinstance(value, str) and not (value if argument else value.strip(", "))
                 empty = blank or (value == Path() and not {".", f"{name}=."}.intersection(given))
-                if empty and ctx.get_parameter_source(parameter.name or "") == click.core.ParameterSource.COMMANDLINE:
+                if empty and is_typed(ctx, parameter):
                     raise SourceError(f"{name} is empty.", f"See {ctx.command_path} --help")
                 if str(value) == "-" and (argument or isinstance(value, Path)):
                     step = "Name a file or a folder; ./- is one of that name."
@@ -49,7 +47,12 @@ class Verb(click.Command):
         return " ".join((self.help or "").split("\n\n")[0].split())
 
 
-verb = partial(click.command, cls=Verb, context_settings=SETTINGS)
+def is_typed(ctx: click.Context, parameter: click.Parameter) -> bool:
+    """Whether a person gave a parameter, and be it as its default."""
+    return ctx.get_parameter_source(parameter.name or "") == click.core.ParameterSource.COMMANDLINE
+
+
+verb = partial(click.command, cls=Verb)
 
 
 def option(*names: str, **given: Any) -> Callable[[Any], Any]:
@@ -62,6 +65,8 @@ source = click.argument(
     metavar="SOURCE",
     help="A SavedModel folder or archive, a name in `hub2hf list`, or an address on tfhub.dev or Kaggle.",
 )
+folder = click.argument("folder", type=PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+replace = option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
 model = option("--model", help="The model that it is, for the card: a name in `hub2hf list`, or your own TOML file.")
 preprocessor = option("--preprocessor", help="The SavedModel that turns text into ids, if SOURCE takes ids.")
 vocab = option("--vocab", type=PATH, help="The vocabulary file, if SOURCE takes ids and has no vocabulary.")

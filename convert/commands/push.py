@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @options.verb()
-@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@options.folder
 @click.argument("repository", metavar="OWNER/NAME", help="OWNER/NAME on the Hub; created if it does not exist.")
 @options.option(
     "--private",

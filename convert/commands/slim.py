@@ -13,7 +13,7 @@ from hub2hf.commands.bars import progress_bar
 
 
 @options.verb()
-@click.argument("folder", type=options.PATH, metavar="FOLDER", help="A folder that hub2hf made.")
+@options.folder
 @click.argument("out", type=options.PATH, metavar="OUT", help="The folder to make.")
 @options.option("--languages", default="", help="Keep what these languages are written in, such as de,ja.")
 @options.option("--scripts", default="", help="Keep these scripts, such as Latin,Han.")
@@ -38,7 +38,7 @@ from hub2hf.commands.bars import progress_bar
     help="Translations, as for evaluate, to measure what less precise numbers lose.",
 )
 @options.option("--beyond-limits", is_flag=True, help="Write the folder even if it loses more than the limits allow.")
-@options.option("--force", is_flag=True, help="Replace OUT, if it holds nothing but what hub2hf wrote.")
+@options.replace
 @options.quiet
 @options.as_json
 def run(
@@ -76,7 +76,7 @@ def run(
             dtype=dtype,
             embeddings=embeddings,
             int8=int8,
-            pairs=pairs or (),
+            pairs=pairs,
             beyond_limits=beyond_limits,
             force=force,
             progress=report,

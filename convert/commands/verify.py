@@ -177,8 +177,8 @@ def run(
 
 def _beside(ctx: click.Context, names: Collection[str]) -> list[str]:
     """Return the options and arguments that were given, but those of the names."""
-    sources = {each: ctx.get_parameter_source(each.name or "") for each in ctx.command.params if each.name not in names}
-    return [each.opts[0] for each, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    others = [each for each in ctx.command.params if each.name not in names]
+    return [each.opts[0] for each in others if options.is_typed(ctx, each)]
 
 
 def code(found: Report) -> int:
