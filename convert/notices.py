@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 Progress = Callable[[int, int | None], None]  # what is done so far, and what there is in all, where that is known
+Told = Callable[[int, int | None, float | None], str]  # the words for these two and for how much is done in a second
 
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 

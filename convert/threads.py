@@ -14,11 +14,14 @@ TURN: Final = 0.0002
 
 @contextmanager
 def worker() -> Iterator[Executor]:
-    """Yield two threads for what waits and hashes; at the end of the block they are waited for."""
+    """Yield a thread for what reads, hashes and writes; at the end of the block it is waited for.
+
+    It is one, so that two processors are enough: a second one would take from what Python computes as long as both work.
+    """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN)
     try:
-        with ThreadPoolExecutor(max_workers=2) as beside:
+        with ThreadPoolExecutor(max_workers=1) as beside:
             yield beside
     finally:
         sys.setswitchinterval(usual)

@@ -26,7 +26,7 @@ Run = Callable[..., tuple[int, str, str]]
 # What is done to a source, where it is looked up.
 DONE = {
     "found": "hub2hf.opened.resolve",
-    "archive hashed": "hub2hf.sources.file_sha256",
+    "archive hashed": "hub2hf.sources.fetching.file_sha256",
     "opened": "hub2hf.savedmodel.model.SavedModel.open",
     "read": "hub2hf.blueprint.refused.refusal.read_blueprint",
     "file hashed": "hub2hf.savedmodel.original.hash_file",

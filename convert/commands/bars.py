@@ -8,59 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
-import rich.progress
-from rich import box
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
-from hub2hf.notices import Progress, listening
+from hub2hf.notices import Progress, Told, listening
 
 EVERY: Final = 10.0  # seconds between two lines where there is no terminal
-WIDE: Final = 10_000  # columns where there is no terminal: what is printed may be searched, and is never wrapped
 BYTES: Final = "bytes"
-
-
-def screen() -> Console:
-    """Return the standard output, which wraps lines on a terminal, or where COLUMNS says so."""
-    found = Console()
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(width=WIDE)
-
-
-def table(*headers: str) -> Table:
-    """Return an empty table, whose cells are folded where they are too wide."""
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        found.add_column(header, overflow="fold")
-    return found
-
-
-def _amount(done: int, total: int | None, rate: float | None, unit: str) -> str:
-    """Return how much is done, of how much, and how fast, in words."""
-    parts = _count(done, unit) if total is None else f"{_count(done, unit)} of {_count(total, unit)}"
-    if unit != BYTES:
-        parts += f" {unit}"
-    return parts if rate is None else f"{parts}, {_count(rate, unit)} a second"
-
-
-def _count(number: float, unit: str) -> str:
-    return str(decimal(int(number))) if unit == BYTES else f"{number:,.0f}"
-
-
-class _Amount(ProgressColumn):
-    """How much is done, of how much, and how fast."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        total = None if task.total is None else int(task.total)
-        return Text(_amount(int(task.completed), total, task.finished_speed or task.speed, self.unit))
 
 
 @contextlib.contextmanager
@@ -74,29 +30,39 @@ def progress_bar(what: str, unit: str = BYTES, *, quiet: bool = False) -> Iterat
         unit: of what is counted: bytes, or a word such as "sentences".
         quiet: say nothing.
     """
-    beside = Console(stderr=True)
     if quiet:
         yield lambda done, total: None
-    elif beside.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), _Amount(unit), TimeRemainingColumn())
-        with rich.progress.Progress(*columns, console=beside, transient=True) as bar:
-            task = bar.add_task(what, total=None, start=False)
-            with listening(lambda text: bar.update(task, description=text)):
-                yield lambda done, total: _update(bar, what, done, total)
-    else:
-        with _lines(what, unit) as report:
-            yield report
+        return
+    shown = _lines
+    if _can_draw():
+        from hub2hf.commands.drawn import drawn as shown  # only now: it takes a while to import
+
+    with shown(what, partial(_amount, unit)) as report:
+        yield report
 
 
-def _update(bar: rich.progress.Progress, what: str, done: int, total: int | None) -> None:
-    (task,) = bar.tasks
-    if not task.started:
-        bar.start_task(task.id)
-    bar.update(task.id, description=what, completed=done, total=total)
+def _can_draw() -> bool:
+    """Whether standard error is a terminal on which a line can be drawn anew."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty() or os.environ.get("TTY_COMPATIBLE") == "0":
+        return False
+    return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def _amount(unit: str, done: int, total: int | None, rate: float | None) -> str:
+    """Return how much is done, of how much, and how fast, in words."""
+    parts = _count(done, unit) if total is None else f"{_count(done, unit)} of {_count(total, unit)}"
+    if unit != BYTES:
+        parts += f" {unit}"
+    return parts if rate is None else f"{parts}, {_count(rate, unit)} a second"
+
+
+def _count(number: float, unit: str) -> str:
+    return str(decimal(int(number))) if unit == BYTES else f"{number:,.0f}"
 
 
 @contextlib.contextmanager
-def _lines(what: str, unit: str) -> Iterator[Progress]:
+def _lines(what: str, told: Told) -> Iterator[Progress]:
     """Yield the callback of a bar where there is no terminal: a line each time that `EVERY` seconds have gone."""
     state: tuple[str, int, int | None, float] = ("", 0, None, 0.0)
     ended = threading.Event()
@@ -117,7 +83,7 @@ def _lines(what: str, unit: str) -> Iterator[Progress]:
                 print(f"hub2hf: {said or what} …", file=sys.stderr, flush=True)
                 continue
             rate = done / max(time.monotonic() - began, 1e-9)
-            print(f"hub2hf: {said}: {_amount(done, total, rate, unit)}", file=sys.stderr, flush=True)
+            print(f"hub2hf: {said}: {told(done, total, rate)}", file=sys.stderr, flush=True)
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()

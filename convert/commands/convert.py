@@ -72,16 +72,13 @@ def run(
         conversion = verbs.convert(found, out, model=model, force=force, onnx=onnx, progress=report)
     told: dict[str, Any] = {"out": str(out), **conversion.manifest}
     line, people = str(out), not (as_json or quiet)
-    from hub2hf.commands.printed import (  # only now: it takes a while to import
-        print_conversion,
-        print_next,
-        print_publication,
-    )
-
     if people:
+        from hub2hf.commands.converted import print_conversion, print_next
+
         print_conversion(found, conversion)
-    if people and not verify:
-        print_next(source, out, [word for name, value in beside.items() if value for word in (f"--{name}", str(value))])
+        given = [word for name, value in beside.items() if value for word in (f"--{name}", str(value))]
+        if not verify:
+            print_next(source, out, given)
     code = 0
     if verify:
         told["verification"], line, code = _prove(found, out, people, quiet)
@@ -89,6 +86,8 @@ def run(
         publication = push.publish(out, repository, quiet=quiet, as_json=as_json, private=private)
         told["publication"], line = asdict(publication), publication.url
         if people:
+            from hub2hf.commands.printed import print_publication
+
             print_publication(publication)
     options.answer(as_json, quiet, content=lambda: told, line=line, people=lambda: None)
     raise click.exceptions.Exit(code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from hub2hf.commands import options
-from hub2hf.commands.bars import screen, table
+from hub2hf.commands.tables import screen, table
 
 if TYPE_CHECKING:
     from hub2hf.known_models import Documented

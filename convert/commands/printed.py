@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-import hub2hf as verbs
 from hub2hf.architectures import architecture_of
 from hub2hf.architectures.words import words_of
 from hub2hf.blueprint.blueprint import Blueprint
@@ -34,9 +31,9 @@ from hub2hf.blueprint.text import (
     WordPieceOfCharacters,
 )
 from hub2hf.blueprint.text_side.probed import Seen
-from hub2hf.commands.bars import screen, table
+from hub2hf.commands.tables import screen, table
 from hub2hf.errors import pasted, printable
-from hub2hf.extras import command, install
+from hub2hf.extras import command
 from hub2hf.interpreter.independence import NOT_INDEPENDENT
 from hub2hf.savedmodel.graph_only import left_out
 from hub2hf.savedmodel.objects import CALL
@@ -205,45 +202,6 @@ def _mapping_rows(blueprint: Blueprint) -> Counter[tuple[str, str, str, str]]:
 
 def _value(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def print_conversion(source: verbs.Source, conversion: verbs.Conversion) -> None:
-    """Print what was written and how to load it."""
-    console, manifest = screen(), conversion.manifest
-    encoder = conversion.blueprint.encoder
-    size = sum(entry["bytes"] for entry in manifest["files"].values())
-    files = len(manifest["files"]) + 1
-    console.print(
-        f"[bold]{escape(source.name)}[/bold] → [bold]{escape(str(conversion.out))}[/bold]: {files} files, {size:,} bytes"
-    )
-    console.print(
-        f"{len(encoder.mapped)} tensors mapped; "
-        f"unused (reaches no output): {', '.join(map(escape, encoder.unused)) or 'none'}; "
-        f"pooler: {words_of(encoder).head}; {encoder.layers.value} layers, {encoder.heads.value} heads"
-    )
-    trust = ", trust_remote_code=True" if architecture_of(encoder).needs_model_class(encoder) else ""
-    folder = repr(str(conversion.out))
-    console.print(escape(f"load it: SentenceTransformer({folder})"))
-    console.print(
-        escape(
-            f"     or: AutoTokenizer.from_pretrained({folder}), "
-            f"AutoModel.from_pretrained({folder}{trust})(**inputs).pooler_output"
-        )
-    )
-
-
-def print_next(source: str, out: Path, given: Sequence[str]) -> None:
-    """Print how the folder is proved, as a line to paste.
-
-    Args:
-        source: as the person named it.
-        out: the folder.
-        given: the options that a proof must repeat.
-    """
-    missing = [name for name in ("tensorflow", "torch") if find_spec(name) is None]
-    need = f"   (first: {install(','.join(missing))})" if missing else ""
-    line = pasted(command(), "verify", source, out, *given)
-    screen().print(escape(f"prove it: {line}{need}"), soft_wrap=True)
 
 
 def print_diagnosis(source: str, found: Diagnosis) -> None:

@@ -11,8 +11,7 @@ import click
 
 import hub2hf as verbs
 from hub2hf.commands import options
-from hub2hf.commands.bars import progress_bar, screen
-from hub2hf.corpora.places import is_corpus
+from hub2hf.commands.bars import progress_bar
 from hub2hf.errors import ExportError, SourceError, pasted
 from hub2hf.names import listed
 
@@ -134,6 +133,8 @@ def run(
             "verify takes SOURCE and FOLDER, or --golden FILE and FOLDER, or --integrity FOLDER alone.",
             "See hub2hf verify --help",
         )
+    from hub2hf.corpora.places import is_corpus
+
     stored = bool(golden and is_corpus(golden))
     beside: dict[str, Any] = {"preprocessor": preprocessor, "vocab": vocab, "text_rules": text_rules, "output": output}
     others = ctx.params.keys() - {"embedding", "again"}
@@ -230,6 +231,7 @@ def check(
 
 def tell(found: Report, report: Path | None, as_json: bool, quiet: bool) -> None:
     """Print what was found, and write the report where it was asked for: if that fails, the answer is not lost."""
+    from hub2hf.commands.tables import screen
     from hub2hf.equivalence.reports import print_report, report_json, summary, write_reports
 
     options.answer(

@@ -69,7 +69,7 @@ class WeightsAhead:
         if mapped:
             values = Values(self._model.checkpoint, {})
             content = _Content.of(mapped, own_class=side.graph.nodes[side.output.node].op != "Tanh")
-            self._begun = content, self._beside.submit(self._write, values, content)
+            self._begun = content, self._beside.submit(self._write, values, content, beside=True)
 
     def finish(self, encoder: EncoderBlueprint) -> str:
         """Return the SHA-256 of the file, in hexadecimal, which holds the weights of `encoder`.
@@ -83,14 +83,14 @@ class WeightsAhead:
         self._stop()
         self._path.unlink(missing_ok=True)
         self._stopping.clear()
-        return self._write(encoder.values(self._model), content)
+        return self._write(encoder.values(self._model), content, beside=False)
 
     def _stop(self) -> None:
         self._stopping.set()
         if self._begun is not None and not self._begun[1].cancel():
             self._begun[1].exception()  # waits
 
-    def _write(self, values: Values, content: _Content) -> str:
+    def _write(self, values: Values, content: _Content, *, beside: bool) -> str:
         done, total = 0, weights_bytes(values, content.mapped)
 
         def report(count: int) -> None:
@@ -100,7 +100,7 @@ class WeightsAhead:
                 raise _StoppedError
             self._progress(done, total)
 
-        return write_safetensors(self._path, values, content.mapped, report, content.notices)
+        return write_safetensors(self._path, values, content.mapped, report, content.notices, beside=beside)
 
 
 class _StoppedError(Exception):

@@ -19,6 +19,7 @@ __all__ = ["as_text", "check_own", "hash_bytes", "hash_file", "make_folder", "wr
 ANOTHER = "Name another file."
 HEAD = 1 << 16  # bytes that tell whose a file is
 WORTH_A_THREAD = 1 << 18  # bytes that take longer to hash than to hand over
+WORTH_A_SYNC = 1 << 26  # bytes that the disk may begin with while more are written
 
 
 def as_text(content: Any) -> str:
@@ -53,23 +54,35 @@ def hash_files(folder: Path, known: Mapping[str, str] = MappingProxyType({})) ->
     }
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> dict[str, Any]:
-    """Write a new file piece by piece, and return its size and SHA-256, as `hash_file` does.
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, beside: bool = False) -> dict[str, Any]:
+    """Write a new file piece by piece and bring it to the disk; return its size and SHA-256, as `hash_file` does.
 
-    Hashing takes as long as writing: of pieces that are large enough another thread does it meanwhile.
+    The disk is kept busy from the start: it would take as long again if all were left to the end.
+
+    Args:
+        path: the file to create.
+        pieces: its bytes.
+        beside: whether this goes on beside other work. Where it does not, pieces that are large enough are hashed by a
+            thread of its own meanwhile: that takes as long as writing.
     """
     digest, size = hashlib.sha256(), 0
-    with path.open("xb") as file, ThreadPoolExecutor(max_workers=1) as hasher:
+    with path.open("xb") as file, ThreadPoolExecutor(max_workers=2) as others:
+        synced, syncing = 0, others.submit(lambda: None)
         for piece in pieces:
-            if len(piece) < WORTH_A_THREAD:
+            if beside or len(piece) < WORTH_A_THREAD:
                 digest.update(piece)
                 size += file.write(piece)
             else:
-                hashed = hasher.submit(digest.update, piece)
+                hashed = others.submit(digest.update, piece)
                 size += file.write(piece)
                 hashed.result()
+            if size - synced >= WORTH_A_SYNC and syncing.done():
+                syncing.result()  # a disk says once that it failed
+                file.flush()
+                synced, syncing = size, others.submit(os.fsync, file.fileno())
+        syncing.result()
         file.flush()
-        os.fsync(file.fileno())  # a whole folder is brought to the disk before it gets its name: this one meanwhile
+        os.fsync(file.fileno())
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 

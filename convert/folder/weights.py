@@ -29,6 +29,8 @@ def write_safetensors(
     mapped: Sequence[Mapped],
     progress: Done = lambda done: None,
     notices: Iterable[str] = (),
+    *,
+    beside: bool = False,
 ) -> str:
     """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.
 
@@ -38,6 +40,7 @@ def write_safetensors(
         mapped: variables, keys and operations.
         progress: called with the bytes of tensors just written, `weights_bytes` in all.
         notices: keys of tensors without numbers, which come after.
+        beside: as for `write_pieces`.
 
     Raises:
         CheckpointError: a variable is damaged, or holds what is no number.
@@ -51,7 +54,7 @@ def write_safetensors(
             yield chunk
             progress(len(chunk))
 
-    return str(write_pieces(path, pieces())["sha256"])
+    return str(write_pieces(path, pieces(), beside=beside)["sha256"])
 
 
 def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:

@@ -60,16 +60,17 @@ def write_folder(
         blueprint = source.read(weights.begin)
         prove_tokenizer(blueprint)
         _write_files(source.model, blueprint, work)
-        hashed = {WEIGHTS: weights.finish(blueprint.encoder)}
         from hub2hf.folder.about import write_about  # only now: beside the proof it would add to the memory at its peak
 
-        for addition in also:
-            hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
         origin = {**source.fingerprint, "address": source.address}
         identity = _identity(blueprint)
         facts = as_json(blueprint_facts(blueprint))
+        known = named or source.known or recognised(identity)
+        hashed = {WEIGHTS: weights.finish(blueprint.encoder)}
+        for addition in also:
+            hashed |= {name: entry["sha256"] for name, entry in addition(work).items()}
         manifest = Manifest.new(origin, facts, identity, hash_files(work, hashed))
-        manifest = write_about(work, manifest.named(named or source.known or recognised(identity)))
+        manifest = write_about(work, manifest.named(known))
         source.original.check_unchanged()
     return manifest.to_json()
 

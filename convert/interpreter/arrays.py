@@ -184,7 +184,10 @@ def _product_cost(node: Node, inputs: Sequence[Value]) -> int:
 def _matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ...]:
     a, b = inputs
     a = a.T if node.attr("transpose_a", False) else a
-    return (a @ (b.T if node.attr("transpose_b", False) else b),)
+    b = b.T if node.attr("transpose_b", False) else b
+    if len(a) > 1 and (a[-1] == a[0]).all() and (a == a[0]).all():  # as in probes of the weights: all rows become the same
+        return (np.broadcast_to(a[:1] @ b, (len(a), b.shape[1])),)
+    return (a @ b,)
 
 
 @operation("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", cost=_product_cost)

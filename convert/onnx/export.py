@@ -187,9 +187,6 @@ def _beside(path: Path) -> Path:
 
 
 def _written(path: Path, pieces: Iterator[bytes | memoryview]) -> dict[str, Any]:
-    """Write a file over what a killed run left, bring it to the disk, and return its size and SHA-256."""
+    """Write a file over what a killed run left; return its size and SHA-256."""
     path.unlink(missing_ok=True)
-    entry = write_pieces(path, pieces)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return entry
+    return write_pieces(path, pieces)

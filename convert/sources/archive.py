@@ -20,7 +20,6 @@ from typing import IO, Any, BinaryIO, Final
 
 from hub2hf.errors import SourceError
 
-SAVED_MODEL_FILE: Final = "saved_model.pb"
 # A SavedModel has a dozen files, and BERT-large takes 1.3 GB.
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 64 << 30
@@ -85,21 +84,6 @@ def unpack(archive: Path, folder: Path) -> None:
     except _REFUSED as error:
         problem = str(error) or type(error).__name__
         raise SourceError(f"The archive {archive} is damaged: {problem}.", _NEXT) from None
-
-
-def model_folder(folder: Path) -> Path | None:
-    """Return where the SavedModel is: the folder itself, or the one folder in it that holds one; None if there is none.
-
-    Raises:
-        SourceError: there are several.
-    """
-    if (folder / SAVED_MODEL_FILE).is_file():
-        return folder
-    found = sorted(path.parent for path in folder.glob(f"*/{SAVED_MODEL_FILE}") if path.is_file())
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found[:5])
-        raise SourceError(f"{folder} holds {len(found)} SavedModels: {names}.", "Name the folder of one of them.")
-    return found[0] if found else None
 
 
 def _members(file: BinaryIO) -> Iterator[_Member]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hub2hf.errors import SourceError
 from hub2hf.known_models import known_models
-from hub2hf.sources import EMBEDDED, addresses_of, cached_at, resolve
+from hub2hf.sources import EMBEDDED, resolve
+from hub2hf.sources.fetching import addresses_of, cached_at
 from hub2hf.sources.places import own_cache
 from hub2hf.sources.store import cached, described
 

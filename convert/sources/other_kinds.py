@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hub2hf.errors import SourceError, pasted
-from hub2hf.sources.archive import SAVED_MODEL_FILE
+from hub2hf.sources.here import SAVED_MODEL_FILE
 
 
 @dataclass(frozen=True)

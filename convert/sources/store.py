@@ -16,8 +16,9 @@ from typing import Final
 from hub2hf.errors import SourceError
 from hub2hf.locks import held
 from hub2hf.notices import Progress
-from hub2hf.sources.archive import model_folder, unpack
+from hub2hf.sources.archive import unpack
 from hub2hf.sources.download import download
+from hub2hf.sources.here import model_folder
 
 LOCK_SECONDS: Final = 4 * 3600.0  # another process may be fetching a large model over a bad connection
 

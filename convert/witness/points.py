@@ -105,10 +105,10 @@ def flags(inside: str, outside: str) -> np.ndarray:
 
 def ranges(members: np.ndarray) -> Ranges:
     """The code points that are set in `members`, bool [0x110000], without surrogates."""
-    kept = members.copy()
-    kept[SURROGATES[0] : SURROGATES[1] + 1] = False
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], kept.astype(np.int8), [0]])))
-    return tuple((int(low), int(high) - 1) for low, high in edges.reshape(-1, 2))
+    kept = np.pad(members, 1)
+    kept[SURROGATES[0] + 1 : SURROGATES[1] + 2] = False
+    edges = np.flatnonzero(kept[1:] != kept[:-1]).tolist()
+    return tuple((low, end - 1) for low, end in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _flip(members: np.ndarray, flipped: Ranges) -> np.ndarray:
@@ -171,13 +171,13 @@ def script_numbers() -> np.ndarray:
 @cache
 def script_ranges() -> Mapping[str, Ranges]:
     """The code points of each script, without surrogates."""
-    numbers = script_numbers().astype(np.int64)
+    numbers = script_numbers().astype(np.int16)
     numbers[SURROGATES[0] : SURROGATES[1] + 1] = -1
-    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), LAST + 1]
+    edges = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist(), LAST + 1]
     found: dict[str, list[tuple[int, int]]] = {name: [] for name in script_names()}
-    for low, end in pairwise(edges):
-        if numbers[low] >= 0:
-            found[script_names()[numbers[low]]].append((low, end - 1))
+    for (low, end), number in zip(pairwise(edges), numbers[edges[:-1]].tolist(), strict=True):
+        if number >= 0:
+            found[script_names()[number]].append((low, end - 1))
     return {name: tuple(each) for name, each in found.items()}
 
 

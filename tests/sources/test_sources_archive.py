@@ -22,7 +22,8 @@ from sources_fixtures import contents, packed
 
 from hub2hf.errors import SourceError
 from hub2hf.sources import archive, resolve
-from hub2hf.sources.archive import model_folder, unpack
+from hub2hf.sources.archive import unpack
+from hub2hf.sources.here import model_folder
 
 
 def tar(*members: tuple[str, bytes | dict[str, object]], mode: str = "w:gz") -> bytes:

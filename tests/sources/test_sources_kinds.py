@@ -9,7 +9,8 @@ from references import EMBEDDED
 
 import hub2hf
 from hub2hf.errors import SourceError
-from hub2hf.sources import addresses_of, model_of
+from hub2hf.sources import model_of
+from hub2hf.sources.fetching import addresses_of
 
 
 def test_a_name_may_be_written_as_its_owners_write_it() -> None:
