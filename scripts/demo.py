@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import hub2hf
-from hub2hf.commands.tables import screen
 from hub2hf.commands.converted import print_conversion
+from hub2hf.commands.tables import screen
 from hub2hf.equivalence.reports import print_report
 from hub2hf.errors import pasted
 from hub2hf.sources import recording_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import click
 import pytest
-from references import GOLDEN
+from references import EMBEDDED, GOLDEN
 
 import hub2hf
 from hub2hf.commands import VERBS, bars
@@ -110,6 +111,19 @@ def test_what_is_only_printed_imports_nothing_that_computes(word: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_conversion_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """Where there is no terminal, nothing draws; and what is on this machine is not fetched."""
+    code = (
+        "import sys; from hub2hf.cli import main; import contextlib; sys.argv = ['hub2hf', 'convert', *sys.argv[1:]]\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(None): main()\n"
+        "print([name for name in ('rich.console', 'hub2hf.sources.download', 'pyarrow') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(EMBEDDED), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert (tmp_path / "out" / "hub2hf.json").is_file()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -241,6 +255,21 @@ def test_a_dry_run_without_the_hub_tells_all_that_is_here(run_hub2hf: Run, verif
     assert (code, "HF_HUB_OFFLINE" in error) == (2, True)
 
 
+def on_a_terminal(environment: dict[str, str], *arguments: str | Path) -> str:
+    """Return what the command says on standard error where that is a terminal."""
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "hub2hf", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its, env={**os.environ, **environment}) as process:
+        os.close(its)
+        said = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while data := os.read(ours, 1 << 16):
+                said += data
+        os.close(ours)
+    assert process.returncode == 0, said
+    return said.decode()
+
+
 class TestProgress:
     def test_on_a_pipe_it_is_a_line_every_so_often_with_the_whole_and_the_rate(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -254,6 +283,18 @@ class TestProgress:
         said = capsys.readouterr().err.splitlines()
         assert said[0] == "hub2hf: compared …"
         assert re.fullmatch(r"hub2hf: compared: 100 of 547 sentences, [\d,]+ a second", said[-1])
+
+    def test_on_a_terminal_it_is_a_bar_that_goes(self, tmp_path: Path) -> None:
+        """The bar is there at once, with what is being done, and nothing of it stays."""
+        said = on_a_terminal({"TERM": "xterm-256color"}, "convert", EMBEDDED, tmp_path / "out")
+        assert "reading the model" in said
+        assert "━" in said
+        assert said.endswith("\x1b[2K")  # the line is cleared
+        assert "hub2hf:" not in said
+
+    def test_on_a_terminal_that_draws_nothing_anew_it_is_lines(self, tmp_path: Path) -> None:
+        said = on_a_terminal({"TERM": "dumb"}, "convert", EMBEDDED, tmp_path / "out")
+        assert said == ""  # the first line comes after ten seconds
 
     def test_quiet_says_nothing(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         monkeypatch.setattr(bars, "EVERY", 0.01)

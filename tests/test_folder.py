@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -26,6 +28,8 @@ from hub2hf.architectures.activations import ACTIVATIONS
 from hub2hf.architectures.bert import ARCHITECTURE as BERT
 from hub2hf.commands.ending import Stopped
 from hub2hf.errors import CheckpointError, ExportError, MappingError
+from hub2hf.folder import files
+from hub2hf.folder.files import write_pieces
 from hub2hf.folder.sentence_transformers import COEFFICIENTS, GELU_APART, SCALES
 from hub2hf.folder.weights import write_arrays, write_safetensors
 from hub2hf.savedmodel.model import SavedModel
@@ -47,6 +51,47 @@ def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProces
 
 def test_two_runs_give_the_same_bytes(variant: Reference, converted_variant: Path, tmp_path: Path) -> None:
     assert contents(hub2hf.convert(variant.folder, tmp_path / "b", onnx=True).out) == contents(converted_variant)
+
+
+class TestPieces:
+    @pytest.mark.parametrize("beside", [False, True])
+    def test_they_are_whole_and_hashed(self, beside: bool, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        pieces = [rng.bytes(size) for size in (0, 5, files.WORTH_A_THREAD - 1, 3 * files.WORTH_A_THREAD, 7)]
+        entry = write_pieces(tmp_path / "file", iter(pieces), beside=beside)
+        whole = b"".join(pieces)
+        assert (tmp_path / "file").read_bytes() == whole
+        assert entry == {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_the_disk_begins_before_the_end_and_its_errors_are_heard(
+        self, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk says once that it failed: to whoever asks first."""
+        sizes: list[int] = []
+        begun = threading.Event()
+
+        def fsync(handle: int) -> None:
+            sizes.append(os.fstat(handle).st_size)
+            begun.set()
+            if fails and len(sizes) == 1:
+                raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(files, "WORTH_A_SYNC", 1000)
+        monkeypatch.setattr(os, "fsync", fsync)
+
+        def pieces() -> Iterator[bytes]:
+            for _ in range(2):
+                yield bytes(1000)
+            begun.wait(10.0)
+            yield bytes(10)
+
+        if fails:
+            with pytest.raises(OSError, match="Input/output error"):
+                write_pieces(tmp_path / "file", pieces(), beside=True)
+        else:
+            write_pieces(tmp_path / "file", pieces(), beside=True)
+            assert sizes[0] < 2010 == sizes[-1]
 
 
 def test_the_manifest_has_every_file_and_the_source(tmp_path: Path) -> None:

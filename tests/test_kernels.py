@@ -42,6 +42,11 @@ CASES: dict[str, tuple[Callable[[], tuple[Any, ...]], Any]] = {
     "halves go to the even neighbour": (lambda: kernel("Round", [0.5, 1.5, 2.5]), [0, 2, 2]),
     "the root": (lambda: kernel("Rsqrt", [4.0]), [0.5]),
     "a product": (lambda: kernel("MatMul", X, X, transpose_b=True), [[5, 14], [14, 50]]),
+    "a product of rows alike": (lambda: kernel("MatMul", X[[1, 1, 1]], X, transpose_b=True), [[14, 50]] * 3),
+    "a product whose ends are alike": (
+        lambda: kernel("MatMul", X[[1, 0, 1]], X, transpose_b=True),
+        [[14, 50], [5, 14], [14, 50]],
+    ),
     "a product turned": (lambda: kernel("MatMul", X, X, transpose_a=True), (X.T @ X).tolist()),
     "of batches": (lambda: kernel("BatchMatMulV2", X[None], X[None], adj_y=True), [[[5, 14], [14, 50]]]),
     "an einsum": (lambda: kernel("Einsum", X, X, equation="ab,cb->ac"), [[5, 14], [14, 50]]),

@@ -227,11 +227,19 @@ class Flow:
         depths = (depth, depth if values is None else values)
         return [
             node
+            for node in self._products
+            if self.depth[node.name] == depth and all(self.depth[ref.node] in depths for ref in node.inputs)
+        ]
+
+    @cached_property
+    def _products(self) -> list[Node]:
+        """The products whose two operands both depend on the text."""
+        return [
+            node
             for node in self.nodes.values()
-            if self.depth[node.name] == depth
-            and is_product(node)
+            if is_product(node)
             and len(set(node.inputs)) == 2
-            and all(self.kind[ref.node] == DATA and self.depth[ref.node] in depths for ref in node.inputs)
+            and all(self.kind[ref.node] == DATA for ref in node.inputs)
         ]
 
     def attention(self, depth: int, where: str, *, biased: bool = True, values: int | None = None) -> Attention:

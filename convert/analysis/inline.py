@@ -101,6 +101,6 @@ class _Inlining:
                 inside = call
             function = self.callees[inside]
             if function.nodes[ref.node].op != ARGUMENT_OP:
-                return replace(ref, node=f"{inside}/{ref.node}")
+                return ref._replace(node=f"{inside}/{ref.node}")
             position = [argument.name for argument in function.arguments].index(ref.node)
             call, ref = None, self.graph.nodes[inside].inputs[position]

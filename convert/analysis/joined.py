@@ -127,6 +127,7 @@ class _Numbered:
         starts = np.cumsum([0, *map(prod, forms.values())])
         self.first = dict(zip(forms, starts.tolist(), strict=False))
         self.total = int(starts[-1])
+        self._numbers: dict[str, np.ndarray] = {}
 
     def variable(self, name: str) -> np.ndarray:
         if name not in self.forms:
@@ -134,8 +135,9 @@ class _Numbered:
         form = self.forms[name]
         if self.columns:
             return np.broadcast_to(np.arange(float(self.width)), (*form, self.width))
-        numbers = np.arange(float(prod(form))).reshape(form) + self.first[name]
-        return np.broadcast_to(numbers[..., np.newaxis], (*form, self.width))
+        if name not in self._numbers:
+            self._numbers[name] = np.arange(float(prod(form))).reshape((*form, 1)) + self.first[name]
+        return np.broadcast_to(self._numbers[name], (*form, self.width))
 
 
 class _Asking:

@@ -347,9 +347,11 @@ def _distinct(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """
     rows = _last(value, axes).reshape(-1, prod(np.take(value.shape, axes)))
     rows = rows[rows.any(axis=1)] if rows.any() else rows
+    rounded = np.round(rows, 6) + 0.0  # no zero is negative
+    data, width = rounded.tobytes(), rows.shape[1] * rounded.itemsize
     first: dict[bytes, int] = {}
-    for i, row in enumerate(np.round(rows, 6) + 0.0):  # no zero is negative
-        first.setdefault(row.tobytes(), i)
+    for i, start in enumerate(range(0, len(data), width)):
+        first.setdefault(data[start : start + width], i)
     return np.asarray(rows[list(first.values())])
 
 

@@ -75,4 +75,4 @@ class Whole:
             return None
         name = f"{node.name}/hub2hf/whole/{self._name}"
         self.made[name] = replace(node, name=name, inputs=taken, control_inputs=())
-        return replace(ref, node=name)
+        return ref._replace(node=name)

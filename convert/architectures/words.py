@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hub2hf import architectures
 from hub2hf.architectures.encoder import EncoderBlueprint
 from hub2hf.architectures.poolers import POOLERS
+
+OUTPUT: Final = "pooler_output"  # the attribute that is the embedding, of what a model of transformers returns
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,10 @@ class Bodies:
         while stack:
             body = stack.pop()
             for node in body.nodes.values():
-                attributes, offset = CALLS.get(node.op, ((), 0))
+                if node.op not in CALLS:
+                    continue
                 tick(node)
+                attributes, offset = CALLS[node.op]
                 for name in map(str, map(node.attr, attributes)):
                     if name not in self.callers:
                         stack.append(graph.function(name))
@@ -54,7 +56,7 @@ class Bodies:
     def find(self, op: str) -> list[tuple[Body, Node]]:
         """Return every node with `op`, with the body it stands in."""
         bodies: list[Body] = [self.graph, *(self.graph.functions[name] for name in self.callers)]
-        return [(body, node) for body in bodies for node in body.nodes.values() if node.op == op]
+        return [(body, node) for body in bodies for node in body.by_op.get(op, ())]
 
     def integers(self) -> set[int]:
         """Return the integers that constants of a few elements hold, in all bodies."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from hub2hf.architectures import architecture_of
-from hub2hf.architectures.words import words_of
+from hub2hf.architectures.words import OUTPUT, words_of
 from hub2hf.blueprint.blueprint import Blueprint
 from hub2hf.blueprint.text import (
     NO_START,
@@ -154,7 +154,7 @@ def print_blueprint(source: str, blueprint: Blueprint) -> None:
         + (
             f", with a model class of its own: {words.model_class} has another pooler"
             if architecture.needs_model_class(encoder)
-            else ", whose pooler_output is the embedding"
+            else f", whose {OUTPUT} is the embedding"
         )
         + f"; {'a' if undecided(blueprint.text) else 'an exact'} tokenizer.json; sentence-transformers modules"
     )

@@ -185,7 +185,8 @@ def _matmul(node: Node, inputs: Sequence[Value], run: Caller) -> tuple[Value, ..
     a, b = inputs
     a = a.T if node.attr("transpose_a", False) else a
     b = b.T if node.attr("transpose_b", False) else b
-    if len(a) > 1 and (a[-1] == a[0]).all() and (a == a[0]).all():  # as in probes of the weights: all rows become the same
+    alike = len(a) > 1 and (a[-1] == a[0]).all() and (a == a[0]).all()
+    if alike:  # as in probes of the weights: every row becomes the same
         return (np.broadcast_to(a[:1] @ b, (len(a), b.shape[1])),)
     return (a @ b,)
 

@@ -35,9 +35,12 @@ class Scope:
         self.name = name
         self.nodes = nodes
         for node in nodes.values():
-            for source in (*(ref.node for ref in node.inputs), *node.control_inputs):
+            for ref in node.inputs:
+                if ref.node not in nodes:
+                    raise _no_input(node, ref.node)
+            for source in node.control_inputs:
                 if source not in nodes:
-                    raise GraphError(f"The {node} has the input {source}, which does not exist.", UNREADABLE)
+                    raise _no_input(node, source)
 
     def node(self, name: str) -> Node:
         """Return a node by name.
@@ -53,6 +56,14 @@ class Scope:
     def producer(self, ref: TensorRef) -> Node:
         """Return the node that gives a tensor (GraphError if there is none)."""
         return self.node(ref.node)
+
+    @cached_property
+    def by_op(self) -> Mapping[str, Sequence[Node]]:
+        """The nodes of each op, in the order of the file."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes.values():
+            found.setdefault(node.op, []).append(node)
+        return found
 
     @cached_property
     def consumers(self) -> Consumers:
@@ -79,6 +90,10 @@ class Scope:
                 yield node
                 stack.extend(ref.node for ref in node.inputs)
                 stack.extend(node.control_inputs if control else ())
+
+
+def _no_input(node: Node, source: str) -> GraphError:
+    return GraphError(f"The {node} has the input {source}, which does not exist.", UNREADABLE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,8 @@ _REQUIRED: Final = object()
 _KEEP_BYTES: Final = 1 << 20  # larger constants are decoded anew each time rather than held twice
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRef:
-    """One output of a node.
+class TensorRef(NamedTuple):
+    """One output of a node: a tuple, as it is what most is looked up by.
 
     Attributes:
         node: name of the node, in the same graph or function.
