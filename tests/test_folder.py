@@ -66,7 +66,7 @@ class TestPieces:
     def test_the_disk_begins_before_the_end_and_its_errors_are_heard(
         self, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A disk says once that it failed: here at first, while `most` times something is brought to it; 0: it never fails."""
+        """A disk says once that it failed: here at first, of `most` times that something is brought to it; of 0: never."""
         sizes: list[int] = []
 
         def fsync(handle: int) -> None:
