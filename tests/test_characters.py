@@ -261,6 +261,23 @@ class TestTokenizer:
         assert self.ids("犬犬", SplitScripts("s"), limit=5) == [2, 1, 3]
         assert self.ids("犬犬", SplitScripts("s"), limit=6) == [2, 8, 9, 3]
 
+    def test_every_long_word_is_counted_but_those_that_are_cut(self) -> None:
+        """Words of all lengths around the limit, short and long ones in turn, of characters of one to four bytes."""
+        kinds, rng = "aé犬😀", random.Random(0)
+        pieces = {"[UNK]": 1, **{f"{start}{c}": 10 * (ord(c) + len(start)) for c in kinds for start in ("", "##")}}
+        operations = SplitDelimiters(r"\s+", "", "d"), SplitCharacters(("a+",), "c")
+        tokenizer = probe_tokenizer(text_side(*operations, limit=8, pack=Pack(2, 3, 0, 99, "p")), pieces)
+
+        def expected(word: str) -> list[int]:
+            if set(word) == {"a"}:
+                return [pieces["a"]] * len(word)
+            return [1] if len(word.encode()) > 8 else [pieces[word[0]], *(pieces[f"##{c}"] for c in word[1:])]
+
+        for _ in range(500):
+            lengths = rng.choices([1, 2, 3, 4, 8, 9], k=rng.randint(1, 6))
+            words = ["".join(rng.choices(rng.choice([*kinds, kinds]), k=length)) for length in lengths]
+            assert tokenizer.encode(" ".join(words)).ids[1:-1] == [i for word in words for i in expected(word)]
+
     def test_the_first_pieces_are_kept(self) -> None:
         assert self.ids("a b a b a b", SplitScripts("s")) == [2, 4, 6, 4, 6, 3]
 

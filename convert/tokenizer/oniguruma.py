@@ -54,9 +54,9 @@ class Oniguruma:
         yield charsmap(characters.restored)
 
     def spaces_after(self, runs: Sequence[CodePoints], gone: CodePoints) -> TextStep:
-        """What matched before `\\K` is not part of the match, which goes on over spaces between runs of one set."""
-        loops = [self.dialect.at_least_one(self.dialect.one_of(codes)) for codes in runs]
-        over = "|".join(f"{loop}{self.dialect.any_number(f'(?: ++{loop})')}" for loop in loops)
+        """What matched before `\\K` is not part of the match, which goes on over spaces; a second one does no harm."""
+        one_of, space = self.dialect.one_of, CodePoints.single(ord(" "))
+        over = "|".join(f"{one_of(codes)}{self.dialect.any_number(one_of(codes | space))}" for codes in runs)
         return rf"(?:\A|{over})\K{self.dialect.any_number(self.dialect.one_of(gone))}", " "
 
     def spaces_around(self, codes: CodePoints) -> TextStep:
@@ -65,11 +65,13 @@ class Oniguruma:
         return rf"(?={kept})(?<=[^ ])|(?<={kept})(?=[^ ])", " "
 
     def long_words(self, limit: int, spared: str | None, unknown: str) -> Iterator[TextStep]:
-        """Four tabs before each character of words that may be too long, of which as many are counted as it has bytes."""
-        four = "\t" * LONGEST_UTF8
-        not_spared = f"(?!{spared})" if spared is not None else ""
-        yield rf" \K(?=[^ ]{{{limit // LONGEST_UTF8 + 1}}}){not_spared}", four  # before words that may be too long
-        yield r"\G(?:(?<=[^ ])[^ ]|[^\t]*+\t++[^ ])\K(?=[^ ])", four  # before each other character of theirs
+        """Four tabs before each character of words that may be too long, of which as many are counted as it has bytes.
+
+        Where a search begins there is the space at the start of the text, or a character of such a word.
+        """
+        spared_too = f"|(?={spared})[^ ]*+" if spared is not None else ""
+        others = rf"(?: (?:(?>[^ ]{{0,{limit // LONGEST_UTF8}}})(?![^ ]){spared_too}))*+"
+        yield rf"\G(?:[^ ]\K(?=[^ ])|[^ ]*+{others} \K(?=[^ ]))", "\t" * LONGEST_UTF8
         left_out = r"\t{3}(?=\t[\x{0}-\x{7F}])|\t{2}(?=\t{2}[\x{80}-\x{7FF}])|\t(?=\t{3}[\x{800}-\x{FFFF}])"
         yield rf"(?<= )(?:[^ \t]?(?>{left_out}|)\t){{{limit + 1}}}[^ ]*+", unknown
         yield r"\t", ""

@@ -172,13 +172,14 @@ def script_steps(of: str, gone: CodePoints, engine: Engine) -> Iterator[TextStep
         engine: what is to read it.
     """
     table, blank, dialect = scripts(of), whitespace(), engine.dialect
-    inside = []
+    inside, beginning = [], gone
     for codes in table.values():
         if codes & blank:
+            beginning |= codes - blank
             word = dialect.one_of(codes - blank - gone)
             between = dialect.at_least_one(dialect.one_of(codes & blank | gone))
             inside.append(dialect.after(word, f"{between}(?={word})"))
-    yield "|".join([*inside, *([dialect.one_of(gone)] if gone else [])]), ""
+    yield dialect.beginning_with(beginning, "|".join([*inside, *([dialect.one_of(gone)] if gone else [])])), ""
     yield Prepend(" ")
     names = [*FREQUENT_SCRIPTS, *sorted(table.keys() - set(FREQUENT_SCRIPTS))]
     yield engine.spaces_after([table[name] - blank for name in names], blank)

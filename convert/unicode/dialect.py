@@ -21,6 +21,8 @@ class Dialect:
         start: the empty string at the start of the text.
         end: the empty string at the end of the text.
         behind: a regex after another one that is not part of the match, for `str.format`.
+        beginning: a regex that only what is told of begins, for `str.format`. An engine that tries one alternative after the
+            other at each character is told so: then most characters are looked at once.
         loop: what follows `*` and `+` in a loop that never has to give back what it took. It then must not, where the engine
             can be told so; what is compiled is exact either way, as nothing that could come next is in the loop.
     """
@@ -30,6 +32,7 @@ class Dialect:
     start: str
     end: str
     behind: str
+    beginning: str
     loop: str
 
     def one_of(self, codes: CodePoints) -> str:
@@ -44,6 +47,10 @@ class Dialect:
     def after(self, before: str, regex: str) -> str:
         """Write `regex` where `before` stands in front of it; no match may stand in front of another one so."""
         return self.behind.format(before, regex)
+
+    def beginning_with(self, codes: CodePoints, regex: str) -> str:
+        """Write `regex`, whose matches, with what stands in front of them as for `after`, all begin with one of `codes`."""
+        return self.beginning.format(self.one_of(codes), regex)
 
     def any_number(self, regex: str) -> str:
         """Write `regex` any number of times, never fewer than there are."""
@@ -64,7 +71,15 @@ class Dialect:
         return self.point.format(code)
 
 
-ONIGURUMA = Dialect(point=r"\x{{{:X}}}", everything=r"(?m:.)", start=r"\A", end=r"\z", behind=r"{}\K{}", loop="+")
+ONIGURUMA = Dialect(
+    point=r"\x{{{:X}}}",
+    everything=r"(?m:.)",
+    start=r"\A",
+    end=r"\z",
+    behind=r"{}\K{}",
+    beginning="(?={})(?:{})",
+    loop="+",
+)
 
 # Under the flag `u`. It has no atomic loop; what `^` and `\s` mean is for the library to say that reads the file.
 JAVASCRIPT = Dialect(
@@ -73,5 +88,6 @@ JAVASCRIPT = Dialect(
     start=r"(?<![\u{0}-\u{10FFFF}])",
     end=r"(?![\u{0}-\u{10FFFF}])",
     behind=r"(?<={}){}",
+    beginning="{1}",
     loop="",
 )
