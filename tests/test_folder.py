@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 import os
 import random
@@ -53,11 +54,15 @@ def test_two_runs_give_the_same_bytes(variant: Reference, converted_variant: Pat
 
 
 class TestPieces:
-    @pytest.mark.parametrize("beside", [False, True])
-    def test_they_are_whole_and_hashed(self, beside: bool, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("busy", [[False], [True], [True, False], [False, True]])
+    def test_they_are_whole_and_hashed(self, busy: list[bool], tmp_path: Path) -> None:
+        """Whether other work goes on beside, or begins or ends meanwhile."""
         rng = np.random.default_rng(0)
-        pieces = [rng.bytes(size) for size in (0, 5, files.WORTH_A_THREAD - 1, 3 * files.WORTH_A_THREAD, 7)]
-        entry = write_pieces(tmp_path / "file", iter(pieces), beside=beside)
+        pieces = [
+            rng.bytes(size)
+            for size in (0, 5, files.WORTH_A_THREAD - 1, 3 * files.WORTH_A_THREAD, 7, 2 * files.WORTH_A_THREAD)
+        ]
+        entry = write_pieces(tmp_path / "file", iter(pieces), itertools.cycle(busy).__next__)
         whole = b"".join(pieces)
         assert (tmp_path / "file").read_bytes() == whole
         assert entry == {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
@@ -86,9 +91,9 @@ class TestPieces:
 
         if most:
             with pytest.raises(OSError, match="Input/output error"):
-                write_pieces(tmp_path / "file", pieces(), beside=True)
+                write_pieces(tmp_path / "file", pieces(), lambda: True)
         else:
-            write_pieces(tmp_path / "file", pieces(), beside=True)
+            write_pieces(tmp_path / "file", pieces(), lambda: True)
             assert sizes[0] < (tmp_path / "file").stat().st_size == sizes[-1]
 
 

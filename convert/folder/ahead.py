@@ -50,7 +50,7 @@ class WeightsAhead:
 
     def __init__(self, model: SavedModel, path: Path, beside: Executor, progress: Progress) -> None:
         self._model, self._path, self._beside, self._progress = model, path, beside, progress
-        self._stopping = threading.Event()
+        self._stopping, self._awaited = threading.Event(), threading.Event()
         self._begun: tuple[_Content, Future[str]] | None = None
 
     def __enter__(self) -> WeightsAhead:
@@ -69,7 +69,7 @@ class WeightsAhead:
         if mapped:
             values = Values(self._model.checkpoint, {})
             content = _Content.of(mapped, own_class=side.graph.nodes[side.output.node].op != "Tanh")
-            self._begun = content, self._beside.submit(self._write, values, content, beside=True)
+            self._begun = content, self._beside.submit(self._write, values, content)
 
     def finish(self, encoder: EncoderBlueprint) -> str:
         """Return the SHA-256 of the file, in hexadecimal, which holds the weights of `encoder`.
@@ -78,19 +78,20 @@ class WeightsAhead:
             CheckpointError, MappingError: see `write_safetensors`.
         """
         content = _Content.of(encoder.mapped, architecture_of(encoder).needs_model_class(encoder))
+        self._awaited.set()
         if self._begun is not None and self._begun[0] == content:
             return self._begun[1].result()
         self._stop()
         self._path.unlink(missing_ok=True)
         self._stopping.clear()
-        return self._write(encoder.values(self._model), content, beside=False)
+        return self._write(encoder.values(self._model), content)
 
     def _stop(self) -> None:
         self._stopping.set()
         if self._begun is not None and not self._begun[1].cancel():
             self._begun[1].exception()  # waits
 
-    def _write(self, values: Values, content: _Content, *, beside: bool) -> str:
+    def _write(self, values: Values, content: _Content) -> str:
         done, total = 0, weights_bytes(values, content.mapped)
 
         def report(count: int) -> None:
@@ -100,7 +101,10 @@ class WeightsAhead:
                 raise _StoppedError
             self._progress(done, total)
 
-        return write_safetensors(self._path, values, content.mapped, report, content.notices, beside=beside)
+        def busy() -> bool:
+            return not self._awaited.is_set()
+
+        return write_safetensors(self._path, values, content.mapped, report, content.notices, busy)
 
 
 class _StoppedError(Exception):

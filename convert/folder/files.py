@@ -54,7 +54,9 @@ def hash_files(folder: Path, known: Mapping[str, str] = MappingProxyType({})) ->
     }
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, beside: bool = False) -> dict[str, Any]:
+def write_pieces(
+    path: Path, pieces: Iterable[bytes | memoryview], busy: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
     """Write a new file piece by piece and bring it to the disk; return its size and SHA-256, as `hash_file` does.
 
     The disk is kept busy from the start: it would take as long again if all were left to the end.
@@ -62,14 +64,14 @@ def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, beside: bo
     Args:
         path: the file to create.
         pieces: its bytes.
-        beside: whether this goes on beside other work. Where it does not, pieces that are large enough are hashed by a
-            thread of its own meanwhile: that takes as long as writing.
+        busy: asked at each piece whether other work goes on beside this. While none does, pieces that are large enough are
+            hashed by a thread of its own: that takes as long as writing.
     """
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file, ThreadPoolExecutor(max_workers=2) as others:
         synced, syncing = 0, others.submit(lambda: None)
         for piece in pieces:
-            if beside or len(piece) < WORTH_A_THREAD:
+            if len(piece) < WORTH_A_THREAD or busy():
                 digest.update(piece)
                 size += file.write(piece)
             else:

@@ -29,8 +29,7 @@ def write_safetensors(
     mapped: Sequence[Mapped],
     progress: Done = lambda done: None,
     notices: Iterable[str] = (),
-    *,
-    beside: bool = False,
+    busy: Callable[[], bool] = lambda: False,
 ) -> str:
     """Write every mapped variable under its key, in the order given; return the SHA-256 of the file in hexadecimal.
 
@@ -40,7 +39,7 @@ def write_safetensors(
         mapped: variables, keys and operations.
         progress: called with the bytes of tensors just written, `weights_bytes` in all.
         notices: keys of tensors without numbers, which come after.
-        beside: as for `write_pieces`.
+        busy: as for `write_pieces`.
 
     Raises:
         CheckpointError: a variable is damaged, or holds what is no number.
@@ -54,7 +53,7 @@ def write_safetensors(
             yield chunk
             progress(len(chunk))
 
-    return str(write_pieces(path, pieces(), beside=beside)["sha256"])
+    return str(write_pieces(path, pieces(), busy)["sha256"])
 
 
 def weights_bytes(values: Values, mapped: Iterable[Mapped]) -> int:
