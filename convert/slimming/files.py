@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from hub2hf.onnx.weights import WeightFile
 from hub2hf.slimming.scope import ORIGINAL_IDS
 from hub2hf.surfaces.onnxruntime import FOLDER
 from hub2hf.tokenizer import Vocabulary, tokenizer_files
+
+T = TypeVar("T")
 
 VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "config.json", "tokenizer.json"
 MADE_ANEW: Final = (
@@ -75,8 +77,13 @@ class Written:
         start, end, pad = map(self.kept.index, (pack.start_id, pack.end_id, pack.pad_id))
         return replace(pack, start_id=start, end_id=end, pad_id=pad)
 
-    def write(self, progress: Progress) -> dict[str, str]:
-        """Write all; return name → SHA-256 of what need not be hashed again."""
+    def write(self, progress: Progress, meanwhile: Callable[[], T]) -> tuple[dict[str, str], T]:
+        """Write all; return name → SHA-256 of what need not be hashed again, and what `meanwhile` returned.
+
+        Args:
+            progress: called with (bytes of weights written so far, bytes in all).
+            meanwhile: what else is to be computed; the weights take longer than all other files.
+        """
         left = {*MADE_ANEW, *ABOUT, *((MODEL_FILE,) if self.precision.only_onnx else ())}
         for name in self.manifest.files:
             if name not in left and not name.startswith(FOLDER):
@@ -86,6 +93,7 @@ class Written:
             weights = pool.submit(self._weights, progress)
             tokenizer_files(self.text, len(self.kept), self.work, self.architecture.inputs, self.vocabulary)
             self._check_steps()
+            computed = meanwhile()
         config = json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
         if self.precision.only_onnx:
             config.pop("auto_map", None)  # names the class of the weights that are not there
@@ -98,7 +106,7 @@ class Written:
         if self.precision.only_onnx:
             (self.work / WEIGHTS).unlink()
             del hashed[WEIGHTS]
-        return hashed
+        return hashed, computed
 
     def _onnx_files(self) -> dict[str, Precision]:
         """Return name → how its numbers are kept, of the ONNX files to write."""

@@ -53,13 +53,12 @@ def make(
     scope = SlimScope.of(folder, manifest)
     part = _Part.of(folder, vocabulary, text, scope, rule)
     new = Written(folder, work, manifest, vocabulary, text, part.kept, *((loss.precision, loss.texts) if loss else ()))
-    hashed = new.write(progress)
+    hashed, codes = new.write(progress, part.promised)
     slim_facts = manifest.slim
     if rule is not None or scope is not None:
         numbers = new.kept if scope is None else [scope.original_ids[number] for number in new.kept]
         (work / ORIGINAL_IDS).write_text("\n".join([*map(str, numbers), ""]), encoding="ascii")
     check_unchanged()
-    codes = part.promised()
     if rule is not None:
         told = rule.languages or _languages(codes, text)
         slim_facts = _facts(manifest, rule, told, codes, len(new.kept), len(vocabulary))
