@@ -26,9 +26,9 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def noted(module: Any, name: str) -> None:
         function = getattr(module, name)
 
-        def wrapper(*arguments: Any, **options: Any) -> Any:
+        def wrapper(*arguments: Any) -> Any:
             done.append(name)
-            return function(*arguments, **options)
+            return function(*arguments)
 
         monkeypatch.setattr(module, name, wrapper)
 

@@ -73,11 +73,11 @@ def run(
     told: dict[str, Any] = {"out": str(out), **conversion.manifest}
     line, people = str(out), not (as_json or quiet)
     if people:
-        from hub2hf.commands.converted import print_conversion, print_next
+        from hub2hf.commands.converted import print_conversion, print_next  # only now: it takes a while to import
 
         print_conversion(found, conversion)
-        given = [word for name, value in beside.items() if value for word in (f"--{name}", str(value))]
         if not verify:
+            given = [word for name, value in beside.items() if value for word in (f"--{name}", str(value))]
             print_next(source, out, given)
     code = 0
     if verify:

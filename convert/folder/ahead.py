@@ -101,7 +101,7 @@ class WeightsAhead:
                 raise _StoppedError
             self._progress(done, total)
 
-        def busy() -> bool:
+        def busy() -> bool:  # Python computes, until it has nothing left to do but wait for this
             return not self._awaited.is_set()
 
         return write_safetensors(self._path, values, content.mapped, report, content.notices, busy)
